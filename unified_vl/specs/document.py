@@ -1,0 +1,119 @@
+"""What all spec files share: frozen parts, their origin, and problems that have a place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic_core import PydanticCustomError
+
+from unified_vl.errors import UserError
+
+KeyPath = tuple[str | int, ...]
+
+NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
+LANGUAGE_PATTERN = r"^[a-z]{2,3}([-_][A-Za-z0-9]+)*$"
+PATTERNS = {  # how a message says what a pattern asks for
+    NAME_PATTERN: "a name of lower-case letters, digits and underscores",
+    LANGUAGE_PATTERN: "a language tag such as en, de or pt-BR",
+}
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+LanguageTag = Annotated[str, Field(pattern=LANGUAGE_PATTERN)]
+
+
+class Part(BaseModel):
+    """A mapping of a spec file: immutable, and no key but its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a spec was read: its file, its text, and the line of each key."""
+
+    file: Path | None = None
+    text: str | None = None
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+
+    def line(self, path: KeyPath) -> int | None:
+        """The line of a key, or of the nearest key around it that the file has."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.lines:
+                return self.lines[path[:length]]
+        return None
+
+
+class Document(Part):
+    """A whole spec file; knows where each of its keys was written."""
+
+    _origin: Origin = PrivateAttr(default_factory=Origin)
+
+    @property
+    def file(self) -> Path | None:
+        """The file it was read from; None for one made in Python."""
+        return self._origin.file
+
+    @property
+    def text(self) -> str:
+        """Its YAML source, word for word (JSON, which is YAML, for one made in Python)."""
+        if self._origin.text is not None:
+            return self._origin.text
+        return self.model_dump_json(indent=2, exclude_none=True)
+
+    def line(self, *path: str | int) -> int | None:
+        """The line of the key at `path`, counted from 1."""
+        return self._origin.line(path)
+
+    def error(
+        self,
+        path: KeyPath,
+        message: str,
+        *,
+        expected: str | None = None,
+        nearest: str | None = None,
+    ) -> UserError:
+        """A `UserError` that points at one key of this file."""
+        return UserError(
+            message,
+            file=self.file,
+            line=self.line(*path),
+            field=dotted(path),
+            expected=expected,
+            nearest=nearest,
+        )
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong at one place of a spec, which types alone cannot tell."""
+
+    path: KeyPath
+    message: str
+    expected: str | None = None
+    nearest: str | None = None
+
+
+def refuse(problems: Iterable[Problem]) -> None:
+    """Raise all `problems` as one pydantic error; nothing when there are none."""
+    found = list(problems)
+    if found:
+        text = "; ".join(f"{dotted(p.path)}: {p.message}" for p in found)
+        # pydantic formats the message with the context: braces of the text are no slots
+        raise PydanticCustomError("spec", "{text}", {"text": text, "problems": found})
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """`score.0.metric` for ("score", 0, "metric")."""
+    return ".".join(str(part) for part in path)
+
+
+def one_of(names: Iterable[str], word: str = "or") -> str:
+    """`'a', 'b' or 'c'`."""
+    quoted = [repr(name) for name in names]
+    if len(quoted) < 2:
+        return "".join(quoted)
+    return f"{', '.join(quoted[:-1])} {word} {quoted[-1]}"

@@ -1,0 +1,166 @@
+"""Spec files to frozen objects; whatever is wrong with a file is one `UserError`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from os.path import normpath
+from pathlib import Path
+from typing import Any
+
+from unified_vl.errors import UserError, nearest
+from unified_vl.specs.document import dotted
+from unified_vl.specs.mixture import Mixture
+from unified_vl.specs.parse import Parsed, missing_file, parse_file, parse_text, validate
+from unified_vl.specs.run import Run
+from unified_vl.specs.task import TaskSpec
+
+COMMAND_LINE = "command line"  # stands for the file in errors of overrides
+KINDS = ("task", "mixture", "run")  # the key that says what a file is
+
+
+def load_task(path: str | Path) -> TaskSpec:
+    """Read a task spec.
+
+    Raises:
+        UserError: with file, line, field and the nearest known name.
+    """
+    return validate(TaskSpec, _parse_kind(Path(path), "task"))
+
+
+def load_tasks(paths: Iterable[str | Path]) -> list[TaskSpec]:
+    """Read the task specs among files and folders (all `*.yaml` below a folder).
+
+    Mixtures and runs below a folder are passed over.
+
+    Raises:
+        UserError: for a bad spec, a folder without any, or two specs of one name.
+    """
+    specs: dict[str, TaskSpec] = {}
+    for path in spec_files(paths):
+        spec = load_task(path)
+        if spec.task in specs:
+            raise spec.error(("task",), f"{spec.task!r} is also in {specs[spec.task].file}")
+        specs[spec.task] = spec
+    return list(specs.values())
+
+
+def spec_files(paths: Iterable[str | Path], kind: str = "task") -> list[Path]:
+    """The files of a kind: each file that is named, and those below each folder.
+
+    Raises:
+        UserError: for a path that does not exist, or a folder without such files.
+    """
+    found: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if not path.is_dir():
+            found[path] = None
+            continue
+        below = [p for p in sorted(path.rglob("*.yaml")) if file_kind(p) in (kind, None)]
+        if not below:
+            raise UserError(f"has no {kind} spec below it", file=path, expected="*.yaml")
+        found.update(dict.fromkeys(below))
+    return list(found)
+
+
+def file_kind(path: Path) -> str | None:
+    """Whether a YAML file is a `task`, a `mixture` or a `run`; None when it does not say."""
+    try:
+        values = parse_file(path).values
+    except UserError:
+        return None
+    return next((kind for kind in reversed(KINDS) if kind in values), None)
+
+
+def load_mixture(path: str | Path) -> Mixture:
+    """Read a mixture and the task specs that it names.
+
+    Raises:
+        UserError: for a bad mixture, a spec that is missing or bad, or one listed twice.
+    """
+    path = Path(path)
+    mixture = validate(Mixture, _parse_kind(path, "mixture"))
+    specs: list[TaskSpec] = []
+    for index, entry in enumerate(mixture.tasks):
+        place = ("tasks", index, "spec")
+        file = Path(normpath(path.parent / entry.spec))
+        if not file.is_file():
+            raise mixture.error(
+                place,
+                f"there is no task spec {entry.spec!r}",
+                expected="a file relative to the mixture",
+                nearest=_nearest_file(entry.spec, path.parent),
+            )
+        spec = load_task(file)
+        if spec.task in (other.task for other in specs):
+            raise mixture.error(place, f"the task {spec.task!r} is listed twice")
+        specs.append(spec)
+    mixture._specs = tuple(specs)
+    return mixture
+
+
+def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
+    """Read a run file, its mixture and the specs of that.
+
+    Args:
+        path: the run file.
+        overrides: `key=value`, dotted for a key within a key (`optimizer.lr=1e-3`); the
+            value is YAML. A path given here is relative to the working directory.
+
+    Raises:
+        UserError: for a bad run, mixture, spec or override, or a missing engine file.
+    """
+    path = Path(path)
+    parsed = _parse_kind(path, "run")
+    for key in ("mixture", "engine"):
+        if isinstance(parsed.values.get(key), str):
+            parsed.values[key] = normpath(path.parent / parsed.values[key])
+    overridden = [_override(parsed, text) for text in overrides]
+    try:
+        run = validate(Run, parsed)
+        for key in ("mixture", "engine"):
+            file: Path = getattr(run, key)
+            if not file.is_file():
+                close = missing_file(file).nearest
+                raise run.error((key,), f"there is no file {str(file)!r}", nearest=close)
+    except UserError as error:
+        if any(f"{error.field}.".startswith(f"{key}.") for key in overridden):
+            error.file, error.line = COMMAND_LINE, None
+        raise
+    run._loaded_mixture = load_mixture(run.mixture)
+    return run
+
+
+def _parse_kind(path: Path, kind: str) -> Parsed:
+    """A file whose keys do not say that it is something else."""
+    parsed = parse_file(path)
+    others = [k for k in KINDS if k != kind and k in parsed.values]
+    # a run has a key `mixture` too: what it names, not what it is
+    if kind not in parsed.values and others:
+        found = "run" if "run" in others else others[0]
+        raise UserError(
+            f"is a {found} file", file=path, line=parsed.origin.line((found,)), expected=f"a {kind}"
+        )
+    return parsed
+
+
+def _override(parsed: Parsed, text: str) -> str:
+    """Set one key from the command line; returns its dotted name."""
+    key, equals, value = text.partition("=")
+    keys = tuple(key.strip().split("."))
+    if not equals or not all(keys):
+        raise UserError(f"found {text!r}", file=COMMAND_LINE, expected="key=value")
+    target: dict[str, Any] = parsed.values
+    for part in keys[:-1]:
+        inner = target.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise UserError(f"{part!r} holds one value", file=COMMAND_LINE, field=dotted(keys))
+        target = inner
+    target[keys[-1]] = parse_text(f"value: {value or 'null'}", Path(COMMAND_LINE)).values["value"]
+    return dotted(keys)
+
+
+def _nearest_file(name: str, folder: Path) -> str | None:
+    """The YAML file whose relative path is most like `name`."""
+    wanted = folder / name
+    neighbours = wanted.parent.glob("*.yaml") if wanted.parent.is_dir() else ()
+    return nearest(name, [str(Path(name).parent / p.name) for p in neighbours])

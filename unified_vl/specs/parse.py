@@ -1,0 +1,289 @@
+"""YAML text to plain values whose lines are known, and to validated documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from unified_vl.errors import UserError, nearest
+from unified_vl.specs.document import (
+    PATTERNS,
+    Document,
+    KeyPath,
+    Origin,
+    Problem,
+    dotted,
+    one_of,
+)
+
+LARGEST_FILE = 1 << 20  # bytes; aliases may repeat a part, so nodes are counted too
+MOST_NODES = 100_000
+DEEPEST = 20
+D = TypeVar("D", bound=Document)
+
+
+class InvalidSpec(UserError):
+    """The first thing that is wrong with a spec file; `.all` has every one."""
+
+    all: tuple[UserError, ...] = ()
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """The mapping of a YAML file and where it came from."""
+
+    values: dict[str, Any]
+    origin: Origin
+
+
+def parse_file(path: Path) -> Parsed:
+    """Read a YAML file.
+
+    Raises:
+        UserError: when it is missing, not UTF-8, not YAML or not a mapping.
+    """
+    if not path.is_file():
+        raise missing_file(path)
+    if path.stat().st_size > LARGEST_FILE:
+        raise UserError("is too large for a spec", file=path, expected="at most 1 MiB")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError("is not UTF-8 text", file=path) from error
+    return parse_text(text, path)
+
+
+def missing_file(path: Path) -> UserError:
+    """The error for a spec file that is not there, with its likeliest neighbour."""
+    neighbours = [p.name for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+    found = "is a directory" if path.is_dir() else "does not exist"
+    return UserError(
+        found, file=path, expected="a YAML file", nearest=nearest(path.name, neighbours)
+    )
+
+
+def parse_text(text: str, file: Path | None = None) -> Parsed:
+    """Read YAML 1.2 (`no` is text, a repeated key an error).
+
+    Raises:
+        UserError: when it is not YAML or not a mapping.
+    """
+    try:
+        root = YAML(typ="safe", pure=True).compose(text)
+        lines = dict(_lines(root)) if root is not None else {}
+        values = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise _yaml_error(error, file) from error
+    except (ValueError, RecursionError, TypeError) as error:
+        raise UserError(f"is not YAML: {error}", file=file) from error
+    if not isinstance(values, dict):
+        raise UserError(f"found {_say(values)}", file=file, line=1, expected="keys and values")
+    return Parsed(values, Origin(file, text, lines))
+
+
+def _lines(root: Node) -> Iterator[tuple[KeyPath, int]]:
+    """Each key and item with its line.
+
+    Raises:
+        ValueError: when aliases make the tree far larger than its text, or endless.
+    """
+    stack: list[tuple[Node, KeyPath, int]] = [(root, (), root.start_mark.line + 1)]
+    count = 0
+    while stack:
+        node, path, line = stack.pop()
+        count += 1
+        if count > MOST_NODES or len(path) > DEEPEST:
+            raise ValueError("too many or too deeply nested values for a spec")
+        yield path, line
+        if isinstance(node, MappingNode):
+            for key, value in node.value:
+                stack.append((value, (*path, str(key.value)), key.start_mark.line + 1))
+        elif isinstance(node, SequenceNode):
+            for index, item in enumerate(node.value):
+                stack.append((item, (*path, index), item.start_mark.line + 1))
+
+
+def _yaml_error(error: YAMLError, file: Path | None) -> UserError:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    line = None if mark is None else mark.line + 1
+    if isinstance(error, DuplicateKeyError):
+        key = str(error.problem).split('"')[1]
+        return UserError("the key is there twice", file=file, line=line, field=key)
+    problem = error.problem if isinstance(error, MarkedYAMLError) else str(error)
+    return UserError(f"is not YAML: {problem}", file=file, line=line)
+
+
+def validate(model: type[D], parsed: Parsed) -> D:
+    """The document that the values of a file make.
+
+    Raises:
+        InvalidSpec: with every problem; its message is that of the first.
+    """
+    origin = parsed.origin
+    try:
+        # JSON mode: strict about types, yet a list is a tuple and a text a path
+        text = json.dumps(parsed.values, default=str, ensure_ascii=False)
+    except (ValueError, TypeError) as error:  # a list as a key
+        raise UserError(f"is not a tree of values: {error}", file=origin.file) from error
+    try:
+        document = model.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        raise invalid(list(problems_of(error, model)), origin) from error
+    document._origin = origin
+    return document
+
+
+def invalid(problems: Sequence[Problem], origin: Origin) -> InvalidSpec:
+    """One error for all problems, ordered by line."""
+    errors = sorted(
+        (
+            InvalidSpec(
+                p.message,
+                file=origin.file,
+                line=origin.line(p.path),
+                field=dotted(p.path) or None,
+                expected=p.expected,
+                nearest=p.nearest,
+            )
+            for p in problems
+        ),
+        key=lambda e: e.line or 0,
+    )
+    errors[0].all = tuple(errors)
+    return errors[0]
+
+
+def problems_of(error: ValidationError, model: type[Document]) -> Iterator[Problem]:
+    """What pydantic found, in words for the author of the file."""
+    schema = model.model_json_schema()
+    details = error.errors(include_url=False)
+    misspelt: set[KeyPath] = set()
+    for detail in details:
+        if detail["type"] == "extra_forbidden":
+            path = detail["loc"]
+            known = _keys_at(schema, path[:-1])
+            close = nearest(str(path[-1]), known)
+            if close:
+                misspelt.add((*path[:-1], close))
+            yield Problem(
+                path, "is not a known key", None if close else one_of(known), nearest=close
+            )
+    for detail in details:
+        if detail["type"] == "spec":
+            yield from detail["ctx"]["problems"]
+        elif detail["type"] != "extra_forbidden" and detail["loc"] not in misspelt:
+            yield _translate(detail, schema)
+
+
+def _translate(detail: ErrorDetails, schema: Mapping[str, Any]) -> Problem:
+    """One of pydantic's errors as a problem."""
+    path, kind, found = detail["loc"], detail["type"], detail["input"]
+    context = detail.get("ctx", {})
+    if path and path[-1] == "[key]":
+        path = path[:-1]
+        found = path[-1]
+    if kind == "missing":
+        return Problem(path, "is missing", _expected_at(schema, path))
+    message = f"found {_say(found)}"
+    if kind == "literal_error":
+        choices = [str(value) for value in _choices(context["expected"])]
+        close = nearest(found, choices) if isinstance(found, str) else None
+        return Problem(path, message, one_of(choices), close)
+    if kind == "string_pattern_mismatch":
+        return Problem(path, message, PATTERNS.get(context["pattern"], context["pattern"]))
+    if kind in _TYPES:
+        return Problem(path, message, _TYPES[kind])
+    return Problem(path, message, detail["msg"].removeprefix("Input should be "))
+
+
+_TYPES = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "dict_type": "keys and values",
+    "model_type": "keys and values",
+    "model_attributes_type": "keys and values",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "path_type": "a path",
+    "string_too_short": "text that is not empty",
+    "too_short": "at least one",
+}
+
+
+def _choices(expected: str) -> list[str]:
+    """The names in pydantic's `'a', 'b' or 'c'`."""
+    return expected.split("'")[1::2]
+
+
+def _say(value: object) -> str:
+    """A value as a message names it."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return str(value).lower()
+        case dict():
+            return f"a mapping of {len(value)} keys" if value else "an empty mapping"
+        case list() | tuple():
+            return f"a list of {len(value)}" if value else "an empty list"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _part_of(schema: Mapping[str, Any], path: KeyPath) -> Mapping[str, Any]:
+    """The JSON Schema of the value at `path`; empty where it says nothing."""
+    node: Mapping[str, Any] = schema
+    for key in path:
+        node = _resolve(schema, node)
+        if isinstance(key, int):
+            node = node.get("items", {})
+        else:
+            # keys of their own, or names that follow one pattern
+            node = node.get("properties", {}).get(key) or _values_of(node)
+    return _resolve(schema, node)
+
+
+def _values_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of the values of a mapping whose keys are free."""
+    extra = node.get("additionalProperties")
+    by_pattern = list(node.get("patternProperties", {}).values())
+    return extra if isinstance(extra, dict) else by_pattern[0] if by_pattern else {}
+
+
+def _resolve(schema: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "$ref" in node:
+        resolved: Mapping[str, Any] = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
+        return resolved
+    return node
+
+
+def _keys_at(schema: Mapping[str, Any], path: KeyPath) -> list[str]:
+    return list(_part_of(schema, path).get("properties", {}))
+
+
+def _expected_at(schema: Mapping[str, Any], path: KeyPath) -> str | None:
+    part = _part_of(schema, path)
+    if "enum" in part:
+        return one_of(part["enum"])
+    words = {
+        "string": "text",
+        "integer": "a whole number",
+        "number": "a number",
+        "array": "a list",
+        "object": "keys and values",
+    }
+    return words.get(part.get("type", ""))

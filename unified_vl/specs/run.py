@@ -1,0 +1,89 @@
+"""A run: model, optimiser, engine, seed and paths of one training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PrivateAttr
+
+from unified_vl.specs.document import Document, Name, Part
+from unified_vl.specs.mixture import Mixture
+
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class OptimizerSpec(Part):
+    """The optimiser and its learning rate over time."""
+
+    name: Literal["adamw"] = Field(default="adamw", description="The optimiser.")
+    lr: Positive = Field(default=1e-3, description="The highest learning rate.")
+    betas: tuple[Fraction, Fraction] = Field(
+        default=(0.9, 0.98), description="Decay of the two running means of AdamW."
+    )
+    eps: Positive = Field(default=1e-8, description="Added to the denominator of AdamW.")
+    weight_decay: float = Field(
+        default=0.01, ge=0, allow_inf_nan=False, description="Decoupled weight decay."
+    )
+    warmup_steps: int = Field(
+        default=0, ge=0, description="Steps in which the learning rate rises from zero."
+    )
+    decay: Literal["linear", "cosine", "constant"] = Field(
+        default="linear", description="How the learning rate falls to zero at the last step."
+    )
+    decay_from: Fraction = Field(
+        default=0.5, description="The fraction of all steps after which it falls."
+    )
+
+
+class Run(Document):
+    """One training, as its YAML file says.
+
+    `mixture` and `engine` are relative to the run file in the file and resolved once
+    loaded; `data`, `tokenizer` and `output` are relative to the working directory.
+    """
+
+    run: Name = Field(description="Name of the run.")
+    version: int = Field(ge=1, description="Raise it when the run would give another model.")
+    seed: int = Field(default=0, ge=0, description="Decides everything that is random.")
+    mixture: Path = Field(description="The mixture file, relative to this file.")
+    data: Path = Field(description="The data root, relative to the working directory.")
+    tokenizer: Path = Field(
+        description="The tokenizer's directory, relative to the working directory."
+    )
+    output: Path = Field(description="Where the run writes, relative to the working directory.")
+    steps: int = Field(ge=1, description="Optimiser steps.")
+    batch_size: int = Field(ge=1, description="Examples of a step, over all ranks.")
+    model: dict[str, Any] = Field(
+        default_factory=dict, description="Keys of the model's configuration."
+    )
+    optimizer: OptimizerSpec = Field(
+        default_factory=OptimizerSpec, description="The optimiser and its learning rate."
+    )
+    clip: Positive | None = Field(
+        default=1.0, description="Largest norm of the gradient; null leaves it as it is."
+    )
+    label_smoothing: float = Field(
+        default=0.0, ge=0, lt=1, allow_inf_nan=False, description="Label smoothing of the loss."
+    )
+    engine: Path = Field(
+        description="DeepSpeed's JSON (ZeRO, offload, precision), relative to this file."
+    )
+    max_source_tokens: int = Field(default=256, ge=2, description="Longest source, in tokens.")
+    max_target_tokens: int = Field(default=128, ge=2, description="Longest target, in tokens.")
+    log_every: int = Field(default=20, ge=1, description="Steps between two log lines.")
+    validate_every: int = Field(default=500, ge=1, description="Steps between two validations.")
+    validation_rows: int = Field(
+        default=128, ge=0, description="Rows of each task in a validation; 0 does without."
+    )
+    checkpoint_every: int = Field(default=500, ge=1, description="Steps between two checkpoints.")
+    keep_checkpoints: int = Field(default=2, ge=1, description="Checkpoints that are kept.")
+    _loaded_mixture: Mixture | None = PrivateAttr(default=None)
+
+    @property
+    def loaded_mixture(self) -> Mixture:
+        """The mixture that `mixture` names; `load_run` reads it."""
+        if self._loaded_mixture is None:
+            raise RuntimeError("this run was not made by load_run")
+        return self._loaded_mixture
