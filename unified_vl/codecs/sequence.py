@@ -1,0 +1,180 @@
+"""Segments to one sequence of ids and back: the only place where values meet tokens.
+
+Legend: H height, W width, C channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from unified_vl.codecs.boxes import BoxCodec
+from unified_vl.codecs.segments import Box, Image, Segment, Tag, Text
+from unified_vl.codecs.text import TextCodec
+from unified_vl.codecs.vocabulary import EOS_ID, IMAGE_TAG, PAD_ID, Vocabulary
+from unified_vl.errors import UserError
+from unified_vl.files import write_atomically
+
+TEXT_MODEL = "text.model"
+VOCABULARY = "vocabulary.json"
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Ids that end in eos, and the images (uint8 HWC) whose places they hold."""
+
+    ids: list[int]
+    images: list[np.ndarray] = field(default_factory=list)
+    truncated: bool = False
+
+
+class SequenceCodec:
+    """Segments to ids and back.
+
+    An image takes `image_tokens` ids of the tag `image`; the model puts its
+    features there.
+
+    Args:
+        vocabulary: the id ranges.
+        text: the text tokenizer; its size is the text range.
+        image_tokens: tokens of one image.
+        image_size: (height, width) in pixels that the network reads.
+        max_source: most ids of a source, with eos.
+        max_target: most ids of a target, with eos.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        text: TextCodec,
+        *,
+        image_tokens: int,
+        image_size: tuple[int, int],
+        max_source: int = 256,
+        max_target: int = 128,
+    ) -> None:
+        if len(text) != vocabulary.text_size:
+            raise UserError(
+                f"the text tokenizer has {len(text)} pieces, the vocabulary {vocabulary.text_size}"
+            )
+        self.vocabulary = vocabulary
+        self.text = text
+        self.boxes = BoxCodec(vocabulary)
+        self.image_tokens = image_tokens
+        self.image_size = image_size
+        self.max_source = max_source
+        self.max_target = max_target
+        self._image_id = vocabulary.tag_id(IMAGE_TAG)
+
+    def encode_source(self, segments: Sequence[Segment]) -> Encoded:
+        return self._encode(segments, self.max_source)
+
+    def encode_target(self, segments: Sequence[Segment]) -> Encoded:
+        return self._encode(segments, self.max_target)
+
+    def _encode(self, segments: Sequence[Segment], limit: int) -> Encoded:
+        """All ids, cut to `limit`: only text gives way, from its end, never an image."""
+        pieces = [self._ids(segment) for segment in segments]
+        excess = sum(map(len, pieces)) + 1 - limit
+        truncated = excess > 0
+        for index in reversed(range(len(pieces))):
+            if excess <= 0:
+                break
+            if isinstance(segments[index], Text):
+                cut = min(excess, len(pieces[index]))
+                pieces[index] = pieces[index][: len(pieces[index]) - cut]
+                excess -= cut
+        if excess > 0:
+            raise UserError(
+                f"a sequence needs {limit + excess} tokens without its text",
+                expected=f"at most {limit}",
+            )
+        ids = [i for piece in pieces for i in piece] + [EOS_ID]
+        images = [s.image.pixels_HWC for s in segments if isinstance(s, Image)]
+        return Encoded(ids, images, truncated)
+
+    def _ids(self, segment: Segment) -> list[int]:
+        match segment:
+            case Text(text):
+                return self.text.encode(text)
+            case Tag(name):
+                return [self.vocabulary.tag_id(name)]
+            case Box():
+                return self.boxes.encode(segment)
+            case Image():
+                return [self._image_id] * self.image_tokens
+
+    def decode(self, ids: Sequence[int]) -> tuple[Segment, ...]:
+        """Segments of a generated sequence, up to its eos.
+
+        A run of location ids becomes boxes, four by four; what is left of it is
+        dropped, as are ids that mean nothing in a target.
+        """
+        segments: list[Segment] = []
+        run: list[int] = []
+        run_range: range | None = None
+
+        def close() -> None:
+            if run_range == self.vocabulary.text and run:
+                segments.append(Text(self.text.decode(run)))
+            elif run_range == self.vocabulary.locations:
+                whole = len(run) // 4 * 4
+                segments.extend(self.boxes.decode(run[i : i + 4]) for i in range(0, whole, 4))
+            run.clear()
+
+        for token in self._until_eos(ids):
+            found = self._range_of(token)
+            if found != run_range:
+                close()
+                run_range = found
+            if found == self.vocabulary.tag_range:
+                segments.append(Tag(self.vocabulary.tag_name(token)))
+            else:
+                run.append(token)
+        close()
+        return tuple(segments)
+
+    def decode_text(self, ids: Sequence[int]) -> str:
+        """The text of a generated sequence, without anything that is not text."""
+        words = [s.text.strip() for s in self.decode(ids) if isinstance(s, Text)]
+        return " ".join(word for word in words if word)
+
+    def _until_eos(self, ids: Sequence[int]) -> list[int]:
+        kept = []
+        for token in ids:
+            if token == EOS_ID:
+                break
+            if token != PAD_ID:
+                kept.append(int(token))
+        return kept
+
+    def _range_of(self, token: int) -> range | None:
+        v = self.vocabulary
+        for ids in (v.text, v.tag_range, v.locations, v.image_codes):
+            if token in ids:
+                return ids
+        return None
+
+    def save(self, directory: Path) -> None:
+        """Write `text.model` and `vocabulary.json`; limits live in the model's config."""
+        write_atomically(directory / TEXT_MODEL, self.text.model)
+        write_atomically(directory / VOCABULARY, self.vocabulary.to_json())
+
+
+def load_tokenizer(directory: Path) -> tuple[Vocabulary, TextCodec]:
+    """Read what `SequenceCodec.save` wrote.
+
+    Raises:
+        UserError: when a part is missing or broken.
+    """
+    path = directory / VOCABULARY
+    if not path.is_file():
+        raise UserError("there is no vocabulary here", file=path)
+    try:
+        vocabulary = Vocabulary.from_json(path.read_text(encoding="utf-8"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"this is not a vocabulary: {error}", file=path) from error
+    return vocabulary, TextCodec.load(directory / TEXT_MODEL)

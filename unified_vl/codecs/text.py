@@ -1,0 +1,105 @@
+"""Text to SentencePiece ids and back (unigram with byte fallback: nothing is unknown)."""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import sentencepiece
+
+from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID
+from unified_vl.errors import UserError
+from unified_vl.files import write_atomically
+
+BYTES_AND_CONTROLS = 259  # 256 byte pieces, pad, eos, unk
+
+
+class TextCodec:
+    """A trained SentencePiece model.
+
+    Text is brought to Unicode NFC first, and nothing else of it is changed: a
+    zero-width joiner in Persian or a full-width letter in Japanese survives.
+    """
+
+    def __init__(self, model: bytes) -> None:
+        self.model = model
+        self._processor = sentencepiece.SentencePieceProcessor()
+        self._processor.LoadFromSerializedProto(model)
+        self._encode = lru_cache(maxsize=1 << 16)(self._encode_uncached)
+
+    @classmethod
+    def load(cls, path: str | Path) -> TextCodec:
+        """Read a `.model` file.
+
+        Raises:
+            UserError: when it is missing or is not a SentencePiece model.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise UserError(
+                "there is no tokenizer here", file=path, expected="a SentencePiece model"
+            )
+        try:
+            return cls(path.read_bytes())
+        except (RuntimeError, ValueError) as error:
+            raise UserError("this is not a SentencePiece model", file=path) from error
+
+    def __len__(self) -> int:
+        return int(self._processor.GetPieceSize())
+
+    def encode(self, text: str) -> list[int]:
+        return list(self._encode(text))
+
+    def _encode_uncached(self, text: str) -> tuple[int, ...]:
+        return tuple(self._processor.EncodeAsIds(unicodedata.normalize("NFC", text)))
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self._processor.DecodeIds(list(ids)))
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The pieces as SentencePiece writes them (U+2581 marks a space)."""
+        return [self._processor.IdToPiece(i) for i in ids]
+
+
+def train_text_tokenizer(texts: Iterable[str], path: Path, vocabulary_size: int) -> TextCodec:
+    """Train a SentencePiece unigram model with byte fallback and write it to `path`.
+
+    Args:
+        texts: the training text, a sentence an item, in every language to be used.
+        path: the `.model` file to write; written whole or not at all.
+        vocabulary_size: upper bound; fewer pieces when the text has no more to give.
+
+    Raises:
+        UserError: when there is no text, or the bound is too small for its characters.
+    """
+    sentences = [unicodedata.normalize("NFC", t) for t in texts if t.strip()]
+    if not sentences:
+        raise UserError("there is no text to train a tokenizer on")
+    buffer = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.Train(
+            sentence_iterator=iter(sentences),
+            model_writer=buffer,
+            vocab_size=vocabulary_size,
+            hard_vocab_limit=False,
+            model_type="unigram",
+            byte_fallback=True,
+            character_coverage=1.0,
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            pad_id=PAD_ID,
+            eos_id=EOS_ID,
+            unk_id=UNK_ID,
+            bos_id=-1,
+            num_threads=1,  # the result depends on the number of threads
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        raise UserError(
+            f"the tokenizer cannot be trained: {error}", field="vocabulary_size"
+        ) from error
+    write_atomically(path, buffer.getvalue())
+    return TextCodec(buffer.getvalue())

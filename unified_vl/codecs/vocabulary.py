@@ -1,0 +1,111 @@
+"""One vocabulary of disjoint id ranges: text, tags, locations, image codes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from unified_vl.errors import UserError, nearest
+
+PAD_ID = 0
+EOS_ID = 1
+UNK_ID = 2
+PADDED_TO = 128  # embedding rows: a multiple that matrix units like
+IMAGE_TAG = "image"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Which ids mean what.
+
+    Attributes:
+        text_size: ids of the text tokenizer, from 0, with pad 0, eos 1, unk 2.
+        tags: names of single tokens (`image`, `language:de`, `task:easy_vqa`).
+        location_bins: bins of an axis of an image.
+        image_code_count: entries of an image tokenizer's codebook.
+    """
+
+    text_size: int
+    tags: tuple[str, ...]
+    location_bins: int = 1000
+    image_code_count: int = 0
+    _tag_ids: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if len(set(self.tags)) != len(self.tags):
+            raise ValueError(f"tags must be distinct: {self.tags}")
+        object.__setattr__(self, "_tag_ids", dict(zip(self.tags, self.tag_range, strict=True)))
+
+    @property
+    def text(self) -> range:
+        return range(0, self.text_size)
+
+    @property
+    def tag_range(self) -> range:
+        return range(self.text.stop, self.text.stop + len(self.tags))
+
+    @property
+    def locations(self) -> range:
+        return range(self.tag_range.stop, self.tag_range.stop + self.location_bins)
+
+    @property
+    def image_codes(self) -> range:
+        return range(self.locations.stop, self.locations.stop + self.image_code_count)
+
+    @property
+    def size(self) -> int:
+        """Rows of the embedding: all ids, padded to a multiple of 128."""
+        return -(-self.image_codes.stop // PADDED_TO) * PADDED_TO
+
+    def tag_id(self, name: str) -> int:
+        """The id of a tag.
+
+        Raises:
+            UserError: when the vocabulary has no such tag.
+        """
+        if name not in self._tag_ids:
+            raise UserError(
+                f"the vocabulary has no tag {name!r}", nearest=nearest(name, self._tag_ids)
+            )
+        return self._tag_ids[name]
+
+    def tag_name(self, token_id: int) -> str:
+        return self.tags[token_id - self.tag_range.start]
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "text_size": self.text_size,
+                "tags": list(self.tags),
+                "location_bins": self.location_bins,
+                "image_code_count": self.image_code_count,
+            },
+            ensure_ascii=False,
+            indent=1,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Vocabulary:
+        values = json.loads(text)
+        return cls(
+            values["text_size"],
+            tuple(values["tags"]),
+            values["location_bins"],
+            values["image_code_count"],
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever an id would mean something else; goes into checkpoints."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+
+def standard_tags(languages: Iterable[str], tasks: Iterable[str]) -> tuple[str, ...]:
+    """The tags of a model: the image placeholder, its languages, its tasks."""
+    return (
+        IMAGE_TAG,
+        *(f"language:{code}" for code in sorted(set(languages))),
+        *(f"task:{name}" for name in sorted(set(tasks))),
+    )
