@@ -1,0 +1,172 @@
+"""Streams: every row in its turn, whatever the ranks, the calls before, and bad rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unified_vl.codecs.sequence import Encoded
+from unified_vl.data.batching import Batch
+from unified_vl.data.examples import Example
+from unified_vl.data.streams import TaskStream, permutation
+from unified_vl.errors import BadRow, UserError
+
+
+class Rows:
+    """Row i has i % 7 + 1 source ids; the bad ones break."""
+
+    def __init__(self, count: int, on_bad_row: str = "stop") -> None:
+        self.count = count
+        self.spec = SimpleNamespace(task="task", data=SimpleNamespace(on_bad_row=on_bad_row))
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Any:
+        return SimpleNamespace(index=index, where=f"file:{index}")
+
+    def rows(self, indices: Sequence[int]) -> list[Any]:
+        return [self[index] for index in indices]
+
+
+class Builder:
+    def __init__(self, bad: Sequence[int] = ()) -> None:
+        self.bad = frozenset(bad)
+        self.seeds: dict[int, list[int | None]] = {}
+
+    def build(self, row: Any, *, seed: int | None) -> Example:
+        self.seeds.setdefault(row.index, []).append(seed)
+        if row.index in self.bad:
+            raise BadRow("is broken", file=row.where)
+        return Example("task", "en", str(row.index), (), (), {}, {}, row.where, None)
+
+
+class Codec:
+    def encode_source(self, segments: Any) -> Encoded:
+        raise NotImplementedError
+
+    encode_target = encode_source
+
+
+@pytest.fixture(autouse=True)
+def _lengths(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids by row number, without a tokenizer."""
+
+    def encode(example: Example, codec: object) -> Any:
+        from unified_vl.data.batching import EncodedExample
+
+        number = int(example.key)
+        return EncodedExample(example, Encoded([5] * (number % 7 + 1)), Encoded([6, 1]))
+
+    monkeypatch.setattr("unified_vl.data.streams.encode_example", encode)
+
+
+def make(count: int, *, bad: Sequence[int] = (), skip: bool = False, **options: Any) -> TaskStream:
+    settings: dict[str, Any] = {"seed": 1, "batch_size": 4, "window": 3} | options
+    rows: Any = Rows(count, "skip" if skip else "stop")
+    builder: Any = Builder(bad)
+    codec: Any = Codec()
+    return TaskStream(rows, builder, codec, **settings)
+
+
+def keys(batch: Batch) -> list[int]:
+    return [int(example.key) for example in batch.examples]
+
+
+@given(
+    count=st.integers(1, 40),
+    batch_size=st.integers(1, 6),
+    window=st.integers(1, 4),
+    windows=st.integers(1, 4),
+    seed=st.integers(0, 9),
+)
+def test_every_row_comes_once_an_epoch(
+    count: int, batch_size: int, window: int, windows: int, seed: int
+) -> None:
+    stream = make(count, batch_size=batch_size, window=window, seed=seed)
+    drawn = Counter(k for n in range(window * windows) for k in keys(stream.batch(n)))
+    total = window * windows * batch_size
+    assert sum(drawn.values()) == total
+    for row in range(count):
+        assert total // count <= drawn[row] <= -(-total // count)
+
+
+@given(st.lists(st.integers(0, 20), min_size=1, max_size=10), st.sampled_from([1, 2, 4]))
+def test_a_batch_depends_on_its_number_alone(numbers: list[int], world: int) -> None:
+    used = make(11)
+    for number in numbers:
+        whole = keys(make(11).batch(number))
+        shares = [keys(used.batch(number, rank, world)) for rank in range(world)]
+        assert all(len(share) == 4 // world for share in shares)
+        assert [key for dealt in zip(*shares, strict=True) for key in dealt] == whole
+
+
+def test_seed_epoch_and_batch_size_change_the_order() -> None:
+    first = [keys(make(40).batch(n)) for n in range(10)]
+    assert first != [keys(make(40, seed=2).batch(n)) for n in range(10)]
+    second = [keys(make(40).batch(n)) for n in range(10, 20)]
+    assert first != second
+    assert permutation(50, 1, "a", 0).tolist() != permutation(50, 1, "b", 0).tolist()
+    assert permutation(5, 1, "a", 0).tolist() == permutation(5, 1, "a", 0).tolist()
+
+
+def test_the_batches_of_a_window_are_of_like_lengths_in_no_order_of_length() -> None:
+    stream = make(1000, window=8)
+    starts = []
+    for window in range(6):
+        spans = []
+        for n in range(window * 8, window * 8 + 8):
+            lengths = [key % 7 + 1 for key in keys(stream.batch(n))]
+            spans.append((min(lengths), max(lengths)))
+        for (_, high), (low, _) in zip(sorted(spans), sorted(spans)[1:], strict=False):
+            assert high <= low
+        starts.append(spans.index(min(spans)))
+    assert len(set(starts)) > 1
+
+
+def test_bad_rows_give_way_to_good_ones_and_are_counted() -> None:
+    bad = [2, 3, 9]
+    stream = make(12, bad=bad, skip=True)
+    drawn = [keys(stream.batch(n)) for n in range(3)]
+    assert not {key for batch in drawn for key in batch} & set(bad)
+    assert all(len(batch) == 4 for batch in drawn)
+    assert set(stream.skipped) == {"file:2", "file:3", "file:9"}
+    assert stream.skipped["file:9"] == "file:9: is broken"
+    again = make(12, bad=bad, skip=True)
+    assert keys(again.batch(2)) == drawn[2]
+
+
+def test_a_bad_row_stops_where_the_spec_says_so() -> None:
+    with pytest.raises(BadRow, match="file:3"):
+        make(12, bad=[3]).batch(0)
+
+
+def test_nothing_but_bad_rows_is_an_error() -> None:
+    with pytest.raises(UserError, match=r"bad rows in turn.*is broken"):
+        make(5, bad=range(5), skip=True).batch(0)
+
+
+def test_what_is_picked_is_a_function_of_epoch_and_row() -> None:
+    def seeds(**options: Any) -> dict[int, list[int | None]]:
+        stream = make(6, batch_size=6, window=1, **options)
+        for number in range(3):
+            stream.batch(number)
+        builder: Any = stream.builder
+        return builder.seeds
+
+    drawn = seeds()
+    assert drawn == seeds()
+    assert drawn != seeds(seed=2)
+    assert len({seed for of_row in drawn.values() for seed in of_row}) == 18
+    assert set(map(tuple, seeds(random_picks=False).values())) == {(None, None, None)}
+
+
+def test_a_batch_must_be_dealt_evenly() -> None:
+    with pytest.raises(UserError, match="evenly"):
+        make(12).batch(0, 0, 3)

@@ -1,0 +1,150 @@
+"""Examples of one task to tensors.
+
+Legend: B batch, S source length, T target length, N images of the batch in the order
+of their rows, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from unified_vl.codecs.sequence import Encoded, SequenceCodec
+from unified_vl.codecs.vocabulary import PAD_ID
+from unified_vl.data.examples import Example
+
+IGNORED = -100  # a label without a target, as torch's cross-entropy has it
+
+
+@dataclass(frozen=True)
+class EncodedExample:
+    """An example with its ids; what a batch is put together from.
+
+    Attributes:
+        example: where it came from.
+        source: ids and images of the source.
+        target: ids of the target; None where the example has none.
+    """
+
+    example: Example
+    source: Encoded
+    target: Encoded | None
+
+    @property
+    def length(self) -> int:
+        """Ids of source and target together: what the example costs in a batch."""
+        return len(self.source.ids) + (0 if self.target is None else len(self.target.ids))
+
+
+def encode_example(example: Example, codec: SequenceCodec) -> EncodedExample:
+    """Ids of one example; an empty target is no target.
+
+    Raises:
+        UserError: when the source does not fit even without its text.
+    """
+    target = codec.encode_target(example.target) if example.target else None
+    return EncodedExample(example, codec.encode_source(example.source), target)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tensors of one task.
+
+    Attributes:
+        task: name of the task of every row.
+        input_ids_BS: int64, 0 where padded.
+        attention_mask_BS: int64, 1 for an id and 0 for padding.
+        pixel_values_NCHW: uint8, the images in the order of the rows and, within a
+            row, of its source; None when no row has one.
+        labels_BT: int64, -100 where padded; None when the examples have no targets.
+        examples: B examples, in the order of the rows.
+        target_tokens: labels that are not padding.
+    """
+
+    task: str
+    input_ids_BS: torch.Tensor
+    attention_mask_BS: torch.Tensor
+    pixel_values_NCHW: torch.Tensor | None
+    labels_BT: torch.Tensor | None
+    examples: tuple[Example, ...]
+    target_tokens: int
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+
+        def move(tensor: torch.Tensor | None) -> torch.Tensor | None:
+            return None if tensor is None else tensor.to(device, non_blocking=True)
+
+        return replace(
+            self,
+            input_ids_BS=self.input_ids_BS.to(device, non_blocking=True),
+            attention_mask_BS=self.attention_mask_BS.to(device, non_blocking=True),
+            pixel_values_NCHW=move(self.pixel_values_NCHW),
+            labels_BT=move(self.labels_BT),
+        )
+
+    def model_inputs(self) -> dict[str, torch.Tensor | None]:
+        """What the encoder reads: `input_ids`, `attention_mask`, `pixel_values`."""
+        return {
+            "input_ids": self.input_ids_BS,
+            "attention_mask": self.attention_mask_BS,
+            "pixel_values": self.pixel_values_NCHW,
+        }
+
+
+def collate(examples: Sequence[Example], codec: SequenceCodec, pad_to_multiple: int = 8) -> Batch:
+    """Encode examples of one task and pad them to one batch.
+
+    Raises:
+        ValueError: when the examples are none or of several tasks.
+        UserError: when a source does not fit even without its text.
+    """
+    return collate_encoded([encode_example(e, codec) for e in examples], pad_to_multiple)
+
+
+def collate_encoded(rows: Sequence[EncodedExample], pad_to_multiple: int = 8) -> Batch:
+    """Pad examples that are encoded already; both lengths become multiples.
+
+    Few distinct shapes keep kernels and position biases reusable.
+    """
+    tasks = {row.example.task for row in rows}
+    if len(tasks) != 1:
+        raise ValueError(f"a batch holds rows of one task, not of {sorted(tasks)}")
+    input_ids_BS, mask_BS = _pad([row.source.ids for row in rows], PAD_ID, pad_to_multiple)
+    labels_BT, target_tokens = None, 0
+    targets = [row.target.ids for row in rows if row.target is not None]
+    if len(targets) == len(rows):
+        labels_BT, _ = _pad(targets, IGNORED, pad_to_multiple)
+        target_tokens = sum(map(len, targets))
+    elif targets:
+        raise ValueError("some examples of the batch have a target and some have none")
+    images_HWC = [image for row in rows for image in row.source.images]
+    pixels_NCHW = None
+    if images_HWC:
+        # numpy, not torch: outside the main thread torch would start threads of its own
+        pixels_NHWC = np.stack(images_HWC)
+        pixels_NCHW = torch.from_numpy(np.ascontiguousarray(pixels_NHWC.transpose(0, 3, 1, 2)))
+    return Batch(
+        task=tasks.pop(),
+        input_ids_BS=torch.from_numpy(input_ids_BS),
+        attention_mask_BS=torch.from_numpy(mask_BS.astype(np.int64)),
+        pixel_values_NCHW=pixels_NCHW,
+        labels_BT=None if labels_BT is None else torch.from_numpy(labels_BT),
+        examples=tuple(row.example for row in rows),
+        target_tokens=target_tokens,
+    )
+
+
+def _pad(
+    sequences: Sequence[Sequence[int]], filler: int, multiple: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """(B, L) int64 and the mask of what is not padding, L a multiple of `multiple`."""
+    lengths_B = np.fromiter(map(len, sequences), np.int64, len(sequences))
+    longest = -(-int(lengths_B.max()) // multiple) * multiple
+    mask_BL = np.arange(longest) < lengths_B[:, None]
+    ids_BL = np.full((len(sequences), longest), filler, dtype=np.int64)
+    ids_BL[mask_BL] = np.concatenate([np.asarray(s, dtype=np.int64) for s in sequences])
+    return ids_BL, mask_BL

@@ -1,0 +1,172 @@
+"""Image files to 8-bit RGB at the network's size; their bytes are not trusted.
+
+Legend: H height, W width, C channels.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image as PILImage
+from PIL import ImageOps
+
+from unified_vl.codecs.images import LoadedImage, resize
+from unified_vl.errors import BadRow, nearest
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+MOST_PIXELS = 64_000_000
+_LIMIT = "at most 64 million pixels"
+
+
+class ImageLoader:
+    """Reads images and keeps those that came from a path.
+
+    Args:
+        root: folder that paths are relative to and may not leave; None trusts any
+            path, for images that a person names.
+        size: (height, width) of what comes out.
+        cache_bytes: pixels to keep; the image used longest ago goes first.
+    """
+
+    def __init__(
+        self, root: Path | None, size: tuple[int, int], cache_bytes: int = 1 << 30
+    ) -> None:
+        self.root = None if root is None else root.resolve()
+        self.size = size
+        self.cache_bytes = cache_bytes
+        self._cache: OrderedDict[str, LoadedImage] = OrderedDict()
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def load(self, value: object, where: str) -> LoadedImage:
+        """The image that a row holds.
+
+        Args:
+            value: a path, bytes, `{"bytes": ..., "path": ...}` as `datasets` stores
+                images, or a PIL image.
+            where: the row, for messages.
+
+        Raises:
+            BadRow: when it is missing, outside the root, of another format, too
+                large, or broken.
+        """
+        if isinstance(value, Mapping):
+            value = value.get("bytes") or value.get("path")
+        if isinstance(value, PILImage.Image):
+            return self._prepare(value, where, "the image")
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return self._decode(io.BytesIO(value), where, f"{len(value)} bytes")
+        if isinstance(value, (str, Path)):
+            return self._load_path(str(value), where)
+        found = "nothing" if value is None else type(value).__name__
+        raise BadRow(f"found {found} in place of an image", file=where)
+
+    def _load_path(self, name: str, where: str) -> LoadedImage:
+        with self._lock:
+            found = self._cache.get(name)
+            if found is not None:
+                self._cache.move_to_end(name)
+                return found
+        path = self.resolve(name, where)
+        try:
+            with path.open("rb") as file:
+                image = self._decode(file, where, repr(name))
+        except OSError as error:
+            raise BadRow(f"{name!r} cannot be read: {error.strerror}", file=where) from error
+        self._keep(name, image)
+        return image
+
+    def resolve(self, name: str, where: str) -> Path:
+        """The file that a path names.
+
+        Raises:
+            BadRow: when there is none, or it is outside the root.
+        """
+        try:
+            path = (Path(name) if self.root is None else self.root / name).resolve()
+            if self.root is not None and not path.is_relative_to(self.root):
+                raise BadRow(
+                    f"the image {name!r} leaves the data root", file=where, expected="a path in it"
+                )
+            if not path.is_file():
+                close = nearest(path.name, (p.name for p in path.parent.glob("*")))
+                raise BadRow(f"there is no image {name!r}", file=where, nearest=close)
+        except (ValueError, OSError, RuntimeError) as error:  # a NUL byte, a link to itself
+            raise BadRow(f"{name!r} is no path: {error}", file=where) from error
+        return path
+
+    def _keep(self, name: str, image: LoadedImage) -> None:
+        size = image.pixels_HWC.nbytes
+        with self._lock:
+            if name in self._cache or size > self.cache_bytes:
+                return
+            self._cache[name] = image
+            self._held += size
+            while self._held > self.cache_bytes:
+                self._held -= self._cache.popitem(last=False)[1].pixels_HWC.nbytes
+
+    def _decode(self, file: BinaryIO, where: str, name: str) -> LoadedImage:
+        return self._prepare(open_image(file, where, name), where, name)
+
+    def _prepare(self, image: PILImage.Image, where: str, name: str) -> LoadedImage:
+        return resize(to_rgb(image, where, name), self.size)
+
+
+def open_image(file: BinaryIO, where: str, name: str) -> PILImage.Image:
+    """Read the header of an image; nothing is decoded yet.
+
+    Raises:
+        BadRow: when the format is not one of `FORMATS`.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own limit is higher than that of `to_rgb`
+            warnings.simplefilter("ignore", PILImage.DecompressionBombWarning)
+            return PILImage.open(file, formats=FORMATS)
+    except PILImage.DecompressionBombError as error:
+        # what Pillow refuses outright is far above our limit
+        raise BadRow(f"the image {name} is too large", file=where, expected=_LIMIT) from error
+    except Exception as error:  # Pillow's parsers raise almost anything on hostile bytes
+        raise BadRow(
+            f"the image {name} cannot be read",
+            file=where,
+            expected=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}",
+        ) from error
+
+
+def to_rgb(image: PILImage.Image, where: str, name: str) -> PILImage.Image:
+    """Decode an image, upright (EXIF) and in 8-bit RGB, on white where it is transparent.
+
+    Raises:
+        BadRow: before decoding when it has more than 64 million pixels; when the file
+            is truncated or broken.
+    """
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise BadRow(f"the image {name} is {width} x {height} pixels", file=where, expected=_LIMIT)
+    try:
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith(("I", "F")):
+            return _from_wide(upright)
+        if upright.has_transparency_data:
+            layer = upright.convert("RGBA")
+            ground = PILImage.new("RGBA", layer.size, "white")
+            return PILImage.alpha_composite(ground, layer).convert("RGB")
+        return upright.convert("RGB")
+    except Exception as error:  # as above: the bytes are not trusted
+        raise BadRow(f"the image {name} is broken or truncated: {error}", file=where) from error
+
+
+def _from_wide(image: PILImage.Image) -> PILImage.Image:
+    """Grey of 16 bits (which Pillow would clip at 255) to RGB of 8."""
+    grey_HW: np.ndarray[Any, Any] = np.asarray(image).astype(np.float64)
+    eight_HW = np.clip(grey_HW / 257.0, 0, 255).round().astype(np.uint8)
+    return PILImage.fromarray(eight_HW).convert("RGB")

@@ -1,0 +1,121 @@
+"""Table files to Arrow, only the columns that a spec needs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unified_vl.errors import UserError, nearest
+from unified_vl.specs.document import KeyPath
+from unified_vl.specs.task import TaskSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def _require(
+    spec: TaskSpec, path: Path, needed: Mapping[str, KeyPath], known: Sequence[str]
+) -> None:
+    for column, place in needed.items():
+        if column not in known:
+            close = nearest(column, known)
+            raise spec.error(
+                place,
+                f"{str(path)!r} has no column {column!r}",
+                expected=None if close else f"one of {', '.join(known)}",
+                nearest=close,
+            )
+
+
+def _read_parquet(path: Path, spec: TaskSpec, needed: Mapping[str, KeyPath]) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        _require(spec, path, needed, pq.read_schema(path).names)
+        return pq.read_table(path, columns=list(needed), memory_map=True, partitioning=None)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"is not a Parquet file: {_first_line(error)}", file=path) from error
+
+
+def _read_csv(path: Path, spec: TaskSpec, needed: Mapping[str, KeyPath]) -> pa.Table:
+    """Every cell as text: `no`, `NA` and `007` are values that a guess would spoil."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    parse = csv.ParseOptions(newlines_in_values=True)
+    try:
+        with csv.open_csv(path, parse_options=parse) as head:
+            known = head.schema.names
+        _require(spec, path, needed, known)
+        convert = csv.ConvertOptions(
+            column_types={name: pa.string() for name in needed}, include_columns=list(needed)
+        )
+        return csv.read_csv(path, parse_options=parse, convert_options=convert)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"is not CSV: {_first_line(error)}", file=path) from error
+
+
+def _read_jsonl(path: Path, spec: TaskSpec, needed: Mapping[str, KeyPath]) -> pa.Table:
+    import pyarrow as pa
+    from pyarrow import json as arrow_json
+
+    # said outright, or a text that looks like a date would become one
+    texts = [
+        pa.field(column, pa.list_(pa.string()) if field.many else pa.string())
+        for name, field in spec.fields.items()
+        if field.kind == "text"
+        for column, place in needed.items()
+        if place == ("fields", name, "column")
+    ]
+    options = arrow_json.ParseOptions(explicit_schema=pa.schema(texts))
+    try:
+        table = arrow_json.read_json(path, parse_options=options)
+    except (pa.ArrowException, OSError):
+        table = _read_jsonl_by_line(path)  # slower; numbers as texts, and exact errors
+    if not len(table):
+        return pa.table({name: pa.nulls(0) for name in needed})
+    # a column that was only said outright, above, is empty throughout
+    known = [name for name in table.column_names if table[name].null_count < len(table)]
+    _require(spec, path, needed, known)
+    return table.select(list(needed))
+
+
+def _read_jsonl_by_line(path: Path) -> pa.Table:
+    import pyarrow as pa
+
+    rows: list[dict[str, Any]] = []
+    with path.open(encoding="utf-8-sig") as lines:
+        number = 0
+        try:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise UserError("is not an object", file=path, line=number)
+                rows.append(row)
+        except UnicodeDecodeError as error:
+            raise UserError("is not UTF-8 text", file=path, line=number + 1) from error
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"is not JSON: {error}", file=path, line=number) from error
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    arrays = {}
+    for name in names:
+        values = [row.get(name) for row in rows]
+        try:
+            arrays[name] = pa.array(values)
+        except (pa.ArrowException, OverflowError) as error:
+            raise UserError(
+                f"mixes kinds of values: {_first_line(error)}", file=path, field=name
+            ) from error
+    return pa.table(arrays)
+
+
+READERS = {"parquet": _read_parquet, "csv": _read_csv, "jsonl": _read_jsonl}
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0]

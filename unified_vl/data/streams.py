@@ -1,0 +1,151 @@
+"""The endless stream of batches of one task: a formula, not a state.
+
+Position p of the stream is row `permutation(seed, task, epoch)[p % rows]` of epoch
+`p // rows`, so every global batch is full: the last one of an epoch takes its missing
+rows from the next. Windows of whole batches are sorted by length, cut, and the
+batches of a window are put in an order drawn from the seed. Nothing depends on the
+number of ranks or on what was asked before, so the state of a stream is the number of
+batches drawn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from unified_vl.codecs.sequence import SequenceCodec
+from unified_vl.data.batching import Batch, EncodedExample, collate_encoded, encode_example
+from unified_vl.data.examples import ExampleBuilder
+from unified_vl.data.sources import Row, TaskData
+from unified_vl.errors import BadRow, UserError
+
+WINDOW_BATCHES = 16  # sorted together: enough that lengths in a batch are close
+BAD_ROWS_IN_TURN = 100  # so many one after the other mean that the spec is wrong
+BAD_ROWS = 1000  # and so many in all mean that the data are
+
+
+def draw_seed(*parts: str | int) -> int:
+    """128 bits that only depend on `parts`."""
+    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:16], "little")
+
+
+def permutation(count: int, *parts: str | int) -> np.ndarray:
+    """The numbers below `count` in an order that only depends on `parts`."""
+    return np.random.Generator(np.random.Philox(key=draw_seed(*parts))).permutation(count)
+
+
+class TaskStream:
+    """Batches of one task.
+
+    Every rank builds the whole global batch, because its length order needs all of
+    it, and keeps the share of its rank.
+
+    Args:
+        data: the rows.
+        builder: rows to examples.
+        codec: examples to ids.
+        seed: decides the order and what `pick: random` picks.
+        batch_size: rows of a global batch.
+        random_picks: `pick: random` draws anew in every epoch; False, for validation,
+            always takes the first.
+        window: global batches that are sorted by length together.
+
+    Attributes:
+        skipped: the bad rows met so far: `file:row` to what is wrong with it.
+    """
+
+    def __init__(
+        self,
+        data: TaskData,
+        builder: ExampleBuilder,
+        codec: SequenceCodec,
+        *,
+        seed: int,
+        batch_size: int,
+        random_picks: bool = True,
+        window: int = WINDOW_BATCHES,
+    ) -> None:
+        self.data = data
+        self.spec = data.spec
+        self.builder = builder
+        self.codec = codec
+        self.seed = seed
+        self.batch_size = batch_size
+        self.random_picks = random_picks
+        self.window = window
+        self.skipped: dict[str, str] = {}
+        self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+        self._built: tuple[int, list[list[EncodedExample]]] = (-1, [])
+
+    def batch(self, number: int, rank: int = 0, world: int = 1) -> Batch:
+        """The share of `rank` in global batch `number`: its rows rank, rank + world, ...
+
+        Raises:
+            BadRow: for a row that breaks its spec where `on_bad_row` is `stop`.
+            UserError: when too many rows are bad, or the batch cannot be dealt evenly.
+        """
+        if self.batch_size % world:
+            raise UserError(
+                f"a batch of {self.batch_size} rows cannot be dealt to {world} processes evenly",
+                field="batch_size",
+            )
+        window, place = divmod(number, self.window)
+        if self._built[0] != window:
+            self._built = (window, self._build_window(window))
+        return collate_encoded(self._built[1][place][rank::world])
+
+    def _build_window(self, number: int) -> list[list[EncodedExample]]:
+        """The batches of a window, each of like lengths, in a drawn order."""
+        size = self.window * self.batch_size
+        rows = self._encode_all(range(number * size, (number + 1) * size))
+        by_length = sorted(range(size), key=lambda i: (rows[i].length, i))
+        batches = [
+            [rows[i] for i in by_length[start : start + self.batch_size]]
+            for start in range(0, size, self.batch_size)
+        ]
+        order = permutation(self.window, self.seed, self.spec.task, "window", number)
+        return [batches[i] for i in order]
+
+    def _encode_all(self, positions: range) -> list[EncodedExample]:
+        """The examples at these positions; a bad row gives way to the next good one."""
+        places = [self._place(position) for position in positions]
+        rows = self.data.rows([index for _, index in places])
+        encoded = []
+        for position, (epoch, index), row in zip(positions, places, rows, strict=True):
+            example = self._encode(row, epoch, index)
+            encoded.append(self._next_good(position) if example is None else example)
+        return encoded
+
+    def _next_good(self, position: int) -> EncodedExample:
+        for after in range(position + 1, position + 1 + BAD_ROWS_IN_TURN):
+            epoch, index = self._place(after)
+            example = self._encode(self.data[index], epoch, index)
+            if example is not None:
+                return example
+        last = list(self.skipped.values())[-1]
+        raise UserError(f"{BAD_ROWS_IN_TURN} bad rows in turn, the last of them: {last}")
+
+    def _place(self, position: int) -> tuple[int, int]:
+        """(epoch, row) of a position."""
+        epoch, offset = divmod(position, len(self.data))
+        if self._epoch[0] != epoch:
+            self._epoch = (epoch, permutation(len(self.data), self.seed, self.spec.task, epoch))
+        return epoch, int(self._epoch[1][offset])
+
+    def _encode(self, row: Row, epoch: int, index: int) -> EncodedExample | None:
+        seed = None
+        if self.random_picks:
+            seed = draw_seed(self.seed, self.spec.task, epoch, index) & (2**63 - 1)
+        try:
+            return encode_example(self.builder.build(row, seed=seed), self.codec)
+        except BadRow as error:
+            if self.spec.data.on_bad_row == "stop":
+                raise
+            self.skipped[row.where] = str(error)
+            if len(self.skipped) > BAD_ROWS:
+                raise UserError(
+                    f"more than {BAD_ROWS} bad rows, the last of them: {error}"
+                ) from error
+            return None
