@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from PIL import Image as PILImage
+from typer.testing import CliRunner
+
+from unified_vl.authoring.show import as_html, as_text, show_rows
+from unified_vl.authoring.tokens import load_codec
+from unified_vl.cli.main import app
+from unified_vl.errors import BadRow
+from unified_vl.specs.load import load_task
+
+
+def test_rows_are_shown_as_the_model_sees_them(root: Path) -> None:
+    spec = load_task(root / "task.yaml")
+    shown = show_rows(spec, root, split="train", count=2, image_size=(8, 8))
+    assert as_text(shown[0], None).splitlines() == [
+        "train.jsonl:1  key 0  language en",
+        "  source        <task:ground> <language:en> [image 20x10 as 8x8] a cat & a dog 0",
+        "  target        [box 2.0 1.0 12.0 9.0]",
+        "  right region  [box 2.0 1.0 12.0 9.0]",
+    ]
+    assert [each.example.key for each in shown] == ["0", "10"]
+
+
+def test_ids_and_pieces_are_shown_with_a_tokenizer(root: Path, tokenizer: Path) -> None:
+    codec = load_codec(tokenizer, image_size=(8, 8), image_tokens=4, max_source=64, max_target=8)
+    assert codec is not None
+    spec = load_task(root / "task.yaml")
+    (shown,) = show_rows(spec, root, split="test", count=1, image_size=(8, 8), codec=codec)
+    text = as_text(shown, codec)
+    image = codec.vocabulary.tag_id("image")
+    assert f" {image}*4 " in text
+    assert "<task:ground> <language:en> <image>*4 " in text
+    assert "<100> <100> <600> <900> </s>" in text
+    assert "decoded       [box 2.0 1.0 12.0 9.0]" in text
+
+
+def test_more_rows_than_there_are_show_all(root: Path) -> None:
+    spec = load_task(root / "task.yaml")
+    assert len(show_rows(spec, root, split="train", count=99, image_size=(8, 8))) == 20
+
+
+def test_a_bad_row_is_an_error(root: Path, spoil: Callable[..., None]) -> None:
+    spoil([0], phrase="")
+    with pytest.raises(BadRow, match=r"train.jsonl:1: phrase: is empty"):
+        show_rows(load_task(root / "task.yaml"), root, split="train", count=1, image_size=(8, 8))
+
+
+class Tags(HTMLParser):
+    """Collects the tags of a page with their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_the_page_holds_images_boxes_and_texts(root: Path) -> None:
+    spec = load_task(root / "task.yaml")
+    shown = show_rows(spec, root, split="train", count=20, image_size=(8, 8))
+    page = as_html(spec, shown, None)
+    tags = Tags()
+    tags.feed(page)
+    images = [attributes["src"] for tag, attributes in tags.found if tag == "img"]
+    assert len(images) == 20
+    assert images[1] is not None
+    data = base64.b64decode(images[1].removeprefix("data:image/png;base64,"))
+    with PILImage.open(io.BytesIO(data)) as image:
+        assert (image.size, image.getpixel((0, 0))) == ((8, 8), (60, 0, 0))
+    boxes = [attributes for tag, attributes in tags.found if tag == "rect"]
+    assert boxes[0] == {"x": "0.1", "y": "0.1", "width": "0.5", "height": "0.8"}
+    assert "قطة &lt;حمراء&gt;" in page  # values are text, never markup
+    assert "<حمراء>" not in page
+    assert 'dir="auto" lang="ar"' in page
+    assert not re.search(r"""(?:src|href)=["'](?!data:)|url\(|@import""", page)  # self-contained
+
+
+def test_the_command_prints_and_writes(root: Path, tokenizer: Path, tmp_path: Path) -> None:
+    page = tmp_path / "out" / "page.html"
+    arguments = ["show", str(root / "task.yaml"), "--data", str(root), "-n", "2"]
+    arguments += ["--split", "test", "--tokenizer", str(tokenizer), "--html", str(page)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0
+    assert "test.jsonl:1  key 0  language en" in result.stdout
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_the_schema_command(tmp_path: Path) -> None:
+    printed = CliRunner().invoke(app, ["schema"])
+    assert set(json.loads(printed.stdout)) == {"task", "mixture", "run"}
+    written = CliRunner().invoke(app, ["schema", "--output", str(tmp_path)])
+    assert written.exit_code == 0
+    for name, schema in json.loads(printed.stdout).items():
+        assert json.loads((tmp_path / f"{name}.schema.json").read_text()) == schema
