@@ -1,0 +1,116 @@
+"""Multi-head attention, with T5's unscaled scores and one additive bias.
+
+Legend: B batch, H heads, Q query length, K key length, D width of a head,
+M width of the trunk (d_model), I = H * D.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers.cache_utils import EncoderDecoderCache
+
+from unified_vl.model.configuration import UnifiedVLConfig
+
+
+def attend(
+    query_BHQD: torch.Tensor,
+    key_BHKD: torch.Tensor,
+    value_BHKD: torch.Tensor,
+    bias: torch.Tensor | None,
+    dropout: float = 0.0,
+) -> torch.Tensor:
+    """softmax(q k^T + bias) v, shape (B, H, Q, D); no scale, as in T5.
+
+    `bias` broadcasts to (B, H, Q, K) and holds position bias, padding and causality.
+    On a CPU plain matrix products win over the fused kernel, whose backward with a
+    learned bias is slow there; elsewhere the fused kernel wins
+    (`benchmarks/attention.py`).
+    """
+    if query_BHQD.device.type != "cpu":
+        return F.scaled_dot_product_attention(
+            query_BHQD, key_BHKD, value_BHKD, attn_mask=bias, dropout_p=dropout, scale=1.0
+        )
+    score_BHQK = query_BHQD @ key_BHKD.transpose(-1, -2)
+    if bias is not None:
+        score_BHQK = score_BHQK + bias
+    weight_BHQK = score_BHQK.softmax(dim=-1)
+    if dropout:
+        weight_BHQK = F.dropout(weight_BHQK, dropout)
+    return weight_BHQK @ value_BHKD
+
+
+class _Attention(nn.Module):
+    """What both kinds of attention share: the heads and the way out."""
+
+    def __init__(self, config: UnifiedVLConfig) -> None:
+        super().__init__()
+        self.heads = config.num_heads
+        self.inner = config.num_heads * config.d_kv
+        self.dropout = config.dropout_rate
+        self.out = nn.Linear(self.inner, config.d_model, bias=False)
+
+    def _split(self, x_BTI: torch.Tensor) -> torch.Tensor:
+        batch, length, _ = x_BTI.shape
+        return x_BTI.view(batch, length, self.heads, -1).transpose(1, 2)
+
+    def _finish(
+        self,
+        query_BHQD: torch.Tensor,
+        key_BHKD: torch.Tensor,
+        value_BHKD: torch.Tensor,
+        bias: torch.Tensor | None,
+    ) -> torch.Tensor:
+        dropout = self.dropout if self.training else 0.0
+        y_BHQD = attend(query_BHQD, key_BHKD, value_BHKD, bias, dropout)
+        return self.out(y_BHQD.transpose(1, 2).flatten(2))
+
+
+class SelfAttention(_Attention):
+    """Attention of a sequence to itself; query, key and value are one product."""
+
+    def __init__(self, config: UnifiedVLConfig, layer: int) -> None:
+        super().__init__(config)
+        self.layer = layer
+        self.qkv = nn.Linear(config.d_model, 3 * self.inner, bias=False)
+
+    def forward(
+        self,
+        x_BQM: torch.Tensor,
+        bias: torch.Tensor | None,
+        cache: EncoderDecoderCache | None = None,
+    ) -> torch.Tensor:
+        query, key, value = map(self._split, self.qkv(x_BQM).split(self.inner, dim=-1))
+        if cache is not None:
+            key, value = cache.self_attention_cache.update(key, value, self.layer)
+        return self._finish(query, key, value, bias)
+
+
+class CrossAttention(_Attention):
+    """Attention of the decoder to the encoder's output, whose keys are computed once."""
+
+    def __init__(self, config: UnifiedVLConfig, layer: int) -> None:
+        super().__init__(config)
+        self.layer = layer
+        self.q = nn.Linear(config.d_model, self.inner, bias=False)
+        self.kv = nn.Linear(config.d_model, 2 * self.inner, bias=False)
+
+    def forward(
+        self,
+        x_BQM: torch.Tensor,
+        memory_BKM: torch.Tensor,
+        bias: torch.Tensor | None,
+        cache: EncoderDecoderCache | None = None,
+    ) -> torch.Tensor:
+        query = self._split(self.q(x_BQM))
+        if cache is not None and cache.is_updated.get(self.layer):
+            kept: Any = cache.cross_attention_cache.layers[self.layer]
+            return self._finish(query, kept.keys, kept.values, bias)
+        key, value = map(self._split, self.kv(memory_BKM).split(self.inner, dim=-1))
+        if cache is not None:
+            key, value = cache.cross_attention_cache.update(key, value, self.layer)
+            cache.is_updated[self.layer] = True
+        return self._finish(query, key, value, bias)

@@ -1,0 +1,132 @@
+"""The sizes and choices of a model, saved beside its weights as `config.json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import PretrainedConfig
+
+from unified_vl.errors import UserError, nearest
+
+VISION_KINDS = ("stem", "patches", "timm")
+VISION_DEFAULTS: dict[str, Any] = {
+    "kind": "patches",
+    "image_size": [224, 224],
+    "patch_size": 16,
+    "channels": [64, 128],
+    "backbone": "resnet18",
+    "feature_level": -1,
+}
+
+
+class UnifiedVLConfig(PretrainedConfig):
+    """Sizes of the encoder-decoder and of its image branch.
+
+    The text path is that of T5 v1.1 (arXiv 2002.05202, 1910.10683).
+
+    Args:
+        vocab_size: rows of the embedding (`Vocabulary.size`).
+        d_model, d_kv, d_ff: width of the trunk, of a head, of the feed-forward layer.
+        num_layers, num_decoder_layers, num_heads: depth and heads.
+        relative_attention_num_buckets, relative_attention_max_distance: T5's
+            relative position buckets.
+        bias_per_layer: every layer has position biases of its own (umT5), not only
+            the first (T5, mT5).
+        scale_decoder_output: multiply by d_model ** -0.5 before the head (T5 with a
+            tied head).
+        tie_word_embeddings: the head is the embedding.
+        image_token_id: the id that holds an image's places in a source.
+        vision: the image branch; keys of `VISION_DEFAULTS`. `kind` is `stem` (small
+            residual convolutions, stride `patch_size`), `patches` (one linear
+            projection) or `timm` (the feature map `feature_level` of any `backbone`).
+
+    Raises:
+        UserError: for an unknown key or kind in `vision`.
+    """
+
+    model_type = "unified_vl"
+    attribute_map = {  # noqa: RUF012 (transformers reads a plain class attribute)
+        "hidden_size": "d_model",
+        "num_attention_heads": "num_heads",
+        "num_hidden_layers": "num_layers",
+        "head_dim": "d_kv",
+    }
+
+    def __init__(
+        self,
+        vocab_size: int = 32128,
+        d_model: int = 512,
+        d_kv: int = 64,
+        d_ff: int = 1024,
+        num_layers: int = 8,
+        num_decoder_layers: int | None = None,
+        num_heads: int = 6,
+        relative_attention_num_buckets: int = 32,
+        relative_attention_max_distance: int = 128,
+        bias_per_layer: bool = False,
+        dropout_rate: float = 0.0,
+        layer_norm_epsilon: float = 1e-6,
+        scale_decoder_output: bool = False,
+        tie_word_embeddings: bool = False,
+        image_token_id: int | None = None,
+        vision: dict[str, Any] | None = None,
+        vocabulary_fingerprint: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.vocab_size = vocab_size
+        self.d_model = d_model
+        self.d_kv = d_kv
+        self.d_ff = d_ff
+        self.num_layers = num_layers
+        self.num_decoder_layers = num_decoder_layers or num_layers
+        self.num_heads = num_heads
+        self.relative_attention_num_buckets = relative_attention_num_buckets
+        self.relative_attention_max_distance = relative_attention_max_distance
+        self.bias_per_layer = bias_per_layer
+        self.dropout_rate = dropout_rate
+        self.layer_norm_epsilon = layer_norm_epsilon
+        self.scale_decoder_output = scale_decoder_output
+        self.image_token_id = image_token_id
+        self.vision = _complete_vision(vision)
+        self.vocabulary_fingerprint = vocabulary_fingerprint
+        kwargs["tie_word_embeddings"] = tie_word_embeddings
+        kwargs.setdefault("is_encoder_decoder", True)
+        kwargs.setdefault("pad_token_id", 0)
+        kwargs.setdefault("eos_token_id", 1)
+        kwargs.setdefault("decoder_start_token_id", 0)
+        super().__init__(**kwargs)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) in pixels that the network reads."""
+        height, width = self.vision["image_size"]
+        return int(height), int(width)
+
+    @property
+    def image_tokens(self) -> int:
+        """Tokens of one image in a source."""
+        from unified_vl.model.vision import grid_size
+
+        rows, columns = grid_size(self.vision)
+        return rows * columns
+
+
+def _complete_vision(vision: dict[str, Any] | None) -> dict[str, Any]:
+    given = vision or {}
+    for key in given:
+        if key not in VISION_DEFAULTS:
+            raise UserError(
+                f"unknown key {key!r}",
+                field="model.vision",
+                expected=f"one of {', '.join(VISION_DEFAULTS)}",
+                nearest=nearest(key, VISION_DEFAULTS),
+            )
+    merged = {**VISION_DEFAULTS, **given}
+    if merged["kind"] not in VISION_KINDS:
+        raise UserError(
+            f"unknown kind {merged['kind']!r}",
+            field="model.vision.kind",
+            expected=f"one of {', '.join(VISION_KINDS)}",
+            nearest=nearest(str(merged["kind"]), VISION_KINDS),
+        )
+    return merged

@@ -1,0 +1,53 @@
+"""Initial weights: unit-scale embeddings, T5's scales elsewhere, a small head.
+
+T5 draws an untied head at scale 1, which starts with a loss far above chance;
+d_model ** -0.5 starts at chance. Image features are normalised, so they enter at
+the scale of the embeddings.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+from transformers import initialization as init  # skips weights that were just loaded
+
+from unified_vl.model.attention import CrossAttention, SelfAttention
+from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.layers import FeedForward, RMSNorm
+from unified_vl.model.positions import RelativePositionBias
+from unified_vl.model.vision import ImageEncoder
+
+
+def initialize(module: nn.Module, config: UnifiedVLConfig) -> None:
+    """Draw the weights that `module` itself owns or shapes."""
+    width = config.d_model**-0.5
+    query = (config.d_model * config.d_kv) ** -0.5  # T5 folds the score's scale in here
+    inner = config.num_heads * config.d_kv
+    match module:
+        case nn.Embedding():
+            init.normal_(module.weight, std=1.0)
+        case SelfAttention():
+            init.normal_(module.qkv.weight, std=width)
+            init.normal_(module.qkv.weight[:inner], std=query)
+            init.normal_(module.out.weight, std=inner**-0.5)
+        case CrossAttention():
+            init.normal_(module.q.weight, std=query)
+            init.normal_(module.kv.weight, std=width)
+            init.normal_(module.out.weight, std=inner**-0.5)
+        case FeedForward():
+            init.normal_(module.wi.weight, std=width)
+            init.normal_(module.wo.weight, std=config.d_ff**-0.5)
+        case RelativePositionBias():
+            init.normal_(module.weight, std=width)
+        case ImageEncoder():
+            init.normal_(module.row, std=0.5)
+            init.normal_(module.column, std=0.5)
+        case RMSNorm() | nn.GroupNorm():
+            init.ones_(module.weight)
+            if isinstance(module, nn.GroupNorm):
+                init.zeros_(module.bias)
+        case nn.Conv2d():
+            init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        case nn.Linear() if module.out_features == config.vocab_size:
+            init.normal_(module.weight, std=width)

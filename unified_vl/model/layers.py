@@ -1,0 +1,100 @@
+"""Pre-norm blocks of the encoder and of the decoder, as in T5 v1.1.
+
+Legend: B batch, S source length, T target length, M width (d_model), F inner width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers.cache_utils import EncoderDecoderCache
+
+from unified_vl.model.attention import CrossAttention, SelfAttention
+from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.positions import RelativePositionBias
+
+
+class RMSNorm(nn.Module):
+    """Divide by the root mean square, scale; no mean, no bias (arXiv 1910.07467)."""
+
+    def __init__(self, width: int, epsilon: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.epsilon = epsilon
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
+
+
+class FeedForward(nn.Module):
+    """Gated GELU (arXiv 2002.05202); gate and value are one product."""
+
+    def __init__(self, config: UnifiedVLConfig) -> None:
+        super().__init__()
+        self.wi = nn.Linear(config.d_model, 2 * config.d_ff, bias=False)
+        self.wo = nn.Linear(config.d_ff, config.d_model, bias=False)
+        self.dropout = nn.Dropout(config.dropout_rate)
+
+    def forward(self, x_BSM: torch.Tensor) -> torch.Tensor:
+        gate_BSF, value_BSF = self.wi(x_BSM).chunk(2, dim=-1)
+        return self.wo(self.dropout(F.gelu(gate_BSF, approximate="tanh") * value_BSF))
+
+
+def _bias_of_layer(
+    config: UnifiedVLConfig, layer: int, *, bidirectional: bool
+) -> RelativePositionBias | None:
+    if layer > 0 and not config.bias_per_layer:
+        return None
+    return RelativePositionBias(
+        config.relative_attention_num_buckets,
+        config.relative_attention_max_distance,
+        config.num_heads,
+        bidirectional=bidirectional,
+    )
+
+
+class EncoderBlock(nn.Module):
+    """Self-attention and feed-forward."""
+
+    def __init__(self, config: UnifiedVLConfig, layer: int) -> None:
+        super().__init__()
+        self.position_bias = _bias_of_layer(config, layer, bidirectional=True)
+        self.norm_self = RMSNorm(config.d_model, config.layer_norm_epsilon)
+        self.attend_self = SelfAttention(config, layer)
+        self.norm_feed = RMSNorm(config.d_model, config.layer_norm_epsilon)
+        self.feed = FeedForward(config)
+        self.dropout = nn.Dropout(config.dropout_rate)
+
+    def forward(self, x_BSM: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        x_BSM = x_BSM + self.dropout(self.attend_self(self.norm_self(x_BSM), bias))
+        return x_BSM + self.dropout(self.feed(self.norm_feed(x_BSM)))
+
+
+class DecoderBlock(nn.Module):
+    """Causal self-attention, attention to the source, feed-forward."""
+
+    def __init__(self, config: UnifiedVLConfig, layer: int) -> None:
+        super().__init__()
+        self.position_bias = _bias_of_layer(config, layer, bidirectional=False)
+        self.norm_self = RMSNorm(config.d_model, config.layer_norm_epsilon)
+        self.attend_self = SelfAttention(config, layer)
+        self.norm_cross = RMSNorm(config.d_model, config.layer_norm_epsilon)
+        self.attend_cross = CrossAttention(config, layer)
+        self.norm_feed = RMSNorm(config.d_model, config.layer_norm_epsilon)
+        self.feed = FeedForward(config)
+        self.dropout = nn.Dropout(config.dropout_rate)
+
+    def forward(
+        self,
+        x_BTM: torch.Tensor,
+        bias: torch.Tensor,
+        memory_BSM: torch.Tensor,
+        memory_bias: torch.Tensor | None,
+        cache: EncoderDecoderCache | None = None,
+    ) -> torch.Tensor:
+        y_BTM = self.attend_self(self.norm_self(x_BTM), bias, cache)
+        x_BTM = x_BTM + self.dropout(y_BTM)
+        y_BTM = self.attend_cross(self.norm_cross(x_BTM), memory_BSM, memory_bias, cache)
+        x_BTM = x_BTM + self.dropout(y_BTM)
+        return x_BTM + self.dropout(self.feed(self.norm_feed(x_BTM)))

@@ -1,0 +1,229 @@
+"""The model: one encoder over text and images, one decoder that writes everything.
+
+Legend: B batch, S source length, T target length, M width (d_model), V vocabulary,
+N images in the batch, C channels, H height, W width, P places of one image.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import GenerationMixin, PreTrainedModel
+from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
+
+from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.initialization import initialize
+from unified_vl.model.layers import DecoderBlock, EncoderBlock, RMSNorm
+from unified_vl.model.positions import RelativePositionBias
+from unified_vl.model.vision import ImageEncoder
+
+
+def padding_bias(mask_BS: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
+    """0 where the mask is 1 and the most negative number where it is 0: (B, 1, 1, S)."""
+    if mask_BS is None:
+        return None
+    return (1.0 - mask_BS[:, None, None, :].to(dtype)) * torch.finfo(dtype).min
+
+
+def _add(bias: torch.Tensor, other: torch.Tensor | None) -> torch.Tensor:
+    return bias if other is None else bias + other
+
+
+class Encoder(nn.Module):
+    """Embeds ids and images and lets them attend to each other."""
+
+    main_input_name = "input_ids"
+
+    def __init__(self, config: UnifiedVLConfig) -> None:
+        super().__init__()
+        self.image_token_id = config.image_token_id
+        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        self.vision = None if config.image_token_id is None else ImageEncoder(config)
+        self.image_size = config.image_size
+        self.blocks = nn.ModuleList(EncoderBlock(config, i) for i in range(config.num_layers))
+        self.norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
+        self.dropout = nn.Dropout(config.dropout_rate)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        **_: Any,
+    ) -> BaseModelOutput:
+        x_BSM = self.dropout(self._embed(input_ids, pixel_values))
+        mask_bias = padding_bias(attention_mask, x_BSM.dtype)
+        length = input_ids.shape[1]
+        bias = None
+        for block in self.blocks:
+            if isinstance(block.position_bias, RelativePositionBias):
+                bias = _add(block.position_bias(length, length), mask_bias)
+            x_BSM = block(x_BSM, bias)
+        return BaseModelOutput(last_hidden_state=self.dropout(self.norm(x_BSM)))
+
+    def _embed(self, ids_BS: torch.Tensor, pixels_NCHW: torch.Tensor | None) -> torch.Tensor:
+        """Token embeddings, with an image's features in its places.
+
+        A training batch without images sends one blank image through the branch with
+        weight zero: ZeRO needs the same module graph on every rank and step.
+        """
+        x_BSM = self.embedding(ids_BS)
+        if self.vision is None or self.image_token_id is None:
+            return x_BSM
+        if pixels_NCHW is None:
+            if not self.training:
+                return x_BSM
+            blank = torch.zeros(1, 3, *self.image_size, dtype=torch.uint8, device=ids_BS.device)
+            return x_BSM + 0.0 * self.vision(blank).mean()
+        feature_NPM = self.vision(pixels_NCHW)
+        places_BS1 = ids_BS.eq(self.image_token_id).unsqueeze(-1)
+        return x_BSM.masked_scatter(places_BS1, feature_NPM.to(x_BSM.dtype))
+
+
+class Decoder(nn.Module):
+    """Causal blocks that read the encoder's output."""
+
+    def __init__(self, config: UnifiedVLConfig) -> None:
+        super().__init__()
+        depth = config.num_decoder_layers
+        self.blocks = nn.ModuleList(DecoderBlock(config, i) for i in range(depth))
+        self.norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
+        self.dropout = nn.Dropout(config.dropout_rate)
+
+    def forward(
+        self,
+        x_BTM: torch.Tensor,
+        memory_BSM: torch.Tensor,
+        memory_mask_BS: torch.Tensor | None,
+        mask_BT: torch.Tensor | None,
+        cache: EncoderDecoderCache | None,
+    ) -> torch.Tensor:
+        past = 0 if cache is None else int(cache.get_seq_length())
+        queries = x_BTM.shape[1]
+        keys = past + queries
+        memory_bias = padding_bias(memory_mask_BS, x_BTM.dtype)
+        rule = _add(self._causal(queries, keys, x_BTM), padding_bias(mask_BT, x_BTM.dtype))
+        rule = rule.clamp(min=torch.finfo(x_BTM.dtype).min)  # two masks must not add to -inf
+        x_BTM = self.dropout(x_BTM)
+        bias = None
+        for block in self.blocks:
+            if isinstance(block.position_bias, RelativePositionBias):
+                bias = block.position_bias(queries, keys, past) + rule
+            x_BTM = block(x_BTM, bias, memory_BSM, memory_bias, cache)
+        return self.dropout(self.norm(x_BTM))
+
+    @staticmethod
+    def _causal(queries: int, keys: int, like: torch.Tensor) -> torch.Tensor:
+        """0 for what a query may see, the most negative number for what comes later."""
+        floor = torch.finfo(like.dtype).min
+        full = torch.full((queries, keys), floor, dtype=like.dtype, device=like.device)
+        return full.triu(diagonal=keys - queries + 1)
+
+
+class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin):
+    """Source ids and images in, target ids out.
+
+    The text path is T5 v1.1's (gated GELU, RMSNorm, relative positions, no biases),
+    so T5 v1.1, mT5 and umT5 weights load (`unified_vl.model.convert`).
+    """
+
+    config_class = UnifiedVLConfig
+    config: UnifiedVLConfig
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    _tied_weights_keys = {"lm_head.weight": "encoder.embedding.weight"}  # noqa: RUF012
+    _no_split_modules = ["EncoderBlock", "DecoderBlock"]  # noqa: RUF012
+    _supports_sdpa = True
+
+    def __init__(self, config: UnifiedVLConfig) -> None:
+        super().__init__(config)
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+        self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        initialize(module, self.config)
+
+    def get_encoder(self, modality: str | None = None) -> nn.Module:
+        return self.encoder
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.encoder.embedding
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        assert isinstance(value, nn.Embedding)
+        self.encoder.embedding = value
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.lm_head
+
+    def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
+        self.lm_head = new_embeddings
+
+    def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
+        """Labels (B, T) moved right behind the start id; -100 becomes pad."""
+        shifted_BT = labels.new_full(labels.shape, self.config.decoder_start_token_id)
+        shifted_BT[:, 1:] = labels[:, :-1]
+        return shifted_BT.masked_fill_(shifted_BT == -100, self.config.pad_token_id)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        decoder_input_ids: torch.Tensor | None = None,
+        decoder_attention_mask: torch.Tensor | None = None,
+        encoder_outputs: BaseModelOutput | None = None,
+        past_key_values: EncoderDecoderCache | None = None,
+        labels: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        **_: Any,
+    ) -> Seq2SeqLMOutput:
+        """Logits of the next target token.
+
+        Args:
+            input_ids: (B, S); an image's places hold `config.image_token_id`.
+            attention_mask: (B, S), 1 for tokens and 0 for padding.
+            pixel_values: uint8 (N, 3, H, W), the images in the order of their places.
+            decoder_input_ids: (B, T); made from `labels` where absent.
+            decoder_attention_mask: (B, past + T).
+            encoder_outputs: what the encoder gave before; then `input_ids` is not read.
+            past_key_values: the cache of earlier calls.
+            labels: (B, T), -100 where there is no target.
+            use_cache: return a cache.
+
+        Returns:
+            `logits` (B, T, V) and, with labels, `loss`, the mean over target tokens.
+        """
+        if encoder_outputs is None:
+            encoder_outputs = self.encoder(input_ids, attention_mask, pixel_values)
+        memory_BSM = encoder_outputs[0]
+        if decoder_input_ids is None:
+            assert labels is not None, "a decoder needs decoder_input_ids or labels"
+            decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
+        if use_cache and past_key_values is None:
+            past_key_values = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        x_BTM = self.decoder(
+            self.encoder.embedding(decoder_input_ids),
+            memory_BSM,
+            attention_mask,
+            decoder_attention_mask,
+            past_key_values,
+        )
+        if self.config.scale_decoder_output:
+            x_BTM = x_BTM * self.config.d_model**-0.5
+        logits_BTV = self.lm_head(x_BTM)
+        loss = None
+        if labels is not None:
+            loss = F.cross_entropy(logits_BTV.flatten(0, 1).float(), labels.flatten())
+        return Seq2SeqLMOutput(
+            loss=loss,
+            logits=logits_BTV,
+            past_key_values=past_key_values,
+            encoder_last_hidden_state=memory_BSM,
+        )
