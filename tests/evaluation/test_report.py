@@ -1,0 +1,175 @@
+"""unified_vl/evaluation/report.py: one page, whole, from what a run wrote."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from unified_vl.errors import UserError
+from unified_vl.evaluation import browser
+from unified_vl.evaluation.report import PARTS, pretty, render, write_pictures, write_report
+
+VOID = {"meta", "image", "rect", "br", "path", "use", "link"}
+
+
+class Outline(HTMLParser):
+    """Checks that tags pair up, and keeps what the tests look at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, dict[str, str | None]]] = []
+        self.spoken: list[tuple[str | None, str | None, str]] = []
+        self._span: dict[str, str | None] = {}
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes.append((tag, dict(attrs)))
+        self._span = dict(attrs) if tag == "span" else {}
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "lang" in self._span:
+            self.spoken.append((self._span["lang"], self._span.get("dir"), data.strip()))
+            self._span = {}
+
+
+@pytest.fixture
+def page(run_directory: Path, world) -> str:
+    return write_report(run_directory, world.data).read_text(encoding="utf-8")
+
+
+def outline_of(page: str) -> Outline:
+    outline = Outline()
+    outline.feed(page)
+    assert outline.open == []
+    return outline
+
+
+def test_the_page_is_well_formed_and_needs_nothing_beside_it(page: str) -> None:
+    for tag, attributes in outline_of(page).attributes:
+        assert tag not in ("script", "link", "iframe", "img")
+        for name in ("src", "href", "xlink:href"):
+            value = attributes.get(name) or "#"
+            assert value.startswith(("#", "data:image/png;base64,")), (tag, value[:80])
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert not re.search(r"url\((?!#)", page)
+    assert "@import" not in page
+
+
+def test_every_language_has_its_tag_and_direction(page: str) -> None:
+    spoken = outline_of(page).spoken
+    assert ("fa", "rtl", "گربه") in spoken
+    assert ("ja", "ltr", "猫") in spoken
+    assert {(lang, way) for lang, way, _ in spoken} == {
+        ("en", "ltr"),
+        ("de", "ltr"),
+        ("fa", "rtl"),
+        ("ja", "ltr"),
+    }
+
+
+def test_what_a_model_wrote_cannot_become_markup(page: str) -> None:
+    assert "<b>falsch" not in page
+    assert "&lt;b&gt;falsch &amp; kaputt&lt;/b&gt;" in page
+
+
+def test_the_page_tells_scores_course_and_facts(page: str) -> None:
+    for text in ("tiny_run", "One model, 3 tasks, 4 languages", "How it learned", "2.0 min"):
+        assert text in page
+    for text in ("What it says and where it points", "Task by language", "Seen and held out"):
+        assert text in page
+    for text in ("Text to text", "The worst mistakes", "exact match", "1 skipped"):
+        assert text in page
+    figures = re.findall(r'<p class="figure">([\d.]+)', page)
+    assert figures == ["66.7", "75.0", "75.0"]  # captions on seen cells only
+    assert page.count('class="true') == page.count('class="guess')
+
+
+def test_learning_curves_are_drawn_in_the_pages_colours(page: str) -> None:
+    charts = re.findall(r'<svg viewBox="[^"]*" role="img" aria-label="Loss of (\w+) over 100', page)
+    assert charts == ["caption", "ground", "translate"]
+    assert "var(--accent)" in page.split("</style>")[1]
+
+
+def test_a_page_can_be_made_without_events_images_and_model(
+    run_directory: Path, tmp_path: Path
+) -> None:
+    (run_directory / "events.jsonl").unlink()
+    (run_directory / "model/training.json").unlink()
+    page = write_report(run_directory, tmp_path / "no_data").read_text(encoding="utf-8")
+    outline_of(page)
+    assert "How it learned" not in page
+    assert "base64" not in page
+    assert "گربه" in page
+
+
+def test_the_same_run_gives_the_same_page(page: str, run_directory: Path, world) -> None:
+    assert render(run_directory, world.data, PARTS) == page
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("report.json", None, r"report\.json: there is no report"),
+        ("report.json", "{", r"report\.json: this is not a report"),
+        ("report.json", '{"model": "m"}', r"report\.json: seconds: this is not a report"),
+        ("report.json", "[]", r"report\.json: .*this is not a report"),
+        ("predictions.jsonl", None, r"predictions\.jsonl: there are no predictions"),
+        ("predictions.jsonl", '{"a": 1}\n{', r"predictions\.jsonl:2: this is not JSON"),
+    ],
+)
+def test_what_is_missing_or_broken_is_named(
+    run_directory: Path, world, name: str, content: str | None, said: str
+) -> None:
+    path = run_directory / name
+    path.unlink() if content is None else path.write_text(content)
+    with pytest.raises(UserError, match=said):
+        write_report(run_directory, world.data)
+    assert not (run_directory / "report.html").exists()
+
+
+def test_pictures_are_drawn_of_parts_of_the_page(
+    run_directory: Path, world, tmp_path: Path, monkeypatch
+) -> None:
+    drawn = []
+
+    def draw(page: str, width: int) -> bytes:
+        outline_of(page)
+        drawn.append(page)
+        return b"png"
+
+    monkeypatch.setattr(browser, "picture_of", draw)
+    written = write_pictures(run_directory, world.data, tmp_path / "pictures")
+    assert [path.name for path in written] == ["gallery.png", "scores.png"]
+    assert all(path.read_bytes() == b"png" for path in written)
+    gallery, scores = drawn
+    assert "where it points" in gallery
+    assert "Task by language" not in gallery
+    assert "Task by language" in scores
+    assert "How it learned" in scores
+
+
+def test_names_are_written_as_people_write_them() -> None:
+    assert pretty("box_accuracy") == "box accuracy"
+    assert pretty("bleu") == "BLEU"
+
+
+def test_unknown_dimensions_have_a_section_of_their_own(run_directory: Path, world) -> None:
+    report = json.loads((run_directory / "report.json").read_text())
+    size = {name: {"count": 12, "exact_match": 50.0, "chrf": 60.0} for name in ("big", "small")}
+    report["tasks"]["caption"]["by"]["size_class"] = size
+    (run_directory / "report.json").write_text(json.dumps(report))
+    page = write_report(run_directory, world.data).read_text(encoding="utf-8")
+    assert "By size class" in page

@@ -1,0 +1,136 @@
+"""unified_vl/cli/evaluate.py, predict.py and report.py on a saved model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from unified_vl.cli.evaluate import evaluate
+from unified_vl.cli.predict import parse_fields, predict
+from unified_vl.cli.report import report
+from unified_vl.errors import UserError
+from unified_vl.inference.predictor import UnifiedVL
+
+app = typer.Typer()
+app.command()(evaluate)
+app.command()(report)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(predict)
+
+
+def call(*arguments: object) -> Result:
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if isinstance(result.exception, UserError):
+        raise result.exception
+    return result
+
+
+def test_predict_prints_the_answer(tiny, model_directory: Path) -> None:
+    image = tiny.data / "images/1.png"
+    expected = UnifiedVL(tiny.saved).predict("tiny_caption", "de", image=image)
+    asked = ("predict", model_directory, "--task", "tiny_caption", "--image", image)
+    result = call(*asked, "--language", "de")
+    assert result.exit_code == 0
+    assert result.stdout.strip() == expected.text
+    row = json.loads(call(*asked, "--language", "de", "--json").stdout)
+    assert list(row) == ["key", "prediction", "boxes", "score", "error"]
+    assert row["prediction"] == expected.text
+
+
+def test_predict_takes_any_field_of_the_task_and_prints_boxes(tiny, model_directory: Path) -> None:
+    image = tiny.data / "images/1.png"
+    spec = model_directory / "specs/tiny_ground.yaml"
+    (box,) = UnifiedVL(tiny.saved).predict("tiny_ground", "en", image=image, phrase="a dog").boxes
+    expected = " ".join(f"{v:.1f}" for v in box)
+    for task in ("tiny_ground", spec):
+        asked = ("predict", model_directory, "--task", task, "--image", image)
+        assert call(*asked, "--language", "en", "--phrase", "a dog").stdout.strip() == expected
+    with pytest.raises(UserError, match=r"no field 'phrsae'.*did you mean 'phrase'"):
+        call(*asked, "--language", "en", "--phrsae", "a dog")
+
+
+def test_predict_answers_a_file(model_directory: Path, tmp_path: Path) -> None:
+    rows, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    rows.write_text('{"key": "a", "text": "yes"}\n{"key": "b"}\n')
+    asked = ("predict", model_directory, "--task", "tiny_copy", "--input", rows)
+    result = call(*asked, "--output", out)
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert "2 rows, 1 of them with an error" in result.stderr
+    answers = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(row["key"], row["error"] is None) for row in answers] == [("a", True), ("b", False)]
+    with pytest.raises(UserError, match="--output is missing"):
+        call(*asked)
+    with pytest.raises(UserError, match="together with --text"):
+        call(*asked, "--output", out, "--text", "no")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["word"], "found 'word'"),
+        (["--text"], "--text has no value"),
+        (["--text", "a", "--text=b"], "given twice"),
+        (["--", "a"], "found '--'"),
+    ],
+)
+def test_arguments_that_are_no_fields(arguments: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        parse_fields(arguments)
+
+
+def test_arguments_that_are_fields() -> None:
+    given = ["--text", "a = b", "--from-language=de", "--empty=", "--number", "-1"]
+    assert parse_fields(given) == {
+        "text": "a = b",
+        "from_language": "de",
+        "empty": "",
+        "number": "-1",
+    }
+
+
+def test_evaluate_writes_a_report_and_every_answer(
+    tiny, model_directory: Path, tmp_path: Path
+) -> None:
+    files = ("--output", tmp_path / "r/report.json", "--predictions", tmp_path / "p.jsonl")
+    result = call("evaluate", model_directory, "--data", tiny.data, "--json", *files)
+    assert result.exit_code == 0
+    written = json.loads((tmp_path / "r/report.json").read_text())
+    assert json.loads(result.stdout) == written
+    tasks = written["tasks"]
+    assert {name: task["count"] for name, task in tasks.items()} == {
+        "tiny_caption": 9,
+        "tiny_copy": 1,
+        "tiny_ground": 9,
+    }
+    assert tasks["tiny_caption"]["skipped"] == 1
+    rows = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    assert len(rows) == 19
+    for task in tasks.values():
+        assert all(0 <= value <= 100 for value in task["metrics"].values())
+
+
+def test_evaluate_prints_a_table_of_the_tasks_asked_for(tiny, model_directory: Path) -> None:
+    spec = model_directory / "specs/tiny_ground.yaml"
+    result = call("evaluate", model_directory, "tiny_copy", spec, "--data", tiny.data)
+    for text in ("tiny_copy", "accuracy", "tiny_ground", "box_accuracy"):
+        assert text in result.stdout
+    assert "tiny_caption" not in result.stdout
+    with pytest.raises(UserError, match="did you mean 'tiny_copy'"):
+        call("evaluate", model_directory, "tinycopy", "--data", tiny.data)
+    assert call("evaluate", model_directory, "--data", "x", "--split", "dev").exit_code == 2
+
+
+def test_report_makes_the_page_of_a_run_again(tiny, model_directory: Path) -> None:
+    run = model_directory.parent
+    files = ("--output", run / "report.json", "--predictions", run / "predictions.jsonl")
+    call("evaluate", model_directory, "--data", tiny.data, *files)
+    result = call("report", run, "--data", tiny.data)
+    assert result.stdout.strip() == str(run / "report.html")
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert "tiny caption" in page
+    weights = sum(p.numel() for p in tiny.saved.model.parameters())
+    assert f"{weights:,}" in page

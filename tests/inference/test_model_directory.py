@@ -1,0 +1,171 @@
+"""unified_vl/inference/model_directory.py"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from unified_vl.errors import UserError
+from unified_vl.inference.model_directory import load_model, save_model
+
+Break = Callable[[Path], object]
+
+
+def rewrite(path: Path, **values: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def misspell(path: Path, right: str, wrong: str) -> None:
+    path.write_text(path.read_text().replace(right, wrong))
+
+
+def test_a_saved_model_needs_nothing_beside_it(tiny, model_directory: Path) -> None:
+    moved = model_directory.rename(model_directory.parent / "elsewhere")
+    loaded = load_model(moved)
+    before, after = tiny.saved.model.state_dict(), loaded.model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert loaded.codec.vocabulary == tiny.saved.codec.vocabulary
+    assert loaded.codec.text.model == tiny.saved.codec.text.model
+    assert (loaded.codec.max_source, loaded.codec.max_target) == (40, 20)
+    assert loaded.codec.image_size == (16, 16)
+    assert loaded.codec.image_tokens == 4
+    assert loaded.facts == {"steps": 3}
+    assert not loaded.model.training
+    assert (moved / "generation_config.json").is_file()
+
+
+def test_specs_are_kept_word_for_word(tiny, model_directory: Path) -> None:
+    assert sorted(p.name for p in (model_directory / "specs").iterdir()) == [
+        "tiny_caption.yaml",
+        "tiny_copy.yaml",
+        "tiny_ground.yaml",
+    ]
+    kept = (model_directory / "specs/tiny_ground.yaml").read_text(encoding="utf-8")
+    assert kept == tiny.specs["tiny_ground"].text
+    loaded = load_model(model_directory).specs
+    assert {name: spec.model_dump() for name, spec in loaded.items()} == {
+        name: spec.model_dump() for name, spec in tiny.specs.items()
+    }
+
+
+def test_saving_again_replaces_all_and_leaves_nothing_beside(tiny, model_directory: Path) -> None:
+    saved = tiny.saved
+    only = [tiny.specs["tiny_copy"]]
+    save_model(model_directory, saved.model, saved.codec, only)
+    assert list(load_model(model_directory).specs) == ["tiny_copy"]
+    assert [p.name for p in model_directory.parent.iterdir()] == ["model"]
+
+
+def test_weights_can_be_given_apart_from_the_model(tiny, tmp_path: Path) -> None:
+    saved = tiny.saved
+    doubled = {name: 2 * value for name, value in saved.model.state_dict().items()}
+    save_model(tmp_path / "m", saved.model, saved.codec, saved.specs.values(), state_dict=doubled)
+    found = load_model(tmp_path / "m").model.state_dict()
+    assert all(torch.equal(found[name], doubled[name]) for name in doubled)
+
+
+@pytest.mark.parametrize(
+    ("damage", "named", "said"),
+    [
+        (lambda d: (d / "config.json").unlink(), "config.json", "missing"),
+        (lambda d: (d / "config.json").write_text("{"), "config.json", "not JSON"),
+        (lambda d: rewrite(d / "config.json", model_type="t5"), "config.json", "'t5'"),
+        (
+            lambda d: rewrite(d / "config.json", vocabulary_fingerprint="0"),
+            "vocabulary.json",
+            "fingerprint",
+        ),
+        (lambda d: rewrite(d / "config.json", max_source_tokens=None), "config.json", "missing"),
+        (
+            lambda d: rewrite(d / "config.json", vision={"kind": "pathces"}),
+            "config.json",
+            "did you mean 'patches'?",
+        ),
+        (lambda d: rewrite(d / "config.json", vision={"image_size": 3}), "config.json", "sizes"),
+        (lambda d: rewrite(d / "config.json", d_ff=50), "model.safetensors", "do not fit"),
+        (lambda d: rewrite(d / "config.json", num_layers=3), "model.safetensors", "do not fit"),
+        (lambda d: rewrite(d / "config.json", num_layers=1), "model.safetensors", "do not fit"),
+        (lambda d: (d / "tokenizer/text.model").unlink(), "text.model", "no tokenizer"),
+        (lambda d: (d / "tokenizer/text.model").write_bytes(b"x"), "text.model", "SentencePiece"),
+        (lambda d: (d / "tokenizer/vocabulary.json").unlink(), "vocabulary.json", "no vocabulary"),
+        (
+            lambda d: rewrite(d / "tokenizer/vocabulary.json", location_bins=51),
+            "vocabulary.json",
+            "fingerprint",
+        ),
+        (lambda d: [p.unlink() for p in (d / "specs").iterdir()], "specs", "missing"),
+        (
+            lambda d: misspell(d / "specs/tiny_copy.yaml", "version", "versoin"),
+            "tiny_copy.yaml:3",
+            "did you mean 'version'?",
+        ),
+        (lambda d: (d / "model.safetensors").unlink(), "model.safetensors", "missing"),
+        (
+            lambda d: (d / "model.safetensors").write_bytes(b"\0" * 64),
+            "model.safetensors",
+            "cannot be read",
+        ),
+        (
+            lambda d: (d / "model.safetensors").write_bytes(
+                (d / "model.safetensors").read_bytes()[:-1000]
+            ),
+            "model.safetensors",
+            "cannot be read",
+        ),
+    ],
+)
+def test_a_broken_directory_is_named(
+    model_directory: Path, damage: Break, named: str, said: str
+) -> None:
+    damage(model_directory)
+    with pytest.raises(UserError) as error:
+        load_model(model_directory)
+    place, _, message = str(error.value).partition(": ")
+    assert place.endswith(named)
+    assert said in message
+
+
+def test_a_tokenizer_of_the_same_size_from_elsewhere_is_refused(
+    tiny, model_directory: Path, tmp_path: Path
+) -> None:
+    model = tiny.saved.codec.text.model
+    other = model.replace("▁".encode(), "▂".encode())
+    assert other != model
+    (model_directory / "tokenizer/text.model").write_bytes(other)
+    with pytest.raises(UserError, match=r"text\.model: .*fingerprint"):
+        load_model(model_directory)
+
+
+def test_a_device_that_is_not_there_is_named(model_directory: Path) -> None:
+    with pytest.raises(UserError, match="device: cannot compute on 'quantum'"):
+        load_model(model_directory, "quantum")
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere: there is no model directory"):
+        load_model(tmp_path / "nowhere")
+
+
+class Bomb:
+    """Fails the test when it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return pytest.fail, ("a pickle was loaded",)
+
+
+def test_a_pickle_is_never_loaded(model_directory: Path) -> None:
+    pickled = pickle.dumps(Bomb())
+    (model_directory / "pytorch_model.bin").write_bytes(pickled)
+    load_model(model_directory)
+    (model_directory / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"model\.safetensors"):
+        load_model(model_directory)
+    (model_directory / "model.safetensors").write_bytes(pickled)
+    with pytest.raises(UserError, match=r"model\.safetensors"):
+        load_model(model_directory)

@@ -1,0 +1,132 @@
+"""Learning curves as SVG that takes its colours from the page around it."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+MOST_POINTS = 160  # of a curve; more only makes the page heavy
+# Stand-ins that no palette holds; they are replaced by the page's own colours.
+_COLOURS = {
+    "#010203": "var(--ink)",
+    "#020304": "var(--soft)",
+    "#030405": "var(--line)",
+    "#040506": "var(--accent)",
+    "#050607": "var(--warm)",
+}
+_INK, _SOFT, _LINE, _ACCENT, _WARM = _COLOURS
+
+Points = list[tuple[int, float]]
+
+
+@dataclass
+class Curve:
+    """Losses of one task over the steps of the run (nats a target token).
+
+    Attributes:
+        training: (step, loss) of its own updates.
+        validation: (step, loss) on the validation split.
+    """
+
+    training: Points = field(default_factory=list)
+    validation: Points = field(default_factory=list)
+
+
+def curves_of(events: Iterable[Mapping[str, Any]]) -> dict[str, Curve]:
+    """The curves of every task in a run's events, in the order of their first event."""
+    curves: dict[str, Curve] = {}
+    for event in events:
+        kind, task, loss = event.get("event"), event.get("task"), event.get("loss")
+        if kind not in ("step", "validation") or task is None or loss is None:
+            continue
+        curve = curves.setdefault(str(task), Curve())
+        points = curve.training if kind == "step" else curve.validation
+        points.append((int(event["step"]), float(loss)))
+    return curves
+
+
+def thinned(points: Sequence[tuple[int, float]], most: int = MOST_POINTS) -> Points:
+    """At most `most` points: means of equal runs of neighbours."""
+    if len(points) <= most:
+        return list(points)
+    size = -(-len(points) // most)
+    runs = [points[i : i + size] for i in range(0, len(points), size)]
+    return [
+        (round(sum(s for s, _ in run) / len(run)), sum(v for _, v in run) / len(run))
+        for run in runs
+    ]
+
+
+def draw_curve(name: str, curve: Curve, steps: int) -> str:
+    """One task's curves as an inline SVG element.
+
+    Args:
+        name: of the task; seeds the ids within the SVG.
+        curve: what to draw.
+        steps: of the whole run, the end of the axis, the same for all tasks.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    style: Any = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": name,
+        "font.family": "sans-serif",
+        "font.size": 9,
+        "axes.edgecolor": _LINE,
+        "xtick.color": _SOFT,
+        "ytick.color": _SOFT,
+        "text.color": _INK,
+    }
+    with rc_context(style):
+        figure = Figure(figsize=(3.4, 2.0))
+        axes = figure.add_axes((0.1, 0.14, 0.84, 0.8))
+        axes.plot(*_columns(thinned(curve.training)), color=_ACCENT, alpha=0.45, linewidth=1.1)
+        axes.plot(
+            *_columns(thinned(curve.validation)),
+            color=_WARM,
+            linewidth=1.8,
+            marker="o",
+            markersize=2.6,
+        )
+        axes.set_xlim(0, max(steps, 1))
+        axes.set_ylim(bottom=0)
+        axes.grid(axis="y", color=_LINE, linewidth=0.7)
+        axes.set_axisbelow(True)
+        axes.tick_params(length=0, pad=3)
+        axes.locator_params(axis="x", nbins=4)
+        axes.locator_params(axis="y", nbins=4)
+        for side in ("top", "right", "left"):
+            axes.spines[side].set_visible(False)
+        figure.patch.set_visible(False)
+        axes.patch.set_visible(False)
+        return _inline(figure, f"Loss of {name} over {steps} steps")
+
+
+def _columns(points: Points) -> tuple[list[int], list[float]]:
+    return [step for step, _ in points], [value for _, value in points]
+
+
+def _inline(figure: Any, label: str) -> str:
+    """The SVG element alone, named for screen readers, in the page's colours and font."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # the ids would repeat on the page
+    svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
+    svg = re.sub(r"\n\s*", "\n", svg)
+    opening = f'<svg viewBox="{_view_box(svg)}" role="img" aria-label="{label}">'
+    svg = opening + svg[svg.index(">") + 1 :]
+    for stand_in, colour in _COLOURS.items():
+        svg = svg.replace(stand_in, colour)
+    return svg
+
+
+def _view_box(svg: str) -> str:
+    found = re.search(r'viewBox="([^"]*)"', svg)
+    return found[1] if found else "0 0 245 144"

@@ -1,0 +1,42 @@
+"""Scores of predicted boxes, 0 to 100."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from unified_vl.codecs.segments import Box
+from unified_vl.evaluation.metrics.averages import mean
+
+
+def area(box: Box) -> float:
+    """Of the whole image, 0 to 1."""
+    return max(box.x2 - box.x1, 0.0) * max(box.y2 - box.y1, 0.0)
+
+
+def iou(a: Box, b: Box) -> float:
+    """Area of the intersection over area of the union; 0 for two empty boxes."""
+    width = min(a.x2, b.x2) - max(a.x1, b.x1)
+    height = min(a.y2, b.y2) - max(a.y1, b.y1)
+    shared = max(width, 0.0) * max(height, 0.0)
+    union = area(a) + area(b) - shared
+    return shared / union if union > 0 else 0.0
+
+
+def best_iou(prediction: Box | None, references: Sequence[Box]) -> float:
+    """The largest overlap with any reference; 0 where nothing was predicted."""
+    if prediction is None:
+        return 0.0
+    return max((iou(prediction, reference) for reference in references), default=0.0)
+
+
+def box_accuracy(
+    predictions: Sequence[Box | None], references: Sequence[Sequence[Box]], threshold: float = 0.5
+) -> float:
+    """Percentage whose IoU with any of their references reaches `threshold`."""
+    pairs = zip(predictions, references, strict=True)
+    return 100.0 * mean([best_iou(p, r) >= threshold for p, r in pairs])
+
+
+def mean_iou(predictions: Sequence[Box | None], references: Sequence[Sequence[Box]]) -> float:
+    """Mean over the rows of the largest IoU with any of their references, in percent."""
+    return 100.0 * mean([best_iou(p, r) for p, r in zip(predictions, references, strict=True)])

@@ -1,0 +1,249 @@
+"""The report of a run as one page that needs nothing beside it.
+
+It is made from what the run wrote: report.json, predictions.jsonl, events.jsonl and the
+saved model's facts. Images are within the page; nothing is fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from unified_vl.evaluation import browser, gallery
+from unified_vl.evaluation.charts import curves_of, draw_curve
+from unified_vl.evaluation.languages import Language, language_of
+from unified_vl.evaluation.results import (
+    EVENTS,
+    MODEL,
+    PREDICTIONS,
+    REPORT,
+    read_events,
+    read_facts,
+    read_predictions,
+    read_report,
+)
+from unified_vl.files import write_atomically
+
+PAGE = "report.html"
+PARTS = (
+    "header",
+    "curves",
+    "gallery",
+    "table",
+    "breakdowns",
+    "texts",
+    "mistakes",
+    "footer",
+)
+PICTURES: dict[str, tuple[Collection[str], int]] = {  # file name: parts of the page, width
+    "gallery.png": (("gallery",), 1200),
+    "scores.png": (("curves", "table"), 1200),
+}
+SCENES_OF_PICTURE = 8
+WIDEST_BREAKDOWN = 16  # values of a dimension; more are a table, not a chart
+PERCENTAGES = ("exact_match", "accuracy", "box_accuracy", "mean_iou")
+NAMES = {"bleu": "BLEU", "chrf": "chrF", "mean_iou": "mean IoU", "easy_vqa": "easy-VQA"}
+GROUP_NOTES = {
+    frozenset({"seen", "held_out"}): "Held out: combinations of a thing and a language that these "
+    "tasks never trained on; only other tasks of the same model did."
+}
+
+
+def write_report(run: Path, data_root: Path) -> Path:
+    """Write the page of a run beside its report.json.
+
+    Args:
+        run: the output directory of a run.
+        data_root: the folder that image paths are relative to.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UserError: when report.json or predictions.jsonl is missing or broken.
+    """
+    write_atomically(run / PAGE, render(run, data_root, PARTS))
+    return run / PAGE
+
+
+def write_pictures(run: Path, data_root: Path, directory: Path) -> list[Path]:
+    """Write pictures of the page's parts as PNG files, drawn by a browser.
+
+    Raises:
+        UserError: when there is no browser `chromium`, or as for `write_report`.
+    """
+    written = []
+    for name, (parts, width) in PICTURES.items():
+        page = render(run, data_root, parts, most_scenes=SCENES_OF_PICTURE, picture=True)
+        write_atomically(directory / name, browser.picture_of(page, width))
+        written.append(directory / name)
+    return written
+
+
+def render(
+    run: Path,
+    data_root: Path,
+    parts: Collection[str],
+    *,
+    most_scenes: int = gallery.SCENES,
+    picture: bool = False,
+) -> str:
+    """The page, or some of its parts, as HTML."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
+
+    report = read_report(run / REPORT)
+    predictions = read_predictions(run / PREDICTIONS)
+    events = read_events(run / EVENTS)
+    here = Path(__file__).parent
+    environment = Environment(
+        loader=FileSystemLoader(here),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["pretty"] = pretty
+    environment.filters["is_percentage"] = lambda metric: metric in PERCENTAGES
+    facts = read_facts(run / MODEL)
+    curves = _curves(events) if "curves" in parts else []
+    return environment.get_template("report.html.jinja").render(
+        css=Markup((here / "report.css").read_text(encoding="utf-8")),
+        parts=parts,
+        picture=picture,
+        header=_header(report, facts),
+        curves=[curve | {"svg": Markup(curve["svg"])} for curve in curves],
+        scenes=gallery.scenes(predictions, data_root)[:most_scenes] if "gallery" in parts else [],
+        table=_table(report),
+        breakdowns=_breakdowns(report),
+        texts=gallery.text_pairs(predictions),
+        mistakes=gallery.worst_mistakes(predictions, data_root) if "mistakes" in parts else [],
+    )
+
+
+def pretty(name: str) -> str:
+    """`box_accuracy` as people write it."""
+    return NAMES.get(name, name.replace("_", " "))
+
+
+def _header(report: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    tasks = report["tasks"]
+    languages = {tag for task in tasks.values() for tag in task["by"].get("language", {})}
+    rows = sum(task["count"] for task in tasks.values())
+    skipped = sum(task.get("skipped", 0) for task in tasks.values())
+    known = [
+        ("parameters", _thousands(facts.get("parameters"))),
+        ("updates", _thousands(facts.get("steps"))),
+        ("examples an update", _thousands(facts.get("batch_size"))),
+        ("trained in", _duration(facts.get("seconds"))),
+        ("processes", facts.get("processes")),
+        ("seed", facts.get("seed")),
+        ("rows scored", _thousands(rows) if not skipped else f"{rows:,} ({skipped} skipped)"),
+        ("scored in", _duration(report["seconds"])),
+        ("model", report["model"]),
+    ]
+    return {
+        "title": f"Run {facts['run']}" if "run" in facts else str(report["model"]),
+        "version": report["version"],
+        "lead": f"One model, {_plural(len(tasks), 'task')}, {_plural(len(languages), 'language')}.",
+        "split": ", ".join(sorted({task["split"] for task in tasks.values()})),
+        "tiles": [_tile(name, task) for name, task in tasks.items()],
+        "facts": [(name, value) for name, value in known if value is not None],
+    }
+
+
+def _tile(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
+    """The primary metric: on the seen cells where a task tells them apart, else in all."""
+    metric = task["primary"]
+    cells = task["by"].get("cell", {})
+    if "seen" not in cells:
+        others = [(m, v) for m, v in task["metrics"].items() if m != metric]
+        return {
+            "task": name,
+            "metric": metric,
+            "value": task["metrics"][metric],
+            "group": "",
+            "others": others,
+        }
+    others = [(m, cells["seen"][m]) for m in task["metrics"] if m != metric]
+    others += [(cell, values[metric]) for cell, values in cells.items() if cell != "seen"]
+    return {
+        "task": name,
+        "metric": metric,
+        "value": cells["seen"][metric],
+        "group": "seen",
+        "others": others,
+    }
+
+
+def _curves(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    curves = curves_of(events)
+    ends = [
+        step for c in curves.values() for points in (c.training, c.validation) for step, _ in points
+    ]
+    return [
+        {
+            "task": task,
+            "last": curve.validation[-1][1] if curve.validation else None,
+            "svg": draw_curve(task, curve, max(ends)),
+        }
+        for task, curve in curves.items()
+    ]
+
+
+def _table(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A row a language, a column a task, the primary metric in each place."""
+    tasks = report["tasks"]
+    tags = sorted({tag for task in tasks.values() for tag in task["by"].get("language", {})})
+    rows: list[tuple[Language, list[float | None]]] = []
+    for tag in tags:
+        cells = [(t["by"].get("language", {}).get(tag, {}), t["primary"]) for t in tasks.values()]
+        rows.append((language_of(tag), [cell.get(primary) for cell, primary in cells]))
+    return {
+        "columns": [(name, task["primary"]) for name, task in tasks.items()],
+        "rows": rows,
+        "totals": [task["metrics"][task["primary"]] for task in tasks.values()],
+    }
+
+
+def _breakdowns(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """For every dimension but language the tasks that have it, with all their metrics."""
+    dimensions: dict[str, list[dict[str, Any]]] = {}
+    values_of: dict[str, set[str]] = {}
+    for name, task in report["tasks"].items():
+        for dimension, values in task["by"].items():
+            if dimension == "language" or not 2 <= len(values) <= WIDEST_BREAKDOWN:
+                continue
+            ordered = sorted(values.items(), key=lambda item: (item[0] != "seen", item[0]))
+            metrics = [
+                (metric, [(value, cell[metric], cell["count"]) for value, cell in ordered])
+                for metric in task["metrics"]
+            ]
+            dimensions.setdefault(dimension, []).append({"name": name, "metrics": metrics})
+            values_of.setdefault(dimension, set()).update(values)
+    return [
+        {
+            "title": "Seen and held out" if note else f"By {pretty(dimension)}",
+            "note": note,
+            "tasks": tasks,
+        }
+        for dimension, tasks in dimensions.items()
+        for note in [GROUP_NOTES.get(frozenset(values_of[dimension]))]
+    ]
+
+
+def _thousands(value: int | None) -> str | None:
+    return None if value is None else f"{value:,}"
+
+
+def _duration(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

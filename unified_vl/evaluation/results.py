@@ -1,0 +1,109 @@
+"""The files of a run that hold its scores, its answers and its course.
+
+report.json         the scores of `evaluate`
+predictions.jsonl   every answer that they were made from
+events.jsonl        losses and events of the training
+model/              the saved model
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from unified_vl.errors import UserError
+from unified_vl.files import write_atomically
+from unified_vl.inference.model_directory import FACTS, WEIGHTS
+
+REPORT = "report.json"
+PREDICTIONS = "predictions.jsonl"
+EVENTS = "events.jsonl"
+MODEL = "model"
+
+
+def write_results(
+    report: Mapping[str, Any],
+    predictions: Sequence[Mapping[str, Any]],
+    report_path: Path | None,
+    predictions_path: Path | None,
+) -> None:
+    """Write `report.json` and `predictions.jsonl`, where a path is given."""
+    if report_path:
+        write_atomically(report_path, json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+    if predictions_path:
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in predictions)
+        write_atomically(predictions_path, "".join(lines))
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """The report that `evaluate` gave.
+
+    Raises:
+        UserError: when there is none, or the file is something else.
+    """
+    if not path.is_file():
+        raise UserError("there is no report here", file=path, expected="what `evaluate` writes")
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        missing = {"model", "version", "seconds", "tasks"} - set(report)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"this is not a report: {error}", file=path) from error
+    if missing:
+        raise UserError("this is not a report", file=path, field=min(missing), expected="this key")
+    return dict(report)
+
+
+def read_predictions(path: Path) -> list[dict[str, Any]]:
+    """The answers behind a report.
+
+    Raises:
+        UserError: when there are none, or a line is not JSON.
+    """
+    if not path.is_file():
+        raise UserError(
+            "there are no predictions here", file=path, expected="what `evaluate` writes"
+        )
+    rows = []
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                rows.append(json.loads(line))
+            except ValueError as error:
+                raise UserError(f"this is not JSON: {error}", file=path, line=number) from error
+    return rows
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """The events of a run, without the half line of one that was killed; [] without a file."""
+    if not path.is_file():
+        return []
+    events = []
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            try:
+                events.append(json.loads(line))
+            except ValueError:
+                continue
+    return events
+
+
+def read_facts(model: Path) -> dict[str, Any]:
+    """What a saved model tells of its training, and `parameters`, its number of weights.
+
+    A report can be made where the model is no more: what cannot be read is left out.
+    """
+    facts: dict[str, Any] = {}
+    try:
+        facts |= json.loads((model / FACTS).read_text(encoding="utf-8"))
+        with safe_open(model / WEIGHTS, framework="np") as weights:
+            names = weights.keys()
+            shapes = [weights.get_slice(name).get_shape() for name in names]
+        facts["parameters"] = sum(math.prod(shape) for shape in shapes)
+    except (OSError, ValueError, SafetensorError):
+        return facts
+    return facts

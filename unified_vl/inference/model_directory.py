@@ -1,0 +1,244 @@
+"""A saved model: a folder that needs nothing beside it.
+
+    config.json              sizes, limits and the fingerprint of the vocabulary
+    generation_config.json
+    model.safetensors
+    training.json            facts about how it came to be, for people and reports
+    tokenizer/text.model
+    tokenizer/vocabulary.json
+    specs/NAME.yaml          the task specs it was trained on, word for word
+
+Weights are safetensors and nothing in the folder is unpickled, so a model from
+elsewhere can be opened without trusting it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers.utils import logging as transformers_logging
+
+from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY, SequenceCodec, load_tokenizer
+from unified_vl.errors import UserError
+from unified_vl.files import write_atomically
+from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.specs.load import load_task
+from unified_vl.specs.task import TaskSpec
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+FACTS = "training.json"
+TOKENIZER = "tokenizer"
+SPECS = "specs"
+REQUIRED = ("vocabulary_fingerprint", "text_fingerprint", "max_source_tokens", "max_target_tokens")
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What a model directory holds.
+
+    Attributes:
+        model: in evaluation mode.
+        codec: its tokenizer, vocabulary and limits.
+        specs: the tasks it was trained on, by name.
+        facts: what was recorded about its training.
+    """
+
+    model: UnifiedVLForConditionalGeneration
+    codec: SequenceCodec
+    specs: dict[str, TaskSpec]
+    facts: dict[str, Any]
+
+
+def save_model(
+    directory: str | Path,
+    model: UnifiedVLForConditionalGeneration,
+    codec: SequenceCodec,
+    specs: Iterable[TaskSpec],
+    facts: Mapping[str, Any] | None = None,
+    *,
+    state_dict: dict[str, torch.Tensor] | None = None,
+) -> None:
+    """Write a model directory, whole or not at all; one that is there is replaced.
+
+    Args:
+        directory: the folder to write.
+        model: its weights are written, unless `state_dict` is given.
+        codec: its tokenizer, vocabulary, and limits.
+        specs: the tasks that it was trained on.
+        facts: what `training.json` records of its training (JSON values).
+        state_dict: the weights to write, where the model's own are in pieces (ZeRO-3).
+    """
+    directory = Path(directory)
+    partial = directory.with_name(f"{directory.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    config = model.config
+    config.vocabulary_fingerprint = codec.vocabulary.fingerprint
+    config.text_fingerprint = _fingerprint(codec.text.model)
+    config.max_source_tokens = codec.max_source
+    config.max_target_tokens = codec.max_target
+    # One file whatever its size: the name of the weights is part of the format.
+    with _without_bars():
+        model.save_pretrained(partial, state_dict=state_dict, max_shard_size="100TB")
+    codec.save(partial / TOKENIZER)
+    for spec in specs:
+        write_atomically(partial / SPECS / f"{spec.task}.yaml", spec.text)
+    write_atomically(partial / FACTS, json.dumps(dict(facts or {}), indent=1, ensure_ascii=False))
+    _replace(partial, directory)
+
+
+def load_model(directory: str | Path, device: str | torch.device = "cpu") -> SavedModel:
+    """Read a model directory.
+
+    Raises:
+        UserError: naming the file, when a part is missing or broken or the parts do
+            not belong together.
+    """
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise UserError("there is no model directory here", file=directory)
+    config = _load_config(directory / CONFIG)
+    vocabulary, text = load_tokenizer(directory / TOKENIZER)
+    tokenizer = directory / TOKENIZER
+    _check_same(tokenizer / VOCABULARY, vocabulary.fingerprint, config.vocabulary_fingerprint)
+    _check_same(tokenizer / TEXT_MODEL, _fingerprint(text.model), config.text_fingerprint)
+    specs = _load_specs(directory / SPECS)
+    codec = SequenceCodec(
+        vocabulary,
+        text,
+        image_tokens=config.image_tokens,
+        image_size=config.image_size,
+        max_source=config.max_source_tokens,
+        max_target=config.max_target_tokens,
+    )
+    model = _load_weights(directory, config).eval()
+    try:
+        model.to(device=torch.device(device))
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"cannot compute on {str(device)!r}: {error}", field="device") from error
+    return SavedModel(model, codec, specs, _load_json(directory / FACTS))
+
+
+def _load_config(path: Path) -> UnifiedVLConfig:
+    values = _load_json(path)
+    if values.get("model_type") != UnifiedVLConfig.model_type:
+        raise UserError(
+            f"this is a {values.get('model_type')!r} model",
+            file=path,
+            field="model_type",
+            expected=repr(UnifiedVLConfig.model_type),
+        )
+    for key in REQUIRED:
+        if values.get(key) is None:
+            raise UserError(
+                "the key is missing", file=path, field=key, expected="a saved unified_vl model"
+            )
+    try:
+        config = UnifiedVLConfig.from_dict(values)
+        _ = config.image_tokens  # sizes that do not fit each other show here
+        return config
+    except (TypeError, ValueError) as error:
+        raise UserError(f"these sizes make no model: {error}", file=path) from error
+    except UserError as error:
+        error.file = str(path)
+        raise
+
+
+def _load_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError("the file is missing", file=path, expected="a saved unified_vl model")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"this is not JSON: {error}", file=path) from error
+    if not isinstance(values, dict):
+        raise UserError("this is not a JSON object", file=path)
+    return values
+
+
+def _check_same(path: Path, found: str, expected: str | None) -> None:
+    if found != expected:
+        raise UserError(
+            f"this file (fingerprint {found}) is not the one that the model was trained with",
+            file=path,
+            expected=f"fingerprint {expected}, named in {CONFIG}",
+        )
+
+
+def _load_specs(directory: Path) -> dict[str, TaskSpec]:
+    files = sorted(directory.glob("*.yaml"))
+    if not files:
+        raise UserError("the model's task specs are missing", file=directory, expected="NAME.yaml")
+    specs = [load_task(path) for path in files]
+    return {spec.task: spec for spec in specs}
+
+
+def _load_weights(directory: Path, config: UnifiedVLConfig) -> UnifiedVLForConditionalGeneration:
+    """The model with every weight from the file; a missing or misshapen one is an error.
+
+    (`from_pretrained` alone would draw such weights at random and only warn.)
+    """
+    path = directory / WEIGHTS
+    if not path.is_file():
+        raise UserError("the model's weights are missing", file=path)
+    try:
+        with safe_open(path, framework="pt") as weights:
+            names = set(weights.keys())
+        with _without_bars():
+            loaded: Any = UnifiedVLForConditionalGeneration.from_pretrained(
+                directory,
+                config=config,
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+            )
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise UserError(f"these weights cannot be read: {error}", file=path) from error
+    model, found = loaded
+    wrong = {str(entry[0]) for entry in found["mismatched_keys"]}
+    wrong |= set(found["missing_keys"]) | set(found["unexpected_keys"])
+    if wrong:
+        raise UserError(
+            f"{len(wrong)} of the {len(names)} weights do not fit {CONFIG}, "
+            f"such as {sorted(wrong)[0]!r}",
+            file=path,
+        )
+    return model
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keep the progress bars of transformers, one weight a tick, off the terminal."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
+def _fingerprint(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _replace(partial: Path, directory: Path) -> None:
+    """Put `partial` in the place of `directory`; a rename each, so no half is ever seen."""
+    old = directory.with_name(f"{directory.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if directory.exists():
+        directory.rename(old)
+    partial.rename(directory)
+    shutil.rmtree(old, ignore_errors=True)

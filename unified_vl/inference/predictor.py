@@ -1,0 +1,261 @@
+"""The model as a person asks it: fields in, text and boxes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from unified_vl.codecs.boxes import box_to_pixels
+from unified_vl.codecs.segments import Box, Segment
+from unified_vl.data.batching import EncodedExample, collate_encoded, encode_example
+from unified_vl.data.examples import Example, ExampleBuilder
+from unified_vl.data.images import ImageLoader
+from unified_vl.data.sources import Row
+from unified_vl.errors import UserError, nearest
+from unified_vl.inference.decoding import generate
+from unified_vl.inference.model_directory import SavedModel, load_model
+from unified_vl.specs.load import load_task
+from unified_vl.specs.task import FieldSpec, TaskSpec
+from unified_vl.specs.template import fill, slots
+
+CHUNK = 8  # batches that are sorted by length together
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answer.
+
+    Attributes:
+        key: of the row it answers.
+        text: what the model wrote, without boxes.
+        boxes: `[x1, y1, x2, y2]` each, in pixels of the user's image; None where the
+            task has none.
+        score: mean log-probability of the tokens; 0 is certain.
+        error: why there is no answer.
+        segments: the answer piece by piece, boxes as fractions of the image.
+    """
+
+    key: str | None
+    text: str | None
+    boxes: list[list[float]] | None
+    score: float | None
+    error: str | None = None
+    segments: tuple[Segment, ...] = field(default=(), repr=False)
+
+    def as_row(self) -> dict[str, Any]:
+        """The row of an output file."""
+        return {
+            "key": self.key,
+            "prediction": self.text,
+            "boxes": self.boxes,
+            "score": self.score,
+            "error": self.error,
+        }
+
+
+class UnifiedVL:
+    """A saved model and the tasks that it knows.
+
+    >>> model = UnifiedVL.from_pretrained("runs/demo/model")  # doctest: +SKIP
+    >>> model.predict("emoji_caption", image="cat.png", language="de").text  # doctest: +SKIP
+    'Katzengesicht'
+    """
+
+    def __init__(self, saved: SavedModel) -> None:
+        self.model = saved.model
+        self.codec = saved.codec
+        self.specs = saved.specs
+        self.facts = saved.facts
+
+    @classmethod
+    def from_pretrained(cls, directory: str | Path, device: str = "cpu") -> UnifiedVL:
+        """Load a model directory; nothing in it is unpickled.
+
+        Raises:
+            UserError: naming the file, when a part is missing or broken.
+        """
+        return cls(load_model(directory, device))
+
+    def spec(self, task: str | Path | TaskSpec) -> TaskSpec:
+        """The spec of a task by its name or its file; a spec is itself.
+
+        Raises:
+            UserError: when the model carries no such task, or the file is no task spec.
+        """
+        if isinstance(task, TaskSpec):
+            return task
+        if task in self.specs:
+            return self.specs[str(task)]
+        if Path(task).suffix not in (".yaml", ".yml"):
+            raise UserError(
+                f"the model has no task {task!r}",
+                field="task",
+                expected=f"one of {', '.join(self.specs)}, or a file NAME.yaml",
+                nearest=nearest(str(task), self.specs),
+            )
+        return load_task(task)
+
+    def predict(
+        self, task: str | Path | TaskSpec, language: str | None = None, **fields: Any
+    ) -> Any:
+        """Answer one input, or several at once.
+
+        Args:
+            task: name of a task that the model was trained on, or any spec or spec file.
+            language: tag of the language; may be left out where the task has one.
+            **fields: the fields that the task's source names. An image is a path, the
+                bytes of a file or a `PIL.Image`. Lists are several inputs; what is not
+                a list goes for all of them.
+
+        Returns:
+            A `Prediction`, or a list of them where any field is a list.
+
+        Raises:
+            UserError: for an unknown task, field or language, a missing field, lists
+                of different lengths, or an image that cannot be read.
+        """
+        spec = self.spec(task)
+        for name in fields:
+            if name not in spec.fields:
+                known = source_fields(spec)
+                raise UserError(
+                    f"the task {spec.task!r} has no field {name!r}",
+                    field=name,
+                    expected=" or ".join(known),
+                    nearest=nearest(name, known),
+                )
+        lists = {
+            name: value for name, value in fields.items() if _is_list(spec.fields[name], value)
+        }
+        if len({len(value) for value in lists.values()}) > 1:
+            lengths = ", ".join(f"{name} {len(value)}" for name, value in lists.items())
+            raise UserError(f"the lists differ in length: {lengths}", field=next(iter(lists)))
+        count = len(next(iter(lists.values()))) if lists else 1
+        inputs = [
+            {n: lists[n][i] if n in lists else fields[n] for n in fields} for i in range(count)
+        ]
+        builder = self.builder(spec, root=None)  # a person may name any file of theirs
+        rows = [input_row(spec, one, language, index=i) for i, one in enumerate(inputs)]
+        examples = [builder.build(row, seed=None, with_target=False) for row in rows]
+        predictions = list(self.predict_examples(spec, examples))
+        return predictions if lists else predictions[0]
+
+    def builder(self, spec: TaskSpec, root: Path | None) -> ExampleBuilder:
+        """Makes this model's examples of a task.
+
+        Image paths are relative to `root` and may not leave it; None allows any path.
+        """
+        return ExampleBuilder(spec, ImageLoader(root, self.codec.image_size))
+
+    def predict_examples(
+        self, spec: TaskSpec, examples: Iterable[Example], batch_size: int = 64
+    ) -> Iterator[Prediction]:
+        """Answer examples, in their order.
+
+        Within a chunk of batches, sources of like length go together: less padding.
+        """
+        for chunk in chunks(examples, CHUNK * batch_size):
+            encoded = [encode_example(example, self.codec) for example in chunk]
+            order = sorted(range(len(chunk)), key=lambda i: len(encoded[i].source.ids))
+            found: dict[int, Prediction] = {}
+            for start in range(0, len(order), batch_size):
+                places = order[start : start + batch_size]
+                answers = self._predict_batch(spec, [encoded[i] for i in places])
+                found.update(zip(places, answers, strict=True))
+            yield from (found[i] for i in range(len(chunk)))
+
+    def _predict_batch(self, spec: TaskSpec, rows: Sequence[EncodedExample]) -> list[Prediction]:
+        batch = collate_encoded(rows).to(self.model.device)
+        written = generate(self.model, batch, spec.generate, self.codec)
+        has_boxes = any(spec.fields[n].kind == "box" for n in target_fields(spec))
+        predictions = []
+        for example, ids, score in zip(batch.examples, written.ids, written.scores, strict=True):
+            segments = self.codec.decode(ids)
+            boxes = [s for s in segments if isinstance(s, Box)]
+            width, height = example.image_size or (1, 1)
+            predictions.append(
+                Prediction(
+                    key=example.key,
+                    text=self.codec.decode_text(ids),
+                    boxes=[box_to_pixels(b, width, height) for b in boxes] if has_boxes else None,
+                    score=score,
+                    segments=segments,
+                )
+            )
+        return predictions
+
+
+def source_fields(spec: TaskSpec) -> tuple[str, ...]:
+    """The fields that an input must give: those of the source template, and the image.
+
+    (Where boxes are written about an image that the source leaves out, its size counts.)
+    """
+    names = [name for name in slots(spec.source) if name in spec.fields]
+    if spec.image_field is not None:
+        names.append(spec.image_field)
+    return tuple(dict.fromkeys(names))
+
+
+def target_fields(spec: TaskSpec) -> tuple[str, ...]:
+    """The fields that the model writes."""
+    return tuple(name for name in slots(spec.target) if name in spec.fields)
+
+
+def input_row(
+    spec: TaskSpec,
+    fields: Mapping[str, Any],
+    language: str | None,
+    *,
+    file: str = "input",
+    index: int = 0,
+    key: str | None = None,
+) -> Row:
+    """Fields by name as a row of the task's own columns.
+
+    Raises:
+        UserError: for a missing field, or a language that the task does not have.
+    """
+    languages = spec.data.languages
+    if language is None and len(languages) == 1:
+        language = languages[0]
+    if language not in languages:
+        said = "no language is given" if language is None else f"unknown language {language!r}"
+        raise UserError(
+            said,
+            field="language",
+            expected=f"one of {', '.join(languages)}",
+            nearest=None if language is None else nearest(language, languages),
+        )
+    assert language is not None
+    columns: dict[str, Any] = {}
+    if spec.data.language_column:
+        columns[spec.data.language_column] = language
+    if spec.data.key_column:
+        columns[spec.data.key_column] = key or str(index)
+    for name in source_fields(spec):
+        if fields.get(name) is None:
+            raise UserError(
+                f"the task {spec.task!r} needs the field {name!r}",
+                field=name,
+                nearest=nearest(name, [n for n in fields if n not in spec.fields]),
+            )
+        columns[fill(spec.fields[name].column, language=language)] = fields[name]
+    return Row(columns, file, index, language)
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of `size` items, the last one shorter."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def _is_list(spec: FieldSpec, value: Any) -> bool:
+    """Whether a value stands for several inputs; one box is itself a list of numbers."""
+    if not isinstance(value, list):
+        return False
+    return spec.kind != "box" or not value or isinstance(value[0], list | tuple)
