@@ -1,0 +1,142 @@
+"""Checkpoints are whole or do not count."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from unified_vl.errors import UserError
+from unified_vl.training import checkpoint
+
+
+class FakeEngine:
+    """Writes a file a rank would write, and remembers what it read."""
+
+    def __init__(self) -> None:
+        self.process = SimpleNamespace(rank=0, world=1)
+        self.loaded: list[str] = []
+
+    def barrier(self) -> None: ...
+
+    def from_first(self, value: Any) -> Any:
+        return value
+
+    def save(self, directory: Path) -> None:
+        (directory / "state").mkdir(parents=True)
+        (directory / "state" / "shard.pt").write_bytes(bytes(range(256)))
+
+    def load(self, directory: Path) -> None:
+        self.loaded.append(directory.name)
+
+
+def save(root: Path, *steps: int, keep: int = 10) -> Any:
+    engine: Any = FakeEngine()
+    for step in steps:
+        progress = {"step": step, "fingerprints": {"seed": "1"}}
+        checkpoint.save(root, step, engine, progress, keep)
+    return engine
+
+
+def names(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir() if path.is_dir())
+
+
+def test_the_last_one_is_loaded_and_the_oldest_go(tmp_path: Path) -> None:
+    engine = save(tmp_path, 5, 10, 15, keep=2)
+    assert names(tmp_path) == ["step-00000010", "step-00000015"]
+    progress = checkpoint.load(tmp_path, engine, {"seed": "1"})
+    assert progress is not None and progress["step"] == 15
+    assert engine.loaded == ["step-00000015"]
+
+
+def damage_flip(folder: Path) -> None:
+    (folder / "state" / "shard.pt").write_bytes(bytes(255) + b"!")
+
+
+def damage_cut(folder: Path) -> None:
+    (folder / "state" / "shard.pt").write_bytes(b"")
+
+
+def damage_remove(folder: Path) -> None:
+    (folder / "state" / "shard.pt").unlink()
+
+
+def damage_add(folder: Path) -> None:
+    (folder / "state" / "other.pt").write_bytes(b"x")
+
+
+def damage_manifest(folder: Path) -> None:
+    (folder / "manifest.json").write_text('{"files": {')
+
+
+def damage_no_manifest(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_flip,
+        damage_cut,
+        damage_remove,
+        damage_add,
+        damage_manifest,
+        damage_no_manifest,
+    ],
+)
+def test_a_damaged_one_is_passed_over(tmp_path: Path, damage: Any) -> None:
+    engine = save(tmp_path, 5, 10)
+    damage(tmp_path / "step-00000010")
+    assert checkpoint.find_fault(tmp_path / "step-00000010") is not None
+    assert checkpoint.newest(tmp_path) == "step-00000005"
+    damage(tmp_path / "step-00000005")
+    with pytest.raises(UserError, match=r"no checkpoint is whole.*00010.*00005"):
+        checkpoint.load(tmp_path, engine, {"seed": "1"})
+    assert engine.loaded == []
+
+
+@pytest.mark.parametrize("pointer", [None, "{", "[]", '{"checkpoint": "step-00000099"}'])
+def test_without_a_good_pointer_the_newest_counts(tmp_path: Path, pointer: str | None) -> None:
+    save(tmp_path, 5, 100000010, 10)
+    path = tmp_path / "pointer.json"
+    path.unlink()
+    if pointer is not None:
+        path.write_text(pointer)
+    assert checkpoint.newest(tmp_path) == "step-00000010"
+
+
+def test_a_checkpoint_that_was_never_pointed_to_does_not_count_before_one_that_was(
+    tmp_path: Path,
+) -> None:
+    save(tmp_path, 5, 10)
+    (tmp_path / "pointer.json").write_text(json.dumps({"checkpoint": "step-00000005"}))
+    assert checkpoint.newest(tmp_path) == "step-00000005"
+
+
+def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
+    save(tmp_path, 5)
+    left = tmp_path / "step-00000010"
+    (left / "state").mkdir(parents=True)
+    (left / "state" / "other.pt").write_bytes(b"half")
+    later = tmp_path / "step-00000020"
+    later.mkdir()
+    save(tmp_path, 10)
+    assert checkpoint.find_fault(left) is None
+    assert names(tmp_path) == ["step-00000005", "step-00000010"]
+
+
+def test_nothing_begun_is_no_error(tmp_path: Path) -> None:
+    engine: Any = FakeEngine()
+    assert checkpoint.load(tmp_path / "none", engine, {}) is None
+
+
+@pytest.mark.parametrize("now", [{"seed": "2"}, {}, {"seed": "1", "task see": "3"}])
+def test_something_else_is_not_continued(tmp_path: Path, now: dict[str, str]) -> None:
+    engine = save(tmp_path, 5)
+    with pytest.raises(UserError, match=r"(seed|task see) is not what it was"):
+        checkpoint.load(tmp_path, engine, now)
+    assert engine.loaded == []

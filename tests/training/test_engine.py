@@ -1,0 +1,114 @@
+"""The engine: its file, and that ranks and shards change nothing about the training."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from unified_vl.errors import UserError
+from unified_vl.specs.load import load_run
+from unified_vl.training.build import build
+from unified_vl.training.engine import (
+    Engine,
+    Process,
+    _free_port,
+    read_engine_config,
+    start_process,
+)
+from unified_vl.training.optimizer import build_optimizer
+from unified_vl.training.trainer import train
+
+CONFIGS = Path(__file__).parents[2] / "deepspeed_configs"
+SHORT = ["model.dropout_rate=0.0", "steps=4", "checkpoint_every=100"]
+STAGES = [CONFIGS / f"zero{stage}.json" for stage in range(4)]
+
+
+def losses(output: Path) -> list[tuple[str, int, str, float]]:
+    events = [json.loads(line) for line in (output / "events.jsonl").read_text().splitlines()]
+    return [
+        (e["event"], e["step"], e["task"], e["loss"])
+        for e in events
+        if e["event"] in ("step", "validation")
+    ]
+
+
+def test_two_processes_train_as_one_does(squares: Path, tmp_path: Path) -> None:
+    """Under the real launcher, at every ZeRO stage, with and without images."""
+    run_file = squares / "run.yaml"
+    alone = tmp_path / "alone"
+    train(load_run(run_file, [f"output={alone}", *SHORT]), progress=False)
+    launcher = shutil.which("deepspeed", path=str(Path(sys.executable).parent))
+    assert launcher is not None
+    worker = Path(__file__).with_name("worker.py")
+    command = [sys.executable, launcher, "--num_gpus=2", f"--master_port={_free_port()}", "--quiet"]
+    subprocess.run(
+        [*command, str(worker), str(run_file), str(tmp_path), *map(str, STAGES), *SHORT],
+        check=True,
+        env={**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"},
+        timeout=120,
+    )
+    expected = losses(alone)
+    assert {task for _, _, task, _ in expected} == {"see", "say"}
+    reference = load_file(alone / "model" / "model.safetensors")
+    for stage in STAGES:
+        found = losses(tmp_path / stage.stem)
+        assert [event[:3] for event in found] == [event[:3] for event in expected]
+        for ours, theirs in zip(found, expected, strict=True):
+            assert ours[3] == pytest.approx(theirs[3], rel=1e-5), (stage.stem, ours, theirs)
+        weights = load_file(tmp_path / stage.stem / "model" / "model.safetensors")
+        assert weights.keys() == reference.keys()
+        for name, weight in weights.items():
+            torch.testing.assert_close(weight, reference[name], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.json")), ids=lambda p: p.stem)
+def test_our_engine_files_hold_only_the_engines_keys(config: Path) -> None:
+    assert read_engine_config(config)["zero_optimization"]["stage"] in range(4)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"train_batch_size": 8}', "train_batch_size: "),
+        ('{"gradient_clipping": 1.0}', "gradient_clipping: "),
+        ('{"optimizer": {"type": "Adam"}}', "optimizer: "),
+        ('{"zero_optimisation": {}}', "did you mean 'zero_optimization'"),
+        ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        (None, "no such file"),
+    ],
+)
+def test_a_bad_engine_file_is_refused(tmp_path: Path, text: str | None, told: str) -> None:
+    path = tmp_path / "engine.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError) as error:
+        read_engine_config(path)
+    assert told in str(error.value)
+    assert str(path) in str(error.value)
+
+
+def test_a_batch_must_be_shared_evenly(squares: Path) -> None:
+    run = load_run(squares / "run.yaml", ["batch_size=5"])
+    model = build(run).model
+    with pytest.raises(UserError, match="multiple of 2"):
+        Engine(
+            Process(0, 2, torch.device("cpu")), model, build_optimizer(model, run.optimizer), run
+        )
+
+
+def test_what_deepspeed_refuses_is_the_users_error(squares: Path, tmp_path: Path) -> None:
+    path = tmp_path / "engine.json"
+    path.write_text('{"zero_optimization": {"stage": 7}}')
+    run = load_run(squares / "run.yaml", [f"engine={path}"])
+    model = build(run).model
+    with pytest.raises(UserError, match="stage"):
+        Engine(start_process(), model, build_optimizer(model, run.optimizer), run)

@@ -1,0 +1,147 @@
+"""A whole training, interrupted and gone on with, must be the one that was not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unified_vl.errors import UserError
+from unified_vl.inference.model_directory import load_model
+from unified_vl.specs.load import load_run
+from unified_vl.specs.run import Run
+from unified_vl.training.checkpoint import newest
+from unified_vl.training.engine import Engine
+from unified_vl.training.trainer import train
+
+CONFIGS = Path(__file__).parents[2] / "deepspeed_configs"
+WEIGHTS = Path("model", "model.safetensors")
+
+
+class Killed(Exception):
+    """What ends a run in the middle."""
+
+
+def make_run(squares: Path, output: Path, *overrides: str) -> Run:
+    return load_run(squares / "run.yaml", [f"output={output}", *overrides])
+
+
+def events(output: Path) -> list[dict[str, Any]]:
+    """What a run wrote down, without the time that it took."""
+    found = [json.loads(line) for line in (output / "events.jsonl").read_text().splitlines()]
+    for event in found:
+        event.pop("seconds", None)
+    return [event for event in found if event["event"] != "resume"]
+
+
+def train_until_killed(run: Run, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train, but die in the update of `step` (counted from 1)."""
+    done = 0
+    update = Engine.step
+
+    def dying(self: Engine, rate: float) -> float:
+        nonlocal done
+        done += 1
+        if done == step:
+            raise Killed
+        return update(self, rate)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "step", dying)
+        with pytest.raises(Killed):
+            train(run, progress=False)
+
+
+@pytest.mark.parametrize("engine", ["zero0", "zero3", "zero0_bf16", "zero1_bf16"])
+def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(
+    engine: str, squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = f"engine={CONFIGS / engine}.json"
+    whole = make_run(squares, tmp_path / "whole", config)
+    train(whole, progress=False)
+    broken = make_run(squares, tmp_path / "broken", config)
+    train_until_killed(broken, 6, monkeypatch)
+    assert newest(broken.output / "checkpoints") == "step-00000004"
+    train(broken, resume=True, progress=False)
+    assert (broken.output / WEIGHTS).read_bytes() == (whole.output / WEIGHTS).read_bytes()
+    assert events(broken.output) == events(whole.output)
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = make_run(squares, tmp_path / "whole")
+    train(whole, progress=False)
+    broken = make_run(squares, tmp_path / "broken")
+    train_until_killed(broken, 6, monkeypatch)
+    checkpoints = broken.output / "checkpoints"
+    state = next((checkpoints / "step-00000004" / "state").iterdir())
+    content = bytearray(state.read_bytes())
+    content[len(content) // 2] ^= 1
+    state.write_bytes(content)
+    assert newest(checkpoints) == "step-00000002"
+    train(broken, resume=True, progress=False)
+    assert (broken.output / WEIGHTS).read_bytes() == (whole.output / WEIGHTS).read_bytes()
+    assert events(broken.output) == events(whole.output)
+
+
+def test_what_a_run_leaves_behind(squares: Path, tmp_path: Path) -> None:
+    run = make_run(squares, tmp_path / "out", "log_every=4", "keep_checkpoints=1")
+    model_directory = train(run, progress=False)
+    assert [p.name for p in (run.output / "checkpoints").iterdir() if p.is_dir()] == [
+        "step-00000006"
+    ]
+    steps = [event for event in events(run.output) if event["event"] == "step"]
+    assert [(e["step"], e["task"], e["steps"]) for e in steps] == [
+        (4, "see", 3),
+        (4, "say", 1),
+        (6, "say", 1),
+        (6, "see", 1),
+    ]
+    validations = [event for event in events(run.output) if event["event"] == "validation"]
+    assert [(event["step"], event["task"]) for event in validations] == [(3, "see"), (6, "see")]
+    skipped = [event for event in events(run.output) if event["event"] == "skipped"]
+    assert skipped == [{"event": "skipped", "task": "see", "rows": 1}]
+    saved = load_model(model_directory)
+    assert list(saved.specs) == ["say", "see"] or list(saved.specs) == ["see", "say"]
+    assert saved.facts["steps"] == 6
+
+
+def test_an_output_in_use_is_refused(squares: Path, tmp_path: Path) -> None:
+    run = make_run(squares, tmp_path / "out")
+    run.output.mkdir()
+    (run.output / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=r"not empty.*--resume"):
+        train(run, progress=False)
+    assert [path.name for path in run.output.iterdir()] == ["notes.txt"]
+
+
+def test_only_the_same_run_can_be_resumed(
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_until_killed(make_run(squares, tmp_path / "out"), 3, monkeypatch)
+    for override, told in (
+        ("seed=4", "seed is not what it was"),
+        ("model.d_ff=64", "model is not what it was"),
+        ("batch_size=8", "batch_size is not what it was"),
+        ("steps=1", "has 2 steps already"),
+    ):
+        with pytest.raises(UserError, match=told):
+            train(make_run(squares, tmp_path / "out", override), resume=True, progress=False)
+
+
+def test_without_a_checkpoint_a_resume_starts_at_the_beginning(
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(squares, tmp_path / "out")
+    train_until_killed(run, 1, monkeypatch)
+    train(run, resume=True, progress=False)
+    assert [e["step"] for e in events(run.output) if e["event"] == "step"] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_loss_that_is_no_number_ends_the_run(squares: Path, tmp_path: Path) -> None:
+    run = make_run(squares, tmp_path / "out", "optimizer.lr=1e30", "clip=1e30")
+    with pytest.raises(RuntimeError, match=r"task '(see|say)': the loss is (nan|inf)"):
+        train(run, progress=False)

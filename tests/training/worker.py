@@ -1,0 +1,26 @@
+"""One process of a distributed test: the same run with each engine, one after the other.
+
+Arguments: the run file, the folder of the outputs, engine files, and overrides.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from unified_vl.specs.load import load_run
+from unified_vl.training.engine import stop_process
+from unified_vl.training.trainer import train
+
+
+def main(arguments: list[str]) -> None:
+    run_file, output, *rest = (a for a in arguments if not a.startswith("--local_rank"))
+    overrides = [a for a in rest if not a.endswith(".json")]
+    for engine in (Path(a) for a in rest if a.endswith(".json")):
+        paths = [f"engine={engine}", f"output={Path(output) / engine.stem}"]
+        train(load_run(run_file, [*paths, *overrides]), progress=False)
+    stop_process()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

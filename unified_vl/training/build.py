@@ -1,0 +1,163 @@
+"""The parts of a run, put together as its run file says."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from dataclasses import dataclass
+
+import torch
+
+from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
+from unified_vl.codecs.text import TextCodec
+from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary
+from unified_vl.data.examples import ExampleBuilder
+from unified_vl.data.images import ImageLoader
+from unified_vl.data.sources import TaskData
+from unified_vl.data.streams import TaskStream
+from unified_vl.errors import nearest
+from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.specs.run import Run
+from unified_vl.specs.task import SplitName, TaskSpec
+from unified_vl.training.engine import read_engine_config
+from unified_vl.training.schedule import RoundRobin
+
+FROM_TOKENIZER = ("vocab_size", "image_token_id", "vocabulary_fingerprint")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run trains, on what, in which order.
+
+    Attributes:
+        specs: the tasks by name, in the order of the mixture.
+        weights: what each task's loss is multiplied by.
+        validation: streams of the tasks that have a validation split; none when the
+            run asks for no validation rows.
+    """
+
+    model: UnifiedVLForConditionalGeneration
+    codec: SequenceCodec
+    specs: dict[str, TaskSpec]
+    weights: dict[str, float]
+    schedule: RoundRobin
+    streams: dict[str, TaskStream]
+    validation: dict[str, TaskStream]
+
+
+def build(run: Run) -> Parts:
+    """Everything but the engine; the weights are a function of the run's seed.
+
+    Raises:
+        UserError: for a tokenizer, model key, data file or spec that does not fit.
+    """
+    vocabulary, text = load_tokenizer(run.tokenizer)
+    config = model_config(run, vocabulary)
+    codec = make_codec(run, config, vocabulary, text)
+    mixture = run.loaded_mixture
+    specs = {spec.task: spec for spec in mixture.specs}
+    for name in specs:
+        vocabulary.tag_id(f"task:{name}")
+    images = ImageLoader(run.data, config.image_size)
+
+    def stream(spec: TaskSpec, split: SplitName) -> TaskStream:
+        return TaskStream(
+            TaskData(spec, split, run.data),
+            ExampleBuilder(spec, images),
+            codec,
+            seed=run.seed,
+            batch_size=run.batch_size,
+            random_picks=split == "train",
+        )
+
+    validated = [s for s in specs.values() if run.validation_rows and "validation" in s.data.splits]
+    torch.manual_seed(run.seed)
+    return Parts(
+        model=UnifiedVLForConditionalGeneration(config),
+        codec=codec,
+        specs=specs,
+        weights=dict(zip(specs, (entry.weight for entry in mixture.tasks), strict=True)),
+        schedule=RoundRobin(
+            tuple(specs),
+            dict(zip(specs, (entry.batches for entry in mixture.tasks), strict=True)),
+            mixture.schedule.order,
+            run.seed,
+        ),
+        streams={name: stream(spec, "train") for name, spec in specs.items()},
+        validation={spec.task: stream(spec, "validation") for spec in validated},
+    )
+
+
+def model_config(run: Run, vocabulary: Vocabulary) -> UnifiedVLConfig:
+    """The configuration that the run's `model` keys ask for, at the tokenizer's size.
+
+    Raises:
+        UserError: for a key that the configuration does not have or the tokenizer decides.
+    """
+    known = [
+        name
+        for name, parameter in inspect.signature(UnifiedVLConfig).parameters.items()
+        if parameter.kind is not parameter.VAR_KEYWORD and name not in FROM_TOKENIZER
+    ]
+    for key in run.model:
+        if key in FROM_TOKENIZER:
+            raise run.error(("model", key), "the tokenizer decides this")
+        if key not in known:
+            raise run.error(("model", key), "unknown key", nearest=nearest(key, known))
+    try:
+        return UnifiedVLConfig(
+            vocab_size=vocabulary.size,
+            image_token_id=vocabulary.tag_id(IMAGE_TAG),
+            vocabulary_fingerprint=vocabulary.fingerprint,
+            **run.model,
+        )
+    except (TypeError, ValueError) as error:
+        raise run.error(("model",), f"the model cannot be configured: {error}") from error
+
+
+def make_codec(
+    run: Run, config: UnifiedVLConfig, vocabulary: Vocabulary, text: TextCodec
+) -> SequenceCodec:
+    """The codec with the run's limits and the model's images."""
+    if run.max_source_tokens <= config.image_tokens:
+        raise run.error(
+            ("max_source_tokens",),
+            f"an image alone takes {config.image_tokens} tokens",
+            expected=f"more than {config.image_tokens}",
+        )
+    return SequenceCodec(
+        vocabulary,
+        text,
+        image_tokens=config.image_tokens,
+        image_size=config.image_size,
+        max_source=run.max_source_tokens,
+        max_target=run.max_target_tokens,
+    )
+
+
+def fingerprints(run: Run, parts: Parts, processes: int) -> dict[str, str]:
+    """What has to be the same for a checkpoint to be continued, by name."""
+    mixture = run.loaded_mixture
+    values: dict[str, object] = {
+        "the vocabulary": parts.codec.vocabulary.fingerprint,
+        "the text tokenizer": hashlib.sha256(parts.codec.text.model).hexdigest(),
+        "the mixture": mixture.model_dump(mode="json"),
+        "model": run.model,
+        "seed": run.seed,
+        "batch_size": run.batch_size,
+        "max_source_tokens": run.max_source_tokens,
+        "max_target_tokens": run.max_target_tokens,
+        "engine": read_engine_config(run.engine),
+        "the number of processes": processes,
+    }
+    for name, spec in parts.specs.items():
+        values[f"task {name}"] = spec.model_dump(mode="json")
+        values[f"the number of rows of task {name}"] = len(parts.streams[name].data)
+    return {key: _digest(value) for key, value in values.items()}
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,194 @@
+"""Checkpoints that are either whole or not there.
+
+DeepSpeed publishes its `latest` before all shards exist, so it is not used: a
+checkpoint is written into a folder of its own, all ranks wait for each other, rank 0
+lists every file with size and sha256 in a manifest, brings all to disk, and only then
+replaces the pointer. A start takes the checkpoint of the pointer, or, when that does
+not verify, the newest that does.
+
+    OUTPUT/checkpoints/pointer.json
+    OUTPUT/checkpoints/step-00000500/manifest.json, progress.json, state/...
+
+DeepSpeed's files are pickles: trusted input, read only from the run's own output and
+only after the manifest verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from unified_vl.errors import UserError
+from unified_vl.files import write_atomically
+from unified_vl.training.engine import Engine
+
+POINTER = "pointer.json"
+MANIFEST = "manifest.json"
+PROGRESS = "progress.json"
+FOLDER = re.compile(r"step-(\d{8,})")
+
+
+def save(root: Path, step: int, engine: Engine, progress: Mapping[str, Any], keep: int) -> None:
+    """Write the checkpoint of `step` under `root` and forget all but the last `keep`.
+
+    Args:
+        root: OUTPUT/checkpoints.
+        step: steps done.
+        engine: writes model and optimiser.
+        progress: what else a resume needs, as JSON values, the same on all ranks.
+        keep: checkpoints to keep, this one included.
+    """
+    folder = root / f"step-{step:08d}"
+    first = engine.process.rank == 0
+    if first and folder.exists():  # what a killed run left
+        shutil.rmtree(folder)
+    engine.barrier()
+    engine.save(folder)
+    engine.barrier()
+    if first:
+        write_atomically(folder / PROGRESS, json.dumps(progress))
+        write_manifest(folder)
+        write_atomically(root / POINTER, json.dumps({"checkpoint": folder.name}))
+        _sync(root / POINTER)
+        _sync(root)
+        _prune(root, step, keep)
+    engine.barrier()
+
+
+def load(root: Path, engine: Engine, fingerprints: Mapping[str, str]) -> dict[str, Any] | None:
+    """Restore the newest checkpoint that is whole; returns its progress.
+
+    Returns None where no checkpoint was ever begun.
+
+    Args:
+        root: OUTPUT/checkpoints.
+        engine: reads model and optimiser.
+        fingerprints: what must be as it was, by name.
+
+    Raises:
+        UserError: when no checkpoint is whole, or a fingerprint differs.
+    """
+    found: tuple[str | None, str | None] = (None, None)
+    if engine.process.rank == 0:
+        try:
+            found = (newest(root), None)
+        except UserError as error:
+            found = (None, str(error))
+    name, problem = engine.from_first(found)
+    if problem is not None:
+        raise UserError(problem)
+    if name is None:
+        return None
+    folder = root / name
+    progress: dict[str, Any] = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
+    saved = progress["fingerprints"]
+    for key in sorted({*saved, *fingerprints}):
+        if saved.get(key) != fingerprints.get(key):
+            raise UserError(
+                f"{key} is not what it was when this checkpoint was written",
+                file=folder,
+                expected="the same specs, tokenizer, model, seed, batch size and processes, "
+                "or another output directory",
+            )
+    engine.load(folder)
+    return progress
+
+
+def newest(root: Path) -> str | None:
+    """The name of the checkpoint to start from; None where none was ever begun.
+
+    Raises:
+        UserError: when there are checkpoints and none of them is whole.
+    """
+    folders = _folders(root)
+    names = [folder.name for folder in reversed(folders)]
+    try:
+        pointed = json.loads((root / POINTER).read_text(encoding="utf-8"))["checkpoint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pointed = None
+    if pointed in names:
+        names.remove(pointed)
+        names.insert(0, pointed)
+    faults = []
+    for name in names:
+        fault = find_fault(root / name)
+        if fault is None:
+            return name
+        faults.append(f"{name}: {fault}")
+    if faults:
+        raise UserError(f"no checkpoint is whole ({'; '.join(faults)})", file=root)
+    return None
+
+
+def write_manifest(folder: Path) -> None:
+    """List every file below `folder` with size and sha256, and bring them to disk."""
+    files = {}
+    for path in _files(folder):
+        _sync(path)
+        files[path.relative_to(folder).as_posix()] = _describe(path)
+    write_atomically(folder / MANIFEST, json.dumps({"files": files}, indent=1))
+    _sync(folder / MANIFEST)
+    for directory in {folder, *(path.parent for path in _files(folder))}:
+        _sync(directory)
+
+
+def find_fault(folder: Path) -> str | None:
+    """What keeps a checkpoint from being whole; None when all its files are as listed."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        listed = dict(manifest["files"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "it has no readable manifest"
+    present = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
+    if extra := sorted(present.keys() - listed.keys()):
+        return f"{extra[0]} is not in its manifest"
+    for name in sorted(listed):
+        if name not in present:
+            return f"{name} is missing"
+        if _describe(present[name]) != listed[name]:
+            return f"{name} is not as it was written"
+    return None
+
+
+def _describe(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}
+
+
+def _files(folder: Path) -> list[Path]:
+    """Every file of a checkpoint but its manifest."""
+    return sorted(
+        path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST
+    )
+
+
+def _folders(root: Path) -> list[Path]:
+    """The folders of checkpoints, oldest first."""
+    if not root.is_dir():
+        return []
+    found = [(match, path) for path in root.iterdir() if (match := FOLDER.fullmatch(path.name))]
+    return [path for match, path in sorted(found, key=lambda pair: int(pair[0][1]))]
+
+
+def _prune(root: Path, step: int, keep: int) -> None:
+    """Keep the last `keep` up to `step`; later ones are of a future given up."""
+    folders = _folders(root)
+    until_now = [folder for folder in folders if int(folder.name.partition("-")[2]) <= step]
+    for folder in set(folders) - set(until_now[-keep:]):
+        shutil.rmtree(folder)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or directory is on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,288 @@
+"""DeepSpeed, and nothing else of the project knows it.
+
+Works as one process and under the `deepspeed` launcher: the launcher's environment
+(`RANK`, `WORLD_SIZE`, `LOCAL_RANK`, `MASTER_ADDR`, `MASTER_PORT`) is used where it is
+set and made up for one process where it is not.
+
+Legend: B batch, T target length, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import socket
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed
+from torch import nn
+
+from unified_vl.data.batching import Batch
+from unified_vl.errors import UserError, nearest
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.specs.run import Run
+
+OWNED = ("zero_optimization", "bf16", "data_types", "communication_data_type")
+SHARED_MEMORY_OPERATOR = "deepspeed_shm_comm"
+STATE = "state"  # the folder of DeepSpeed's own files in a checkpoint
+
+
+@dataclass(frozen=True)
+class Process:
+    """This process among those of the run."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+
+def start_process() -> Process:
+    """Join the processes of the run, or be its only one; may be called again.
+
+    The backend is NCCL on CUDA and gloo on CPU. `DS_ACCELERATOR=cpu` keeps a machine
+    with a GPU on its CPU.
+    """
+    accelerator = os.environ.setdefault(
+        "DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu"
+    )
+    if "RANK" not in os.environ:
+        os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", MASTER_ADDR="127.0.0.1")
+        os.environ["MASTER_PORT"] = str(_free_port())
+    # collectives that DeepSpeed calls by their old names
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
+    device = torch.device("cpu")
+    if accelerator == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    with _quiet():
+        import deepspeed
+
+        logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+        # on CPU, DeepSpeed would compile a C++ operator that nothing here calls
+        deepspeed.ops.__compatible_ops__[SHARED_MEMORY_OPERATOR] = False
+        if not torch.distributed.is_initialized():
+            deepspeed.init_distributed(
+                dist_backend="nccl" if accelerator == "cuda" else "gloo", verbose=False
+            )
+    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return Process(rank, world, device)
+
+
+def read_engine_config(path: Path) -> dict[str, Any]:
+    """The DeepSpeed JSON of a run, which may say how memory and precision are spent.
+
+    Batch size, accumulation, clipping, optimiser and schedule are the run file's, so
+    that they cannot be said twice.
+
+    Raises:
+        UserError: when the file is missing, is not JSON, or has any other key.
+    """
+    if not path.is_file():
+        raise UserError("there is no such file", file=path, expected="a DeepSpeed JSON")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"this is not JSON: {error}", file=path) from error
+    if not isinstance(config, dict):
+        raise UserError("this is not a JSON object", file=path)
+    for key in config:
+        if key not in OWNED:
+            raise UserError(
+                "this key is not the engine's to set; batch size, accumulation, clipping, "
+                "optimiser and schedule come from the run file",
+                file=path,
+                field=key,
+                expected=f"only {', '.join(OWNED)}",
+                nearest=nearest(key, OWNED),
+            )
+    return config
+
+
+class Engine:
+    """A model and its optimiser, sharded and stepped by DeepSpeed.
+
+    Args:
+        process: of `start_process`.
+        model: the same weights on every rank.
+        optimizer: over the model's parameters; its learning rate is set at each step.
+        run: batch size and clipping.
+
+    Raises:
+        UserError: for a bad engine file, or a batch that the ranks cannot share evenly.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        model: UnifiedVLForConditionalGeneration,
+        optimizer: torch.optim.Optimizer,
+        run: Run,
+    ) -> None:
+        config = read_engine_config(run.engine)
+        if run.batch_size % process.world:
+            raise run.error(
+                ("batch_size",),
+                f"{run.batch_size} rows cannot be shared by {process.world} processes evenly",
+                expected=f"a multiple of {process.world}",
+            )
+        self.process = process
+        self.model = model
+        self._clip = run.clip
+        stage = config.get("zero_optimization", {}).get("stage", 0)
+        # without shards or masters the gradients lie in the parameters: clipped here, in
+        # one pass that also gives their norm, which DeepSpeed then would not tell
+        self._plain = stage == 0 and not config.get("bf16", {}).get("enabled", False)
+        with _quiet():
+            import deepspeed
+
+            try:
+                self._engine, *_ = deepspeed.initialize(
+                    model=model,
+                    optimizer=optimizer,
+                    config={
+                        **config,
+                        "train_batch_size": run.batch_size,
+                        "gradient_accumulation_steps": 1,
+                        "gradient_clipping": 0.0 if self._plain else run.clip or 0.0,
+                        # the optimiser is torch's, also where its state is offloaded
+                        "zero_force_ds_cpu_optimizer": False,
+                    },
+                )
+            except ValueError as error:  # pydantic's message names the key
+                raise UserError(f"DeepSpeed refuses it: {error}", file=run.engine) from error
+        if stage == 0 and process.world == 1:
+            # one process without shards: there is nothing to reduce, only copies to save
+            self._engine.enable_backward_allreduce = False
+
+    def logits(self, batch: Batch) -> torch.Tensor:
+        """(B, T, V) for the batch's labels, which the decoder reads one to the right."""
+        assert batch.labels_BT is not None, "training and validation need targets"
+        output = self._engine(
+            **batch.model_inputs(),
+            decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(batch.labels_BT),
+            use_cache=False,
+        )
+        return output.logits
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Gradients, averaged over the ranks by DeepSpeed."""
+        self._engine.backward(loss)
+
+    def step(self, learning_rate: float) -> float:
+        """Clip, update the weights and forget the gradients; returns the gradient's norm."""
+        for group in self._engine.optimizer.param_groups:
+            group["lr"] = learning_rate
+        norm: Any = None
+        if self._plain:
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self._clip or float("inf"))
+        self._engine.step()
+        if not self._plain:
+            norm = self._engine.get_global_grad_norm()
+        return float("nan") if norm is None else float(norm)
+
+    def agree(self, step: int, task: str, batch: Batch) -> int:
+        """Make sure that all ranks do the same; returns their target tokens together.
+
+        Ranks that train different tasks, or send different module graphs through
+        ZeRO, get wrong gradients without an error.
+
+        Raises:
+            RuntimeError: when the ranks differ in step, task, or whether there are images.
+        """
+        if self.process.world == 1:
+            return batch.target_tokens
+        signature = f"{step}/{task}/{batch.pixel_values_NCHW is None}"
+        digest = int.from_bytes(hashlib.sha256(signature.encode()).digest()[:7], "big")
+        mine = torch.tensor([digest, batch.target_tokens], device=self.process.device)
+        every = [torch.empty_like(mine) for _ in range(self.process.world)]
+        torch.distributed.all_gather(every, mine)
+        digests, tokens = torch.stack(every).T.tolist()
+        if min(digests) != max(digests):
+            raise RuntimeError(
+                f"the processes disagree about a step; rank {self.process.rank} is at step {step} "
+                f"of task {task!r}: same code, run file and data everywhere?"
+            )
+        return sum(tokens)
+
+    def total(self, values: torch.Tensor) -> list[float]:
+        """Numbers summed over the ranks, in float64."""
+        sums = values.detach().to(torch.float64).reshape(-1)
+        if self.process.world > 1:
+            torch.distributed.all_reduce(sums)
+        return sums.tolist()
+
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """No dropout and no gradients inside."""
+        self._engine.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self._engine.train()
+
+    def barrier(self) -> None:
+        torch.distributed.barrier()
+
+    def from_first(self, value: Any) -> Any:
+        """What rank 0 calls `value`, on every rank."""
+        box = [value]
+        if self.process.world > 1:
+            torch.distributed.broadcast_object_list(box, src=0, device=self.process.device)
+        return box[0]
+
+    def save(self, directory: Path) -> None:
+        """Write model and optimiser into `directory`, all ranks together."""
+        with _quiet():
+            self._engine.save_checkpoint(str(directory), tag=STATE, save_latest=False)
+
+    def load(self, directory: Path) -> None:
+        """Read what `save` wrote. It unpickles: only for the run's own, verified files."""
+        with _quiet():
+            path, _ = self._engine.load_checkpoint(str(directory), tag=STATE)
+        if path is None:
+            raise RuntimeError(f"DeepSpeed finds no checkpoint in {directory}")
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The whole model in float32 on the CPU; empty on ranks other than 0.
+
+        With bf16 these are the weights that training computed with.
+        """
+        with _quiet():
+            import deepspeed
+
+            with deepspeed.zero.GatheredParameters(list(self.model.parameters())):
+                if self.process.rank != 0:
+                    return {}
+                return {
+                    name: value.detach().to("cpu", torch.float32, copy=True)
+                    for name, value in self.model.state_dict().items()
+                }
+
+
+def stop_process() -> None:
+    """Leave the other processes."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What DeepSpeed prints goes to stderr: stdout is for results."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

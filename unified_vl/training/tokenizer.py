@@ -1,0 +1,71 @@
+"""The tokenizer of a model: SentencePiece pieces, and the id ranges around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY
+from unified_vl.codecs.text import train_text_tokenizer
+from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
+from unified_vl.data.sources import TaskData
+from unified_vl.errors import UserError
+from unified_vl.files import write_atomically
+from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.template import fill
+
+
+def train_tokenizer(
+    texts: Iterable[str],
+    tasks: Sequence[TaskSpec],
+    directory: Path,
+    vocabulary_size: int,
+    image_codes: int = 0,
+) -> Vocabulary:
+    """Train on `texts`, each counted once, and write `text.model` and `vocabulary.json`.
+
+    Args:
+        texts: what to learn pieces from.
+        tasks: their names and languages become tags.
+        directory: where to write.
+        vocabulary_size: most pieces of text.
+        image_codes: ids kept for an image tokenizer's codebook.
+
+    Raises:
+        UserError: when there is no text, or it needs more pieces than allowed.
+    """
+    text = train_text_tokenizer(sorted(set(texts)), directory / TEXT_MODEL, vocabulary_size)
+    languages = (language for task in tasks for language in task.data.languages)
+    tags = standard_tags(languages, (task.task for task in tasks))
+    vocabulary = Vocabulary(len(text), tags, image_code_count=image_codes)
+    write_atomically(directory / VOCABULARY, vocabulary.to_json())
+    return vocabulary
+
+
+def texts_of_specs(tasks: Iterable[TaskSpec], root: Path) -> Iterator[str]:
+    """Every text of the specs' training splits, and the words of their templates."""
+    for task in tasks:
+        for template in (task.source, task.target):
+            yield from (piece for piece in template if isinstance(piece, str))
+        for wording in task.wording.values():
+            yield from wording.values()
+        languages = task.data.languages
+        data = TaskData(task, "train", root)
+        for field in task.fields.values():
+            if field.kind == "text":
+                for column in sorted({fill(field.column, language=x) for x in languages}):
+                    yield from data.distinct(column)
+
+
+def texts_of_files(paths: Iterable[Path]) -> Iterator[str]:
+    """The lines of UTF-8 text files.
+
+    Raises:
+        UserError: for a file that is missing or is not UTF-8.
+    """
+    for path in paths:
+        try:
+            with path.open(encoding="utf-8") as lines:
+                yield from (line.rstrip("\n") for line in lines)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot be read as text: {error}", file=path) from error

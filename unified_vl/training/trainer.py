@@ -1,0 +1,201 @@
+"""Training, from top to bottom."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unified_vl.data.batching import Batch
+from unified_vl.data.streams import TaskStream, draw_seed
+from unified_vl.errors import UserError
+from unified_vl.inference.model_directory import save_model
+from unified_vl.specs.run import Run
+from unified_vl.training import checkpoint
+from unified_vl.training.build import Parts, build, fingerprints
+from unified_vl.training.engine import Engine, Process, start_process
+from unified_vl.training.journal import Journal
+from unified_vl.training.loss import step_loss, token_loss_sum
+from unified_vl.training.optimizer import build_optimizer, learning_rate
+from unified_vl.training.prefetch import Prefetch
+from unified_vl.training.schedule import RoundRobin
+
+CHECKPOINTS = "checkpoints"
+MODEL = "model"
+AHEAD = 4  # batches that are prepared while a step computes
+
+
+def train(run: Run, *, resume: bool = False, progress: bool = True) -> Path:
+    """Train what a run file says; under the `deepspeed` launcher, one call a process.
+
+    Args:
+        run: of `load_run`.
+        resume: go on from the last whole checkpoint of the output directory.
+        progress: show a progress bar, or lines where stderr is no terminal.
+
+    Returns:
+        The saved model's directory, OUTPUT/model.
+
+    Raises:
+        UserError: for input that cannot be used, an output directory that is not empty
+            (without `resume`), or a checkpoint of something else.
+        RuntimeError: when the loss is no longer a number, or the processes disagree.
+    """
+    process = start_process()
+    parts = build(run)
+    engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)
+    journal = Journal(run, writes=process.rank == 0, progress=progress)
+    drawn = dict.fromkeys(parts.streams, 0)  # batches of each task
+    prints = fingerprints(run, parts, process.world)
+    start = _start(run, resume, engine, parts.schedule, drawn, journal, prints)
+    validation = _validation_batches(run, parts, process)
+    batches = _batches(parts.streams, copy.deepcopy(parts.schedule), dict(drawn), process)
+    try:
+        with Prefetch(batches, AHEAD) as prepared:
+            for step in range(start, run.steps):
+                task = parts.schedule.next_task()
+                batch = next(prepared).to(process.device)
+                rate = learning_rate(step, run.steps, run.optimizer)
+                # dropout, too, is a function of the step: a resume needs no generator's state
+                torch.manual_seed(draw_seed(run.seed, "step", step, process.rank) % 2**63)
+                tokens = engine.agree(step, task, batch)
+                loss_sum = _loss_sum(engine, batch, run.label_smoothing)
+                engine.backward(step_loss(loss_sum, tokens, process.world, parts.weights[task]))
+                loss = engine.total(loss_sum)[0] / tokens
+                if not math.isfinite(loss):  # the same on all ranks; the weights are untouched
+                    raise RuntimeError(f"step {step + 1}, task {task!r}: the loss is {loss}")
+                norm = engine.step(rate)
+                drawn[task] += 1
+                journal.step(step + 1, task, loss, rate, norm, tokens)
+                last = step + 1 == run.steps
+                if last or (step + 1) % run.validate_every == 0:
+                    journal.validation(step + 1, _validate(engine, validation))
+                if last or (step + 1) % run.checkpoint_every == 0:
+                    state = _progress(step + 1, parts.schedule, drawn, journal, prints)
+                    checkpoint.save(
+                        run.output / CHECKPOINTS, step + 1, engine, state, run.keep_checkpoints
+                    )
+        for task, stream in parts.streams.items():
+            journal.skipped(task, stream.skipped)
+        _save_model(run, parts, engine, journal)
+    finally:
+        journal.close()
+    return run.output / MODEL
+
+
+def _start(
+    run: Run,
+    resume: bool,
+    engine: Engine,
+    schedule: RoundRobin,
+    drawn: dict[str, int],
+    journal: Journal,
+    prints: Mapping[str, str],
+) -> int:
+    """Put everything where it was, or at its beginning; returns the steps done."""
+    used = engine.from_first(run.output.exists() and any(run.output.iterdir()))
+    if used and not resume:
+        raise UserError(
+            "the output directory is not empty",
+            file=run.output,
+            expected="an empty one, or --resume to go on with the run in it",
+        )
+    state = checkpoint.load(run.output / CHECKPOINTS, engine, prints) if used else None
+    if state is None:
+        journal.open()
+        return 0
+    if state["step"] > run.steps:
+        raise run.error(
+            ("steps",),
+            f"the checkpoint has {state['step']} steps already",
+            expected=f"at least {state['step']}",
+        )
+    schedule.load_state_dict(state["schedule"])
+    drawn.update(state["drawn"])
+    journal.open(state["journal"], state["step"])
+    return int(state["step"])
+
+
+def _progress(
+    step: int,
+    schedule: RoundRobin,
+    drawn: Mapping[str, int],
+    journal: Journal,
+    prints: Mapping[str, str],
+) -> dict[str, Any]:
+    """What `_start` needs, beside the weights."""
+    return {
+        "step": step,
+        "schedule": schedule.state_dict(),
+        "drawn": dict(drawn),
+        "journal": journal.state_dict(),
+        "fingerprints": dict(prints),
+    }
+
+
+def _batches(
+    streams: Mapping[str, TaskStream],
+    schedule: RoundRobin,
+    drawn: dict[str, int],
+    process: Process,
+) -> Iterator[Batch]:
+    """This rank's share of the batches to come, for ever."""
+    while True:
+        task = schedule.next_task()
+        yield streams[task].batch(drawn[task], process.rank, process.world)
+        drawn[task] += 1
+
+
+def _loss_sum(engine: Engine, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
+    assert batch.labels_BT is not None, "rows of training and validation have targets"
+    return token_loss_sum(engine.logits(batch), batch.labels_BT, label_smoothing)
+
+
+def _validation_batches(run: Run, parts: Parts, process: Process) -> dict[str, list[Batch]]:
+    """The same rows each time: whole batches from the start of a fixed order."""
+    return {
+        task: [
+            stream.batch(number, process.rank, process.world)
+            for number in range(
+                math.ceil(min(run.validation_rows, len(stream.data)) / run.batch_size)
+            )
+        ]
+        for task, stream in parts.validation.items()
+    }
+
+
+def _validate(engine: Engine, batches: Mapping[str, list[Batch]]) -> dict[str, float]:
+    """The token mean of the loss of each task, without label smoothing."""
+    losses = {}
+    with engine.evaluating():
+        for task, of_task in batches.items():
+            sums = torch.zeros(2, dtype=torch.float64, device=engine.process.device)
+            for batch in of_task:
+                moved = batch.to(engine.process.device)
+                sums[0] += _loss_sum(engine, moved)
+                sums[1] += batch.target_tokens
+            loss, tokens = engine.total(sums)
+            losses[task] = loss / tokens
+    return losses
+
+
+def _save_model(run: Run, parts: Parts, engine: Engine, journal: Journal) -> None:
+    weights = engine.weights()
+    if engine.process.rank == 0:
+        whole = type(parts.model)(parts.model.config)
+        whole.load_state_dict(weights)
+        facts = {
+            "run": run.run,
+            "steps": run.steps,
+            "seed": run.seed,
+            "batch_size": run.batch_size,
+            "processes": engine.process.world,
+            "seconds": round(journal.seconds, 1),
+        }
+        save_model(run.output / MODEL, whole, parts.codec, parts.specs.values(), facts)
+        journal.say(f"the model is in {run.output / MODEL}")
+    engine.barrier()
