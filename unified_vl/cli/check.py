@@ -1,0 +1,55 @@
+"""`unified-vl check`: find mistakes in specs and data before training does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def check(
+    specs: Annotated[
+        list[Path], typer.Argument(help="Task, mixture and run files, or folders of them.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="The data root; without it only the files are checked.")
+    ] = None,
+    rows: Annotated[
+        int, typer.Option(min=0, help="Rows of each split, over all languages; 0 takes all.")
+    ] = 200,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="Check also that texts survive this tokenizer, and fit.")
+    ] = None,
+    max_source: Annotated[int, typer.Option(min=2, help="Longest source, in tokens.")] = 256,
+    max_target: Annotated[int, typer.Option(min=2, help="Longest target, in tokens.")] = 128,
+    image_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an image.")] = 16,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check specs: keys, names, columns, rows, images, boxes and texts.
+
+    One line for each kind of finding, then what was checked. Exit code 2 for an error.
+    """
+    from unified_vl.authoring.check import CHECKED_SIZE, check_paths
+    from unified_vl.authoring.tokens import load_codec
+
+    codec = load_codec(
+        tokenizer,
+        image_size=CHECKED_SIZE,
+        image_tokens=image_tokens,
+        max_source=max_source,
+        max_target=max_target,
+    )
+    with Console(stderr=True).status("checking") as status:
+        result = check_paths(specs, data=data, rows=rows, codec=codec, progress=status.update)
+    if as_json:
+        findings = [finding.to_json() for finding in result.findings]
+        print(json.dumps({"findings": findings, "checked": result.checked}, ensure_ascii=False))
+    else:
+        for finding in result.findings:
+            print(finding)
+        print(result.summary())
+    if result.failed:
+        raise typer.Exit(2)

@@ -1,0 +1,98 @@
+"""`unified-vl demo`: from nothing to a trained model that speaks 14 languages."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from unified_vl.specs.run import Run
+
+RUN = Path("task_specs/runs/emoji_demo.yaml")
+VOCABULARY_SIZE = 3000
+
+
+def demo(
+    output: Annotated[Path, typer.Option(help="Where the model and its report go.")] = Path(
+        "runs/demo"
+    ),
+    run_file: Annotated[Path, typer.Option("--run", help="The run file.")] = RUN,
+    concepts: Annotated[int, typer.Option(help="How many emoji to learn.")] = 48,
+    train_scenes: Annotated[int, typer.Option(help="Pictures to learn from.")] = 20_000,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Keys of the run file to set."),
+    ] = None,
+) -> None:
+    """Build Emoji World, train one model on its five tasks, evaluate it, write the report.
+
+    What an earlier, interrupted demo finished is used again.
+    """
+    from unified_vl.cli.data import show_writing
+    from unified_vl.cli.evaluate import progress_of_tasks, table_of
+    from unified_vl.evaluation.evaluate import evaluate
+    from unified_vl.evaluation.report import write_report
+    from unified_vl.evaluation.results import write_results
+    from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.specs.load import load_run
+    from unified_vl.training.tokenizer import texts_of_specs, train_tokenizer
+    from unified_vl.training.trainer import train
+    from unified_vl.worlds.emoji import EmojiWorldOptions, write_emoji_world
+
+    run = load_run(run_file, [f"output={output}", *(overrides or [])])
+    specs = run.loaded_mixture.specs
+
+    _say("1/5 data: Emoji World")
+    with show_writing() as show:
+        options = EmojiWorldOptions(concepts=concepts, train_scenes=train_scenes)
+        write_emoji_world(run.data, options, show)
+    _say("2/5 tokenizer: SentencePiece on the words of the tasks")
+    train_tokenizer(texts_of_specs(specs, run.data), specs, run.tokenizer, VOCABULARY_SIZE)
+    _say("3/5 training: one model, five tasks, 14 languages")
+    model = train(run, resume=True)
+    _say("4/5 evaluation: the test split, held-out cells apart")
+    predictor = UnifiedVL.from_pretrained(model)
+    with progress_of_tasks() as progress:
+        report, rows = evaluate(
+            predictor, specs, "test", run.data, model_name=str(model), progress=progress
+        )
+    _say("5/5 report")
+    write_results(report, rows, output / "report.json", output / "predictions.jsonl")
+    page = write_report(output, run.data)
+    _finish(run, table_of(report), model, page, rows)
+
+
+def _say(text: str) -> None:
+    from rich.console import Console
+
+    Console(stderr=True, highlight=False).print(f"[bold]{text}[/bold]")
+
+
+def _finish(run: Run, table: Table, model: Path, page: Path, rows: list[dict[str, Any]]) -> None:
+    """What was reached, and three things to try."""
+    from rich.console import Console
+
+    command = os.path.relpath(sys.argv[0])  # not on the PATH of who ran `make demo`
+    picture = run.data / _first(rows, "emoji_caption")["image"]
+    word = _first(rows, "emoji_translate")
+    asked = f"--text '{word['inputs']['text']}'"
+    for field, language in word["input_languages"].items():
+        asked += f" --{field} {language}"
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    console.print(
+        f"\nThe model is in {model}; open its report, {page}. Now try:\n\n"
+        f"  {command} predict {model} --task emoji_caption --language ja --image {picture}\n"
+        f"  {command} predict {model} --task emoji_translate --language ar {asked}\n"
+        f"  {command} show task_specs/emoji/emoji_ground.yaml --data {run.data}\n"
+    )
+
+
+def _first(rows: list[dict[str, Any]], task: str) -> dict[str, Any]:
+    return next(row for row in rows if row["task"] == task)

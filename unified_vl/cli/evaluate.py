@@ -1,0 +1,136 @@
+"""`unified-vl evaluate`: score a saved model on its tasks."""
+
+from __future__ import annotations
+
+import json as encoder
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from unified_vl.evaluation.evaluate import Progress
+
+
+WIDEST_DIMENSION = 4  # values that get a column of the printed table each
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="The directory of a saved model.")],
+    data: Annotated[Path, typer.Option(help="Data root: the specs' paths are relative to it.")],
+    specs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[TASK|SPEC]...", help="Its tasks by name, or spec files; none: all its tasks."
+        ),
+    ] = None,
+    split: Annotated[
+        Literal["train", "validation", "test"], typer.Option(help="The rows to score.")
+    ] = "test",
+    output: Annotated[Path | None, typer.Option(help="Where to write the report (JSON).")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Where to write every answer (JSONL).")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Score so many rows of a task, drawn at random.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows that are read at once.")] = 128,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Score a model by its specs: in all, by language, and by what else a spec reports by."""
+    from rich.console import Console
+
+    from unified_vl.evaluation.evaluate import evaluate as score
+    from unified_vl.evaluation.results import write_results
+    from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.specs.load import load_tasks
+
+    predictor = UnifiedVL.from_pretrained(model, device)
+    chosen = []
+    for name in specs or predictor.specs:
+        folder = name not in predictor.specs and Path(name).is_dir()
+        chosen += load_tasks([name]) if folder else [predictor.spec(name)]
+    with progress_of_tasks() as progress:
+        report, rows = score(
+            predictor,
+            chosen,
+            split,
+            data,
+            model_name=str(model),
+            batch_size=batch_size,
+            limit=limit,
+            progress=progress,
+        )
+    write_results(report, rows, output, predictions)
+    if json:
+        typer.echo(encoder.dumps(report, ensure_ascii=False, indent=1))
+    else:
+        Console().print(table_of(report))
+
+
+@contextmanager
+def progress_of_tasks() -> Iterator[Progress]:
+    """A bar a task on a terminal, a line a task elsewhere, on stderr."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    bars: dict[str, TaskID] = {}
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    ) as progress:
+
+        def show(task: str, done: int, total: int) -> None:
+            if task not in bars:
+                bars[task] = progress.add_task(task, total=total)
+            progress.update(bars[task], completed=done)
+            if done == total and not console.is_terminal:
+                console.print(f"{task}: {total} rows answered")
+
+        yield show
+
+
+def table_of(report: dict[str, Any]) -> Table:
+    """The scores for a terminal: a row a metric, in all and by the dimensions of few values."""
+    from rich.table import Table
+
+    tasks = report["tasks"].items()
+    cells = [
+        (dimension, value)
+        for dimension, values in _values_of_dimensions(report).items()
+        if dimension != "language" and len(values) <= WIDEST_DIMENSION
+        for value in values
+    ]
+    table = Table(title=f"{report['model']} ({report['seconds']:.0f} s)")
+    table.add_column("task")
+    table.add_column("metric")
+    for name in ("rows", "all", *(value for _, value in cells)):
+        table.add_column(name, justify="right")
+    for name, task in tasks:
+        for metric, value in task["metrics"].items():
+            groups = [task["by"].get(dimension, {}).get(cell, {}) for dimension, cell in cells]
+            shown = [f"{g[metric]:.1f}" if metric in g else "" for g in groups]
+            table.add_row(name, metric, str(task["count"]), f"{value:.1f}", *shown)
+    return table
+
+
+def _values_of_dimensions(report: dict[str, Any]) -> dict[str, list[str]]:
+    """Every dimension that scores are broken down by, with the values it takes."""
+    found: dict[str, dict[str, None]] = {}
+    for task in report["tasks"].values():
+        for dimension, values in task["by"].items():
+            found.setdefault(dimension, {}).update(dict.fromkeys(values))
+    return {dimension: list(values) for dimension, values in found.items()}

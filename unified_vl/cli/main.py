@@ -1,0 +1,52 @@
+"""The `unified-vl` command: one function a subcommand, one exit code a kind of failure."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from unified_vl.cli.check import check
+from unified_vl.cli.data import data_app
+from unified_vl.cli.demo import demo
+from unified_vl.cli.evaluate import evaluate
+from unified_vl.cli.predict import predict
+from unified_vl.cli.report import report
+from unified_vl.cli.schema import schema
+from unified_vl.cli.show import show
+from unified_vl.cli.tokenizer import tokenizer_app
+from unified_vl.cli.train import train
+from unified_vl.errors import UserError
+
+WRONG_INPUT = 2
+FREE_FORM = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+app = typer.Typer(
+    name="unified-vl",
+    help="One encoder-decoder model for every vision-language and language task.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command()(demo)
+app.command()(check)
+app.command()(show)
+app.command()(schema)
+app.add_typer(data_app, name="data")
+app.add_typer(tokenizer_app, name="tokenizer")
+app.command()(train)
+app.command()(evaluate)
+app.command(context_settings=FREE_FORM)(predict)
+app.command()(report)
+
+
+def main() -> None:
+    """Run the command line; input that cannot be used ends with code 2, no traceback."""
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(WRONG_INPUT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""`unified-vl show`: what the model will really see of a task."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Split(StrEnum):
+    """The splits of a task."""
+
+    train = "train"
+    validation = "validation"
+    test = "test"
+
+
+def show(
+    spec: Annotated[Path, typer.Argument(help="A task spec.")],
+    data: Annotated[Path, typer.Option(help="The data root.")],
+    count: Annotated[int, typer.Option("-n", min=1, help="How many rows.")] = 3,
+    split: Annotated[Split, typer.Option(help="The split.")] = Split.train,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="Show the ids that this tokenizer gives.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with the images and their boxes.")
+    ] = None,
+    image_size: Annotated[int, typer.Option(min=1, help="Side of the network's images.")] = 64,
+    image_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an image.")] = 16,
+) -> None:
+    """Show rows of a task as source and target, and as ids with a tokenizer."""
+    from unified_vl.authoring.show import as_html, as_text, show_rows
+    from unified_vl.authoring.tokens import load_codec
+    from unified_vl.files import write_atomically
+    from unified_vl.specs.load import load_task
+
+    size = (image_size, image_size)
+    task = load_task(spec)
+    codec = load_codec(
+        tokenizer, image_size=size, image_tokens=image_tokens, max_source=256, max_target=128
+    )
+    shown = show_rows(task, data, split=split.value, count=count, image_size=size, codec=codec)
+    print("\n\n".join(as_text(each, codec) for each in shown))
+    if html is not None:
+        write_atomically(html, as_html(task, shown, codec))
+        print(f"wrote {html}", file=sys.stderr)

@@ -1,0 +1,42 @@
+"""`unified-vl tokenizer train`: a SentencePiece model and its vocabulary from files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+tokenizer_app = typer.Typer(help="Text tokenizers.", no_args_is_help=True)
+
+
+@tokenizer_app.callback()
+def _tokenizer() -> None:
+    """Text tokenizers."""
+
+
+@tokenizer_app.command("train")
+def train_tokenizer(
+    output: Annotated[Path, typer.Option(help="Directory to write.")],
+    specs: Annotated[
+        list[Path] | None,
+        typer.Option("--spec", help="Spec, mixture or folder of specs; its text is learnt from."),
+    ] = None,
+    data: Annotated[Path, typer.Option(help="Folder that the specs' paths start from.")] = Path(),
+    inputs: Annotated[
+        list[Path] | None, typer.Option("--input", help="Text file, a sentence a line.")
+    ] = None,
+    vocabulary_size: Annotated[int, typer.Option(help="Most pieces to learn.")] = 32000,
+    image_codes: Annotated[int, typer.Option(help="Ids kept for an image tokenizer.")] = 0,
+) -> None:
+    """Train a SentencePiece tokenizer on the text of specs, of files, or of both."""
+    from unified_vl.specs.load import load_tasks
+    from unified_vl.training.tokenizer import texts_of_files, texts_of_specs, train_tokenizer
+
+    tasks = load_tasks(specs or [])
+    texts = [*texts_of_specs(tasks, data), *texts_of_files(inputs or [])]
+    vocabulary = train_tokenizer(texts, tasks, output, vocabulary_size, image_codes)
+    typer.echo(
+        f"{output}: {vocabulary.text_size} pieces of text, {len(vocabulary.tags)} tags, "
+        f"{vocabulary.location_bins} locations, {vocabulary.image_code_count} image codes"
+    )
