@@ -21,14 +21,14 @@ from unified_vl.specs.load import load_task
 
 def test_rows_are_shown_as_the_model_sees_them(root: Path) -> None:
     spec = load_task(root / "task.yaml")
-    shown = show_rows(spec, root, split="train", count=2, image_size=(8, 8))
+    shown = show_rows(spec, root, split="train", count=20, image_size=(8, 8))
     assert as_text(shown[0], None).splitlines() == [
         "train.jsonl:1  key 0  language en",
         "  source        <task:ground> <language:en> [image 20x10 as 8x8] a cat & a dog 0",
         "  target        [box 2.0 1.0 12.0 9.0]",
         "  right region  [box 2.0 1.0 12.0 9.0]",
     ]
-    assert [each.example.key for each in shown] == ["0", "10"]
+    assert [each.example.key for each in shown] == [str(i) for i in range(20)]
 
 
 def test_ids_and_pieces_are_shown_with_a_tokenizer(root: Path, tokenizer: Path) -> None:
@@ -44,6 +44,19 @@ def test_ids_and_pieces_are_shown_with_a_tokenizer(root: Path, tokenizer: Path) 
     assert "decoded       [box 2.0 1.0 12.0 9.0]" in text
 
 
+def test_fewer_rows_are_drawn_the_same_each_time(root: Path) -> None:
+    spec = load_task(root / "task.yaml")
+    drawn = [
+        [
+            each.example.key
+            for each in show_rows(spec, root, split="test", count=5, image_size=(8, 8))
+        ]
+        for _ in range(2)
+    ]
+    assert drawn[0] == drawn[1]
+    assert len(set(drawn[0])) == 5
+
+
 def test_more_rows_than_there_are_show_all(root: Path) -> None:
     spec = load_task(root / "task.yaml")
     assert len(show_rows(spec, root, split="train", count=99, image_size=(8, 8))) == 20
@@ -52,7 +65,7 @@ def test_more_rows_than_there_are_show_all(root: Path) -> None:
 def test_a_bad_row_is_an_error(root: Path, spoil: Callable[..., None]) -> None:
     spoil([0], phrase="")
     with pytest.raises(BadRow, match=r"train.jsonl:1: phrase: is empty"):
-        show_rows(load_task(root / "task.yaml"), root, split="train", count=1, image_size=(8, 8))
+        show_rows(load_task(root / "task.yaml"), root, split="train", count=20, image_size=(8, 8))
 
 
 class Tags(HTMLParser):
@@ -88,7 +101,7 @@ def test_the_page_holds_images_boxes_and_texts(root: Path) -> None:
 
 def test_the_command_prints_and_writes(root: Path, tokenizer: Path, tmp_path: Path) -> None:
     page = tmp_path / "out" / "page.html"
-    arguments = ["show", str(root / "task.yaml"), "--data", str(root), "-n", "2"]
+    arguments = ["show", str(root / "task.yaml"), "--data", str(root), "-n", "20"]
     arguments += ["--split", "test", "--tokenizer", str(tokenizer), "--html", str(page)]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0

@@ -56,8 +56,8 @@ def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     if path.suffix == ".parquet":
         pq.write_table(pa.Table.from_pylist(list(rows)), path, row_group_size=64)
     elif path.suffix == ".jsonl":
-        lines = (json.dumps(row, ensure_ascii=False) for row in rows)
-        path.write_text("\n".join(lines), encoding="utf-8")
+        objects = (json.dumps(row, ensure_ascii=False) for row in rows)
+        path.write_text("\n".join(objects), encoding="utf-8")
     else:
         lines = [",".join(rows[0]), *(",".join(f'"{v}"' for v in r.values()) for r in rows)]
         path.write_text("\n".join(lines), encoding="utf-8")
@@ -144,7 +144,10 @@ def test_features_of_datasets_are_left_to_the_image_loader(tmp_path: Path) -> No
 
 
 def test_jsonl_keeps_texts_that_look_like_something_else(tmp_path: Path) -> None:
-    rows = [{**ROWS[0], "text": "2024-01-01", "answer": "12"}, {**ROWS[1], "answer": None}]
+    rows: list[dict[str, Any]] = [
+        {**ROWS[0], "text": "2024-01-01", "answer": "12"},
+        {**ROWS[1], "answer": None},
+    ]
     write(tmp_path / "words/train.jsonl", rows)
     data = TaskData(make_spec(tmp_path, "jsonl"), "train", tmp_path)
     assert [dict(row.columns) for row in data] == rows
@@ -168,7 +171,11 @@ BAD_FILES = [
     ),
     ("jsonl", GOOD.replace("answer", "anwser"), "no column 'answer'; did you mean 'anwser'?"),
     ("jsonl", "", "task.yaml:6: data.path: train holds no row; expected at least one"),
-    ("csv", "key,lang,text,answer\n1,de,a\n", "train.csv: is not CSV: CSV parse error: Row #2: Expected 4"),
+    (
+        "csv",
+        "key,lang,text,answer\n1,de,a\n",
+        "train.csv: is not CSV: CSV parse error: Row #2: Expected 4",
+    ),
     (
         "csv",
         "key,lang,text\n1,de,a\n",

@@ -67,7 +67,7 @@ def test_a_spec_is_frozen_hashable_and_survives_pickling(tmp_path: Path) -> None
     assert {spec: 1}[copy] == 1
     assert copy.file == spec.file
     with pytest.raises(ValueError, match="frozen"):
-        spec.task = "other"  # type: ignore[misc]
+        spec.task = "other"
 
 
 def test_the_text_of_a_spec_made_in_python_loads_as_the_same_spec(tmp_path: Path) -> None:

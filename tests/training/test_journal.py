@@ -87,3 +87,22 @@ def test_lines_for_people_where_there_is_no_terminal(
     assert out == ""
     assert "step 2/6" in err and "steps/s" in err and "see 4.000, say 3.000" in err
     assert "1 bad rows skipped, the first: see.jsonl:5" in err
+
+
+def test_a_bar_on_a_terminal(
+    squares: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    run = load_run(squares / "run.yaml", [f"output={tmp_path}", "log_every=2"])
+    journal = Journal(run, writes=True)
+    journal.open()
+    for step in range(1, 4):
+        journal.step(step, "see", 4.0, 0.1, 1.0, 10)
+    journal.close()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "3/6" in err and "steps/s" in err and "loss see 4.000" in err

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 from unified_vl.authoring.findings import Finding, Findings
 from unified_vl.codecs.boxes import BoxCodec
@@ -152,14 +153,13 @@ def _check_data(
 
 
 def _spread(groups: Sequence[Sequence[int]], rows: int) -> list[int]:
-    """About `rows` indices, as many of each group, evenly spaced; all for 0."""
+    """About `rows` indices, as many of each group, drawn with a fixed seed; all for 0."""
     if rows == 0:
         return sorted(index for group in groups for index in group)
     share = max(1, rows // len(groups))
+    random = Random(0)  # even steps could meet a pattern in the order of the rows
     return sorted(
-        group[number * len(group) // min(share, len(group))]
-        for group in groups
-        for number in range(min(share, len(group)))
+        index for group in groups for index in random.sample(group, min(share, len(group)))
     )
 
 

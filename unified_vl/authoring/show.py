@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from pathlib import Path
+from random import Random
 
 from PIL import Image as PILImage
 
@@ -46,7 +47,7 @@ def show_rows(
     image_size: Size,
     codec: SequenceCodec | None = None,
 ) -> list[Shown]:
-    """Rows of a split, evenly spaced, as examples of training.
+    """Rows of a split, drawn with a fixed seed, as examples of training.
 
     Args:
         spec: the task.
@@ -61,9 +62,8 @@ def show_rows(
     """
     data = TaskData(spec, split, root)
     builder = ExampleBuilder(spec, ImageLoader(root, image_size))
-    count = min(count, len(data))
     shown = []
-    for index in (number * len(data) // count for number in range(count)):
+    for index in sorted(Random(0).sample(range(len(data)), min(count, len(data)))):
         example = builder.build(data[index], seed=index)
         source = target = None
         if codec is not None:

@@ -17,18 +17,21 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last whole checkpoint.")
     ] = False,
-    local_rank: Annotated[
-        int, typer.Option("--local_rank", hidden=True, help="Set by the deepspeed launcher.")
-    ] = 0,
 ) -> None:
     """Train a model; prints the directory of the saved model.
 
     The same command runs as several processes under the launcher:
-    `deepspeed --num_gpus 2 --module unified_vl.cli.main train RUN`. It says the rank
-    in the environment too, from which it is read.
+    `deepspeed --num_gpus 2 --module unified_vl.cli.main train RUN`.
     """
     from unified_vl.specs.load import load_run
+    from unified_vl.training.engine import start_process, stop_process
     from unified_vl.training.trainer import train as train_run
 
-    model = train_run(load_run(run_file, overrides or ()), resume=resume)
-    typer.echo(str(model))
+    run = load_run(run_file, overrides or ())
+    process = start_process()
+    try:
+        model = train_run(run, resume=resume)
+    finally:
+        stop_process()
+    if process.rank == 0:
+        typer.echo(str(model))

@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
 
 from unified_vl.files import write_atomically
 from unified_vl.specs.run import Run
@@ -43,18 +45,16 @@ class Journal:
         self._started = time.monotonic()
         self._step = self._first_step = 0
         self._file: TextIO | None = None
-        console = Console(stderr=True, quiet=not (writes and progress), highlight=False)
-        self._console = console
-        self._bar: Progress | None = None
-        self._bar_task = TaskID(0)
-        if console.is_terminal and not console.quiet:
-            self._bar = Progress(
-                TextColumn("training"),
-                BarColumn(bar_width=20),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[now]}"),
-                console=console,
-            )
+        self._console = Console(stderr=True, quiet=not (writes and progress), highlight=False)
+        self._bar = Progress(
+            BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"), auto_refresh=False
+        )
+        self._bar_task = self._bar.add_task("", total=run.steps, pace="")
+        self._losses = Text()
+        self._live: Live | None = None
+        if self._console.is_terminal and not self._console.quiet:
+            view = Group(self._bar, self._losses)
+            self._live = Live(view, console=self._console, refresh_per_second=4)
 
     def open(self, state: Mapping[str, Any] | None = None, step: int = 0) -> None:
         """Start, or go on after `step` with what `state_dict` gave there.
@@ -75,13 +75,13 @@ class Journal:
         if state is not None:
             self._write({"event": "resume", "step": step})
             self.say(f"going on after step {step}")
-        if self._bar is not None:
-            self._bar.start()
-            self._bar_task = self._bar.add_task("", total=self.steps, completed=step, now="")
+        self._bar.update(self._bar_task, completed=step)
+        if self._live is not None:
+            self._live.start()
 
     def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if self._live is not None:
+            self._live.stop()
         if self._file is not None:
             self._file.close()
 
@@ -108,7 +108,7 @@ class Journal:
         self._step = step
         if step % self.log_every == 0 or step == self.steps:
             self._log()
-        elif self._bar is not None:
+        elif self._live is not None:
             self._bar.update(self._bar_task, completed=step)
 
     def validation(self, step: int, losses: Mapping[str, float]) -> None:
@@ -154,11 +154,12 @@ class Journal:
             self._file.flush()
         rate = (self._step - self._first_step) / max(time.monotonic() - self._started, 1e-9)
         left = int((self.steps - self._step) / max(rate, 1e-9))
-        now = f"{rate:.2f} steps/s, {left // 60}:{left % 60:02d} left, loss {_list(self.smoothed)}"
-        if self._bar is not None:
-            self._bar.update(self._bar_task, completed=self._step, now=now)
+        pace = f"{rate:.2f} steps/s, {left // 60}:{left % 60:02d} left"
+        if self._live is not None:
+            self._bar.update(self._bar_task, completed=self._step, pace=pace)
+            self._losses.plain = f"loss {_list(self.smoothed)}"
         else:
-            self.say(f"step {self._step}/{self.steps}: {now}")
+            self.say(f"step {self._step}/{self.steps}: {pace}, loss {_list(self.smoothed)}")
 
     def _write(self, event: Mapping[str, Any]) -> None:
         if self._file is not None:

@@ -1,0 +1,72 @@
+"""Boxes survive their tokens within half a bin, and never leave the image."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unified_vl.codecs.boxes import BoxCodec, box_from_row, box_to_pixels
+from unified_vl.codecs.segments import Box
+from unified_vl.codecs.vocabulary import Vocabulary
+
+CODEC = BoxCodec(Vocabulary(300, ("image",)))
+SIZES = st.integers(1, 5000)
+
+
+@st.composite
+def boxes(draw: st.DrawFn) -> Box:
+    x1, x2 = sorted(draw(st.tuples(st.floats(0, 1), st.floats(0, 1))))
+    y1, y2 = sorted(draw(st.tuples(st.floats(0, 1), st.floats(0, 1))))
+    return Box(x1, y1, x2, y2)
+
+
+def corners(box: Box) -> tuple[float, float, float, float]:
+    return box.x1, box.y1, box.x2, box.y2
+
+
+@given(boxes())
+def test_round_trip_is_within_half_a_bin_and_inside(box):
+    ids = CODEC.encode(box)
+    assert len(ids) == 4
+    assert all(i in CODEC.id_range for i in ids)
+    found = CODEC.decode(ids)
+    for before, after in zip(corners(box), corners(found), strict=True):
+        assert abs(before - after) <= 0.5 / 1000 + 1e-12
+        assert 0 <= after <= 1
+
+
+@given(boxes())
+def test_encoding_what_was_decoded_changes_nothing(box):
+    ids = CODEC.encode(box)
+    assert CODEC.encode(CODEC.decode(ids)) == ids
+
+
+@given(boxes(), SIZES, SIZES)
+def test_pixels_and_layouts_mean_the_same_box(box, width, height):
+    x1, y1, x2, y2 = box_to_pixels(box, width, height)
+    if x2 - x1 < 1e-6 or y2 - y1 < 1e-6:
+        return
+    by_corners = box_from_row([x1, y1, x2, y2], "xyxy", "pixels", width, height)
+    by_size = box_from_row([x1, y1, x2 - x1, y2 - y1], "xywh", "pixels", width, height)
+    assert corners(by_corners) == pytest.approx(corners(box), abs=1e-9)
+    assert corners(by_size) == pytest.approx(corners(box), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([0, 0, 11, 5], "outside its image"),
+        ([-1, 0, 5, 5], "outside its image"),
+        ([3, 3, 3, 5], "empty"),
+        ([5, 5, 2, 8], "empty"),
+        ([1, 2, 3], "four finite numbers"),
+        ([1, 2, float("nan"), 4], "four finite numbers"),
+    ],
+)
+def test_boxes_that_are_none_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        box_from_row(values, "xyxy", "pixels", 10, 10)
+
+
+def test_ids_of_another_range_are_no_box():
+    with pytest.raises(ValueError, match="four location ids"):
+        CODEC.decode([5, 6, 7, 8])
