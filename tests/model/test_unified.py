@@ -11,7 +11,7 @@ IMAGE_ID = 290
 KINDS = {
     "stem": {"kind": "stem", "patch_size": 16, "channels": [32, 48]},
     "patches": {"kind": "patches", "patch_size": 16},
-    "timm_convolutional": {"kind": "timm", "backbone": "test_efficientnet", "feature_level": 3},
+    "timm_convolutional": {"kind": "timm", "backbone": "test_efficientnet", "feature_level": -1},
     "timm_transformer": {"kind": "timm", "backbone": "test_vit", "feature_level": -1},
 }
 
@@ -96,6 +96,16 @@ def test_the_first_loss_is_near_chance():
     with torch.no_grad():
         loss = model(**image_batch(model)).loss
     assert abs(loss - torch.tensor(384.0).log()) < 1.0
+
+
+def test_near_locations_start_alike_and_far_ones_do_not():
+    model = build(location_token_ids=[100, 200])
+    for weight in (model.encoder.embedding.weight, model.lm_head.weight):
+        weight_VM = weight.detach()
+        similar_LL = torch.corrcoef(weight_VM[100:200])
+        assert similar_LL.diagonal(1).mean() > 0.8
+        assert similar_LL.diagonal(40).mean().abs() < 0.2
+        assert weight_VM[100:200].std() / weight_VM[:100].std() == pytest.approx(1, abs=0.1)
 
 
 @pytest.mark.parametrize("tied", [False, True])

@@ -55,7 +55,7 @@ def test_two_processes_train_as_one_does(squares: Path, tmp_path: Path) -> None:
         [*command, str(worker), str(run_file), str(tmp_path), *map(str, STAGES), *SHORT],
         check=True,
         env={**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"},
-        timeout=120,
+        timeout=600,
     )
     expected = numbers(alone)
     assert {task for _, _, task, _ in expected} == {"see", "say"}

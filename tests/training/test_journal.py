@@ -22,11 +22,10 @@ def events(output: Path) -> list[dict[str, Any]]:
 
 
 def test_losses_are_means_over_the_steps_since_the_last_line(squares: Path, tmp_path: Path) -> None:
-    journal = make(squares, tmp_path)
-    journal.open()
-    for step, (task, loss) in enumerate([("see", 4.0), ("see", 2.0), ("say", 5.0), ("see", 1.0)]):
-        journal.step(step + 1, task, loss, 0.1 * step, 1.5, 10)
-    journal.close()
+    losses = [("see", 4.0), ("see", 2.0), ("say", 5.0), ("see", 1.0)]
+    with make(squares, tmp_path) as journal:
+        for step, (task, loss) in enumerate(losses):
+            journal.step(step + 1, task, loss, 0.1 * step, 1.5, 10)
     found = [(e["step"], e["task"], e["loss"], e["target_tokens"]) for e in events(tmp_path)]
     assert found == [(2, "see", 3.0, 20), (4, "say", 5.0, 10), (4, "see", 1.0, 10)]
     last = events(tmp_path)[-1]
@@ -36,21 +35,19 @@ def test_losses_are_means_over_the_steps_since_the_last_line(squares: Path, tmp_
 
 
 def test_a_resumed_journal_drops_what_comes_again(squares: Path, tmp_path: Path) -> None:
-    first = make(squares, tmp_path)
-    first.open()
-    first.step(1, "see", 4.0, 0.1, 1.0, 10)
-    state = json.loads(json.dumps(first.state_dict()))
-    first.step(2, "see", 2.0, 0.1, 1.0, 10)
-    first.validation(2, {"see": 9.0})
-    first.close()
+    with make(squares, tmp_path) as first:
+        first.step(1, "see", 4.0, 0.1, 1.0, 10)
+        state = json.loads(json.dumps(first.state_dict()))
+        first.step(2, "see", 2.0, 0.1, 1.0, 10)
+        first.validation(2, {"see": 9.0})
     with (tmp_path / "events.jsonl").open("a") as file:
         file.write('{"event": "st')
     expected = events_before_resume(tmp_path)
     second = make(squares, tmp_path)
-    second.open(state, 1)
-    second.step(2, "see", 2.0, 0.1, 1.0, 10)
-    second.validation(2, {"see": 9.0})
-    second.close()
+    second.restart(state, 1)
+    with second:
+        second.step(2, "see", 2.0, 0.1, 1.0, 10)
+        second.validation(2, {"see": 9.0})
     found = events(tmp_path)
     assert found[0] == {"event": "resume", "step": 1}
     for event in found:
@@ -65,11 +62,9 @@ def events_before_resume(output: Path) -> list[dict[str, Any]]:
 
 
 def test_other_ranks_write_nothing(squares: Path, tmp_path: Path) -> None:
-    journal = make(squares, tmp_path / "out", writes=False)
-    journal.open()
-    journal.step(2, "see", 1.0, 0.1, 1.0, 5)
-    journal.validation(2, {"see": 1.0})
-    journal.close()
+    with make(squares, tmp_path / "out", writes=False) as journal:
+        journal.step(2, "see", 1.0, 0.1, 1.0, 5)
+        journal.validation(2, {"see": 1.0})
     assert not (tmp_path / "out").exists()
 
 
@@ -77,12 +72,10 @@ def test_lines_for_people_where_there_is_no_terminal(
     squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = load_run(squares / "run.yaml", [f"output={tmp_path}", "log_every=2"])
-    journal = Journal(run, writes=True)
-    journal.open()
-    journal.step(1, "see", 4.0, 0.1, 1.0, 10)
-    journal.step(2, "say", 3.0, 0.1, 1.0, 10)
-    journal.skipped("see", {"see.jsonl:5": "see.jsonl:5: image: there is no image 'x.png'"})
-    journal.close()
+    with Journal(run, writes=True) as journal:
+        journal.step(1, "see", 4.0, 0.1, 1.0, 10)
+        journal.step(2, "say", 3.0, 0.1, 1.0, 10)
+        journal.skipped("see", {"see.jsonl:5": "see.jsonl:5: image: there is no image 'x.png'"})
     out, err = capsys.readouterr()
     assert out == ""
     assert "step 2/6" in err and "steps/s" in err and "see 4.000, say 3.000" in err
@@ -98,11 +91,9 @@ def test_a_bar_on_a_terminal(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     run = load_run(squares / "run.yaml", [f"output={tmp_path}", "log_every=2"])
-    journal = Journal(run, writes=True)
-    journal.open()
-    for step in range(1, 4):
-        journal.step(step, "see", 4.0, 0.1, 1.0, 10)
-    journal.close()
+    with Journal(run, writes=True) as journal:
+        for step in range(1, 4):
+            journal.step(step, "see", 4.0, 0.1, 1.0, 10)
     out, err = capsys.readouterr()
     assert out == ""
     assert "3/6" in err and "steps/s" in err and "loss see 4.000" in err

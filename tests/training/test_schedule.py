@@ -21,7 +21,19 @@ def test_every_round_holds_each_task_exactly_its_batches(
 ) -> None:
     schedule = RoundRobin(tuple(shares), shares, order, seed)
     for _ in range(3):
-        assert Counter(schedule.next_task() for _ in range(schedule.round_length)) == shares
+        assert Counter(schedule.next_task() for _ in range(sum(shares.values()))) == shares
+
+
+@given(SHARES, ORDERS, st.lists(st.integers(0, 4), min_size=6, max_size=6))
+def test_a_late_task_joins_at_its_round(
+    shares: dict[str, int], order: Literal["fixed", "seeded"], joins: list[int]
+) -> None:
+    late = dict(zip(shares, [0, *joins], strict=False))
+    schedule = RoundRobin(tuple(shares), shares, order, 3, late)
+    for number in range(7):
+        active = {task: count for task, count in shares.items() if late[task] <= number}
+        steps = sum(active.values())
+        assert Counter(schedule.next_task() for _ in range(steps)) == active
 
 
 @given(SHARES, ORDERS)
@@ -43,10 +55,11 @@ def test_a_tasks_batches_are_spread_over_the_round(
 def test_a_restored_schedule_goes_on_as_the_first_would_have(
     shares: dict[str, int], order: Literal["fixed", "seeded"], steps: int
 ) -> None:
-    first = RoundRobin(tuple(shares), shares, order, 7)
+    late = {task: number for number, task in enumerate(shares)}
+    first = RoundRobin(tuple(shares), shares, order, 7, late)
     for _ in range(steps):
         first.next_task()
-    second = RoundRobin(tuple(shares), shares, order, 7)
+    second = RoundRobin(tuple(shares), shares, order, 7, late)
     second.load_state_dict(first.state_dict())
     assert [first.next_task() for _ in range(30)] == [second.next_task() for _ in range(30)]
 
@@ -74,3 +87,8 @@ def test_a_seeded_order_differs_between_rounds_and_seeds() -> None:
 def test_nonsense_is_refused(tasks: tuple[str, ...], batches: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="task"):
         RoundRobin(tasks, batches)
+
+
+def test_somebody_must_begin() -> None:
+    with pytest.raises(ValueError, match="round 0"):
+        RoundRobin(("a", "b"), {"a": 1, "b": 1}, from_round={"a": 1, "b": 2})

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from unified_vl.errors import UserError
+from unified_vl.data.batching import Batch
+from unified_vl.data.streams import TaskStream
+from unified_vl.errors import BadRow, UserError
 from unified_vl.inference.model_directory import load_model
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
@@ -107,6 +110,33 @@ def test_what_a_run_leaves_behind(squares: Path, tmp_path: Path) -> None:
     saved = load_model(model_directory)
     assert list(saved.specs) == ["say", "see"] or list(saved.specs) == ["see", "say"]
     assert saved.facts["steps"] == 6
+
+
+def test_a_run_goes_through_its_data_in_turn(
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+    batch = TaskStream.batch
+
+    def noting(self: TaskStream, number: int, rank: int, world: int) -> Batch:
+        asked.append((self.spec.task, number))
+        return batch(self, number, rank, world)
+
+    monkeypatch.setattr(TaskStream, "batch", noting)
+    train(make_run(squares, tmp_path / "out", "validation_rows=0"), progress=False)
+    expected = [("see", 0), ("say", 0), ("see", 1), ("see", 2), ("say", 1), ("see", 3)]
+    assert asked[:8] == [("see", 0), ("say", 0), *expected]  # the first two are a rehearsal
+
+
+def test_a_run_that_cannot_begin_leaves_nothing(squares: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(squares / "data", data)
+    lines = (data / "say_train.jsonl").read_text().splitlines()
+    lines[0] = '{"text": "", "translation": "rot", "language": "de"}'
+    (data / "say_train.jsonl").write_text("\n".join(lines))
+    with pytest.raises(BadRow, match=r"say_train.jsonl:1: text"):
+        train(make_run(squares, tmp_path / "out", f"data={data}"), progress=False)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_output_in_use_is_refused(squares: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def attend(
     `bias` broadcasts to (B, H, Q, K) and holds position bias, padding and causality.
     On a CPU plain matrix products win over the fused kernel, whose backward with a
     learned bias is slow there; elsewhere the fused kernel wins
-    (`benchmarks/attention.py`).
+    (`benchmarks/speed.py`).
     """
     if query_BHQD.device.type != "cpu":
         return F.scaled_dot_product_attention(

@@ -36,6 +36,8 @@ class UnifiedVLConfig(PretrainedConfig):
             tied head).
         tie_word_embeddings: the head is the embedding.
         image_token_id: the id that holds an image's places in a source.
+        location_token_ids: first location id and the one behind the last; they start alike
+            where they are near.
         vision: the image branch; keys of `VISION_DEFAULTS`. `kind` is `stem` (small
             residual convolutions, stride `patch_size`), `patches` (one linear
             projection) or `timm` (the feature map `feature_level` of any `backbone`).
@@ -69,6 +71,7 @@ class UnifiedVLConfig(PretrainedConfig):
         scale_decoder_output: bool = False,
         tie_word_embeddings: bool = False,
         image_token_id: int | None = None,
+        location_token_ids: list[int] | None = None,
         vision: dict[str, Any] | None = None,
         vocabulary_fingerprint: str | None = None,
         **kwargs: Any,
@@ -87,6 +90,7 @@ class UnifiedVLConfig(PretrainedConfig):
         self.layer_norm_epsilon = layer_norm_epsilon
         self.scale_decoder_output = scale_decoder_output
         self.image_token_id = image_token_id
+        self.location_token_ids = location_token_ids
         self.vision = _complete_vision(vision)
         self.vocabulary_fingerprint = vocabulary_fingerprint
         kwargs["tie_word_embeddings"] = tie_word_embeddings

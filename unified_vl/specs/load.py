@@ -79,6 +79,10 @@ def load_mixture(path: str | Path) -> Mixture:
     """
     path = Path(path)
     mixture = validate(Mixture, _parse_kind(path, "mixture"))
+    if all(entry.from_round for entry in mixture.tasks):
+        raise mixture.error(
+            ("tasks", 0, "from_round"), "no task begins", expected="from_round: 0 for one at least"
+        )
     specs: list[TaskSpec] = []
     for index, entry in enumerate(mixture.tasks):
         place = ("tasks", index, "spec")

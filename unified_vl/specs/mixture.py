@@ -17,6 +17,11 @@ class MixtureTask(Part):
         min_length=1, description="The task spec, a path relative to the mixture file."
     )
     batches: int = Field(default=1, ge=1, description="Batches that it sends in each round.")
+    from_round: int = Field(
+        default=0,
+        ge=0,
+        description="The first round it takes part in; one task at least has 0.",
+    )
     weight: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="What its loss is multiplied by."
     )

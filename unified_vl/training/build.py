@@ -15,7 +15,7 @@ from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
-from unified_vl.data.streams import TaskStream
+from unified_vl.data.streams import WINDOW_BATCHES, TaskStream
 from unified_vl.errors import nearest
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
@@ -24,7 +24,12 @@ from unified_vl.specs.task import SplitName, TaskSpec
 from unified_vl.training.engine import read_engine_config
 from unified_vl.training.schedule import RoundRobin
 
-FROM_TOKENIZER = ("vocab_size", "image_token_id", "vocabulary_fingerprint")
+FROM_TOKENIZER = (
+    "vocab_size",
+    "image_token_id",
+    "location_token_ids",
+    "vocabulary_fingerprint",
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,8 @@ class Parts:
     Attributes:
         specs: the tasks by name, in the order of the mixture.
         weights: what each task's loss is multiplied by.
-        validation: streams of the tasks that have a validation split; none when the
-            run asks for no validation rows.
+        validation: streams of the tasks that have a validation split, whose first window
+            is what is validated on; none when the run asks for no validation rows.
     """
 
     model: UnifiedVLForConditionalGeneration
@@ -63,13 +68,16 @@ def build(run: Run) -> Parts:
     images = ImageLoader(run.data, config.image_size)
 
     def stream(spec: TaskSpec, split: SplitName) -> TaskStream:
+        data = TaskData(spec, split, run.data)
+        rows = min(run.validation_rows, len(data))
         return TaskStream(
-            TaskData(spec, split, run.data),
+            data,
             ExampleBuilder(spec, images),
             codec,
             seed=run.seed,
             batch_size=run.batch_size,
             random_picks=split == "train",
+            window=WINDOW_BATCHES if split == "train" else -(-rows // run.batch_size),
         )
 
     validated = [s for s in specs.values() if run.validation_rows and "validation" in s.data.splits]
@@ -84,6 +92,7 @@ def build(run: Run) -> Parts:
             dict(zip(specs, (entry.batches for entry in mixture.tasks), strict=True)),
             mixture.schedule.order,
             run.seed,
+            dict(zip(specs, (entry.from_round for entry in mixture.tasks), strict=True)),
         ),
         streams={name: stream(spec, "train") for name, spec in specs.items()},
         validation={spec.task: stream(spec, "validation") for spec in validated},
@@ -110,6 +119,7 @@ def model_config(run: Run, vocabulary: Vocabulary) -> UnifiedVLConfig:
         return UnifiedVLConfig(
             vocab_size=vocabulary.size,
             image_token_id=vocabulary.tag_id(IMAGE_TAG),
+            location_token_ids=[vocabulary.locations.start, vocabulary.locations.stop],
             vocabulary_fingerprint=vocabulary.fingerprint,
             **run.model,
         )

@@ -56,30 +56,32 @@ class Journal:
             view = Group(self._bar, self._losses)
             self._live = Live(view, console=self._console, refresh_per_second=4)
 
-    def open(self, state: Mapping[str, Any] | None = None, step: int = 0) -> None:
-        """Start, or go on after `step` with what `state_dict` gave there.
+    def restart(self, state: Mapping[str, Any] | None = None, step: int = 0) -> None:
+        """Go on after `step` with what `state_dict` gave there, or from the beginning.
 
-        Events of later steps, which a resumed run repeats, are dropped.
+        Events of later steps, which the run repeats, are dropped.
         """
-        self._started = time.monotonic()
         self._step = self._first_step = step
         if state is not None:
             self._seconds_before = float(state["seconds"])
             self.smoothed = dict(state["smoothed"])
             self._pending = {task: dict(sums) for task, sums in state["pending"].items()}
-        if not self.writes:
-            return
-        kept = _events_until(self.path, step) if state is not None else []
-        write_atomically(self.path, "".join(f"{line}\n" for line in kept))
-        self._file = self.path.open("a", encoding="utf-8")
-        if state is not None:
+        if self.writes and self.path.exists():
+            kept = _events_until(self.path, step) if step else []
+            write_atomically(self.path, "".join(f"{line}\n" for line in kept))
+        if step:
             self._write({"event": "resume", "step": step})
             self.say(f"going on after step {step}")
-        self._bar.update(self._bar_task, completed=step)
+
+    def __enter__(self) -> Journal:
+        """Time counts and the bar shows from here."""
+        self._started = time.monotonic()
+        self._bar.update(self._bar_task, completed=self._step)
         if self._live is not None:
             self._live.start()
+        return self
 
-    def close(self) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._live is not None:
             self._live.stop()
         if self._file is not None:
@@ -162,8 +164,12 @@ class Journal:
             self.say(f"step {self._step}/{self.steps}: {pace}, loss {_list(self.smoothed)}")
 
     def _write(self, event: Mapping[str, Any]) -> None:
-        if self._file is not None:
-            self._file.write(json.dumps(event) + "\n")
+        if not self.writes:
+            return
+        if self._file is None:  # only now: a run that fails before leaves nothing behind
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self.path.open("a", encoding="utf-8")
+        self._file.write(json.dumps(event) + "\n")
 
 
 def _list(losses: Mapping[str, float]) -> str:

@@ -1,7 +1,8 @@
 """Which task each step trains: a pure function of counts and a seed, without torch.
 
 Round robin as in 12-in-1 (arXiv 1912.02315, section 3.3): a round gives every task
-its batches, and every batch is an optimiser step of its own.
+its batches, and every batch is an optimiser step of its own. A task may join at a
+later round than the first, when others have learnt what it builds on.
 """
 
 from __future__ import annotations
@@ -12,21 +13,24 @@ from typing import Any, Literal
 
 
 class RoundRobin:
-    """Every round holds each task exactly its number of batches, spread evenly.
+    """Every round holds each of its tasks exactly its number of batches, spread evenly.
 
     Batch j of a task with n batches a round stands at (j + 1/2) / n of the round; the
     tasks are merged by that place. With `order="fixed"` ties go to the task named
-    first and every round is the same; with `order="seeded"` each round shifts every
-    task's places by a draw of its own, so that no task always follows the same other.
+    first and rounds of the same tasks are the same; with `order="seeded"` each round
+    shifts every task's places by a draw of its own, so that no task always follows the
+    same other.
 
     Args:
         tasks: distinct names.
         batches: batches a round of each task, at least 1.
         order: `fixed` or `seeded`.
         seed: of the seeded order.
+        from_round: the first round, from 0, of tasks that join later.
 
     Raises:
-        ValueError: when there is no task, a name twice, or a number below 1.
+        ValueError: when there is no task, a name twice, a number below 1, or no task in
+            the first round.
     """
 
     def __init__(
@@ -35,6 +39,7 @@ class RoundRobin:
         batches: Mapping[str, int],
         order: Literal["fixed", "seeded"] = "fixed",
         seed: int = 0,
+        from_round: Mapping[str, int] | None = None,
     ) -> None:
         if not tasks or len(set(tasks)) != len(tasks):
             raise ValueError(f"a schedule needs distinct tasks, not {list(tasks)}")
@@ -44,30 +49,48 @@ class RoundRobin:
         self.batches = {task: batches[task] for task in tasks}
         self.order = order
         self.seed = seed
-        self.round_length = sum(self.batches.values())
+        self.from_round = {task: (from_round or {}).get(task, 0) for task in tasks}
+        if min(self.from_round.values()) != 0:
+            raise ValueError(f"no task takes part in round 0: {self.from_round}")
+        self._joins = sorted(set(self.from_round.values()))
         self._steps = 0
+        self._number = -1
         self._round: tuple[str, ...] = ()
 
     def next_task(self) -> str:
         """The task of the next step."""
-        number, place = divmod(self._steps, self.round_length)
-        if place == 0 or not self._round:
-            self._round = self.round(number)
+        number, place = self._locate(self._steps)
+        if number != self._number:
+            self._number, self._round = number, self.round(number)
         self._steps += 1
         return self._round[place]
 
     def round(self, number: int) -> tuple[str, ...]:
         """The tasks of round `number`, in order."""
-        shift = dict.fromkeys(self.tasks, 0.5)
+        tasks = self._active(number)
+        shift = dict.fromkeys(tasks, 0.5)
         if self.order == "seeded":
             draw = random.Random(f"{self.seed}/{number}")
-            shift = {task: draw.random() for task in self.tasks}
+            shift = {task: draw.random() for task in tasks}
         places = [
             ((batch + shift[task]) / self.batches[task], index, task)
-            for index, task in enumerate(self.tasks)
+            for index, task in enumerate(tasks)
             for batch in range(self.batches[task])
         ]
         return tuple(task for _, _, task in sorted(places))
+
+    def _active(self, number: int) -> list[str]:
+        return [task for task in self.tasks if self.from_round[task] <= number]
+
+    def _locate(self, step: int) -> tuple[int, int]:
+        """The round of a step, and its place in it."""
+        for first, after in zip(self._joins, [*self._joins[1:], None], strict=True):
+            length = sum(self.batches[task] for task in self._active(first))
+            if after is None or step < length * (after - first):
+                number, place = divmod(step, length)
+                return first + number, place
+            step -= length * (after - first)
+        raise AssertionError("the last stretch of rounds has no end")
 
     def state_dict(self) -> dict[str, Any]:
         """The number of steps given out: all that a resume needs."""
@@ -75,4 +98,3 @@ class RoundRobin:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._steps = int(state["steps"])
-        self._round = ()

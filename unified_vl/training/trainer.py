@@ -46,15 +46,19 @@ def train(run: Run, *, resume: bool = False, progress: bool = True) -> Path:
         RuntimeError: when the loss is no longer a number, or the processes disagree.
     """
     process = start_process()
+    if not resume:
+        _refuse_used(run.output)
     parts = build(run)
+    validation = _validation_batches(parts, process)
     engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)
     journal = Journal(run, writes=process.rank == 0, progress=progress)
     drawn = dict.fromkeys(parts.streams, 0)  # batches of each task
     prints = fingerprints(run, parts, process.world)
-    start = _start(run, resume, engine, parts.schedule, drawn, journal, prints)
-    validation = _validation_batches(run, parts, process)
+    start = _restore(run, engine, parts.schedule, drawn, journal, prints) if resume else 0
+    for task, stream in parts.streams.items():  # bad data shows before anything is written
+        stream.batch(drawn[task], process.rank, process.world)
     batches = _batches(parts.streams, copy.deepcopy(parts.schedule), dict(drawn), process)
-    try:
+    with journal:
         with Prefetch(batches, AHEAD) as prepared:
             for step in range(start, run.steps):
                 task = parts.schedule.next_task()
@@ -82,31 +86,31 @@ def train(run: Run, *, resume: bool = False, progress: bool = True) -> Path:
         for task, stream in parts.streams.items():
             journal.skipped(task, stream.skipped)
         _save_model(run, parts, engine, journal)
-    finally:
-        journal.close()
     return run.output / MODEL
 
 
-def _start(
+def _refuse_used(output: Path) -> None:
+    """Every rank looks before any writes: the engine, which waits for all, comes after."""
+    if output.exists() and any(output.iterdir()):
+        raise UserError(
+            "the output directory is not empty",
+            file=output,
+            expected="an empty one, or --resume to go on with the run in it",
+        )
+
+
+def _restore(
     run: Run,
-    resume: bool,
     engine: Engine,
     schedule: RoundRobin,
     drawn: dict[str, int],
     journal: Journal,
     prints: Mapping[str, str],
 ) -> int:
-    """Put everything where it was, or at its beginning; returns the steps done."""
-    used = engine.from_first(run.output.exists() and any(run.output.iterdir()))
-    if used and not resume:
-        raise UserError(
-            "the output directory is not empty",
-            file=run.output,
-            expected="an empty one, or --resume to go on with the run in it",
-        )
-    state = checkpoint.load(run.output / CHECKPOINTS, engine, prints) if used else None
-    if state is None:
-        journal.open()
+    """Put everything where the last checkpoint had it; returns the steps done then."""
+    state = checkpoint.load(run.output / CHECKPOINTS, engine, prints)
+    if state is None:  # killed before its first checkpoint
+        journal.restart()
         return 0
     if state["step"] > run.steps:
         raise run.error(
@@ -116,7 +120,7 @@ def _start(
         )
     schedule.load_state_dict(state["schedule"])
     drawn.update(state["drawn"])
-    journal.open(state["journal"], state["step"])
+    journal.restart(state["journal"], state["step"])
     return int(state["step"])
 
 
@@ -127,7 +131,7 @@ def _progress(
     journal: Journal,
     prints: Mapping[str, str],
 ) -> dict[str, Any]:
-    """What `_start` needs, beside the weights."""
+    """What `_restore` needs, beside the weights."""
     return {
         "step": step,
         "schedule": schedule.state_dict(),
@@ -155,15 +159,10 @@ def _loss_sum(engine: Engine, batch: Batch, label_smoothing: float = 0.0) -> tor
     return token_loss_sum(engine.logits(batch), batch.labels_BT, label_smoothing)
 
 
-def _validation_batches(run: Run, parts: Parts, process: Process) -> dict[str, list[Batch]]:
-    """The same rows each time: whole batches from the start of a fixed order."""
+def _validation_batches(parts: Parts, process: Process) -> dict[str, list[Batch]]:
+    """The same rows each time: the first window of a fixed order, in whole batches."""
     return {
-        task: [
-            stream.batch(number, process.rank, process.world)
-            for number in range(
-                math.ceil(min(run.validation_rows, len(stream.data)) / run.batch_size)
-            )
-        ]
+        task: [stream.batch(n, process.rank, process.world) for n in range(stream.window)]
         for task, stream in parts.validation.items()
     }
 

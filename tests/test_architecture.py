@@ -1,0 +1,62 @@
+"""Data flows one way: a folder imports only from those before it, and DeepSpeed has one door."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "unified_vl"
+ORDER = [
+    "errors",
+    "files",
+    "torchvision_compat",
+    "specs",
+    "codecs",
+    "data",
+    "authoring",
+    "model",
+    "inference",
+    "evaluation",
+    "training",
+    "worlds",
+    "cli",
+]
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE)
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_folder_imports_only_from_those_before_it(path: Path) -> None:
+    own = ORDER.index(path.relative_to(PACKAGE).parts[0])
+    for module in imports(path):
+        package, *rest = module.split(".")
+        if package == "unified_vl" and rest:
+            assert ORDER.index(rest[0]) <= own, f"{path} imports {module}"
+
+
+def test_only_the_engine_knows_deepspeed() -> None:
+    found = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in MODULES
+        if any(module.split(".")[0] == "deepspeed" for module in imports(path))
+    }
+    assert found == {"training/engine.py"}
+
+
+@pytest.mark.parametrize("name", ["training/schedule.py", "specs/task.py", "specs/template.py"])
+def test_what_decides_needs_no_torch(name: str) -> None:
+    assert not [m for m in imports(PACKAGE / name) if m.split(".")[0] == "torch"]
+
+
+def test_asset_folders_are_no_packages() -> None:
+    """With an __init__.py, `tokenizers/` would hide the library of that name."""
+    for folder in ("tokenizers", "task_specs"):
+        assert not list((PACKAGE.parent / folder).rglob("__init__.py"))
