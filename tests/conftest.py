@@ -2,14 +2,14 @@
 
 import os
 
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+import hypothesis
 
 from unified_vl.torchvision_compat import define_missing_operators
 
-define_missing_operators()
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-import hypothesis
+define_missing_operators()
 
 # no test depends on elapsed time: a busy machine is not a failure
 hypothesis.settings.register_profile("project", deadline=None, derandomize=True)

@@ -15,7 +15,14 @@ from unified_vl.codecs.text import TextCodec, train_text_tokenizer
 from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary, standard_tags
 from unified_vl.errors import UserError
 
-TEXTS = ["a red cat and a dog", "eine Katze und ein Hund", "猫と犬", "고양이와 개", "گربه و سگ", "кот"]
+TEXTS = [
+    "a red cat and a dog",
+    "eine Katze und ein Hund",
+    "猫と犬",
+    "고양이와 개",
+    "گربه و سگ",
+    "кот",
+]
 IMAGE = LoadedImage(np.zeros((64, 64, 3), np.uint8), 640, 480)
 
 

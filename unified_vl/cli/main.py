@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -27,6 +28,20 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def _app(
+    local_rank: Annotated[
+        int, typer.Option("--local_rank", hidden=True, help="Set by the deepspeed launcher.")
+    ] = 0,
+) -> None:
+    """One encoder-decoder model for every vision-language and language task.
+
+    The launcher's rank is in the environment too, from which the engine reads it.
+    """
+
+
 app.command()(demo)
 app.command()(check)
 app.command()(show)

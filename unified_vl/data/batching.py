@@ -17,6 +17,7 @@ from unified_vl.codecs.vocabulary import PAD_ID
 from unified_vl.data.examples import Example
 
 IGNORED = -100  # a label without a target, as torch's cross-entropy has it
+LENGTH_MULTIPLE = 4  # batch times length fills matrix units; rounder lengths are mostly padding
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,9 @@ class Batch:
         }
 
 
-def collate(examples: Sequence[Example], codec: SequenceCodec, pad_to_multiple: int = 8) -> Batch:
+def collate(
+    examples: Sequence[Example], codec: SequenceCodec, pad_to_multiple: int = LENGTH_MULTIPLE
+) -> Batch:
     """Encode examples of one task and pad them to one batch.
 
     Raises:
@@ -105,7 +108,9 @@ def collate(examples: Sequence[Example], codec: SequenceCodec, pad_to_multiple: 
     return collate_encoded([encode_example(e, codec) for e in examples], pad_to_multiple)
 
 
-def collate_encoded(rows: Sequence[EncodedExample], pad_to_multiple: int = 8) -> Batch:
+def collate_encoded(
+    rows: Sequence[EncodedExample], pad_to_multiple: int = LENGTH_MULTIPLE
+) -> Batch:
     """Pad examples that are encoded already; both lengths become multiples.
 
     Few distinct shapes keep kernels and position biases reusable.

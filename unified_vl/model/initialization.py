@@ -26,7 +26,6 @@ from unified_vl.model.layers import FeedForward, RMSNorm
 from unified_vl.model.positions import RelativePositionBias
 from unified_vl.model.vision import ImageEncoder
 
-
 CYCLES = 4.0  # standard deviation of a curve's frequency, in cycles an axis
 
 
