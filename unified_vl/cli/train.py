@@ -24,10 +24,12 @@ def train(
     `deepspeed --num_gpus 2 --module unified_vl.cli.main train RUN`.
     """
     from unified_vl.specs.load import load_run
+
+    run = load_run(run_file, overrides or ())  # before torch: a mistake is told at once
+
     from unified_vl.training.engine import start_process, stop_process
     from unified_vl.training.trainer import train as train_run
 
-    run = load_run(run_file, overrides or ())
     process = start_process()
     try:
         model = train_run(run, resume=resume)
