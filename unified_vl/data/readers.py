@@ -53,7 +53,13 @@ def _read_csv(path: Path, spec: TaskSpec, needed: Mapping[str, KeyPath]) -> pa.T
         convert = csv.ConvertOptions(
             column_types={name: pa.string() for name in needed}, include_columns=list(needed)
         )
-        return csv.read_csv(path, parse_options=parse, convert_options=convert)
+        # several threads would not know the number of a bad row
+        return csv.read_csv(
+            path,
+            read_options=csv.ReadOptions(use_threads=False),
+            parse_options=parse,
+            convert_options=convert,
+        )
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"is not CSV: {_first_line(error)}", file=path) from error
 

@@ -59,8 +59,6 @@ def start_process() -> Process:
         os.environ["MASTER_PORT"] = str(_free_port())
     # collectives that DeepSpeed calls by their old names
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
-    # second moments of rare tokens decay into numbers that a CPU multiplies 100 times slower
-    torch.set_flush_denormal(True)
     device = torch.device("cpu")
     if accelerator == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
