@@ -45,21 +45,17 @@ def _read_csv(path: Path, spec: TaskSpec, needed: Mapping[str, KeyPath]) -> pa.T
     import pyarrow as pa
     from pyarrow import csv
 
+    # several threads would not always know the number of a bad row
+    read = csv.ReadOptions(use_threads=False)
     parse = csv.ParseOptions(newlines_in_values=True)
     try:
-        with csv.open_csv(path, parse_options=parse) as head:
+        with csv.open_csv(path, read_options=read, parse_options=parse) as head:
             known = head.schema.names
         _require(spec, path, needed, known)
         convert = csv.ConvertOptions(
             column_types={name: pa.string() for name in needed}, include_columns=list(needed)
         )
-        # several threads would not know the number of a bad row
-        return csv.read_csv(
-            path,
-            read_options=csv.ReadOptions(use_threads=False),
-            parse_options=parse,
-            convert_options=convert,
-        )
+        return csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
     except (pa.ArrowException, OSError) as error:
         raise UserError(f"is not CSV: {_first_line(error)}", file=path) from error
 
