@@ -200,3 +200,13 @@ def test_aliases_cannot_blow_up(tmp_path: Path) -> None:
 def test_a_folder_without_specs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no task spec below it; expected \*.yaml"):
         load_tasks([tmp_path])
+
+
+def test_a_wrong_item_does_not_make_its_list_too_short(tmp_path: Path) -> None:
+    shipped = Path(__file__).parents[2] / "task_specs/emoji/easy_vqa.yaml"
+    path = tmp_path / "task.yaml"
+    path.write_text(shipped.read_text(encoding="utf-8").replace("primary: true", "primry: true"))
+    with pytest.raises(UserError) as error:
+        load_task(path)
+    message = "score.0.primry: is not a known key; did you mean 'primary'?"
+    assert [str(e).split(": ", 1)[1] for e in error.value.all] == [message]  # type: ignore[attr-defined]

@@ -181,6 +181,10 @@ def problems_of(error: ValidationError, model: type[Document]) -> Iterator[Probl
     for detail in details:
         if detail["type"] == "spec":
             yield from detail["ctx"]["problems"]
+        elif (
+            detail["type"] == "too_short" and len(detail["input"]) > detail["ctx"]["actual_length"]
+        ):
+            continue  # not short: pydantic does not count the items that are wrong in themselves
         elif detail["type"] != "extra_forbidden" and detail["loc"] not in misspelt:
             yield _translate(detail, schema)
 
