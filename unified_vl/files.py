@@ -1,8 +1,12 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and JSON that is what it should be."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
+
+from unified_vl.errors import UserError
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -14,3 +18,18 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     temporary = path.with_name(f"{path.name}.partial")
     temporary.write_bytes(content if isinstance(content, bytes) else content.encode())
     temporary.replace(path)
+
+
+def read_json_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file that exists.
+
+    Raises:
+        UserError: when it is not JSON, or not an object.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"this is not JSON: {error}", file=path) from error
+    if not isinstance(values, dict):
+        raise UserError("this is not a JSON object", file=path)
+    return values

@@ -114,7 +114,7 @@ def _answer(
         scored.predictions.append(prediction)
         if progress:
             progress(spec.task, len(scored.predictions) + scored.skipped, len(indices))
-    if progress:  # the last rows may have been bad
+    if progress and scored.skipped:  # the last rows may have been bad
         progress(spec.task, len(indices), len(indices))
     if not scored.predictions:
         raise UserError(

@@ -29,7 +29,7 @@ from transformers.utils import logging as transformers_logging
 
 from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY, SequenceCodec, load_tokenizer
 from unified_vl.errors import UserError
-from unified_vl.files import write_atomically
+from unified_vl.files import read_json_object, write_atomically
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.load import load_task
@@ -158,13 +158,7 @@ def _load_config(path: Path) -> UnifiedVLConfig:
 def _load_json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError("the file is missing", file=path, expected="a saved unified_vl model")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"this is not JSON: {error}", file=path) from error
-    if not isinstance(values, dict):
-        raise UserError("this is not a JSON object", file=path)
-    return values
+    return read_json_object(path)
 
 
 def _check_same(path: Path, found: str, expected: str | None) -> None:

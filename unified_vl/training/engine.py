@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 import os
 import socket
@@ -28,6 +27,7 @@ from torch import nn
 
 from unified_vl.data.batching import Batch
 from unified_vl.errors import UserError, nearest
+from unified_vl.files import read_json_object
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.run import Run
 
@@ -88,12 +88,7 @@ def read_engine_config(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UserError("there is no such file", file=path, expected="a DeepSpeed JSON")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"this is not JSON: {error}", file=path) from error
-    if not isinstance(config, dict):
-        raise UserError("this is not a JSON object", file=path)
+    config = read_json_object(path)
     for key in config:
         if key not in OWNED:
             raise UserError(
