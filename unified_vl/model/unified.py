@@ -6,6 +6,7 @@ N images in the batch, C channels, H height, W width, P places of one image.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -33,6 +34,26 @@ def _add(bias: torch.Tensor, other: torch.Tensor | None) -> torch.Tensor:
     return bias if other is None else bias + other
 
 
+@dataclass
+class EncoderOutput(BaseModelOutput):
+    """`last_hidden_state` (B, S, M), and `image_features` (N, P, M) where asked for."""
+
+    image_features: torch.Tensor | None = None
+
+
+@dataclass
+class UnifiedVLOutput(Seq2SeqLMOutput):
+    """What a contrastive loss compares, where asked for.
+
+    Attributes:
+        image_features: (N, P, M), of each place of each image, before the encoder's blocks.
+        caption_features: (B, T, M), of each token of the captions, read without the image.
+    """
+
+    image_features: torch.Tensor | None = None
+    caption_features: torch.Tensor | None = None
+
+
 class Encoder(nn.Module):
     """Embeds ids and images and lets them attend to each other."""
 
@@ -53,9 +74,11 @@ class Encoder(nn.Module):
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         pixel_values: torch.Tensor | None = None,
+        output_image_features: bool = False,
         **_: Any,
-    ) -> BaseModelOutput:
-        x_BSM = self.dropout(self._embed(input_ids, pixel_values))
+    ) -> EncoderOutput:
+        embedded_BSM, feature_NPM = self._embed(input_ids, pixel_values)
+        x_BSM = self.dropout(embedded_BSM)
         mask_bias = padding_bias(attention_mask, x_BSM.dtype)
         length = input_ids.shape[1]
         bias = None
@@ -63,25 +86,30 @@ class Encoder(nn.Module):
             if isinstance(block.position_bias, RelativePositionBias):
                 bias = _add(block.position_bias(length, length), mask_bias)
             x_BSM = block(x_BSM, bias)
-        return BaseModelOutput(last_hidden_state=self.dropout(self.norm(x_BSM)))
+        return EncoderOutput(
+            last_hidden_state=self.dropout(self.norm(x_BSM)),
+            image_features=feature_NPM if output_image_features else None,
+        )
 
-    def _embed(self, ids_BS: torch.Tensor, pixels_NCHW: torch.Tensor | None) -> torch.Tensor:
-        """Token embeddings, with an image's features in its places.
+    def _embed(
+        self, ids_BS: torch.Tensor, pixels_NCHW: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Token embeddings, with an image's features in its places, and those features.
 
         A training batch without images sends one blank image through the branch with
         weight zero: ZeRO needs the same module graph on every rank and step.
         """
         x_BSM = self.embedding(ids_BS)
         if self.vision is None or self.image_token_id is None:
-            return x_BSM
+            return x_BSM, None
         if pixels_NCHW is None:
             if not self.training:
-                return x_BSM
+                return x_BSM, None
             blank = torch.zeros(1, 3, *self.image_size, dtype=torch.uint8, device=ids_BS.device)
-            return x_BSM + 0.0 * self.vision(blank).mean()
-        feature_NPM = self.vision(pixels_NCHW)
+            return x_BSM + 0.0 * self.vision(blank)[0].mean(), None
+        placed_NPM, feature_NPM = self.vision(pixels_NCHW)
         places_BS1 = ids_BS.eq(self.image_token_id).unsqueeze(-1)
-        return x_BSM.masked_scatter(places_BS1, feature_NPM.to(x_BSM.dtype))
+        return x_BSM.masked_scatter(places_BS1, placed_NPM.to(x_BSM.dtype)), feature_NPM
 
 
 class Decoder(nn.Module):
@@ -182,8 +210,10 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin):
         past_key_values: EncoderDecoderCache | None = None,
         labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
+        caption_ids: torch.Tensor | None = None,
+        caption_mask: torch.Tensor | None = None,
         **_: Any,
-    ) -> Seq2SeqLMOutput:
+    ) -> UnifiedVLOutput:
         """Logits of the next target token.
 
         Args:
@@ -196,12 +226,18 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin):
             past_key_values: the cache of earlier calls.
             labels: (B, T), -100 where there is no target.
             use_cache: return a cache.
+            caption_ids: (B, T), texts to be compared with the images of `pixel_values`.
+            caption_mask: (B, T), 1 for their tokens and 0 for padding.
 
         Returns:
-            `logits` (B, T, V) and, with labels, `loss`, the mean over target tokens.
+            `logits` (B, T, V), with labels `loss`, the mean over target tokens, and with
+            captions `image_features` and `caption_features`.
         """
+        contrasted = caption_ids is not None
         if encoder_outputs is None:
-            encoder_outputs = self.encoder(input_ids, attention_mask, pixel_values)
+            encoder_outputs = self.encoder(
+                input_ids, attention_mask, pixel_values, output_image_features=contrasted
+            )
         memory_BSM = encoder_outputs[0]
         if decoder_input_ids is None:
             assert labels is not None, "a decoder needs decoder_input_ids or labels"
@@ -221,9 +257,11 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin):
         loss = None
         if labels is not None:
             loss = F.cross_entropy(logits_BTV.flatten(0, 1).float(), labels.flatten())
-        return Seq2SeqLMOutput(
+        return UnifiedVLOutput(
             loss=loss,
             logits=logits_BTV,
             past_key_values=past_key_values,
             encoder_last_hidden_state=memory_BSM,
+            image_features=getattr(encoder_outputs, "image_features", None),
+            caption_features=self.encoder(caption_ids, caption_mask)[0] if contrasted else None,
         )

@@ -126,10 +126,10 @@ class ImageEncoder(nn.Module):
         self.row = nn.Parameter(torch.empty(self.rows, width))
         self.column = nn.Parameter(torch.empty(self.columns, width))
 
-    def forward(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
-        """Features of shape (N, P, M) from uint8 pixels of shape (N, 3, H, W)."""
+    def forward(self, pixels_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (N, P, M), with and without positions, from uint8 pixels (N, 3, H, W)."""
         x_NCHW = pixels_NCHW.to(self.row.dtype) / 127.5 - 1.0
         feature_NMRL = self.features(x_NCHW.contiguous(memory_format=torch.channels_last))
         feature_NRLM = self.norm(feature_NMRL.permute(0, 2, 3, 1))
-        feature_NRLM = feature_NRLM + self.row[:, None] + self.column
-        return feature_NRLM.flatten(1, 2)
+        placed_NRLM = feature_NRLM + self.row[:, None] + self.column
+        return placed_NRLM.flatten(1, 2), feature_NRLM.flatten(1, 2)

@@ -13,6 +13,7 @@ from unified_vl.specs.mixture import Mixture
 from unified_vl.specs.parse import Parsed, missing_file, parse_file, parse_text, validate
 from unified_vl.specs.run import Run
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.template import Slot, Template
 
 COMMAND_LINE = "command line"  # stands for the file in errors of overrides
 KINDS = ("task", "mixture", "run")  # the key that says what a file is
@@ -97,9 +98,23 @@ def load_mixture(path: str | Path) -> Mixture:
         spec = load_task(file)
         if spec.task in (other.task for other in specs):
             raise mixture.error(place, f"the task {spec.task!r} is listed twice")
+        if entry.contrast and not _describes_an_image(spec):
+            raise mixture.error(
+                ("tasks", index, "contrast"),
+                f"the task {spec.task!r} does not describe an image",
+                expected="one image in its source and a text as its target",
+            )
         specs.append(spec)
     mixture._specs = tuple(specs)
     return mixture
+
+
+def _describes_an_image(spec: TaskSpec) -> bool:
+    def kinds(template: Template) -> list[str]:
+        slots = (piece.name for piece in template if isinstance(piece, Slot))
+        return [spec.fields[name].kind for name in slots if name in spec.fields]
+
+    return kinds(spec.source).count("image") == 1 and kinds(spec.target) == ["text"]
 
 
 def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:

@@ -25,6 +25,15 @@ class MixtureTask(Part):
     weight: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="What its loss is multiplied by."
     )
+    contrast: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description=(
+            "Weight of an image-text contrastive loss beside its own: each target must be "
+            "found by its image among the batch, and each image by its target."
+        ),
+    )
 
 
 class ScheduleSpec(Part):

@@ -19,6 +19,9 @@ class OptimizerSpec(Part):
 
     name: Literal["adamw"] = Field(default="adamw", description="The optimiser.")
     lr: Positive = Field(default=1e-3, description="The highest learning rate.")
+    vision_lr_scale: Positive = Field(
+        default=1.0, description="What the learning rate of the image branch is multiplied by."
+    )
     betas: tuple[Fraction, Fraction] = Field(
         default=(0.9, 0.98), description="Decay of the two running means of AdamW."
     )

@@ -39,6 +39,7 @@ class Parts:
     Attributes:
         specs: the tasks by name, in the order of the mixture.
         weights: what each task's loss is multiplied by.
+        contrasts: weights of the tasks' image-text contrastive losses, 0 where there is none.
         validation: streams of the tasks that have a validation split, whose first window
             is what is validated on; none when the run asks for no validation rows.
     """
@@ -47,6 +48,7 @@ class Parts:
     codec: SequenceCodec
     specs: dict[str, TaskSpec]
     weights: dict[str, float]
+    contrasts: dict[str, float]
     schedule: RoundRobin
     streams: dict[str, TaskStream]
     validation: dict[str, TaskStream]
@@ -87,6 +89,7 @@ def build(run: Run) -> Parts:
         codec=codec,
         specs=specs,
         weights=dict(zip(specs, (entry.weight for entry in mixture.tasks), strict=True)),
+        contrasts=dict(zip(specs, (entry.contrast for entry in mixture.tasks), strict=True)),
         schedule=RoundRobin(
             tuple(specs),
             dict(zip(specs, (entry.batches for entry in mixture.tasks), strict=True)),

@@ -25,10 +25,11 @@ import torch
 import torch.distributed
 from torch import nn
 
-from unified_vl.data.batching import Batch
+from unified_vl.codecs.vocabulary import PAD_ID
+from unified_vl.data.batching import IGNORED, Batch
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object
-from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration, UnifiedVLOutput
 from unified_vl.specs.run import Run
 
 OWNED = ("zero_optimization", "bf16", "data_types", "communication_data_type")
@@ -158,15 +159,42 @@ class Engine:
             # one process without shards: there is nothing to reduce, only copies to save
             self._engine.enable_backward_allreduce = False
 
-    def logits(self, batch: Batch) -> torch.Tensor:
-        """(B, T, V) for the batch's labels, which the decoder reads one to the right."""
+    def outputs(self, batch: Batch, *, contrast: bool = False) -> UnifiedVLOutput:
+        """Logits (B, T, V) for the batch's labels, which the decoder reads one to the right.
+
+        With `contrast` also the features of its images and of its targets as captions.
+        """
         assert batch.labels_BT is not None, "training and validation need targets"
-        output = self._engine(
+        captions = {}
+        if contrast:
+            mask_BT = batch.labels_BT != IGNORED
+            captions["caption_ids"] = batch.labels_BT.masked_fill(~mask_BT, PAD_ID)
+            captions["caption_mask"] = mask_BT.long()
+        output: UnifiedVLOutput = self._engine(
             **batch.model_inputs(),
+            **captions,
             decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(batch.labels_BT),
             use_cache=False,
         )
-        return output.logits
+        return output
+
+    def gather(self, x: torch.Tensor) -> torch.Tensor:
+        """The rows of all ranks, in the order of the ranks; only this rank's carry gradients.
+
+        Args:
+            x: (B, ...), on every rank of the same sizes but for dimension 1, which is
+                filled up with zeros to the longest.
+        """
+        if self.process.world == 1:
+            return x
+        longest = torch.tensor(x.shape[1], device=x.device)
+        torch.distributed.all_reduce(longest, torch.distributed.ReduceOp.MAX)
+        padded = x.new_zeros(len(x), int(longest), *x.shape[2:])
+        padded[:, : x.shape[1]] = x
+        every = [torch.empty_like(padded) for _ in range(self.process.world)]
+        torch.distributed.all_gather(every, padded.detach().contiguous())
+        every[self.process.rank] = padded
+        return torch.cat(every)
 
     def backward(self, loss: torch.Tensor) -> None:
         """Gradients, averaged over the ranks by DeepSpeed."""
@@ -175,7 +203,7 @@ class Engine:
     def step(self, learning_rate: float) -> float:
         """Clip, update the weights and forget the gradients; returns the gradient's norm."""
         for group in self._engine.optimizer.param_groups:
-            group["lr"] = learning_rate
+            group["lr"] = learning_rate * group.get("lr_scale", 1.0)
         norm: Any = None
         if self._plain:
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), self._clip or float("inf"))

@@ -97,15 +97,24 @@ class Journal:
         return {"seconds": self.seconds, "smoothed": self.smoothed, "pending": self._pending}
 
     def step(
-        self, step: int, task: str, loss: float, lr: float, grad_norm: float, tokens: int
+        self,
+        step: int,
+        task: str,
+        loss: float,
+        lr: float,
+        grad_norm: float,
+        tokens: int,
+        contrast: float | None = None,
     ) -> None:
-        """Take note of step `step` (counted from 1)."""
+        """Take note of step `step` (counted from 1), and of its contrastive loss if any."""
         before = self.smoothed.get(task, loss)
         self.smoothed[task] = SMOOTHING * before + (1 - SMOOTHING) * loss
         sums = self._pending.setdefault(task, {"steps": 0, "loss": 0.0, "tokens": 0})
         sums["steps"] += 1
         sums["loss"] += loss
         sums["tokens"] += tokens
+        if contrast is not None:
+            sums["contrast"] = sums.get("contrast", 0.0) + contrast
         sums["lr"], sums["grad_norm"] = lr, grad_norm
         self._step = step
         if step % self.log_every == 0 or step == self.steps:
@@ -150,6 +159,7 @@ class Journal:
                     "target_tokens": int(sums["tokens"]),
                     "steps": int(sums["steps"]),
                 }
+                | ({"contrast": sums["contrast"] / sums["steps"]} if "contrast" in sums else {})
             )
         self._pending = {}
         if self._file is not None:

@@ -30,7 +30,8 @@ def build_optimizer(model: nn.Module, spec: OptimizerSpec) -> torch.optim.Optimi
     """AdamW (arXiv 1711.05101) with weight decay on matrices only.
 
     Embeddings (a head that is tied to one counts as such), norms and biases are not
-    decayed. The fused kernels do the update in one pass, on CPU as on CUDA.
+    decayed. The image branch may learn at a rate of its own: the engine multiplies each
+    group's by its `lr_scale`. The fused kernels do the update in one pass, on CPU as on CUDA.
     """
     embeddings = {
         id(parameter)
@@ -38,15 +39,18 @@ def build_optimizer(model: nn.Module, spec: OptimizerSpec) -> torch.optim.Optimi
         if isinstance(module, nn.Embedding)
         for parameter in module.parameters()
     }
-    trained = [p for p in model.parameters() if p.requires_grad]
-    decayed = [p for p in trained if p.ndim >= 2 and id(p) not in embeddings]
-    others = [p for p in trained if p.ndim < 2 or id(p) in embeddings]
-    groups = [
-        {"params": decayed, "weight_decay": spec.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            decayed = parameter.ndim >= 2 and id(parameter) not in embeddings
+            scale = spec.vision_lr_scale if "vision" in name.split(".") else 1.0
+            key = (spec.weight_decay if decayed else 0.0, scale)
+            groups.setdefault(key, []).append(parameter)
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
+        [
+            {"params": parameters, "weight_decay": decay, "lr_scale": scale}
+            for (decay, scale), parameters in groups.items()
+        ],
         lr=spec.lr,
         betas=spec.betas,
         eps=spec.eps,

@@ -10,13 +10,16 @@ from typing import Any
 
 import torch
 
+from unified_vl.codecs.vocabulary import EOS_ID
 from unified_vl.data.batching import Batch
 from unified_vl.data.streams import TaskStream, draw_seed
 from unified_vl.errors import UserError
 from unified_vl.inference.model_directory import save_model
+from unified_vl.model.unified import UnifiedVLOutput
 from unified_vl.specs.run import Run
 from unified_vl.training import checkpoint
 from unified_vl.training.build import Parts, build, fingerprints
+from unified_vl.training.contrast import contrastive_loss
 from unified_vl.training.engine import Engine, Process, start_process
 from unified_vl.training.journal import Journal
 from unified_vl.training.loss import step_loss, token_loss_sum
@@ -67,14 +70,22 @@ def train(run: Run, *, resume: bool = False, progress: bool = True) -> Path:
                 # dropout, too, is a function of the step: a resume needs no generator's state
                 torch.manual_seed(draw_seed(run.seed, "step", step, process.rank) % 2**63)
                 tokens = engine.agree(step, task, batch)
-                loss_sum = _loss_sum(engine, batch, run.label_smoothing)
-                engine.backward(step_loss(loss_sum, tokens, process.world, parts.weights[task]))
+                output = engine.outputs(batch, contrast=parts.contrasts[task] > 0)
+                loss_sum = _loss_sum(output, batch, run.label_smoothing)
+                objective = step_loss(loss_sum, tokens, process.world, parts.weights[task])
+                told: float | None = None
+                if parts.contrasts[task] > 0:
+                    contrast = _contrast(engine, output, batch)
+                    # every rank holds the whole loss, but gradients of its own rows only
+                    objective = objective + parts.contrasts[task] * process.world * contrast
+                    told = contrast.item()
+                engine.backward(objective)
                 loss = engine.total(loss_sum)[0] / tokens
                 if not math.isfinite(loss):  # the same on all ranks; the weights are untouched
                     raise RuntimeError(f"step {step + 1}, task {task!r}: the loss is {loss}")
                 norm = engine.step(rate)
                 drawn[task] += 1
-                journal.step(step + 1, task, loss, rate, norm, tokens)
+                journal.step(step + 1, task, loss, rate, norm, tokens, told)
                 last = step + 1 == run.steps
                 if last or (step + 1) % run.validate_every == 0:
                     journal.validation(step + 1, _validate(engine, validation))
@@ -154,9 +165,23 @@ def _batches(
         drawn[task] += 1
 
 
-def _loss_sum(engine: Engine, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
+def _loss_sum(output: UnifiedVLOutput, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
     assert batch.labels_BT is not None, "rows of training and validation have targets"
-    return token_loss_sum(engine.logits(batch), batch.labels_BT, label_smoothing)
+    assert output.logits is not None
+    return token_loss_sum(output.logits, batch.labels_BT, label_smoothing)
+
+
+def _contrast(engine: Engine, output: UnifiedVLOutput, batch: Batch) -> torch.Tensor:
+    """The contrastive loss of the global batch: its end token is no part of a caption."""
+    assert batch.labels_BT is not None
+    assert output.caption_features is not None
+    assert output.image_features is not None
+    words_BT = (batch.labels_BT > EOS_ID).to(output.caption_features.dtype)
+    return contrastive_loss(
+        engine.gather(output.caption_features),
+        engine.gather(words_BT),
+        engine.gather(output.image_features),
+    )
 
 
 def _validation_batches(parts: Parts, process: Process) -> dict[str, list[Batch]]:
@@ -175,7 +200,7 @@ def _validate(engine: Engine, batches: Mapping[str, list[Batch]]) -> dict[str, f
             sums = torch.zeros(2, dtype=torch.float64, device=engine.process.device)
             for batch in of_task:
                 moved = batch.to(engine.process.device)
-                sums[0] += _loss_sum(engine, moved)
+                sums[0] += _loss_sum(engine.outputs(moved), moved)
                 sums[1] += batch.target_tokens
             loss, tokens = engine.total(sums)
             losses[task] = loss / tokens

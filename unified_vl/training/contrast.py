@@ -1,0 +1,47 @@
+"""Images and their captions find each other, token by token (FILIP, arXiv 2111.07783).
+
+A caption and an image are as alike as the caption's tokens are, on average, to the place
+of the image that fits each best. So places learn to stand for what is seen in them and
+texts of any language for the same, before they ever meet in one source ("align before
+fuse", arXiv 2107.07651).
+
+Legend: B captions and as many images, T tokens, P places of an image, M width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch.nn import functional as F
+
+TEMPERATURE = 0.1
+
+
+def similarity(
+    caption_BTM: torch.Tensor, mask_BT: torch.Tensor, image_BPM: torch.Tensor
+) -> torch.Tensor:
+    """Of each caption (rows) and each image (columns), in [-1, 1]: (B, B), float32.
+
+    Args:
+        caption_BTM: features of the captions' tokens.
+        mask_BT: 1 for tokens that count, at least one a caption, and 0 for the others.
+        image_BPM: features of the images' places.
+    """
+    token_BTM = F.normalize(caption_BTM.float(), dim=-1)
+    place_BPM = F.normalize(image_BPM.float(), dim=-1)
+    best_BTB = torch.stack(
+        [(token_BTM @ place_PM.T).amax(dim=-1) for place_PM in place_BPM], dim=-1
+    )
+    weight_BT1 = mask_BT.unsqueeze(-1).float()
+    return (best_BTB * weight_BT1).sum(dim=1) / weight_BT1.sum(dim=1)
+
+
+def contrastive_loss(
+    caption_BTM: torch.Tensor, mask_BT: torch.Tensor, image_BPM: torch.Tensor
+) -> torch.Tensor:
+    """Mean of choosing the image for a caption and the caption for an image.
+
+    Caption i belongs to image i; the others of the batch are what it is told from.
+    """
+    score_BB = similarity(caption_BTM, mask_BT, image_BPM) / TEMPERATURE
+    own_B = torch.arange(len(score_BB), device=score_BB.device)
+    return (F.cross_entropy(score_BB, own_B) + F.cross_entropy(score_BB.T, own_B)) / 2
