@@ -1,5 +1,6 @@
 """The command line from outside: exit codes, messages, and a quick start."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,18 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
 
 @pytest.mark.parametrize(
     "command",
-    ["demo", "check", "show", "schema", "data", "tokenizer", "train", "evaluate", "predict"],
+    [
+        "demo",
+        "check",
+        "show",
+        "schema",
+        "data",
+        "tokenizer",
+        "schedule",
+        "train",
+        "evaluate",
+        "predict",
+    ],
 )
 def test_every_command_explains_itself(command: str) -> None:
     assert command in run("--help").stdout
@@ -37,6 +49,7 @@ BAD_INPUT = [
     (["train", "nowhere.yaml"], "nowhere.yaml"),
     (["train", str(SPECS / "runs/emoji_demo.yaml"), "stepz=3"], "did you mean 'steps'"),
     (["train", str(SPECS / "runs/emoji_demo.yaml"), "tokenizer=nowhere"], "nowhere"),
+    (["schedule", "nowhere.yaml"], "nowhere.yaml"),
     (["evaluate", "nowhere", "--data", "."], "nowhere"),
     (["predict", "nowhere", "--task", "emoji_caption"], "nowhere"),
 ]
@@ -56,3 +69,26 @@ def test_bad_input_is_one_message_and_exit_code_2(
 def test_shipped_specs_are_valid() -> None:
     result = run("check", str(SPECS))
     assert result.returncode == 0, result.stderr + result.stdout
+
+
+def test_a_schedule_is_simulated_without_a_model() -> None:
+    mixture = str(SPECS / "mixtures/emoji.yaml")
+    result = run("schedule", mixture, "--rounds", "1200", "--json")
+    assert result.returncode == 0, result.stderr
+    simulated = json.loads(result.stdout)
+    assert simulated["updates"]["emoji_translate"] == 1200
+    assert set(simulated["rounds"][0]) == {"emoji_translate"}
+    assert set(simulated["rounds"][-1]) == set(simulated["updates"])
+    shown = run("schedule", mixture, "--rounds", "2").stdout
+    assert "emoji_translate" in shown
+    assert "rounds 0-1: emoji_translate" in shown
+
+
+def test_shares_by_rows_need_the_data(tmp_path: Path) -> None:
+    text = (SPECS / "mixtures/emoji.yaml").read_text(encoding="utf-8")
+    text = text.replace("../emoji", str(SPECS / "emoji"))
+    text = text.replace("{kind: round_robin, order: fixed}", "{kind: sampled, by: rows}")
+    (tmp_path / "mixture.yaml").write_text(text, encoding="utf-8")
+    result = run("schedule", str(tmp_path / "mixture.yaml"))
+    assert result.returncode == 2
+    assert "expected --data" in result.stdout + result.stderr

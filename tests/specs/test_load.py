@@ -133,6 +133,15 @@ def test_a_bad_override_is_blamed_on_the_command_line(
         ("mixtures/both.yaml", "two.yaml", "tow.yaml", "did you mean '../tasks/two.yaml'?"),
         ("mixtures/both.yaml", "two.yaml", "one.yaml", "both.yaml:5: tasks.1.spec: the task 'one'"),
         ("mixtures/both.yaml", "weight: 0.5", "weight: 0", "both.yaml:5: tasks.1.weight: found 0"),
+        ("mixtures/both.yaml", "robin, o", "robin, by: rows, o", "both.yaml:6: schedule.by: a sch"),
+        ("mixtures/both.yaml", "round_robin", "sampled", "both.yaml:6: schedule.order: a schedule"),
+        (
+            "mixtures/both.yaml",
+            "weight: 0.5",
+            "contrast: 1",
+            "both.yaml:5: tasks.1.contrast: the task 'two' does not describe an image; expected "
+            "one image in its source",
+        ),
         ("tasks/two.yaml", "bleu", "blue", "two.yaml:9: score.0.metric: found 'blue'; expected"),
     ],
 )

@@ -49,7 +49,7 @@ MIXTURE = """
 mixture: squares
 version: 1
 tasks:
-  - {spec: see.yaml, batches: 2}
+  - {spec: see.yaml, batches: 2, contrast: 0.5}
   - {spec: say.yaml, weight: 0.5}
 """
 

@@ -17,6 +17,7 @@ def test_the_parts_are_those_of_the_run(squares: Path) -> None:
     parts = build(load_run(squares / "run.yaml"))
     assert list(parts.specs) == list(parts.streams) == ["see", "say"]
     assert parts.weights == {"see": 1.0, "say": 0.5}
+    assert parts.contrasts == {"see": 0.5, "say": 0.0}
     assert parts.schedule.batches == {"see": 2, "say": 1}
     assert list(parts.validation) == ["see"]  # `say` has no validation split
     assert parts.model.config.vocab_size == parts.codec.vocabulary.size

@@ -54,7 +54,16 @@ def test_only_matrices_are_decayed_and_embeddings_are_none() -> None:
             self.tied.weight = self.embedding.weight
 
     model = Model()
-    decayed, others = build_optimizer(model, OptimizerSpec(weight_decay=0.1)).param_groups
+    groups = build_optimizer(model, OptimizerSpec(weight_decay=0.1)).param_groups
+    decayed, others = sorted(groups, key=lambda group: -group["weight_decay"])
     assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
     assert {id(p) for p in decayed["params"]} == {id(model.linear.weight), id(model.head.weight)}
     assert len(others["params"]) == 4
+
+
+def test_the_image_branch_can_learn_at_its_own_rate() -> None:
+    model = nn.ModuleDict({"vision": nn.Linear(4, 4), "trunk": nn.Linear(4, 4)})
+    groups = build_optimizer(model, OptimizerSpec(vision_lr_scale=3)).param_groups
+    scales = {id(p): group["lr_scale"] for group in groups for p in group["params"]}
+    assert [scales[id(p)] for p in model["vision"].parameters()] == [3, 3]
+    assert [scales[id(p)] for p in model["trunk"].parameters()] == [1, 1]

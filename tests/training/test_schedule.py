@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_vl.training.schedule import RoundRobin
+from unified_vl.training.schedule import RoundRobin, Sampled, size_weights
 
 SHARES = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 6), min_size=1)
 ORDERS: st.SearchStrategy[Literal["fixed", "seeded"]] = st.sampled_from(["fixed", "seeded"])
@@ -92,3 +92,35 @@ def test_nonsense_is_refused(tasks: tuple[str, ...], batches: dict[str, int]) ->
 def test_somebody_must_begin() -> None:
     with pytest.raises(ValueError, match="round 0"):
         RoundRobin(("a", "b"), {"a": 1, "b": 1}, from_round={"a": 1, "b": 2})
+
+
+@given(SHARES, st.integers(0, 40))
+def test_drawn_tasks_go_on_as_they_would_have(shares: dict[str, int], steps: int) -> None:
+    late = {task: number for number, task in enumerate(shares)}
+    first = Sampled(tuple(shares), shares, shares, 7, late)
+    for _ in range(steps):
+        first.next_task()
+    second = Sampled(tuple(shares), shares, shares, 7, late)
+    second.load_state_dict(first.state_dict())
+    assert [first.next_task() for _ in range(30)] == [second.next_task() for _ in range(30)]
+
+
+def test_tasks_are_drawn_by_their_weights_from_their_round_on() -> None:
+    schedule = Sampled(("a", "b", "c"), {"a": 2, "b": 1, "c": 1}, {"a": 6, "b": 3, "c": 1}, 0)
+    drawn = Counter(schedule.next_task() for _ in range(10_000))
+    assert [drawn[task] / 10_000 for task in "abc"] == pytest.approx([0.6, 0.3, 0.1], abs=0.02)
+    late = Sampled(("a", "b"), {"a": 1, "b": 1}, {"a": 1, "b": 9}, 0, {"b": 5})
+    assert [late.next_task() for _ in range(5)] == ["a"] * 5
+    assert "b" in [late.next_task() for _ in range(20)]
+
+
+def test_a_weight_must_be_above_zero() -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        Sampled(("a",), {"a": 1}, {"a": 0.0})
+
+
+def test_size_weights_are_those_of_t5() -> None:
+    rows = {"small": 100, "large": 10_000}
+    assert size_weights(rows) == {"small": 100, "large": 10_000}
+    assert size_weights(rows, 2) == pytest.approx({"small": 10, "large": 100})
+    assert size_weights(rows, limit=400) == {"small": 100, "large": 400}

@@ -13,6 +13,7 @@ from unified_vl.cli.demo import demo
 from unified_vl.cli.evaluate import evaluate
 from unified_vl.cli.predict import predict
 from unified_vl.cli.report import report
+from unified_vl.cli.schedule import schedule
 from unified_vl.cli.schema import schema
 from unified_vl.cli.show import show
 from unified_vl.cli.tokenizer import tokenizer_app
@@ -48,6 +49,7 @@ app.command()(show)
 app.command()(schema)
 app.add_typer(data_app, name="data")
 app.add_typer(tokenizer_app, name="tokenizer")
+app.command()(schedule)
 app.command()(train)
 app.command()(evaluate)
 app.command(context_settings=FREE_FORM)(predict)

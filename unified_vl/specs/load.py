@@ -84,6 +84,15 @@ def load_mixture(path: str | Path) -> Mixture:
         raise mixture.error(
             ("tasks", 0, "from_round"), "no task begins", expected="from_round: 0 for one at least"
         )
+    idle = mixture.schedule.idle_key()
+    if idle is not None:
+        kind = mixture.schedule.kind
+        raise mixture.error(
+            ("schedule", idle),
+            f"a schedule of kind {kind!r} does not read this",
+            expected="`order` for round_robin; `by` for sampled, and `temperature` and `limit` "
+            "where that is by rows",
+        )
     specs: list[TaskSpec] = []
     for index, entry in enumerate(mixture.tasks):
         place = ("tasks", index, "spec")

@@ -39,13 +39,34 @@ class MixtureTask(Part):
 class ScheduleSpec(Part):
     """Whose turn it is."""
 
-    kind: Literal["round_robin"] = Field(
-        default="round_robin", description="Every task has its turns in each round."
+    kind: Literal["round_robin", "sampled"] = Field(
+        default="round_robin",
+        description="Every task has its turns in each round, or every step draws its task.",
     )
     order: Literal["fixed", "seeded"] = Field(
         default="fixed",
-        description="Turns of a round in the order of the file, or shuffled by the run's seed.",
+        description="Round robin: turns in the order of the file, or shuffled by the run's seed.",
     )
+    by: Literal["batches", "rows"] = Field(
+        default="batches",
+        description="Sampled: in proportion to the tasks' `batches`, or to their training rows.",
+    )
+    temperature: float = Field(
+        default=1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="Sampled by rows: 1 is in proportion, higher nearer to equal shares (T5).",
+    )
+    limit: int | None = Field(
+        default=None, ge=1, description="Sampled by rows: rows above this number do not count."
+    )
+
+    def idle_key(self) -> str | None:
+        """A key that was set and that this kind does not read."""
+        idle = {"by", "temperature", "limit"}
+        if self.kind == "sampled":
+            idle = {"order"} if self.by == "rows" else {"order", "temperature", "limit"}
+        return next(iter(sorted(idle & self.model_fields_set)), None)
 
 
 class Mixture(Document):

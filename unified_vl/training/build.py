@@ -22,7 +22,7 @@ from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.run import Run
 from unified_vl.specs.task import SplitName, TaskSpec
 from unified_vl.training.engine import read_engine_config
-from unified_vl.training.schedule import RoundRobin
+from unified_vl.training.schedule import Schedule, make_schedule
 
 FROM_TOKENIZER = (
     "vocab_size",
@@ -49,7 +49,7 @@ class Parts:
     specs: dict[str, TaskSpec]
     weights: dict[str, float]
     contrasts: dict[str, float]
-    schedule: RoundRobin
+    schedule: Schedule
     streams: dict[str, TaskStream]
     validation: dict[str, TaskStream]
 
@@ -83,6 +83,7 @@ def build(run: Run) -> Parts:
         )
 
     validated = [s for s in specs.values() if run.validation_rows and "validation" in s.data.splits]
+    streams = {name: stream(spec, "train") for name, spec in specs.items()}
     torch.manual_seed(run.seed)
     return Parts(
         model=UnifiedVLForConditionalGeneration(config),
@@ -90,14 +91,8 @@ def build(run: Run) -> Parts:
         specs=specs,
         weights=dict(zip(specs, (entry.weight for entry in mixture.tasks), strict=True)),
         contrasts=dict(zip(specs, (entry.contrast for entry in mixture.tasks), strict=True)),
-        schedule=RoundRobin(
-            tuple(specs),
-            dict(zip(specs, (entry.batches for entry in mixture.tasks), strict=True)),
-            mixture.schedule.order,
-            run.seed,
-            dict(zip(specs, (entry.from_round for entry in mixture.tasks), strict=True)),
-        ),
-        streams={name: stream(spec, "train") for name, spec in specs.items()},
+        schedule=make_schedule(mixture, {n: len(s.data) for n, s in streams.items()}, run.seed),
+        streams=streams,
         validation={spec.task: stream(spec, "validation") for spec in validated},
     )
 

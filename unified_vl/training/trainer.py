@@ -25,7 +25,7 @@ from unified_vl.training.journal import Journal
 from unified_vl.training.loss import step_loss, token_loss_sum
 from unified_vl.training.optimizer import build_optimizer, learning_rate
 from unified_vl.training.prefetch import Prefetch
-from unified_vl.training.schedule import RoundRobin
+from unified_vl.training.schedule import Schedule
 
 CHECKPOINTS = "checkpoints"
 MODEL = "model"
@@ -113,7 +113,7 @@ def _refuse_used(output: Path) -> None:
 def _restore(
     run: Run,
     engine: Engine,
-    schedule: RoundRobin,
+    schedule: Schedule,
     drawn: dict[str, int],
     journal: Journal,
     prints: Mapping[str, str],
@@ -137,7 +137,7 @@ def _restore(
 
 def _progress(
     step: int,
-    schedule: RoundRobin,
+    schedule: Schedule,
     drawn: Mapping[str, int],
     journal: Journal,
     prints: Mapping[str, str],
@@ -154,7 +154,7 @@ def _progress(
 
 def _batches(
     streams: Mapping[str, TaskStream],
-    schedule: RoundRobin,
+    schedule: Schedule,
     drawn: dict[str, int],
     process: Process,
 ) -> Iterator[Batch]:
