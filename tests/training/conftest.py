@@ -20,6 +20,7 @@ ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
 SEE = """
 task: see
 version: 1
+family: seeing
 about: Name the colour of a square.
 data:
   {reader: jsonl, path: "see_{split}.jsonl", splits: {train: train, validation: validation},
@@ -51,6 +52,25 @@ version: 1
 tasks:
   - {spec: see.yaml, batches: 2, contrast: 0.5}
   - {spec: say.yaml, weight: 0.5}
+"""
+
+JOINT = """
+mixture: joint_squares
+version: 1
+tasks:
+  - {spec: see.yaml, batches: 2}
+  - {spec: say.yaml, weight: 0.5}
+schedule: {update: joint, joint_weights: tokens}
+"""
+
+RESTING = """
+mixture: resting_squares
+version: 1
+tags: family
+tasks:
+  - {spec: see.yaml}
+  - {spec: look.yaml}
+schedule: {stop_and_go: {patience: 1, gap: 2}}
 """
 
 RUN = """
@@ -91,11 +111,14 @@ def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _write_data(root / "data")
     texts = [f"{en} {de}" for en, de in COLOURS.items()]
     text = train_text_tokenizer(texts * 5, root / "tokenizer" / "text.model", 300)
-    vocabulary = Vocabulary(len(text), standard_tags(["en", "de"], ["see", "say"]), 16)
+    vocabulary = Vocabulary(len(text), standard_tags(["en", "de"], ["see", "say"], ["seeing"]), 16)
     write_atomically(root / "tokenizer" / "vocabulary.json", vocabulary.to_json())
     write_atomically(root / "see.yaml", SEE)
     write_atomically(root / "say.yaml", SAY)
+    write_atomically(root / "look.yaml", SEE.replace("task: see", "task: look"))
     write_atomically(root / "mixture.yaml", MIXTURE)
+    write_atomically(root / "joint.yaml", JOINT)
+    write_atomically(root / "resting.yaml", RESTING)
     write_atomically(root / "run.yaml", RUN.format(root=root, engines=ENGINES))
     return root
 

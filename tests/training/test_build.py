@@ -43,7 +43,7 @@ def test_validation_can_be_left_out(squares: Path) -> None:
     ("override", "told"),
     [
         ("model.d_modell=8", r"run.yaml:\d+: model.*unknown key.*did you mean 'd_model'"),
-        ("model.vocab_size=8", "the tokenizer decides this"),
+        ("model.vocab_size=8", "the tokenizer or the mixture decides this"),
         ("max_source_tokens=4", "an image alone takes 4 tokens"),
         ("tokenizer=/nowhere", "no vocabulary here"),
         ("data=/nowhere", "see_train.jsonl"),

@@ -10,11 +10,12 @@ import pytest
 
 from unified_vl.specs.load import load_run
 from unified_vl.training.journal import Journal
+from unified_vl.training.update import TaskLoss
 
 
 def make(squares: Path, output: Path, *overrides: str, writes: bool = True) -> Journal:
     run = load_run(squares / "run.yaml", [f"output={output}", "log_every=2", *overrides])
-    return Journal(run, writes=writes, progress=False)
+    return Journal(run, {"see": 8, "say": 10}, writes=writes, progress=False)
 
 
 def events(output: Path) -> list[dict[str, Any]]:
@@ -25,7 +26,7 @@ def test_losses_are_means_over_the_steps_since_the_last_line(squares: Path, tmp_
     losses = [("see", 4.0), ("see", 2.0), ("say", 5.0), ("see", 1.0)]
     with make(squares, tmp_path) as journal:
         for step, (task, loss) in enumerate(losses):
-            journal.step(step + 1, task, loss, 0.1 * step, 1.5, 10)
+            journal.update(step + 1, [TaskLoss(task, loss, 10)], 0.1 * step, 1.5)
     found = [(e["step"], e["task"], e["loss"], e["target_tokens"]) for e in events(tmp_path)]
     assert found == [(2, "see", 3.0, 20), (4, "say", 5.0, 10), (4, "see", 1.0, 10)]
     last = events(tmp_path)[-1]
@@ -36,9 +37,9 @@ def test_losses_are_means_over_the_steps_since_the_last_line(squares: Path, tmp_
 
 def test_a_resumed_journal_drops_what_comes_again(squares: Path, tmp_path: Path) -> None:
     with make(squares, tmp_path) as first:
-        first.step(1, "see", 4.0, 0.1, 1.0, 10)
+        first.update(1, [TaskLoss("see", 4.0, 10)], 0.1, 1.0)
         state = json.loads(json.dumps(first.state_dict()))
-        first.step(2, "see", 2.0, 0.1, 1.0, 10)
+        first.update(2, [TaskLoss("see", 2.0, 10)], 0.1, 1.0)
         first.validation(2, {"see": 9.0})
     with (tmp_path / "events.jsonl").open("a") as file:
         file.write('{"event": "st')
@@ -46,7 +47,7 @@ def test_a_resumed_journal_drops_what_comes_again(squares: Path, tmp_path: Path)
     second = make(squares, tmp_path)
     second.restart(state, 1)
     with second:
-        second.step(2, "see", 2.0, 0.1, 1.0, 10)
+        second.update(2, [TaskLoss("see", 2.0, 10)], 0.1, 1.0)
         second.validation(2, {"see": 9.0})
     found = events(tmp_path)
     assert found[0] == {"event": "resume", "step": 1}
@@ -63,7 +64,7 @@ def events_before_resume(output: Path) -> list[dict[str, Any]]:
 
 def test_other_ranks_write_nothing(squares: Path, tmp_path: Path) -> None:
     with make(squares, tmp_path / "out", writes=False) as journal:
-        journal.step(2, "see", 1.0, 0.1, 1.0, 5)
+        journal.update(2, [TaskLoss("see", 1.0, 5)], 0.1, 1.0)
         journal.validation(2, {"see": 1.0})
     assert not (tmp_path / "out").exists()
 
@@ -72,9 +73,9 @@ def test_lines_for_people_where_there_is_no_terminal(
     squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = load_run(squares / "run.yaml", [f"output={tmp_path}", "log_every=2"])
-    with Journal(run, writes=True) as journal:
-        journal.step(1, "see", 4.0, 0.1, 1.0, 10)
-        journal.step(2, "say", 3.0, 0.1, 1.0, 10)
+    with Journal(run, {"see": 8, "say": 10}, writes=True) as journal:
+        journal.update(1, [TaskLoss("see", 4.0, 10)], 0.1, 1.0)
+        journal.update(2, [TaskLoss("say", 3.0, 10)], 0.1, 1.0)
         journal.skipped("see", {"see.jsonl:5": "see.jsonl:5: image: there is no image 'x.png'"})
     out, err = capsys.readouterr()
     assert out == ""
@@ -91,9 +92,9 @@ def test_a_bar_on_a_terminal(
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     run = load_run(squares / "run.yaml", [f"output={tmp_path}", "log_every=2"])
-    with Journal(run, writes=True) as journal:
+    with Journal(run, {"see": 8, "say": 10}, writes=True) as journal:
         for step in range(1, 4):
-            journal.step(step, "see", 4.0, 0.1, 1.0, 10)
+            journal.update(step, [TaskLoss("see", 4.0, 10)], 0.1, 1.0)
     out, err = capsys.readouterr()
     assert out == ""
     assert "3/6" in err and "steps/s" in err and "loss see 4.000" in err

@@ -72,6 +72,23 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(
     assert events(broken.output) == events(whole.output)
 
 
+def test_a_resting_schedule_is_resumed_as_it_was(
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores, states and whose turn it is; the last checkpoint lies between two scorings."""
+    resting = ["steps=9", "score_every=2", f"mixture={squares / 'resting.yaml'}"]
+    whole = make_run(squares, tmp_path / "whole", *resting, "checkpoint_every=3")
+    train(whole, progress=False)
+    found = events(whole.output)
+    assert [e["state"] for e in found if e["event"] == "stop_and_go"][:2] == ["STOP", "STOP"]
+    broken = make_run(squares, tmp_path / "broken", *resting, "checkpoint_every=3")
+    train_until_killed(broken, 8, monkeypatch)
+    train(broken, resume=True, progress=False)
+    assert events(broken.output) == found
+    assert (broken.output / WEIGHTS).read_bytes() == (whole.output / WEIGHTS).read_bytes()
+    assert load_model(broken.output / "model").model.config.task_tags == "family"
+
+
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,13 +133,13 @@ def test_a_run_goes_through_its_data_in_turn(
     squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[str, int]] = []
-    batch = TaskStream.batch
+    drawn = TaskStream.micro_batches
 
-    def noting(self: TaskStream, number: int, rank: int, world: int) -> Batch:
+    def noting(self: TaskStream, number: int, *share: int) -> list[Batch]:
         asked.append((self.spec.task, number))
-        return batch(self, number, rank, world)
+        return drawn(self, number, *share)
 
-    monkeypatch.setattr(TaskStream, "batch", noting)
+    monkeypatch.setattr(TaskStream, "micro_batches", noting)
     train(make_run(squares, tmp_path / "out", "validation_rows=0"), progress=False)
     expected = [("see", 0), ("say", 0), ("see", 1), ("see", 2), ("say", 1), ("see", 3)]
     assert asked[:8] == [("see", 0), ("say", 0), *expected]  # the first two are a rehearsal

@@ -102,10 +102,13 @@ class Vocabulary:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
 
-def standard_tags(languages: Iterable[str], tasks: Iterable[str]) -> tuple[str, ...]:
-    """The tags of a model: the image placeholder, its languages, its tasks."""
+def standard_tags(
+    languages: Iterable[str], tasks: Iterable[str], families: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """The tags of a model: the image placeholder, its languages, tasks and their families."""
     return (
         IMAGE_TAG,
         *(f"language:{code}" for code in sorted(set(languages))),
         *(f"task:{name}" for name in sorted(set(tasks))),
+        *(f"family:{name}" for name in sorted(set(families))),
     )

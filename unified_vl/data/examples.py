@@ -16,7 +16,7 @@ from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import Row
 from unified_vl.errors import BadRow, nearest
 from unified_vl.specs.languages import language_name
-from unified_vl.specs.task import FieldSpec, TaskSpec
+from unified_vl.specs.task import FieldSpec, TaskSpec, TaskTags
 from unified_vl.specs.template import Slot, Template, fill
 
 Value = tuple[str, ...] | tuple[Box, ...] | tuple[Image, ...] | tuple[Tag, ...]
@@ -49,16 +49,25 @@ class Example:
     image_size: tuple[int, int] | None
 
 
+def task_tags(spec: TaskSpec, tags: TaskTags) -> list[str]:
+    """Names of the tags that {task} stands for in a spec's templates: one, or none."""
+    if tags == "task":
+        return [f"task:{spec.task}"]
+    return [] if tags == "none" else [f"family:{spec.family}"]
+
+
 class ExampleBuilder:
     """Turns the rows of a task into examples.
 
     Args:
         spec: the task.
         images: reads its images.
+        tags: what {task} stands for.
     """
 
-    def __init__(self, spec: TaskSpec, images: ImageLoader) -> None:
+    def __init__(self, spec: TaskSpec, images: ImageLoader, tags: TaskTags = "task") -> None:
         self.spec = spec
+        self.tags = tags
         self.images = images
         self._plan = cache(self._plan_for)
         self._source_fields = _fields_of(spec, spec.source)
@@ -128,9 +137,10 @@ class ExampleBuilder:
                 pieces.append(fill(text, language_name=name))
             elif piece.name == "language_name":
                 pieces.append(name)
+            elif piece.name == "language":
+                pieces.append(Tag(f"language:{language}"))
             else:
-                tagged = language if piece.name == "language" else self.spec.task
-                pieces.append(Tag(f"{piece.name}:{tagged}"))
+                pieces += [Tag(name) for name in task_tags(self.spec, self.tags)]
         return tuple(pieces)
 
     def _values(

@@ -86,15 +86,29 @@ class TaskStream:
             BadRow: for a row that breaks its spec where `on_bad_row` is `stop`.
             UserError: when too many rows are bad, or the batch cannot be dealt evenly.
         """
-        if self.batch_size % world:
+        return self.micro_batches(number, rank, world)[0]
+
+    def micro_batches(
+        self, number: int, rank: int = 0, world: int = 1, count: int = 1
+    ) -> list[Batch]:
+        """That share as `count` batches of equally many rows, to be computed in turn.
+
+        Raises:
+            BadRow: for a row that breaks its spec where `on_bad_row` is `stop`.
+            UserError: when too many rows are bad, or the batch cannot be dealt evenly.
+        """
+        if self.batch_size % (world * count):
+            times = f" in {count} parts each" if count > 1 else ""
             raise UserError(
-                f"a batch of {self.batch_size} rows cannot be dealt to {world} processes evenly",
+                f"a batch of {self.batch_size} rows cannot be dealt to {world} processes"
+                f"{times} evenly",
                 field="batch_size",
             )
         window, place = divmod(number, self.window)
         if self._built[0] != window:
             self._built = (window, self._build_window(window))
-        return collate_encoded(self._built[1][place][rank::world])
+        rows = self._built[1][place][rank::world]
+        return [collate_encoded(rows[part::count]) for part in range(count)]
 
     def _build_window(self, number: int) -> list[list[EncodedExample]]:
         """The batches of a window, each of like lengths, in a drawn order."""

@@ -107,7 +107,7 @@ def _answer(
     progress: Progress | None,
 ) -> _Scored:
     data = TaskData(spec, split, data_root)
-    indices = _chosen(len(data), limit)
+    indices = chosen_rows(len(data), limit)
     scored = _Scored()
     examples = _examples(predictor, spec, data, indices, data_root, scored)
     for prediction in predictor.predict_examples(spec, examples, batch_size):
@@ -126,7 +126,15 @@ def _answer(
     return scored
 
 
-def _chosen(count: int, limit: int | None) -> list[int]:
+def primary_score(
+    spec: TaskSpec, examples: Sequence[Example], predictions: Sequence[Prediction]
+) -> float:
+    """The task's primary metric over rows that are answered already, 0 to 100."""
+    scored = _Scored(examples=list(examples), predictions=list(predictions))
+    return _score_one(spec.primary, scored, range(len(scored.predictions)))
+
+
+def chosen_rows(count: int, limit: int | None) -> list[int]:
     """Indices to score. Chosen at random: rows of a file often follow a rhythm."""
     if limit is None or limit >= count:
         return list(range(count))
@@ -185,17 +193,19 @@ def dimensions(example: Example) -> dict[str, str]:
 
 
 def _score(spec: TaskSpec, scored: _Scored, indices: Sequence[int]) -> dict[str, float]:
-    languages = [scored.examples[i].language for i in indices]
-    values = {}
-    for score in spec.score:
-        answers = Answers(
-            [_answer_of(score, scored.predictions[i]) for i in indices],
-            [scored.examples[i].references[score.against] for i in indices],
-            languages,
-            score.threshold,
-        )
-        values[_label(spec, score)] = round(METRICS[score.metric].score(answers), 4)
-    return values
+    return {
+        _label(spec, score): round(_score_one(score, scored, indices), 4) for score in spec.score
+    }
+
+
+def _score_one(score: ScoreSpec, scored: _Scored, indices: Sequence[int]) -> float:
+    answers = Answers(
+        [_answer_of(score, scored.predictions[i]) for i in indices],
+        [scored.examples[i].references[score.against] for i in indices],
+        [scored.examples[i].language for i in indices],
+        score.threshold,
+    )
+    return METRICS[score.metric].score(answers)
 
 
 def _label(spec: TaskSpec, score: ScoreSpec) -> str:

@@ -149,7 +149,9 @@ class UnifiedVL:
 
         Image paths are relative to `root` and may not leave it; None allows any path.
         """
-        return ExampleBuilder(spec, ImageLoader(root, self.codec.image_size))
+        return ExampleBuilder(
+            spec, ImageLoader(root, self.codec.image_size), self.model.config.task_tags
+        )
 
     def predict_examples(
         self, spec: TaskSpec, examples: Iterable[Example], batch_size: int = 64

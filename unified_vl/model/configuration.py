@@ -7,6 +7,7 @@ from typing import Any
 from transformers import PretrainedConfig
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.specs.task import TaskTags
 
 VISION_KINDS = ("stem", "patches", "timm")
 VISION_DEFAULTS: dict[str, Any] = {
@@ -41,6 +42,8 @@ class UnifiedVLConfig(PretrainedConfig):
         vision: the image branch; keys of `VISION_DEFAULTS`. `kind` is `stem` (small
             residual convolutions, stride `patch_size`), `patches` (one linear
             projection) or `timm` (the feature map `feature_level` of any `backbone`).
+        task_tags: what told tasks apart in training (a mixture's `tags`); sources for this
+            model are built in the same way.
 
     Raises:
         UserError: for an unknown key or kind in `vision`.
@@ -74,6 +77,7 @@ class UnifiedVLConfig(PretrainedConfig):
         location_token_ids: list[int] | None = None,
         vision: dict[str, Any] | None = None,
         vocabulary_fingerprint: str | None = None,
+        task_tags: TaskTags = "task",
         **kwargs: Any,
     ) -> None:
         self.vocab_size = vocab_size
@@ -93,6 +97,7 @@ class UnifiedVLConfig(PretrainedConfig):
         self.location_token_ids = location_token_ids
         self.vision = _complete_vision(vision)
         self.vocabulary_fingerprint = vocabulary_fingerprint
+        self.task_tags = task_tags
         kwargs["tie_word_embeddings"] = tie_word_embeddings
         kwargs.setdefault("is_encoder_decoder", True)
         kwargs.setdefault("pad_token_id", 0)

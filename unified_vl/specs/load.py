@@ -80,19 +80,7 @@ def load_mixture(path: str | Path) -> Mixture:
     """
     path = Path(path)
     mixture = validate(Mixture, _parse_kind(path, "mixture"))
-    if all(entry.from_round for entry in mixture.tasks):
-        raise mixture.error(
-            ("tasks", 0, "from_round"), "no task begins", expected="from_round: 0 for one at least"
-        )
-    idle = mixture.schedule.idle_key()
-    if idle is not None:
-        kind = mixture.schedule.kind
-        raise mixture.error(
-            ("schedule", idle),
-            f"a schedule of kind {kind!r} does not read this",
-            expected="`order` for round_robin; `by` for sampled, and `temperature` and `limit` "
-            "where that is by rows",
-        )
+    _check_schedule(mixture)
     specs: list[TaskSpec] = []
     for index, entry in enumerate(mixture.tasks):
         place = ("tasks", index, "spec")
@@ -107,15 +95,56 @@ def load_mixture(path: str | Path) -> Mixture:
         spec = load_task(file)
         if spec.task in (other.task for other in specs):
             raise mixture.error(place, f"the task {spec.task!r} is listed twice")
-        if entry.contrast and not _describes_an_image(spec):
-            raise mixture.error(
-                ("tasks", index, "contrast"),
-                f"the task {spec.task!r} does not describe an image",
-                expected="one image in its source and a text as its target",
-            )
+        _check_entry(mixture, index, spec)
         specs.append(spec)
     mixture._specs = tuple(specs)
     return mixture
+
+
+def _check_schedule(mixture: Mixture) -> None:
+    """What the keys of a schedule ask of each other and of the tasks."""
+    schedule = mixture.schedule
+    idle = schedule.idle_key()
+    if idle is not None:
+        raise mixture.error(
+            ("schedule", idle),
+            f"a schedule of kind {schedule.kind!r} with updates {schedule.update!r} does not "
+            "read this",
+            expected="`order` for round_robin; `by` for sampled, and `temperature` and `limit` "
+            "where that is by rows; `joint_weights` for joint updates",
+        )
+    for index, entry in enumerate(mixture.tasks):
+        if schedule.curriculum is not None and entry.difficulty is None:
+            raise mixture.error(
+                ("tasks", index), "has no `difficulty`, which the schedule's curriculum goes by"
+            )
+        if schedule.curriculum is not None and entry.from_round:
+            raise mixture.error(
+                ("tasks", index, "from_round"), "the schedule's curriculum decides this"
+            )
+    if all(entry.from_round for entry in mixture.tasks):
+        raise mixture.error(
+            ("tasks", 0, "from_round"), "no task begins", expected="from_round: 0 for one at least"
+        )
+
+
+def _check_entry(mixture: Mixture, index: int, spec: TaskSpec) -> None:
+    """What a mixture asks of a task."""
+    if mixture.tasks[index].contrast and not _describes_an_image(spec):
+        raise mixture.error(
+            ("tasks", index, "contrast"),
+            f"the task {spec.task!r} does not describe an image",
+            expected="one image in its source and a text as its target",
+        )
+    if mixture.tags == "family" and spec.family is None:
+        raise mixture.error(
+            ("tags",), f"the task {spec.task!r} has no `family`", expected="one in every task spec"
+        )
+    if mixture.schedule.stop_and_go is not None and "validation" not in spec.data.splits:
+        raise mixture.error(
+            ("schedule", "stop_and_go"),
+            f"the task {spec.task!r} has no validation split to go by",
+        )
 
 
 def _describes_an_image(spec: TaskSpec) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
 from unified_vl.specs.document import Document, Name, Part
-from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.task import TaskSpec, TaskTags
+
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
 class MixtureTask(Part):
@@ -25,6 +27,11 @@ class MixtureTask(Part):
     weight: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="What its loss is multiplied by."
     )
+    difficulty: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="How hard it is beside the others; a curriculum goes by it.",
+    )
     contrast: float = Field(
         default=0.0,
         ge=0,
@@ -34,6 +41,30 @@ class MixtureTask(Part):
             "found by its image among the batch, and each image by its target."
         ),
     )
+
+
+class StopAndGoSpec(Part):
+    """When a task rests and when it trains again (12-in-1, arXiv 1912.02315)."""
+
+    patience: int = Field(
+        default=2, ge=1, description="Evaluations without a gain after which a task rests."
+    )
+    min_gain: Share = Field(
+        default=0.001, description="What counts as a gain, relative to the last one."
+    )
+    gap: int = Field(default=4, ge=1, description="A resting task trains in every so many rounds.")
+    max_drop: Share = Field(
+        default=0.005, description="The fall below its best, relative to it, that wakes a task."
+    )
+
+
+class CurriculumSpec(Part):
+    """Which tasks begin: levels of `difficulty` join one after the other."""
+
+    order: Literal["easy_first", "hard_first"] = Field(
+        description="Curriculum or anti-curriculum (12-in-1, section 5)."
+    )
+    rounds: int = Field(ge=1, description="Rounds until the next level joins.")
 
 
 class ScheduleSpec(Part):
@@ -61,11 +92,30 @@ class ScheduleSpec(Part):
         default=None, ge=1, description="Sampled by rows: rows above this number do not count."
     )
 
+    update: Literal["per_task", "joint"] = Field(
+        default="per_task",
+        description="Each batch is an optimiser step of its own, or each round is one.",
+    )
+    joint_weights: Literal["batches", "tokens"] = Field(
+        default="batches",
+        description="Joint: every batch of a round counts alike, or every target token.",
+    )
+    stop_and_go: StopAndGoSpec | None = Field(
+        default=None,
+        description="Let tasks rest whose validation score has stopped to rise; {} for the "
+        "numbers of 12-in-1.",
+    )
+    curriculum: CurriculumSpec | None = Field(
+        default=None, description="Let tasks join by difficulty, in place of `from_round`."
+    )
+
     def idle_key(self) -> str | None:
         """A key that was set and that this kind does not read."""
         idle = {"by", "temperature", "limit"}
         if self.kind == "sampled":
             idle = {"order"} if self.by == "rows" else {"order", "temperature", "limit"}
+        if self.update == "per_task":
+            idle.add("joint_weights")
         return next(iter(sorted(idle & self.model_fields_set)), None)
 
 
@@ -77,6 +127,10 @@ class Mixture(Document):
     tasks: tuple[MixtureTask, ...] = Field(min_length=1, description="The tasks.")
     schedule: ScheduleSpec = Field(
         default_factory=ScheduleSpec, description="Whose turn it is to send a batch."
+    )
+    tags: TaskTags = Field(
+        default="task",
+        description="What {task} stands for: a tag of each task's own, of its family, or nothing.",
     )
     _specs: tuple[TaskSpec, ...] = PrivateAttr(default=())
 

@@ -58,6 +58,12 @@ class Run(Document):
     output: Path = Field(description="Where the run writes, relative to the working directory.")
     steps: int = Field(ge=1, description="Optimiser steps.")
     batch_size: int = Field(ge=1, description="Examples of a step, over all ranks.")
+    accumulate: int = Field(
+        default=1,
+        ge=1,
+        description="Parts in which each rank computes its share of a batch, one after the other, "
+        "to save memory. A contrastive loss compares within a part.",
+    )
     model: dict[str, Any] = Field(
         default_factory=dict, description="Keys of the model's configuration."
     )
@@ -79,6 +85,18 @@ class Run(Document):
     validate_every: int = Field(default=500, ge=1, description="Steps between two validations.")
     validation_rows: int = Field(
         default=128, ge=0, description="Rows of each task in a validation; 0 does without."
+    )
+    score_every: int = Field(
+        default=0,
+        ge=0,
+        description="Steps between two scorings of each task by its primary metric; 0 does "
+        "without. Stop-and-go goes by these scores.",
+    )
+    score_rows: int = Field(
+        default=256, ge=1, description="Validation rows of each task that a scoring answers."
+    )
+    trackers: tuple[Literal["tensorboard", "wandb"], ...] = Field(
+        default=(), description="Where the run record is shown beside events.jsonl."
     )
     checkpoint_every: int = Field(default=500, ge=1, description="Steps between two checkpoints.")
     keep_checkpoints: int = Field(default=2, ge=1, description="Checkpoints that are kept.")

@@ -17,6 +17,7 @@ from unified_vl.specs.rules import task_problems
 from unified_vl.specs.template import Template, parse_template
 
 Kind = Literal["text", "image", "box", "language"]
+TaskTags = Literal["task", "family", "none"]
 SplitName = Literal["train", "validation", "test"]
 Metric = Literal["exact_match", "accuracy", "bleu", "chrf", "box_accuracy", "mean_iou"]
 
@@ -128,6 +129,9 @@ class TaskSpec(Document):
     task: Name = Field(description="Name of the task.")
     version: int = Field(ge=1, description="Raise it when the same rows would score differently.")
     about: str = Field(min_length=1, description="What the task asks, in one sentence.")
+    family: Name | None = Field(
+        default=None, description="The kind of task it is of, where mixtures tag by family."
+    )
     paper: str | None = Field(default=None, description="Where it was published.")
     data: DataSpec = Field(description="Where the rows are.")
     fields: dict[Name, FieldSpec] = Field(min_length=1, description="The values of a row by name.")

@@ -12,7 +12,7 @@ import torch
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary
-from unified_vl.data.examples import ExampleBuilder
+from unified_vl.data.examples import ExampleBuilder, task_tags
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
 from unified_vl.data.streams import WINDOW_BATCHES, TaskStream
@@ -29,6 +29,7 @@ FROM_TOKENIZER = (
     "image_token_id",
     "location_token_ids",
     "vocabulary_fingerprint",
+    "task_tags",
 )
 
 
@@ -65,8 +66,9 @@ def build(run: Run) -> Parts:
     codec = make_codec(run, config, vocabulary, text)
     mixture = run.loaded_mixture
     specs = {spec.task: spec for spec in mixture.specs}
-    for name in specs:
-        vocabulary.tag_id(f"task:{name}")
+    for spec in specs.values():
+        for name in task_tags(spec, mixture.tags):
+            vocabulary.tag_id(name)
     images = ImageLoader(run.data, config.image_size)
 
     def stream(spec: TaskSpec, split: SplitName) -> TaskStream:
@@ -74,7 +76,7 @@ def build(run: Run) -> Parts:
         rows = min(run.validation_rows, len(data))
         return TaskStream(
             data,
-            ExampleBuilder(spec, images),
+            ExampleBuilder(spec, images, mixture.tags),
             codec,
             seed=run.seed,
             batch_size=run.batch_size,
@@ -110,7 +112,7 @@ def model_config(run: Run, vocabulary: Vocabulary) -> UnifiedVLConfig:
     ]
     for key in run.model:
         if key in FROM_TOKENIZER:
-            raise run.error(("model", key), "the tokenizer decides this")
+            raise run.error(("model", key), "the tokenizer or the mixture decides this")
         if key not in known:
             raise run.error(("model", key), "unknown key", nearest=nearest(key, known))
     try:
@@ -119,6 +121,7 @@ def model_config(run: Run, vocabulary: Vocabulary) -> UnifiedVLConfig:
             image_token_id=vocabulary.tag_id(IMAGE_TAG),
             location_token_ids=[vocabulary.locations.start, vocabulary.locations.stop],
             vocabulary_fingerprint=vocabulary.fingerprint,
+            task_tags=run.loaded_mixture.tags,
             **run.model,
         )
     except (TypeError, ValueError) as error:

@@ -124,11 +124,13 @@ class Engine:
         run: Run,
     ) -> None:
         config = read_engine_config(run.engine)
-        if run.batch_size % process.world:
+        parts = process.world * run.accumulate
+        if run.batch_size % parts:
             raise run.error(
                 ("batch_size",),
-                f"{run.batch_size} rows cannot be shared by {process.world} processes evenly",
-                expected=f"a multiple of {process.world}",
+                f"{run.batch_size} rows cannot be shared by {process.world} processes"
+                f" in {run.accumulate} parts each evenly",
+                expected=f"a multiple of {parts}",
             )
         self.process = process
         self.model = model
@@ -136,6 +138,7 @@ class Engine:
         stage = config.get("zero_optimization", {}).get("stage", 0)
         # without shards or masters the gradients lie in the parameters: clipped here, in
         # one pass that also gives their norm, which DeepSpeed then would not tell
+        self._stage = stage
         self._plain = stage == 0 and not config.get("bf16", {}).get("enabled", False)
         with _quiet():
             import deepspeed
@@ -196,9 +199,17 @@ class Engine:
         every[self.process.rank] = padded
         return torch.cat(every)
 
-    def backward(self, loss: torch.Tensor) -> None:
-        """Gradients, averaged over the ranks by DeepSpeed."""
+    def backward(self, loss: torch.Tensor, *, last: bool = True) -> None:
+        """Add to the gradients, averaged over the ranks by DeepSpeed.
+
+        Args:
+            loss: of a part of an update.
+            last: whether `step` follows; otherwise more parts do.
+        """
+        self._engine.set_gradient_accumulation_boundary(last)
         self._engine.backward(loss)
+        if not last:
+            self._engine.step()  # at no boundary it counts the part, and changes no weight
 
     def step(self, learning_rate: float) -> float:
         """Clip, update the weights and forget the gradients; returns the gradient's norm."""
@@ -262,6 +273,43 @@ class Engine:
         if self.process.world > 1:
             torch.distributed.broadcast_object_list(box, src=0, device=self.process.device)
         return box[0]
+
+    def to_first(self, value: Any) -> list[Any]:
+        """Every rank's `value`, by rank, on rank 0; nothing on the others."""
+        world = self.process.world
+        if world == 1:
+            return [value]
+        box: list[Any] = [None] * world if self.process.rank == 0 else []
+        torch.distributed.gather_object(value, box or None, dst=0)
+        return box
+
+    @contextlib.contextmanager
+    def whole_model(self) -> Iterator[UnifiedVLForConditionalGeneration]:
+        """The model in evaluation mode, without gradients, free of any other rank.
+
+        Under ZeRO-3 this is a copy: its shards would have to be gathered anew for each
+        token that is written, by all ranks at the same time.
+        """
+        model = self.model
+        if self._stage == 3:
+            model = self._copy_of_shards()
+        model.eval()
+        try:
+            with torch.no_grad():
+                yield model
+        finally:
+            self.model.train()
+
+    def _copy_of_shards(self) -> UnifiedVLForConditionalGeneration:
+        import deepspeed
+
+        parameters = dict(self.model.named_parameters())
+        copy = type(self.model)(self.model.config)
+        first = next(iter(parameters.values()))
+        nn.Module.to(copy, device=self.process.device, dtype=first.dtype)
+        with deepspeed.zero.GatheredParameters(list(parameters.values())):
+            copy.load_state_dict(self.model.state_dict())
+        return copy
 
     def save(self, directory: Path) -> None:
         """Write model and optimiser into `directory`, all ranks together."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,6 +15,8 @@ from rich.text import Text
 
 from unified_vl.files import write_atomically
 from unified_vl.specs.run import Run
+from unified_vl.training.stop_and_go import Transition
+from unified_vl.training.update import TaskLoss
 
 EVENTS = "events.jsonl"
 SMOOTHING = 0.95  # of the loss that is shown: about the last 20 steps of a task
@@ -24,23 +26,29 @@ class Journal:
     """Writes OUTPUT/events.jsonl and shows progress; does nothing on ranks other than 0.
 
     Every `log_every` steps it writes one `step` event for each task that was trained
-    since the last: its loss (the mean over those steps), its smoothed loss, the last
-    learning rate and gradient norm, their target tokens, and the seconds of the run,
-    which go on counting after a resume.
+    since the last: its loss (the mean over its batches), its smoothed loss, the last
+    learning rate and gradient norm, their target tokens, the seconds of the run, which go
+    on counting after a resume, and how many batches and epochs the task has seen in all.
 
     Args:
-        run: output, steps and log_every.
+        run: output, steps, batch_size and log_every.
+        rows: of each task's training split.
         writes: whether this is rank 0.
         progress: whether to show anything.
     """
 
-    def __init__(self, run: Run, *, writes: bool, progress: bool = True) -> None:
+    def __init__(
+        self, run: Run, rows: Mapping[str, int], *, writes: bool, progress: bool = True
+    ) -> None:
         self.path = run.output / EVENTS
         self.steps = run.steps
+        self.batch_size = run.batch_size
+        self.rows = dict(rows)
         self.log_every = run.log_every
         self.writes = writes
         self.smoothed: dict[str, float] = {}
         self._pending: dict[str, dict[str, float]] = {}
+        self._drawn: dict[str, int] = {}
         self._seconds_before = 0.0
         self._started = time.monotonic()
         self._step = self._first_step = 0
@@ -66,6 +74,7 @@ class Journal:
             self._seconds_before = float(state["seconds"])
             self.smoothed = dict(state["smoothed"])
             self._pending = {task: dict(sums) for task, sums in state["pending"].items()}
+            self._drawn = dict(state["drawn"])
         if self.writes and self.path.exists():
             kept = _events_until(self.path, step) if step else []
             write_atomically(self.path, "".join(f"{line}\n" for line in kept))
@@ -94,28 +103,26 @@ class Journal:
 
     def state_dict(self) -> dict[str, Any]:
         """JSON values from which `open` goes on."""
-        return {"seconds": self.seconds, "smoothed": self.smoothed, "pending": self._pending}
+        return {
+            "seconds": self.seconds,
+            "smoothed": self.smoothed,
+            "pending": self._pending,
+            "drawn": self._drawn,
+        }
 
-    def step(
-        self,
-        step: int,
-        task: str,
-        loss: float,
-        lr: float,
-        grad_norm: float,
-        tokens: int,
-        contrast: float | None = None,
-    ) -> None:
-        """Take note of step `step` (counted from 1), and of its contrastive loss if any."""
-        before = self.smoothed.get(task, loss)
-        self.smoothed[task] = SMOOTHING * before + (1 - SMOOTHING) * loss
-        sums = self._pending.setdefault(task, {"steps": 0, "loss": 0.0, "tokens": 0})
-        sums["steps"] += 1
-        sums["loss"] += loss
-        sums["tokens"] += tokens
-        if contrast is not None:
-            sums["contrast"] = sums.get("contrast", 0.0) + contrast
-        sums["lr"], sums["grad_norm"] = lr, grad_norm
+    def update(self, step: int, losses: Sequence[TaskLoss], lr: float, grad_norm: float) -> None:
+        """Take note of the update of step `step` (counted from 1) and its batches' losses."""
+        for told in losses:
+            before = self.smoothed.get(told.task, told.loss)
+            self.smoothed[told.task] = SMOOTHING * before + (1 - SMOOTHING) * told.loss
+            sums = self._pending.setdefault(told.task, {"steps": 0, "loss": 0.0, "tokens": 0})
+            sums["steps"] += 1
+            sums["loss"] += told.loss
+            sums["tokens"] += told.tokens
+            if told.contrast is not None:
+                sums["contrast"] = sums.get("contrast", 0.0) + told.contrast
+            sums["lr"], sums["grad_norm"] = lr, grad_norm
+            self._drawn[told.task] = self._drawn.get(told.task, 0) + 1
         self._step = step
         if step % self.log_every == 0 or step == self.steps:
             self._log()
@@ -128,6 +135,33 @@ class Journal:
             self._write({"event": "validation", "step": step, "task": task, "loss": loss})
         if losses:
             self.say(f"step {step}: validation loss {_list(losses)}")
+
+    def score(self, step: int, task: str, metric: str, score: float, updates: int) -> None:
+        """A task's primary metric on validation rows, after so many of its batches."""
+        self._write(
+            {
+                "event": "score",
+                "step": step,
+                "task": task,
+                "metric": metric,
+                "score": score,
+                "updates": updates,
+            }
+        )
+        self.say(f"step {step}: {task} {metric} {score:.2f}")
+
+    def transition(self, step: int, told: Transition) -> None:
+        """A task rests from now on, or trains again."""
+        self._write(
+            {
+                "event": "stop_and_go",
+                "step": step,
+                "task": told.task,
+                "state": told.state,
+                "reason": told.reason,
+            }
+        )
+        self.say(f"step {step}: {told.task} {told.state} ({told.reason})")
 
     def skipped(self, task: str, rows: Mapping[str, str]) -> None:
         """The bad rows that a task skipped."""
@@ -158,6 +192,8 @@ class Journal:
                     "seconds": round(self.seconds, 3),
                     "target_tokens": int(sums["tokens"]),
                     "steps": int(sums["steps"]),
+                    "updates": self._drawn[task],
+                    "epochs": self._epochs(task),
                 }
                 | ({"contrast": sums["contrast"] / sums["steps"]} if "contrast" in sums else {})
             )
@@ -172,6 +208,10 @@ class Journal:
             self._losses.plain = f"loss {_list(self.smoothed)}"
         else:
             self.say(f"step {self._step}/{self.steps}: {pace}, loss {_list(self.smoothed)}")
+
+    def _epochs(self, task: str) -> float:
+        """How often a task's training rows have been seen."""
+        return round(self._drawn[task] * self.batch_size / self.rows[task], 4)
 
     def _write(self, event: Mapping[str, Any]) -> None:
         if not self.writes:

@@ -1,9 +1,10 @@
-"""Which task each step trains: a pure function of counts and a seed, without torch.
+"""Which task each step trains: a pure function of counts, a seed and scores, without torch.
 
 Round robin as in 12-in-1 (arXiv 1912.02315, section 3.3): a round gives every task
-its batches, and every batch is an optimiser step of its own. Or each step draws its
-task, as T5 does (arXiv 1910.10683, section 3.5.2). A task may join at a later round
-than the first, when others have learnt what it builds on.
+its batches, and every batch is an optimiser step of its own, or the round is one. Or each
+place of a round draws its task, as T5 does (arXiv 1910.10683, section 3.5.2). A task may
+join at a later round than the first, when others have learnt what it builds on, and may
+rest when its validation score has stopped to rise (`stop_and_go.py`).
 """
 
 from __future__ import annotations
@@ -11,20 +12,40 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from unified_vl.specs.mixture import Mixture
+from unified_vl.specs.mixture import Mixture, StopAndGoSpec
+from unified_vl.training.stop_and_go import StopAndGo, Transition
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What all schedules share.
+
+    Attributes:
+        seed: of whatever is drawn.
+        from_round: the first round, from 0, of tasks that join later.
+        joint: a round is one update, not each of its batches.
+        stop_and_go: when tasks rest; None to let them train for ever.
+        falling: tasks whose score is better when it is lower.
+    """
+
+    seed: int = 0
+    from_round: Mapping[str, int] = field(default_factory=dict)
+    joint: bool = False
+    stop_and_go: StopAndGoSpec | None = None
+    falling: frozenset[str] = frozenset()
 
 
 class Schedule(ABC):
-    """Rounds of steps; how a round is filled is the subclass's.
+    """Rounds of batches; how a round is filled is the subclass's.
 
     Args:
         tasks: distinct names.
         batches: batches a round of each task, at least 1; a round has the sum of those of
-            its tasks as steps.
-        seed: of whatever is drawn.
-        from_round: the first round, from 0, of tasks that join later.
+            its tasks.
+        rules: what all schedules share.
 
     Raises:
         ValueError: when there is no task, a name twice, a number below 1, or no task in
@@ -32,11 +53,7 @@ class Schedule(ABC):
     """
 
     def __init__(
-        self,
-        tasks: Sequence[str],
-        batches: Mapping[str, int],
-        seed: int = 0,
-        from_round: Mapping[str, int] | None = None,
+        self, tasks: Sequence[str], batches: Mapping[str, int], rules: Rules | None = None
     ) -> None:
         if not tasks or len(set(tasks)) != len(tasks):
             raise ValueError(f"a schedule needs distinct tasks, not {list(tasks)}")
@@ -44,47 +61,70 @@ class Schedule(ABC):
             raise ValueError(f"every task needs at least one batch a round, not {dict(batches)}")
         self.tasks = tuple(tasks)
         self.batches = {task: batches[task] for task in tasks}
-        self.seed = seed
-        self.from_round = {task: (from_round or {}).get(task, 0) for task in tasks}
+        self.rules = rules = rules or Rules()
+        self.from_round = {task: rules.from_round.get(task, 0) for task in tasks}
         if min(self.from_round.values()) != 0:
             raise ValueError(f"no task takes part in round 0: {self.from_round}")
-        self._joins = sorted(set(self.from_round.values()))
-        self._steps = 0
-        self._number = -1
-        self._round: tuple[str, ...] = ()
+        self.controllers: dict[str, StopAndGo] = {}
+        if rules.stop_and_go is not None:
+            self.controllers = {
+                task: StopAndGo(task, rules.stop_and_go, task not in rules.falling)
+                for task in tasks
+            }
+        self._number = -1  # of the round that is under way
+        self._left: tuple[str, ...] = ()  # what of it has not been given out
 
     @abstractmethod
-    def round(self, number: int) -> tuple[str, ...]:
-        """The tasks of round `number`, in order: as many as its tasks' batches together."""
+    def fill(self, number: int, tasks: Sequence[str]) -> tuple[str, ...]:
+        """The batches of round `number`, in order: as many as those of `tasks` together."""
 
-    def next_task(self) -> str:
-        """The task of the next step."""
-        number, place = self._locate(self._steps)
-        if number != self._number:
-            self._number, self._round = number, self.round(number)
-        self._steps += 1
-        return self._round[place]
+    def next_update(self) -> tuple[str, ...]:
+        """The tasks of the batches of the next optimiser step: one, or a joint round's."""
+        while not self._left:  # all tasks may rest in a round
+            self._number += 1
+            self._left = self.round(self._number)
+        taken = len(self._left) if self.rules.joint else 1
+        update, self._left = self._left[:taken], self._left[taken:]
+        return update
+
+    def round(self, number: int) -> tuple[str, ...]:
+        """The tasks of round `number`'s batches, in order, as things stand."""
+        return self.fill(number, self.active(number))
 
     def active(self, number: int) -> list[str]:
-        """The tasks that take part in round `number`."""
-        return [task for task in self.tasks if self.from_round[task] <= number]
+        """The tasks that take part in round `number`: they have joined and do not rest."""
+        return [
+            task
+            for task in self.tasks
+            if self.from_round[task] <= number
+            and (task not in self.controllers or self.controllers[task].trains(number))
+        ]
 
-    def _locate(self, step: int) -> tuple[int, int]:
-        """The round of a step, and its place in it."""
-        for first, after in zip(self._joins, [*self._joins[1:], None], strict=True):
-            length = sum(self.batches[task] for task in self.active(first))
-            if after is None or step < length * (after - first):
-                number, place = divmod(step, length)
-                return first + number, place
-            step -= length * (after - first)
-        raise AssertionError("the last stretch of rounds has no end")
+    def observe(self, task: str, score: float) -> Transition | None:
+        """Take note of a task's validation score; it counts once the task has joined.
+
+        What follows from it, if anything, holds from the next round.
+
+        Raises:
+            ValueError: for a score that is not a finite number.
+        """
+        if task not in self.controllers or self.from_round[task] > self._number:
+            return None
+        return self.controllers[task].observe(score, self._number)
 
     def state_dict(self) -> dict[str, Any]:
-        """The number of steps given out: all that a resume needs."""
-        return {"steps": self._steps}
+        """JSON values from which `load_state_dict` goes on."""
+        return {
+            "number": self._number,
+            "left": list(self._left),
+            "controllers": {task: c.state_dict() for task, c in self.controllers.items()},
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._steps = int(state["steps"])
+        self._number = int(state["number"])
+        self._left = tuple(state["left"])
+        for task, controller in self.controllers.items():
+            controller.load_state_dict(state["controllers"][task])
 
 
 class RoundRobin(Schedule):
@@ -102,17 +142,15 @@ class RoundRobin(Schedule):
         tasks: Sequence[str],
         batches: Mapping[str, int],
         order: Literal["fixed", "seeded"] = "fixed",
-        seed: int = 0,
-        from_round: Mapping[str, int] | None = None,
+        rules: Rules | None = None,
     ) -> None:
-        super().__init__(tasks, batches, seed, from_round)
+        super().__init__(tasks, batches, rules)
         self.order = order
 
-    def round(self, number: int) -> tuple[str, ...]:
-        tasks = self.active(number)
+    def fill(self, number: int, tasks: Sequence[str]) -> tuple[str, ...]:
         shift = dict.fromkeys(tasks, 0.5)
         if self.order == "seeded":
-            draw = random.Random(f"{self.seed}/{number}")
+            draw = random.Random(f"{self.rules.seed}/{number}")
             shift = {task: draw.random() for task in tasks}
         places = [
             ((batch + shift[task]) / self.batches[task], index, task)
@@ -123,7 +161,7 @@ class RoundRobin(Schedule):
 
 
 class Sampled(Schedule):
-    """Every step draws its task, independently of the others.
+    """Every batch draws its task, independently of the others.
 
     Args:
         weights: above 0; a task is drawn with its share of those of the round's tasks.
@@ -134,18 +172,18 @@ class Sampled(Schedule):
         tasks: Sequence[str],
         batches: Mapping[str, int],
         weights: Mapping[str, float],
-        seed: int = 0,
-        from_round: Mapping[str, int] | None = None,
+        rules: Rules | None = None,
     ) -> None:
-        super().__init__(tasks, batches, seed, from_round)
+        super().__init__(tasks, batches, rules)
         if any(not weights[task] > 0 for task in tasks):
             raise ValueError(f"every task needs a weight above 0, not {dict(weights)}")
         self.weights = {task: weights[task] for task in tasks}
 
-    def round(self, number: int) -> tuple[str, ...]:
-        tasks = self.active(number)
+    def fill(self, number: int, tasks: Sequence[str]) -> tuple[str, ...]:
+        if not tasks:
+            return ()
         steps = sum(self.batches[task] for task in tasks)
-        draw = random.Random(f"{self.seed}/{number}")
+        draw = random.Random(f"{self.rules.seed}/{number}")
         return tuple(draw.choices(tasks, [self.weights[task] for task in tasks], k=steps))
 
 
@@ -160,20 +198,43 @@ def size_weights(
     return {task: float(size) ** (1 / temperature) for task, size in sizes.items()}
 
 
-def make_schedule(mixture: Mixture, rows: Mapping[str, int], seed: int) -> Schedule:
+def joining_rounds(mixture: Mixture) -> dict[str, int]:
+    """The first round of each task: as it says, or by the levels of difficulty."""
+    entries = {spec.task: entry for spec, entry in zip(mixture.specs, mixture.tasks, strict=True)}
+    curriculum = mixture.schedule.curriculum
+    if curriculum is None:
+        return {task: entry.from_round for task, entry in entries.items()}
+    difficulty = {task: entry.difficulty or 0.0 for task, entry in entries.items()}
+    levels = sorted(set(difficulty.values()), reverse=curriculum.order == "hard_first")
+    return {task: levels.index(difficulty[task]) * curriculum.rounds for task in entries}
+
+
+def make_schedule(
+    mixture: Mixture,
+    rows: Mapping[str, int],
+    seed: int,
+    falling: frozenset[str] = frozenset(),
+) -> Schedule:
     """The schedule that a mixture asks for.
 
     Args:
         mixture: of `load_mixture`.
         rows: of each task's training split; read only where shares go by rows.
         seed: of what is drawn.
+        falling: tasks whose score is better when it is lower.
     """
     names = tuple(spec.task for spec in mixture.specs)
     batches = dict(zip(names, (entry.batches for entry in mixture.tasks), strict=True))
-    joins = dict(zip(names, (entry.from_round for entry in mixture.tasks), strict=True))
     spec = mixture.schedule
+    rules = Rules(
+        seed=seed,
+        from_round=joining_rounds(mixture),
+        joint=spec.update == "joint",
+        stop_and_go=spec.stop_and_go,
+        falling=falling,
+    )
     if spec.kind == "round_robin":
-        return RoundRobin(names, batches, spec.order, seed, joins)
+        return RoundRobin(names, batches, spec.order, rules)
     sizes = rows if spec.by == "rows" else batches
     weights = size_weights(sizes, spec.temperature, spec.limit)
-    return Sampled(names, batches, weights, seed, joins)
+    return Sampled(names, batches, weights, rules)

@@ -26,7 +26,7 @@ def train_tokenizer(
 
     Args:
         texts: what to learn pieces from.
-        tasks: their names and languages become tags.
+        tasks: their names, families and languages become tags.
         directory: where to write.
         vocabulary_size: most pieces of text.
         image_codes: ids kept for an image tokenizer's codebook.
@@ -36,7 +36,8 @@ def train_tokenizer(
     """
     text = train_text_tokenizer(sorted(set(texts)), directory / TEXT_MODEL, vocabulary_size)
     languages = (language for task in tasks for language in task.data.languages)
-    tags = standard_tags(languages, (task.task for task in tasks))
+    families = (task.family for task in tasks if task.family is not None)
+    tags = standard_tags(languages, (task.task for task in tasks), families)
     vocabulary = Vocabulary(len(text), tags, image_code_count=image_codes)
     write_atomically(directory / VOCABULARY, vocabulary.to_json())
     return vocabulary

@@ -10,22 +10,20 @@ from typing import Any
 
 import torch
 
-from unified_vl.codecs.vocabulary import EOS_ID
 from unified_vl.data.batching import Batch
 from unified_vl.data.streams import TaskStream, draw_seed
 from unified_vl.errors import UserError
 from unified_vl.inference.model_directory import save_model
-from unified_vl.model.unified import UnifiedVLOutput
 from unified_vl.specs.run import Run
 from unified_vl.training import checkpoint
 from unified_vl.training.build import Parts, build, fingerprints
-from unified_vl.training.contrast import contrastive_loss
 from unified_vl.training.engine import Engine, Process, start_process
 from unified_vl.training.journal import Journal
-from unified_vl.training.loss import step_loss, token_loss_sum
 from unified_vl.training.optimizer import build_optimizer, learning_rate
 from unified_vl.training.prefetch import Prefetch
 from unified_vl.training.schedule import Schedule
+from unified_vl.training.scoring import Scorer
+from unified_vl.training.update import TaskBatch, backward, target_loss_sum
 
 CHECKPOINTS = "checkpoints"
 MODEL = "model"
@@ -54,46 +52,44 @@ def train(run: Run, *, resume: bool = False, progress: bool = True) -> Path:
     parts = build(run)
     validation = _validation_batches(parts, process)
     engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)
-    journal = Journal(run, writes=process.rank == 0, progress=progress)
+    rows = {task: len(stream.data) for task, stream in parts.streams.items()}
+    journal = Journal(run, rows, writes=process.rank == 0, progress=progress)
     drawn = dict.fromkeys(parts.streams, 0)  # batches of each task
     prints = fingerprints(run, parts, process.world)
     start = _restore(run, engine, parts.schedule, drawn, journal, prints) if resume else 0
     for task, stream in parts.streams.items():  # bad data shows before anything is written
-        stream.batch(drawn[task], process.rank, process.world)
-    batches = _batches(parts.streams, copy.deepcopy(parts.schedule), dict(drawn), process)
+        stream.micro_batches(drawn[task], process.rank, process.world, run.accumulate)
+    scorer = Scorer(parts, engine, run.score_rows)
     with journal:
-        with Prefetch(batches, AHEAD) as prepared:
-            for step in range(start, run.steps):
-                task = parts.schedule.next_task()
-                batch = next(prepared).to(process.device)
-                rate = learning_rate(step, run.steps, run.optimizer)
-                # dropout, too, is a function of the step: a resume needs no generator's state
-                torch.manual_seed(draw_seed(run.seed, "step", step, process.rank) % 2**63)
-                tokens = engine.agree(step, task, batch)
-                output = engine.outputs(batch, contrast=parts.contrasts[task] > 0)
-                loss_sum = _loss_sum(output, batch, run.label_smoothing)
-                objective = step_loss(loss_sum, tokens, process.world, parts.weights[task])
-                told: float | None = None
-                if parts.contrasts[task] > 0:
-                    contrast = _contrast(engine, output, batch)
-                    # every rank holds the whole loss, but gradients of its own rows only
-                    objective = objective + parts.contrasts[task] * process.world * contrast
-                    told = contrast.item()
-                engine.backward(objective)
-                loss = engine.total(loss_sum)[0] / tokens
-                if not math.isfinite(loss):  # the same on all ranks; the weights are untouched
-                    raise RuntimeError(f"step {step + 1}, task {task!r}: the loss is {loss}")
-                norm = engine.step(rate)
-                drawn[task] += 1
-                journal.step(step + 1, task, loss, rate, norm, tokens, told)
-                last = step + 1 == run.steps
-                if last or (step + 1) % run.validate_every == 0:
-                    journal.validation(step + 1, _validate(engine, validation))
-                if last or (step + 1) % run.checkpoint_every == 0:
-                    state = _progress(step + 1, parts.schedule, drawn, journal, prints)
-                    checkpoint.save(
-                        run.output / CHECKPOINTS, step + 1, engine, state, run.keep_checkpoints
-                    )
+        for first, last in _stretches(start, run, parts.schedule):
+            ahead = _updates(run, parts.streams, parts.schedule, drawn, process)
+            with Prefetch(ahead, AHEAD) as prepared:
+                for step in range(first + 1, last + 1):  # counted from 1
+                    tasks = parts.schedule.next_update()
+                    batches = next(prepared)
+                    # dropout, too, is a function of the step: a resume needs no generator's state
+                    seed = draw_seed(run.seed, "step", step, process.rank) % 2**63
+                    torch.manual_seed(seed)
+                    told = backward(engine, step, batches, run, parts.weights, parts.contrasts)
+                    for each in told:  # the same on all ranks; the weights are untouched
+                        if not math.isfinite(each.loss):
+                            raise RuntimeError(
+                                f"step {step}, task {each.task!r}: the loss is {each.loss}"
+                            )
+                    rate = learning_rate(step - 1, run.steps, run.optimizer)
+                    norm = engine.step(rate)
+                    for task in tasks:
+                        drawn[task] += 1
+                    journal.update(step, told, rate, norm)
+                    if _due(step, run.validate_every, run):
+                        journal.validation(step, _validate(engine, validation))
+                    if _due(step, run.score_every, run):
+                        _score(step, scorer, parts, journal, drawn)
+                    if _due(step, run.checkpoint_every, run):
+                        state = _progress(step, parts.schedule, drawn, journal, prints)
+                        checkpoint.save(
+                            run.output / CHECKPOINTS, step, engine, state, run.keep_checkpoints
+                        )
         for task, stream in parts.streams.items():
             journal.skipped(task, stream.skipped)
         _save_model(run, parts, engine, journal)
@@ -152,36 +148,63 @@ def _progress(
     }
 
 
-def _batches(
+def _due(step: int, every: int, run: Run) -> bool:
+    """Whether what is done every so many steps, and at the end, is done after this one."""
+    return every > 0 and (step == run.steps or step % every == 0)
+
+
+def _stretches(start: int, run: Run, schedule: Schedule) -> Iterator[tuple[int, int]]:
+    """The steps in stretches during which it is known whose turn it is.
+
+    Scores may stop a task or let it go, which ends what can be prepared in advance.
+    """
+    every = run.score_every if schedule.controllers else 0
+    while start < run.steps:
+        end = min(run.steps, (start // every + 1) * every) if every else run.steps
+        yield start, end
+        start = end
+
+
+def _updates(
+    run: Run,
+    streams: Mapping[str, TaskStream],
+    schedule: Schedule,
+    drawn: Mapping[str, int],
+    process: Process,
+) -> Iterator[list[TaskBatch]]:
+    """This rank's share of the batches of each update to come, as things stand."""
+    schedule, drawn = copy.deepcopy(schedule), dict(drawn)
+    return _prepare(run, streams, schedule, drawn, process)
+
+
+def _prepare(
+    run: Run,
     streams: Mapping[str, TaskStream],
     schedule: Schedule,
     drawn: dict[str, int],
     process: Process,
-) -> Iterator[Batch]:
-    """This rank's share of the batches to come, for ever."""
+) -> Iterator[list[TaskBatch]]:
     while True:
-        task = schedule.next_task()
-        yield streams[task].batch(drawn[task], process.rank, process.world)
-        drawn[task] += 1
+        batches = []
+        for task in schedule.next_update():
+            parts = streams[task].micro_batches(
+                drawn[task], process.rank, process.world, run.accumulate
+            )
+            batches.append(TaskBatch(task, tuple(parts)))
+            drawn[task] += 1
+        yield batches
 
 
-def _loss_sum(output: UnifiedVLOutput, batch: Batch, label_smoothing: float = 0.0) -> torch.Tensor:
-    assert batch.labels_BT is not None, "rows of training and validation have targets"
-    assert output.logits is not None
-    return token_loss_sum(output.logits, batch.labels_BT, label_smoothing)
-
-
-def _contrast(engine: Engine, output: UnifiedVLOutput, batch: Batch) -> torch.Tensor:
-    """The contrastive loss of the global batch: its end token is no part of a caption."""
-    assert batch.labels_BT is not None
-    assert output.caption_features is not None
-    assert output.image_features is not None
-    words_BT = (batch.labels_BT > EOS_ID).to(output.caption_features.dtype)
-    return contrastive_loss(
-        engine.gather(output.caption_features),
-        engine.gather(words_BT),
-        engine.gather(output.image_features),
-    )
+def _score(
+    step: int, scorer: Scorer, parts: Parts, journal: Journal, drawn: Mapping[str, int]
+) -> None:
+    """Score the tasks; some may rest from now on, and some train again."""
+    for task, score in scorer.scores().items():
+        transition = parts.schedule.observe(task, score)
+        metric = parts.specs[task].primary.metric
+        journal.score(step, task, metric, score, drawn[task])
+        if transition is not None:
+            journal.transition(step, transition)
 
 
 def _validation_batches(parts: Parts, process: Process) -> dict[str, list[Batch]]:
@@ -200,7 +223,7 @@ def _validate(engine: Engine, batches: Mapping[str, list[Batch]]) -> dict[str, f
             sums = torch.zeros(2, dtype=torch.float64, device=engine.process.device)
             for batch in of_task:
                 moved = batch.to(engine.process.device)
-                sums[0] += _loss_sum(engine.outputs(moved), moved)
+                sums[0] += target_loss_sum(engine.outputs(moved), moved)
                 sums[1] += batch.target_tokens
             loss, tokens = engine.total(sums)
             losses[task] = loss / tokens
