@@ -6,7 +6,10 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from unified_vl.errors import UserError
 
 MOST_POINTS = 160  # of a curve; more only makes the page heavy
 # Stand-ins that no palette holds; they are replaced by the page's own colours.
@@ -104,6 +107,29 @@ def draw_curve(name: str, curve: Curve, steps: int) -> str:
         figure.patch.set_visible(False)
         axes.patch.set_visible(False)
         return _inline(figure, f"Loss of {name} over {steps} steps")
+
+
+def draw_timeline(tasks: Sequence[str], rounds: Sequence[Sequence[str]], path: Path) -> None:
+    """Draw a row a task with a mark in each round that it trains in.
+
+    Raises:
+        UserError: for a file ending that matplotlib does not know.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 0.9 + 0.35 * len(tasks)), layout="constrained")
+    axes = figure.add_subplot()
+    for row, task in enumerate(tasks):
+        trained = [(number, 1) for number, names in enumerate(rounds) if task in names]
+        axes.broken_barh(trained, (row - 0.35, 0.7), facecolors=f"C{row}")
+    axes.set_yticks(range(len(tasks)), tasks)
+    axes.invert_yaxis()
+    axes.set_xlim(0, len(rounds))
+    axes.set_xlabel("round")
+    try:
+        figure.savefig(path, dpi=150)
+    except (ValueError, OSError) as error:
+        raise UserError(f"cannot be drawn: {error}", file=path, expected=".svg or .png") from error
 
 
 def _columns(points: Points) -> tuple[list[int], list[float]]:

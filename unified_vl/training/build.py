@@ -17,6 +17,7 @@ from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
 from unified_vl.data.streams import WINDOW_BATCHES, TaskStream
 from unified_vl.errors import nearest
+from unified_vl.evaluation.metrics.table import falling_tasks
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.run import Run
@@ -93,7 +94,12 @@ def build(run: Run) -> Parts:
         specs=specs,
         weights=dict(zip(specs, (entry.weight for entry in mixture.tasks), strict=True)),
         contrasts=dict(zip(specs, (entry.contrast for entry in mixture.tasks), strict=True)),
-        schedule=make_schedule(mixture, {n: len(s.data) for n, s in streams.items()}, run.seed),
+        schedule=make_schedule(
+            mixture,
+            {name: len(each.data) for name, each in streams.items()},
+            run.seed,
+            falling_tasks(mixture.specs),
+        ),
         streams=streams,
         validation={spec.task: stream(spec, "validation") for spec in validated},
     )

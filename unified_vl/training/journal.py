@@ -16,6 +16,7 @@ from rich.text import Text
 from unified_vl.files import write_atomically
 from unified_vl.specs.run import Run
 from unified_vl.training.stop_and_go import Transition
+from unified_vl.training.trackers import Tracker, numbers_of, start_trackers
 from unified_vl.training.update import TaskLoss
 
 EVENTS = "events.jsonl"
@@ -40,6 +41,8 @@ class Journal:
     def __init__(
         self, run: Run, rows: Mapping[str, int], *, writes: bool, progress: bool = True
     ) -> None:
+        self._run = run
+        self._trackers: list[Tracker] = []
         self.path = run.output / EVENTS
         self.steps = run.steps
         self.batch_size = run.batch_size
@@ -84,6 +87,8 @@ class Journal:
 
     def __enter__(self) -> Journal:
         """Time counts and the bar shows from here."""
+        if self.writes:
+            self._trackers = start_trackers(self._run, self._step)
         self._started = time.monotonic()
         self._bar.update(self._bar_task, completed=self._step)
         if self._live is not None:
@@ -95,6 +100,8 @@ class Journal:
             self._live.stop()
         if self._file is not None:
             self._file.close()
+        for tracker in self._trackers:
+            tracker.close()
 
     @property
     def seconds(self) -> float:
@@ -220,6 +227,9 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a", encoding="utf-8")
         self._file.write(json.dumps(event) + "\n")
+        numbers = numbers_of(event)
+        for tracker in self._trackers if numbers else ():
+            tracker.log(event["step"], numbers)
 
 
 def _list(losses: Mapping[str, float]) -> str:

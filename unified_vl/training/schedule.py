@@ -81,11 +81,15 @@ class Schedule(ABC):
     def next_update(self) -> tuple[str, ...]:
         """The tasks of the batches of the next optimiser step: one, or a joint round's."""
         while not self._left:  # all tasks may rest in a round
-            self._number += 1
-            self._left = self.round(self._number)
+            self._left = self.begin_round(self._number + 1)
         taken = len(self._left) if self.rules.joint else 1
         update, self._left = self._left[:taken], self._left[taken:]
         return update
+
+    def begin_round(self, number: int) -> tuple[str, ...]:
+        """The tasks of the batches of round `number`; scores count for it from now on."""
+        self._number = number
+        return self.round(number)
 
     def round(self, number: int) -> tuple[str, ...]:
         """The tasks of round `number`'s batches, in order, as things stand."""

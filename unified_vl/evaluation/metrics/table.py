@@ -5,12 +5,13 @@ A new metric is one pure function beside this file and one line in `METRICS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from unified_vl.codecs.segments import Box
 from unified_vl.evaluation.metrics import boxes, text
+from unified_vl.specs.task import TaskSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +37,13 @@ class Metric:
 
     Attributes:
         of: the kind of value that it scores.
-        score: the whole corpus to one number, 0 to 100, higher is better.
+        score: the whole corpus to one number, 0 to 100.
+        higher_is_better: the direction of the score.
     """
 
     of: Literal["text", "box"]
     score: Callable[[Answers], float]
+    higher_is_better: bool = True
 
 
 METRICS: dict[str, Metric] = {
@@ -51,6 +54,13 @@ METRICS: dict[str, Metric] = {
     "box_accuracy": Metric("box", lambda a: boxes.box_accuracy(a.predictions, a.references, a.iou)),
     "mean_iou": Metric("box", lambda a: boxes.mean_iou(a.predictions, a.references)),
 }
+
+
+def falling_tasks(specs: Iterable[TaskSpec]) -> frozenset[str]:
+    """Names of the tasks whose primary metric is better when it is lower."""
+    return frozenset(
+        spec.task for spec in specs if not METRICS[spec.primary.metric].higher_is_better
+    )
 
 
 def is_correct(

@@ -1,0 +1,105 @@
+"""Where else a run's events are shown: TensorBoard, Weights & Biases.
+
+Both are optional (`pip install 'unified_vl[tensorboard]'`, `unified_vl[wandb]`); the
+record itself is events.jsonl.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from unified_vl.specs.run import Run
+
+NUMBERS: dict[str, tuple[str, ...]] = {  # by event: what of it is drawn
+    "step": ("loss", "contrast", "grad_norm", "lr", "updates", "epochs", "target_tokens"),
+    "validation": ("loss",),
+    "score": ("score",),
+    "stop_and_go": ("state",),
+}
+
+
+class Tracker(Protocol):
+    """Shows the numbers of a run."""
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        """Numbers by name, `what/task`, after so many steps."""
+
+    def close(self) -> None:
+        """Nothing follows."""
+
+
+class TensorBoard:
+    """Event files in OUTPUT/tensorboard; those after `step` of an earlier start are void."""
+
+    def __init__(self, run: Run, step: int) -> None:
+        _require("tensorboard", run)
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(run.output / "tensorboard"), purge_step=step + 1)
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        for name, value in numbers.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class WeightsAndBiases:
+    """One W&B run a run file's name; `WANDB_PROJECT`, `WANDB_MODE` and the like apply."""
+
+    def __init__(self, run: Run, step: int) -> None:
+        wandb = _require("wandb", run)
+        self._run = wandb.init(
+            name=run.run,
+            dir=str(run.output),
+            id=f"{run.run}-{run.seed}",
+            resume="allow" if step else None,
+            config=run.model_dump(mode="json"),
+        )
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        self._run.log(dict(numbers), step=step)
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+TRACKERS: dict[str, type[TensorBoard] | type[WeightsAndBiases]] = {
+    "tensorboard": TensorBoard,
+    "wandb": WeightsAndBiases,
+}
+
+
+def start_trackers(run: Run, step: int) -> list[Tracker]:
+    """The trackers that a run file names, after so many steps are done.
+
+    Raises:
+        UserError: for one whose package is not installed.
+    """
+    return [TRACKERS[name](run, step) for name in run.trackers]
+
+
+def numbers_of(event: Mapping[str, Any]) -> dict[str, float]:
+    """What of an event is drawn, named `what/task`."""
+    kind, task = event["event"], event.get("task")
+    numbers = {}
+    for name in NUMBERS.get(kind, ()):
+        if name in event:
+            value = event[name] == "GO" if name == "state" else event[name]
+            shown = "validation_loss" if kind == "validation" else name
+            numbers[f"{shown}/{task}"] = float(value)
+    return numbers
+
+
+def _require(package: str, run: Run) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise run.error(
+            ("trackers",),
+            f"the package {package!r} is not installed",
+            expected=f"pip install 'unified_vl[{package}]'",
+        ) from error
