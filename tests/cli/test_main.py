@@ -84,6 +84,24 @@ def test_a_schedule_is_simulated_without_a_model() -> None:
     assert "rounds 0-1: emoji_translate" in shown
 
 
+def test_a_simulated_schedule_rests_and_is_drawn(tmp_path: Path) -> None:
+    text = (SPECS / "mixtures/emoji.yaml").read_text(encoding="utf-8")
+    text = text.replace("../emoji", str(SPECS / "emoji"))
+    text = text.replace("{kind: round_robin, order: fixed}", "{stop_and_go: {}}")
+    lines = [line for line in text.splitlines() if "easy_vqa" not in line]  # it has no validation
+    (tmp_path / "mixture.yaml").write_text("\n".join(lines), encoding="utf-8")
+    picture = tmp_path / "who.svg"
+    arguments = ["schedule", str(tmp_path / "mixture.yaml"), "--rounds", "400"]
+    result = run(*arguments, "--plot", str(picture))
+    assert result.returncode == 0, result.stderr
+    assert "emoji_translate STOP (2 scores without a gain" in result.stdout
+    assert "emoji_translate" in picture.read_text()
+    result = run(*arguments, "--scores", str(tmp_path / "events.jsonl"))
+    assert result.returncode == 2 and "events.jsonl" in result.stderr
+    result = run(*arguments, "--plot", str(tmp_path / "who.txt"))
+    assert result.returncode == 2 and "expected .svg or .png" in result.stderr
+
+
 def test_shares_by_rows_need_the_data(tmp_path: Path) -> None:
     text = (SPECS / "mixtures/emoji.yaml").read_text(encoding="utf-8")
     text = text.replace("../emoji", str(SPECS / "emoji"))

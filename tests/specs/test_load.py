@@ -142,6 +142,43 @@ def test_a_bad_override_is_blamed_on_the_command_line(
             "both.yaml:5: tasks.1.contrast: the task 'two' does not describe an image; expected "
             "one image in its source",
         ),
+        (
+            "mixtures/both.yaml",
+            "order: seeded",
+            "curriculum: {order: easy_first, rounds: 5}",
+            "both.yaml:4: tasks.0: has no `difficulty`, which the schedule's curriculum goes by",
+        ),
+        (
+            "mixtures/both.yaml",
+            "order: seeded",
+            "curriculum: {order: easy, rounds: 5}",
+            "both.yaml:6: schedule.curriculum.order: found 'easy'",
+        ),
+        (
+            "mixtures/both.yaml",
+            "order: seeded",
+            "stop_and_go: {gap: 0}",
+            "both.yaml:6: schedule.stop_and_go.gap: found 0",
+        ),
+        (
+            "mixtures/both.yaml",
+            "order: seeded",
+            "stop_and_go: {}",
+            "both.yaml:6: schedule.stop_and_go: the task 'one' has no validation split to go by",
+        ),
+        (
+            "mixtures/both.yaml",
+            "order: seeded",
+            "joint_weights: tokens",
+            "both.yaml:6: schedule.joint_weights: a schedule of kind 'round_robin' with updates "
+            "'per_task' does not read this",
+        ),
+        (
+            "mixtures/both.yaml",
+            "version: 1",
+            "version: 1\ntags: family",
+            "both.yaml:3: tags: the task 'one' has no `family`; expected one in every task spec",
+        ),
         ("tasks/two.yaml", "bleu", "blue", "two.yaml:9: score.0.metric: found 'blue'; expected"),
     ],
 )
@@ -152,6 +189,27 @@ def test_a_run_is_refused_with_the_file_at_fault(
     with pytest.raises(UserError) as error:
         load_run(root / "runs" / "small.yaml")
     assert message.format(root=root) in str(error.value)
+
+
+def test_a_curriculum_leaves_no_say_to_from_round(root: Path) -> None:
+    mixture = edit(
+        root / "mixtures" / "both.yaml",
+        "order: seeded",
+        "curriculum: {order: hard_first, rounds: 5}",
+    )
+    edit(mixture, "batches: 2", "difficulty: 2")
+    edit(mixture, "weight: 0.5", "difficulty: 1, from_round: 3")
+    with pytest.raises(UserError, match=r"tasks.1.from_round: the schedule's curriculum decides"):
+        load_mixture(mixture)
+
+
+def test_stop_and_go_needs_scores(root: Path) -> None:
+    for name in ("one", "two"):
+        edit(root / "tasks" / f"{name}.yaml", "test: test", "validation: dev")
+    edit(root / "mixtures" / "both.yaml", "order: seeded", "stop_and_go: {}")
+    with pytest.raises(UserError, match=r"score_every: stop-and-go goes by scores"):
+        load_run(root / "runs" / "small.yaml")
+    assert load_run(root / "runs" / "small.yaml", ["score_every=10"]).score_every == 10
 
 
 def test_folders_give_their_task_specs(root: Path) -> None:

@@ -183,7 +183,13 @@ def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
         if any(f"{error.field}.".startswith(f"{key}.") for key in overridden):
             error.file, error.line = COMMAND_LINE, None
         raise
-    run._loaded_mixture = load_mixture(run.mixture)
+    mixture = run._loaded_mixture = load_mixture(run.mixture)
+    if mixture.schedule.stop_and_go is not None and not run.score_every:
+        raise run.error(
+            ("score_every",),
+            f"stop-and-go goes by scores, which mixture {mixture.mixture!r} asks for",
+            expected="1 or more",
+        )
     return run
 
 
