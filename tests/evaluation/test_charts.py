@@ -41,6 +41,40 @@ def test_curves_are_read_from_step_and_validation_events() -> None:
     }
 
 
+def test_scores_and_rests_are_read_too() -> None:
+    events = [
+        {
+            "event": "step",
+            "step": 10,
+            "task": "a",
+            "loss": 2.0,
+            "updates": 8,
+            "epochs": 0.5,
+            "target_tokens": 70,
+        },
+        {"event": "score", "step": 10, "task": "a", "metric": "bleu", "score": 20.5},
+        {"event": "stop_and_go", "step": 10, "task": "a", "state": "STOP"},
+        {
+            "event": "step",
+            "step": 20,
+            "task": "a",
+            "loss": 1.0,
+            "updates": 9,
+            "epochs": 0.75,
+            "target_tokens": 30,
+        },
+        {"event": "stop_and_go", "step": 20, "task": "a", "state": "GO"},
+        {"event": "stop_and_go", "step": 40, "task": "a", "state": "STOP"},
+    ]
+    curve = curves_of(events)["a"]
+    assert curve == Curve(
+        [(10, 2.0), (20, 1.0)], [], [(10, 20.5)], "bleu", [(10, 20), (40, None)], 9, 0.75, 100
+    )
+    plain = Curve(curve.training)
+    rests = Curve(curve.training, rests=curve.rests)
+    assert draw_curve("a", curve, 50) != draw_curve("a", rests, 50) != draw_curve("a", plain, 50)
+
+
 def test_a_drawing_stands_alone_and_takes_no_colour_of_its_own() -> None:
     svg = draw_curve("a_task", Curve([(1, 2.0), (50, 1.0)], [(25, 1.5)]), 100)
     assert svg.startswith("<svg viewBox=")

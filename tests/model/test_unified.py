@@ -81,6 +81,16 @@ def test_padding_changes_nothing():
     assert (short - long).abs().max() < 1e-5
 
 
+def test_scaled_attention_starts_as_the_unscaled_one():
+    """Where T5 has small queries, scaled scores have plain ones: the same function."""
+    batch = image_batch(build())
+    plain, scaled = build(scale_attention=False).eval(), build().eval()
+    with torch.no_grad():
+        assert torch.allclose(plain(**batch).logits, scaled(**batch).logits, atol=1e-5)
+    queries = [m.encoder.blocks[0].attend_self.qkv.weight[:64] for m in (plain, scaled)]
+    assert torch.allclose(queries[0] * 16**0.5, queries[1])
+
+
 @pytest.mark.parametrize("beams", [1, 4])
 def test_cached_generation_equals_recomputation(beams):
     model = build().eval()
@@ -89,6 +99,25 @@ def test_cached_generation_equals_recomputation(beams):
     options = {"max_new_tokens": 8, "num_beams": beams, "do_sample": False}
     with_cache = model.generate(**batch, **options)
     assert torch.equal(with_cache, model.generate(**batch, **options, use_cache=False))
+
+
+def test_every_matrix_starts_at_its_scale():
+    """transformers passes over modules without parameters of their own: the layers tell."""
+    model = build()
+    block = model.decoder.blocks[1]
+    expected = {
+        block.attend_self.qkv: 64**-0.5,
+        block.attend_cross.q: 64**-0.5,
+        block.attend_cross.out: 64**-0.5,
+        block.feed.wo: 96**-0.5,
+        model.lm_head: 64**-0.5,
+    }
+    for layer, std in expected.items():
+        assert layer.weight.std().item() == pytest.approx(std, rel=0.05)
+        assert layer.weight.abs().max() > 3 * std  # a normal distribution
+    small = build(scale_attention=False).decoder.blocks[1].attend_self.qkv.weight
+    assert small[:64].std().item() == pytest.approx((64 * 16) ** -0.5, rel=0.05)
+    assert small[64:].std().item() == pytest.approx(64**-0.5, rel=0.05)
 
 
 def test_the_first_loss_is_near_chance():

@@ -67,3 +67,11 @@ def test_the_image_branch_can_learn_at_its_own_rate() -> None:
     scales = {id(p): group["lr_scale"] for group in groups for p in group["params"]}
     assert [scales[id(p)] for p in model["vision"].parameters()] == [3, 3]
     assert [scales[id(p)] for p in model["trunk"].parameters()] == [1, 1]
+
+
+def test_embeddings_can_learn_at_their_own_rate() -> None:
+    model = nn.ModuleDict({"names": nn.Embedding(5, 4), "trunk": nn.Linear(4, 4)})
+    groups = build_optimizer(model, OptimizerSpec(embedding_lr_scale=2)).param_groups
+    scales = {id(p): group["lr_scale"] for group in groups for p in group["params"]}
+    assert scales[id(model["names"].weight)] == 2
+    assert [scales[id(p)] for p in model["trunk"].parameters()] == [1, 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,28 +27,68 @@ Points = list[tuple[int, float]]
 
 @dataclass
 class Curve:
-    """Losses of one task over the steps of the run (nats a target token).
+    """What one task did over the steps of the run; losses in nats a target token.
 
     Attributes:
         training: (step, loss) of its own updates.
         validation: (step, loss) on the validation split.
+        scores: (step, primary metric, 0 to 100) on validation rows.
+        metric: its name; empty where there are no scores.
+        rests: (first, last) step of each time that it rested; the last None to the end.
+        updates: batches that it trained on.
+        epochs: how often it saw its training rows.
+        tokens: target tokens that it trained on.
     """
 
     training: Points = field(default_factory=list)
     validation: Points = field(default_factory=list)
+    scores: Points = field(default_factory=list)
+    metric: str = ""
+    rests: list[tuple[int, int | None]] = field(default_factory=list)
+    updates: int = 0
+    epochs: float = 0.0
+    tokens: int = 0
 
 
 def curves_of(events: Iterable[Mapping[str, Any]]) -> dict[str, Curve]:
     """The curves of every task in a run's events, in the order of their first event."""
     curves: dict[str, Curve] = {}
     for event in events:
-        kind, task, loss = event.get("event"), event.get("task"), event.get("loss")
-        if kind not in ("step", "validation") or task is None or loss is None:
-            continue
-        curve = curves.setdefault(str(task), Curve())
-        points = curve.training if kind == "step" else curve.validation
-        points.append((int(event["step"]), float(loss)))
+        if event.get("event") in _READERS and event.get("task") is not None:
+            curve = curves.setdefault(str(event["task"]), Curve())
+            _READERS[event["event"]](curve, event, int(event["step"]))
     return curves
+
+
+def _read_step(curve: Curve, event: Mapping[str, Any], step: int) -> None:
+    curve.training.append((step, float(event["loss"])))
+    curve.updates = int(event.get("updates", 0))
+    curve.epochs = float(event.get("epochs", 0))
+    curve.tokens += int(event.get("target_tokens", 0))
+
+
+def _read_validation(curve: Curve, event: Mapping[str, Any], step: int) -> None:
+    curve.validation.append((step, float(event["loss"])))
+
+
+def _read_score(curve: Curve, event: Mapping[str, Any], step: int) -> None:
+    curve.scores.append((step, float(event["score"])))
+    curve.metric = str(event["metric"])
+
+
+def _read_stop_and_go(curve: Curve, event: Mapping[str, Any], step: int) -> None:
+    if event["state"] == "STOP":
+        curve.rests.append((step, None))
+    elif curve.rests:
+        curve.rests[-1] = (curve.rests[-1][0], step)
+
+
+_READERS: dict[str, Callable[[Curve, Mapping[str, Any], int], None]] = {
+    "step": _read_step,
+    "validation": _read_validation,
+    "score": _read_score,
+    "stop_and_go": _read_stop_and_go,
+}
 
 
 def thinned(points: Sequence[tuple[int, float]], most: int = MOST_POINTS) -> Points:
@@ -95,6 +135,13 @@ def draw_curve(name: str, curve: Curve, steps: int) -> str:
             marker="o",
             markersize=2.6,
         )
+        for first, last in curve.rests:
+            axes.axvspan(first, steps if last is None else last, color=_LINE, linewidth=0)
+        if curve.scores:
+            percent = axes.twinx()
+            percent.plot(*_columns(curve.scores), color=_SOFT, linewidth=1.2, linestyle=":")
+            percent.set_ylim(0, 100)
+            percent.axis("off")
         axes.set_xlim(0, max(steps, 1))
         axes.set_ylim(bottom=0)
         axes.grid(axis="y", color=_LINE, linewidth=0.7)

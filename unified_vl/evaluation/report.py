@@ -180,12 +180,23 @@ def _tile(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
 def _curves(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     curves = curves_of(events)
     ends = [
-        step for c in curves.values() for points in (c.training, c.validation) for step, _ in points
+        step
+        for curve in curves.values()
+        for points in (curve.training, curve.validation, curve.scores)
+        for step, _ in points
     ]
     return [
         {
             "task": task,
             "last": curve.validation[-1][1] if curve.validation else None,
+            "score": (curve.metric, curve.scores[-1][1]) if curve.scores else None,
+            "rests": len(curve.rests),
+            "spent": curve.updates
+            and [
+                ("batches", _thousands(curve.updates)),
+                ("epochs", f"{curve.epochs:.1f}"),
+                ("target tokens", _thousands(curve.tokens)),
+            ],
             "svg": draw_curve(task, curve, max(ends)),
         }
         for task, curve in curves.items()

@@ -1,4 +1,4 @@
-"""Multi-head attention, with T5's unscaled scores and one additive bias.
+"""Multi-head attention with one additive bias; scores are unscaled, as in T5, or scaled.
 
 Legend: B batch, H heads, Q query length, K key length, D width of a head,
 M width of the trunk (d_model), I = H * D.
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from transformers.cache_utils import EncoderDecoderCache
 
 from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.linear import Linear
 
 
 def attend(
@@ -51,7 +52,10 @@ class _Attention(nn.Module):
         self.heads = config.num_heads
         self.inner = config.num_heads * config.d_kv
         self.dropout = config.dropout_rate
-        self.out = nn.Linear(self.inner, config.d_model, bias=False)
+        self.scale = config.d_kv**-0.5 if config.scale_attention else 1.0
+        # what is not in the scale of the scores is in that of the first queries
+        self.folded = 1.0 if config.scale_attention else config.d_kv**0.5
+        self.out = Linear(self.inner, (config.d_model, self.inner**-0.5))
 
     def _split(self, x_BTI: torch.Tensor) -> torch.Tensor:
         batch, length, _ = x_BTI.shape
@@ -65,6 +69,8 @@ class _Attention(nn.Module):
         bias: torch.Tensor | None,
     ) -> torch.Tensor:
         dropout = self.dropout if self.training else 0.0
+        if self.scale != 1.0:
+            query_BHQD = query_BHQD * self.scale
         y_BHQD = attend(query_BHQD, key_BHKD, value_BHKD, bias, dropout)
         return self.out(y_BHQD.transpose(1, 2).flatten(2))
 
@@ -75,7 +81,10 @@ class SelfAttention(_Attention):
     def __init__(self, config: UnifiedVLConfig, layer: int) -> None:
         super().__init__(config)
         self.layer = layer
-        self.qkv = nn.Linear(config.d_model, 3 * self.inner, bias=False)
+        start = config.d_model**-0.5
+        self.qkv = Linear(
+            config.d_model, (self.inner, start / self.folded), (2 * self.inner, start)
+        )
 
     def forward(
         self,
@@ -95,8 +104,9 @@ class CrossAttention(_Attention):
     def __init__(self, config: UnifiedVLConfig, layer: int) -> None:
         super().__init__(config)
         self.layer = layer
-        self.q = nn.Linear(config.d_model, self.inner, bias=False)
-        self.kv = nn.Linear(config.d_model, 2 * self.inner, bias=False)
+        start = config.d_model**-0.5
+        self.q = Linear(config.d_model, (self.inner, start / self.folded))
+        self.kv = Linear(config.d_model, (2 * self.inner, start))
 
     def forward(
         self,

@@ -33,6 +33,9 @@ class UnifiedVLConfig(PretrainedConfig):
             relative position buckets.
         bias_per_layer: every layer has position biases of its own (umT5), not only
             the first (T5, mT5).
+        scale_attention: divide scores by the square root of d_kv (arXiv 1706.03762, section
+            3.2.1). False for T5, which folds this into small initial queries: Adafactor's
+            relative updates suit them, Adam's, all of one size, are too rough.
         scale_decoder_output: multiply by d_model ** -0.5 before the head (T5 with a
             tied head).
         tie_word_embeddings: the head is the embedding.
@@ -71,6 +74,7 @@ class UnifiedVLConfig(PretrainedConfig):
         bias_per_layer: bool = False,
         dropout_rate: float = 0.0,
         layer_norm_epsilon: float = 1e-6,
+        scale_attention: bool = True,
         scale_decoder_output: bool = False,
         tie_word_embeddings: bool = False,
         image_token_id: int | None = None,
@@ -92,6 +96,7 @@ class UnifiedVLConfig(PretrainedConfig):
         self.bias_per_layer = bias_per_layer
         self.dropout_rate = dropout_rate
         self.layer_norm_epsilon = layer_norm_epsilon
+        self.scale_attention = scale_attention
         self.scale_decoder_output = scale_decoder_output
         self.image_token_id = image_token_id
         self.location_token_ids = location_token_ids

@@ -45,6 +45,7 @@ def from_t5(source: PreTrainedModel) -> UnifiedVLForConditionalGeneration:
     head = state.get("lm_head.weight", state["shared.weight"])
     config = UnifiedVLConfig(
         **{key: getattr(theirs, key) for key in _COPIED},
+        scale_attention=False,
         bias_per_layer=theirs.model_type == "umt5",
         scale_decoder_output=_scales_decoder_output(theirs),
         tie_word_embeddings=bool(torch.equal(head, state["shared.weight"])),

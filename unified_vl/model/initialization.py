@@ -20,9 +20,9 @@ import torch
 from torch import nn
 from transformers import initialization as init  # skips weights that were just loaded
 
-from unified_vl.model.attention import CrossAttention, SelfAttention
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.layers import FeedForward, RMSNorm
+from unified_vl.model.layers import RMSNorm
+from unified_vl.model.linear import Linear
 from unified_vl.model.positions import RelativePositionBias
 from unified_vl.model.vision import ImageEncoder
 
@@ -32,23 +32,17 @@ CYCLES = 4.0  # standard deviation of a curve's frequency, in cycles an axis
 def initialize(module: nn.Module, config: UnifiedVLConfig) -> None:
     """Draw the weights that `module` itself owns or shapes."""
     width = config.d_model**-0.5
-    query = (config.d_model * config.d_kv) ** -0.5  # T5 folds the score's scale in here
-    inner = config.num_heads * config.d_kv
     match module:
         case nn.Embedding():
             init.normal_(module.weight, std=1.0)
             _smooth_locations(module.weight, config, 1.0)
-        case SelfAttention():
-            init.normal_(module.qkv.weight, std=width)
-            init.normal_(module.qkv.weight[:inner], std=query)
-            init.normal_(module.out.weight, std=inner**-0.5)
-        case CrossAttention():
-            init.normal_(module.q.weight, std=query)
-            init.normal_(module.kv.weight, std=width)
-            init.normal_(module.out.weight, std=inner**-0.5)
-        case FeedForward():
-            init.normal_(module.wi.weight, std=width)
-            init.normal_(module.wo.weight, std=config.d_ff**-0.5)
+        case Linear():
+            start = 0
+            for rows, std in module.parts:
+                init.normal_(module.weight[start : start + rows], std=std)
+                start += rows
+            if module.out_features == config.vocab_size:
+                _smooth_locations(module.weight, config, width)
         case RelativePositionBias():
             init.normal_(module.weight, std=width)
         case ImageEncoder():
@@ -62,9 +56,6 @@ def initialize(module: nn.Module, config: UnifiedVLConfig) -> None:
             init.kaiming_normal_(module.weight, nonlinearity="relu")
             if module.bias is not None:
                 init.zeros_(module.bias)
-        case nn.Linear() if module.out_features == config.vocab_size:
-            init.normal_(module.weight, std=width)
-            _smooth_locations(module.weight, config, width)
 
 
 def _smooth_locations(weight_VM: torch.Tensor, config: UnifiedVLConfig, scale: float) -> None:

@@ -22,6 +22,11 @@ class OptimizerSpec(Part):
     vision_lr_scale: Positive = Field(
         default=1.0, description="What the learning rate of the image branch is multiplied by."
     )
+    embedding_lr_scale: Positive = Field(
+        default=1.0,
+        description="What the learning rate of the embeddings is multiplied by: they start at "
+        "unit scale, ten times that of a matrix.",
+    )
     betas: tuple[Fraction, Fraction] = Field(
         default=(0.9, 0.98), description="Decay of the two running means of AdamW."
     )

@@ -30,8 +30,9 @@ def build_optimizer(model: nn.Module, spec: OptimizerSpec) -> torch.optim.Optimi
     """AdamW (arXiv 1711.05101) with weight decay on matrices only.
 
     Embeddings (a head that is tied to one counts as such), norms and biases are not
-    decayed. The image branch may learn at a rate of its own: the engine multiplies each
-    group's by its `lr_scale`. The fused kernels do the update in one pass, on CPU as on CUDA.
+    decayed. The image branch and the embeddings may learn at rates of their own: the engine
+    multiplies each group's by its `lr_scale`. The fused kernels do the update in one pass,
+    on CPU as on CUDA.
     """
     embeddings = {
         id(parameter)
@@ -44,6 +45,8 @@ def build_optimizer(model: nn.Module, spec: OptimizerSpec) -> torch.optim.Optimi
         if parameter.requires_grad:
             decayed = parameter.ndim >= 2 and id(parameter) not in embeddings
             scale = spec.vision_lr_scale if "vision" in name.split(".") else 1.0
+            if id(parameter) in embeddings:
+                scale = spec.embedding_lr_scale
             key = (spec.weight_decay if decayed else 0.0, scale)
             groups.setdefault(key, []).append(parameter)
     return torch.optim.AdamW(
