@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.evaluation import browser, gallery
-from unified_vl.evaluation.charts import curves_of, draw_curve
+from unified_vl.evaluation.charts import Curve, curves_of, draw_curve
 from unified_vl.evaluation.languages import Language, language_of
 from unified_vl.evaluation.results import (
     EVENTS,
@@ -191,15 +191,18 @@ def _curves(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "last": curve.validation[-1][1] if curve.validation else None,
             "score": (curve.metric, curve.scores[-1][1]) if curve.scores else None,
             "rests": len(curve.rests),
-            "spent": curve.updates
-            and [
-                ("batches", _thousands(curve.updates)),
-                ("epochs", f"{curve.epochs:.1f}"),
-                ("target tokens", _thousands(curve.tokens)),
-            ],
+            "spent": _spent(curve) if curve.updates else [],
             "svg": draw_curve(task, curve, max(ends)),
         }
         for task, curve in curves.items()
+    ]
+
+
+def _spent(curve: Curve) -> list[tuple[str, str | None]]:
+    return [
+        ("batches", _thousands(curve.updates)),
+        ("epochs", f"{curve.epochs:.1f}"),
+        ("target tokens", _thousands(curve.tokens)),
     ]
 
 
