@@ -1,0 +1,245 @@
+"""What joint training, stop-and-go, task tags and curricula do on Emoji World.
+
+The ablation of 12-in-1 (arXiv 1912.02315, section 5) at a size that 2 CPU cores train:
+
+    python benchmarks/ablation.py                   # prints the table, writes ABLATION.md
+    python benchmarks/ablation.py --seeds 1 --updates 20 --output /tmp/try   # to try it
+
+Every joint run has the same number of optimiser steps: `--updates` for each of the five
+tasks on average. One model a task gets as many updates of its own. Finished runs in the
+output folder are not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from unified_vl.evaluation.evaluate import evaluate
+from unified_vl.files import write_atomically
+from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.specs.load import load_run, load_task
+from unified_vl.training.tokenizer import texts_of_specs, train_tokenizer
+from unified_vl.training.trainer import train
+from unified_vl.worlds.emoji import EmojiWorldOptions, write_emoji_world
+
+ROOT = Path(__file__).parents[1]
+HERE = Path(__file__).parent
+DIFFICULTY = {  # by the updates that each needed alone
+    "emoji_translate": 1,
+    "easy_vqa": 2,
+    "emoji_caption": 3,
+    "emoji_match": 4,
+    "emoji_ground": 5,
+}
+TASKS = tuple(DIFFICULTY)
+STOP_AND_GO = {"stop_and_go": {}}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One row of the table.
+
+    Attributes:
+        schedule: of the mixture.
+        tags: of the mixture.
+        alone: a model for each task.
+        headline: done with all seeds, not only the first.
+    """
+
+    name: str
+    schedule: Mapping[str, Any] = field(default_factory=dict)
+    tags: str = "task"
+    alone: bool = False
+    headline: bool = False
+
+
+def conditions(rounds: int) -> list[Condition]:
+    """The rows; a level of a curriculum joins after a tenth of the `rounds`."""
+    later = max(rounds // 10, 1)
+    return [
+        Condition("one model a task", alone=True, headline=True),
+        Condition("round robin, tag per task", headline=True),
+        Condition("round robin, tag per family", tags="family"),
+        Condition("round robin, no tags", tags="none"),
+        Condition("stop-and-go, tag per task", STOP_AND_GO, headline=True),
+        Condition("stop-and-go, tag per family", STOP_AND_GO, tags="family"),
+        Condition("stop-and-go, no tags", STOP_AND_GO, tags="none"),
+        Condition("curriculum", {"curriculum": {"order": "easy_first", "rounds": later}}),
+        Condition("anti-curriculum", {"curriculum": {"order": "hard_first", "rounds": later}}),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--updates", type=int, default=400, help="of each task")
+    parser.add_argument("--seeds", type=int, default=3, help="of the headline rows")
+    parser.add_argument("--rows", type=int, default=400, help="test rows of each task")
+    parser.add_argument("--concepts", type=int, default=16, help="emoji of the world")
+    parser.add_argument("--output", type=Path, default=ROOT / "runs" / "ablation")
+    options = parser.parse_args()
+    prepare(options)
+    results = []
+    for condition in conditions(options.updates):
+        for seed in range(options.seeds if condition.headline else 1):
+            kept = options.output / "results" / f"{_slug(condition.name)}-{seed}.json"
+            if not kept.exists():
+                write_atomically(kept, json.dumps(run_condition(condition, seed, options)))
+            results.append(json.loads(kept.read_text(encoding="utf-8")))
+            print(f"{condition.name}, seed {seed}: {results[-1]['seconds']:.0f} s", flush=True)
+    table = as_table(results, options)
+    print(table)
+    write_atomically(HERE / "ABLATION.md", table)
+    write_atomically(HERE / "ablation.json", json.dumps(results, indent=1) + "\n")
+
+
+def prepare(options: argparse.Namespace) -> None:
+    """The world and its tokenizer."""
+    world = EmojiWorldOptions(
+        concepts=options.concepts, train_scenes=4000, validation_scenes=100, test_scenes=200
+    )
+    write_emoji_world(options.output / "data", world)
+    specs = [load_task(ROOT / f"task_specs/emoji/{task}.yaml") for task in TASKS]
+    texts = texts_of_specs(specs, options.output / "data")
+    train_tokenizer(texts, specs, options.output / "tokenizer", 2000)
+
+
+def run_condition(condition: Condition, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Train and test; scores of each task in all, on seen and on held-out cells."""
+    groups = [(task,) for task in TASKS] if condition.alone else [TASKS]
+    found: dict[str, Any] = {
+        "condition": condition.name,
+        "seed": seed,
+        "seconds": 0.0,
+        "updates": {},
+        "scores": {},
+    }
+    for tasks in groups:
+        name = f"{_slug(condition.name)}-{seed}-{'-'.join(tasks) if condition.alone else 'all'}"
+        run_file = write_run(condition, tasks, seed, options, name)
+        run = load_run(run_file)
+        started = time.monotonic()
+        model = train(run, resume=True, progress=False)
+        found["seconds"] += time.monotonic() - started
+        report, _ = evaluate(
+            UnifiedVL.from_pretrained(model),
+            run.loaded_mixture.specs,
+            "test",
+            run.data,
+            model_name=name,
+            limit=options.rows,
+        )
+        for task, scores in report["tasks"].items():
+            primary, cells = scores["primary"], scores["by"]["cell"]
+            found["scores"][task] = {
+                cell: values[primary] for cell, values in sorted(cells.items(), reverse=True)
+            }
+        found["updates"] |= _updates(run.output / "events.jsonl")
+    return found
+
+
+def write_run(
+    condition: Condition, tasks: Sequence[str], seed: int, options: argparse.Namespace, name: str
+) -> Path:
+    """The mixture and run files of one training."""
+    folder = options.output / name
+    mixture = {
+        "mixture": "ablation",
+        "version": 1,
+        "tags": condition.tags,
+        "tasks": [
+            {"spec": str(ROOT / f"task_specs/emoji/{task}.yaml"), "difficulty": DIFFICULTY[task]}
+            | ({"contrast": 1.0} if task == "emoji_caption" else {})
+            for task in tasks
+        ],
+        "schedule": dict(condition.schedule),
+    }
+    run = YAML().load((ROOT / "task_specs/runs/emoji_demo.yaml").read_text(encoding="utf-8"))
+    steps = options.updates * len(tasks)
+    run |= {
+        "run": "ablation",
+        "seed": seed,
+        "mixture": "mixture.yaml",
+        "data": str(options.output / "data"),
+        "tokenizer": str(options.output / "tokenizer"),
+        "output": str(folder / "run"),
+        "engine": str(ROOT / "deepspeed_configs/zero0_bf16.json"),
+        "steps": steps,
+        "validation_rows": 128,
+        "score_every": max(steps // 20, 1) if "stop_and_go" in condition.schedule else 0,
+        "score_rows": 128,
+        "checkpoint_every": steps,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for file, values in (("mixture.yaml", mixture), ("run.yaml", run)):
+        with (folder / file).open("w", encoding="utf-8") as stream:
+            YAML().dump(values, stream)
+    return folder / "run.yaml"
+
+
+def _updates(events: Path) -> dict[str, int]:
+    """Batches of each task."""
+    counts: dict[str, int] = {}
+    for line in events.read_text(encoding="utf-8").splitlines():
+        event = json.loads(line)
+        if event["event"] == "step":
+            counts[event["task"]] = event["updates"]
+    return counts
+
+
+def as_table(results: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> str:
+    """Mean and spread (standard deviation over seeds) of each condition, as Markdown."""
+    columns = [(task, "seen") for task in TASKS]
+    columns += [("emoji_caption", "held_out"), ("emoji_ground", "held_out")]
+    lines = [
+        "# Ablation on Emoji World",
+        "",
+        f"`python benchmarks/ablation.py --updates {options.updates} --seeds {options.seeds}"
+        f" --rows {options.rows} --concepts {options.concepts}` on {platform.machine()}.",
+        "Primary metric of each task on seen cells, and of captions and grounding on held-out",
+        "ones (a language in which that emoji was never captioned or grounded); mean ± standard",
+        "deviation over the seeds. Updates are of all tasks together; seconds are of training.",
+        "",
+        "| condition | seeds | " + " | ".join(_heading(*c) for c in columns) + " | updates | s |",
+        "| --- | ---: |" + " ---: |" * (len(columns) + 2),
+    ]
+    for name in dict.fromkeys(result["condition"] for result in results):
+        of_name = [result for result in results if result["condition"] == name]
+        cells = [_spread([r["scores"][task][cell] for r in of_name]) for task, cell in columns]
+        updates = statistics.mean(sum(result["updates"].values()) for result in of_name)
+        seconds = statistics.mean(result["seconds"] for result in of_name)
+        lines.append(
+            f"| {name} | {len(of_name)} | {' | '.join(cells)} | {updates:.0f} | {seconds:.0f} |"
+        )
+    total = sum(result["seconds"] for result in results)
+    lines += ["", f"All of it: {len(results)} rows' trainings, {total / 60:.0f} minutes.", ""]
+    return "\n".join(lines)
+
+
+def _heading(task: str, cell: str) -> str:
+    name = task.removeprefix("emoji_")
+    return name if cell == "seen" else f"{name}, held out"
+
+
+def _spread(values: Sequence[float]) -> str:
+    mean = statistics.mean(values)
+    if len(values) == 1:
+        return f"{mean:.1f}"
+    return f"{mean:.1f} ± {statistics.stdev(values):.1f}"
+
+
+def _slug(name: str) -> str:
+    return name.replace(",", "").replace(" ", "-")
+
+
+if __name__ == "__main__":
+    main()
