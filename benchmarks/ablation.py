@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=400, help="of each task")
     parser.add_argument("--seeds", type=int, default=3, help="of the headline rows")
     parser.add_argument("--rows", type=int, default=400, help="test rows of each task")
-    parser.add_argument("--concepts", type=int, default=16, help="emoji of the world")
+    parser.add_argument("--concepts", type=int, default=28, help="emoji of the world")
     parser.add_argument("--output", type=Path, default=ROOT / "runs" / "ablation")
     options = parser.parse_args()
     prepare(options)
