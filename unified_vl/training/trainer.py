@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,24 @@ import torch
 from unified_vl.codecs.vocabulary import EOS_ID
 from unified_vl.data.batching import Batch
 from unified_vl.data.streams import TaskStream, draw_seed
-from unified_vl.errors import UserError
+from unified_vl.errors import Stopped, UserError
 from unified_vl.inference.model_directory import save_model
 from unified_vl.model.unified import UnifiedVLOutput
 from unified_vl.specs.run import Run
 from unified_vl.training import checkpoint
+from unified_vl.training.agreement import agree, together
+from unified_vl.training.bad_rows import BadRows
 from unified_vl.training.build import Parts, build, fingerprints
 from unified_vl.training.contrast import contrastive_loss
 from unified_vl.training.engine import Engine, Process, start_process
+from unified_vl.training.gradients import GradientGuard
 from unified_vl.training.journal import Journal
 from unified_vl.training.loss import step_loss, token_loss_sum
 from unified_vl.training.optimizer import build_optimizer, learning_rate
 from unified_vl.training.prefetch import Prefetch
 from unified_vl.training.schedule import Schedule
+from unified_vl.training.signals import StopSignals, name_of
+from unified_vl.training.watchdog import Watchdog
 
 CHECKPOINTS = "checkpoints"
 MODEL = "model"
@@ -46,56 +51,88 @@ def train(run: Run, *, resume: bool = False, progress: bool = True) -> Path:
     Raises:
         UserError: for input that cannot be used, an output directory that is not empty
             (without `resume`), or a checkpoint of something else.
-        RuntimeError: when the loss is no longer a number, or the processes disagree.
+        TrainingEnded: when a signal, a fault or another rank ends it before its last step.
     """
     process = start_process()
-    if not resume:
-        _refuse_used(run.output)
-    parts = build(run)
-    validation = _validation_batches(parts, process)
+    with Watchdog(process, run.output, run.hang_timeout) as watchdog:
+        return _train(run, process, watchdog, resume=resume, progress=progress)
+
+
+def _train(run: Run, process: Process, watchdog: Watchdog, *, resume: bool, progress: bool) -> Path:
+    with together(process):
+        if not resume:
+            _refuse_used(run.output)
+        parts = build(run)
+        validation = _validation_batches(parts, process)
     engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)
     journal = Journal(run, writes=process.rank == 0, progress=progress)
+    guard, bad_rows = GradientGuard(run.faults), BadRows(journal)
     drawn = dict.fromkeys(parts.streams, 0)  # batches of each task
-    prints = fingerprints(run, parts, process.world)
-    start = _restore(run, engine, parts.schedule, drawn, journal, prints) if resume else 0
-    for task, stream in parts.streams.items():  # bad data shows before anything is written
-        stream.batch(drawn[task], process.rank, process.world)
+    prints = fingerprints(run, parts)
+    start = 0
+    if resume:
+        start = _restore(run, engine, parts, drawn, journal, guard, bad_rows, prints)
+    with together(process):  # bad data shows before anything is written
+        for task, stream in parts.streams.items():
+            stream.batch(drawn[task], process.rank, process.world)
     batches = _batches(parts.streams, copy.deepcopy(parts.schedule), dict(drawn), process)
-    with journal:
+    with journal, StopSignals() as signals:
+        for task, of_task in validation.items():
+            bad_rows.note(start, task, of_task[0].skipped)
         with Prefetch(batches, AHEAD) as prepared:
             for step in range(start, run.steps):
+                watchdog.beat()
                 task = parts.schedule.next_task()
-                batch = next(prepared).to(process.device)
+                contrasted = parts.contrasts[task] > 0
+                agreed = agree(
+                    process,
+                    step,
+                    task,
+                    prepared.__next__,
+                    contrast=contrasted,
+                    stop=signals.received,
+                )
+                batch, tokens = agreed.batch, agreed.tokens
                 rate = learning_rate(step, run.steps, run.optimizer)
                 # dropout, too, is a function of the step: a resume needs no generator's state
                 torch.manual_seed(draw_seed(run.seed, "step", step, process.rank) % 2**63)
-                tokens = engine.agree(step, task, batch)
-                output = engine.outputs(batch, contrast=parts.contrasts[task] > 0)
+                output = engine.outputs(batch, contrast=contrasted)
                 loss_sum = _loss_sum(output, batch, run.label_smoothing)
                 objective = step_loss(loss_sum, tokens, process.world, parts.weights[task])
                 told: float | None = None
-                if parts.contrasts[task] > 0:
+                if contrasted:
                     contrast = _contrast(engine, output, batch)
                     # every rank holds the whole loss, but gradients of its own rows only
                     objective = objective + parts.contrasts[task] * process.world * contrast
                     told = contrast.item()
                 engine.backward(objective)
                 loss = engine.total(loss_sum)[0] / tokens
-                if not math.isfinite(loss):  # the same on all ranks; the weights are untouched
-                    raise RuntimeError(f"step {step + 1}, task {task!r}: the loss is {loss}")
-                norm = engine.step(rate)
+                norm = engine.step(rate, partial(guard.accept, step + 1, task, loss))
                 drawn[task] += 1
-                journal.step(step + 1, task, loss, rate, norm, tokens, told)
+                bad_rows.note(step + 1, task, batch.skipped)
+                if guard.reason is None:
+                    journal.step(step + 1, task, loss, rate, norm, tokens, told)
+                else:
+                    journal.refused(step + 1, task, guard.reason)
+                    guard.enforce(step + 1, task)
                 last = step + 1 == run.steps
                 if last or (step + 1) % run.validate_every == 0:
                     journal.validation(step + 1, _validate(engine, validation))
-                if last or (step + 1) % run.checkpoint_every == 0:
-                    state = _progress(step + 1, parts.schedule, drawn, journal, prints)
+                if last or agreed.stop or (step + 1) % run.checkpoint_every == 0:
+                    watchdog.beat()
+                    state = _progress(
+                        step + 1, parts.schedule, drawn, journal, guard, bad_rows, prints
+                    )
                     checkpoint.save(
                         run.output / CHECKPOINTS, step + 1, engine, state, run.keep_checkpoints
                     )
-        for task, stream in parts.streams.items():
-            journal.skipped(task, stream.skipped)
+                if agreed.stop and not last:
+                    raise Stopped(
+                        f"{name_of(agreed.stop)}: stopped after step {step + 1} of {run.steps}, "
+                        f"which is saved in {run.output}; the same command with --resume goes on"
+                    )
+        watchdog.beat()
+        bad_rows.summarize()
         _save_model(run, parts, engine, journal)
     return run.output / MODEL
 
@@ -113,13 +150,15 @@ def _refuse_used(output: Path) -> None:
 def _restore(
     run: Run,
     engine: Engine,
-    schedule: Schedule,
+    parts: Parts,
     drawn: dict[str, int],
     journal: Journal,
+    guard: GradientGuard,
+    bad_rows: BadRows,
     prints: Mapping[str, str],
 ) -> int:
     """Put everything where the last checkpoint had it; returns the steps done then."""
-    state = checkpoint.load(run.output / CHECKPOINTS, engine, prints)
+    state = checkpoint.load(run.output / CHECKPOINTS, engine, prints, journal.say)
     if state is None:  # killed before its first checkpoint
         journal.restart()
         return 0
@@ -129,8 +168,12 @@ def _restore(
             f"the checkpoint has {state['step']} steps already",
             expected=f"at least {state['step']}",
         )
-    schedule.load_state_dict(state["schedule"])
+    parts.schedule.load_state_dict(state["schedule"])
     drawn.update(state["drawn"])
+    guard.load_state_dict(state["gradients"])
+    bad_rows.known = state["bad_rows"]
+    for task, stream in parts.streams.items():  # their number stays limited
+        stream.skipped.update(bad_rows.known.get(task, {}))
     journal.restart(state["journal"], state["step"])
     return int(state["step"])
 
@@ -140,6 +183,8 @@ def _progress(
     schedule: Schedule,
     drawn: Mapping[str, int],
     journal: Journal,
+    guard: GradientGuard,
+    bad_rows: BadRows,
     prints: Mapping[str, str],
 ) -> dict[str, Any]:
     """What `_restore` needs, beside the weights."""
@@ -148,6 +193,8 @@ def _progress(
         "schedule": schedule.state_dict(),
         "drawn": dict(drawn),
         "journal": journal.state_dict(),
+        "gradients": guard.state_dict(),
+        "bad_rows": bad_rows.known,
         "fingerprints": dict(prints),
     }
 
