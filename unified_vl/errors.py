@@ -1,7 +1,9 @@
 """Errors that speak to the person whose input was wrong.
 
 A `UserError` is one message with the place and the remedy; the command line prints
-it without a traceback and exits with code 2. Anything else that escapes is a bug.
+it without a traceback and exits with code 2. `TrainingEnded` and its kin are a training
+that ends early for a known reason, each with an exit code. Anything else that escapes is
+a bug.
 """
 
 from __future__ import annotations
@@ -9,6 +11,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
+
+WRONG_INPUT = 2
+HUNG = 5  # the exit code of a training that stood still; no exception can end that
 
 
 class UserError(Exception):
@@ -55,6 +60,36 @@ class UserError(Exception):
 
 class BadRow(UserError):
     """A row of data that breaks its spec; `on_bad_row: skip` skips and counts it."""
+
+
+class TrainingEnded(Exception):
+    """A training that all ranks end together before its last step, for a known reason."""
+
+    exit_code = 3
+
+
+class Stopped(TrainingEnded):
+    """Somebody asked for it by a signal; a checkpoint was written."""
+
+    exit_code = 0
+
+
+class TrainingFault(TrainingEnded):
+    """Going on would train something wrong; the weights are as the last good step left them."""
+
+
+class DiskFull(TrainingEnded):
+    """No room for a checkpoint; those before it are as they were."""
+
+    exit_code = 4
+
+
+class EndedElsewhere(TrainingEnded):
+    """Another rank failed; this one ends with the same exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -56,9 +56,9 @@ def test_what_cannot_be_built_says_why(squares: Path, override: str, told: str) 
 
 
 def test_a_fingerprint_changes_with_what_it_stands_for(squares: Path) -> None:
-    def prints(*overrides: str, processes: int = 1) -> dict[str, str]:
+    def prints(*overrides: str) -> dict[str, str]:
         run = load_run(squares / "run.yaml", overrides)
-        return fingerprints(run, build(run), processes)
+        return fingerprints(run, build(run))
 
     before = prints()
     assert before == prints("steps=99", "output=/elsewhere", "log_every=7", "optimizer.lr=0.1")
@@ -66,6 +66,5 @@ def test_a_fingerprint_changes_with_what_it_stands_for(squares: Path) -> None:
         ("seed", prints("seed=9")),
         ("batch_size", prints("batch_size=8")),
         ("model", prints("model.num_layers=1")),
-        ("the number of processes", prints(processes=2)),
     ):
         assert {key for key in before if before[key] != after[key]} == {changed}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from unified_vl.errors import UserError
+from unified_vl.errors import DiskFull, UserError
 from unified_vl.training import checkpoint
 
 
@@ -33,11 +35,11 @@ class FakeEngine:
         self.loaded.append(directory.name)
 
 
-def save(root: Path, *steps: int, keep: int = 10) -> Any:
+def save(root: Path, *steps: int, keep: int = 10, best: int | None = None) -> Any:
     engine: Any = FakeEngine()
     for step in steps:
         progress = {"step": step, "fingerprints": {"seed": "1"}}
-        checkpoint.save(root, step, engine, progress, keep)
+        checkpoint.save(root, step, engine, progress, keep, best)
     return engine
 
 
@@ -51,6 +53,15 @@ def test_the_last_one_is_loaded_and_the_oldest_go(tmp_path: Path) -> None:
     progress = checkpoint.load(tmp_path, engine, {"seed": "1"})
     assert progress is not None and progress["step"] == 15
     assert engine.loaded == ["step-00000015"]
+
+
+def test_the_best_one_stays_beside_the_last(tmp_path: Path) -> None:
+    save(tmp_path, 5, 10, 15, 20, keep=2, best=5)
+    assert names(tmp_path) == ["step-00000005", "step-00000015", "step-00000020"]
+    save(tmp_path, 25, keep=2, best=20)
+    assert names(tmp_path) == ["step-00000020", "step-00000025"]
+    save(tmp_path, 30, keep=1)
+    assert names(tmp_path) == ["step-00000030"]
 
 
 def damage_flip(folder: Path) -> None:
@@ -92,7 +103,10 @@ def test_a_damaged_one_is_passed_over(tmp_path: Path, damage: Any) -> None:
     engine = save(tmp_path, 5, 10)
     damage(tmp_path / "step-00000010")
     assert checkpoint.find_fault(tmp_path / "step-00000010") is not None
-    assert checkpoint.newest(tmp_path) == "step-00000005"
+    told: list[str] = []
+    assert checkpoint.newest(tmp_path, told.append) == "step-00000005"
+    assert len(told) == 1
+    assert told[0].startswith("starting from step-00000005, not from step-00000010: ")
     damage(tmp_path / "step-00000005")
     with pytest.raises(UserError, match=r"no checkpoint is whole.*00010.*00005"):
         checkpoint.load(tmp_path, engine, {"seed": "1"})
@@ -140,3 +154,25 @@ def test_something_else_is_not_continued(tmp_path: Path, now: dict[str, str]) ->
     with pytest.raises(UserError, match=r"(seed|task see) is not what it was"):
         checkpoint.load(tmp_path, engine, now)
     assert engine.loaded == []
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "code"),
+    [(errno.ENOSPC, DiskFull, 4), (errno.EDQUOT, DiskFull, 4), (errno.EACCES, OSError, None)],
+)
+def test_a_save_that_fails_leaves_what_was_there(
+    tmp_path: Path, number: int, kind: type[Exception], code: int | None
+) -> None:
+    save(tmp_path, 5)
+    engine: Any = FakeEngine()
+
+    def fail(directory: Path) -> None:
+        FakeEngine.save(engine, directory)
+        raise OSError(number, os.strerror(number))
+
+    engine.save = fail
+    with pytest.raises(kind) as caught:
+        checkpoint.save(tmp_path, 10, engine, {"step": 10}, 1)
+    assert getattr(caught.value, "exit_code", None) == code
+    assert names(tmp_path) == ["step-00000005"]
+    assert checkpoint.newest(tmp_path) == "step-00000005"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from unified_vl.data.batching import Batch
 from unified_vl.data.streams import TaskStream
-from unified_vl.errors import BadRow, UserError
+from unified_vl.errors import BadRow, DiskFull, TrainingFault, UserError
 from unified_vl.inference.model_directory import load_model
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
@@ -44,12 +45,12 @@ def train_until_killed(run: Run, step: int, monkeypatch: pytest.MonkeyPatch) -> 
     done = 0
     update = Engine.step
 
-    def dying(self: Engine, rate: float) -> float:
+    def dying(self: Engine, *arguments: Any) -> float:
         nonlocal done
         done += 1
         if done == step:
             raise Killed
-        return update(self, rate)
+        return update(self, *arguments)
 
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "step", dying)
@@ -57,7 +58,7 @@ def train_until_killed(run: Run, step: int, monkeypatch: pytest.MonkeyPatch) -> 
             train(run, progress=False)
 
 
-@pytest.mark.parametrize("engine", ["zero0", "zero3", "zero0_bf16", "zero1_bf16"])
+@pytest.mark.parametrize("engine", ["zero0", "zero1", "zero2", "zero3", "zero0_bf16", "zero1_bf16"])
 def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(
     engine: str, squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +108,33 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     assert events(broken.output) == events(whole.output)
 
 
+def test_a_disk_that_is_full_costs_no_more_than_the_steps_since(
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit on the size of files fails the real writes, as a full disk does."""
+    whole = make_run(squares, tmp_path / "whole")
+    train(whole, progress=False)
+    full = make_run(squares, tmp_path / "full")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    save = Engine.save
+
+    def save_on_a_full_disk(self: Engine, directory: Path) -> None:
+        if directory.name == "step-00000004":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+        save(self, directory)
+
+    with monkeypatch.context() as patch, pytest.raises(DiskFull, match=r"--resume"):
+        patch.setattr(Engine, "save", save_on_a_full_disk)
+        try:
+            train(full, progress=False)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    checkpoints = full.output / "checkpoints"
+    assert sorted(p.name for p in checkpoints.iterdir()) == ["pointer.json", "step-00000002"]
+    train(full, resume=True, progress=False)
+    assert (full.output / WEIGHTS).read_bytes() == (whole.output / WEIGHTS).read_bytes()
+
+
 def test_what_a_run_leaves_behind(squares: Path, tmp_path: Path) -> None:
     run = make_run(squares, tmp_path / "out", "log_every=4", "keep_checkpoints=1")
     model_directory = train(run, progress=False)
@@ -122,6 +150,9 @@ def test_what_a_run_leaves_behind(squares: Path, tmp_path: Path) -> None:
     ]
     validations = [event for event in events(run.output) if event["event"] == "validation"]
     assert [(event["step"], event["task"]) for event in validations] == [(3, "see"), (6, "see")]
+    (bad_row,) = [event for event in events(run.output) if event["event"] == "bad_row"]
+    assert (bad_row["step"], bad_row["task"], bad_row["row"]) == (1, "see", "see_train.jsonl:5")
+    assert "missing.png" in bad_row["problem"]
     skipped = [event for event in events(run.output) if event["event"] == "skipped"]
     assert skipped == [{"event": "skipped", "task": "see", "rows": 1}]
     saved = load_model(model_directory)
@@ -188,7 +219,11 @@ def test_without_a_checkpoint_a_resume_starts_at_the_beginning(
     assert [e["step"] for e in events(run.output) if e["event"] == "step"] == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_loss_that_is_no_number_ends_the_run(squares: Path, tmp_path: Path) -> None:
-    run = make_run(squares, tmp_path / "out", "optimizer.lr=1e30", "clip=1e30")
-    with pytest.raises(RuntimeError, match=r"task '(see|say)': the loss is (nan|inf)"):
+def test_too_many_refused_updates_end_the_run(squares: Path, tmp_path: Path) -> None:
+    settings = ("optimizer.lr=1e30", "clip=1e30", "faults.limit=2")
+    run = make_run(squares, tmp_path / "out", *settings)
+    with pytest.raises(TrainingFault, match=r"3 of the last 128 updates were refused"):
         train(run, progress=False)
+    refused = [event for event in events(run.output) if event["event"] == "refused"]
+    assert len(refused) == 3
+    assert all("not finite" in e["reason"] or "the loss is" in e["reason"] for e in refused)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from typing import Annotated
 
@@ -18,9 +20,14 @@ from unified_vl.cli.schema import schema
 from unified_vl.cli.show import show
 from unified_vl.cli.tokenizer import tokenizer_app
 from unified_vl.cli.train import train
-from unified_vl.errors import UserError
+from unified_vl.errors import (
+    WRONG_INPUT,
+    DiskFull,
+    Stopped,
+    TrainingEnded,
+    UserError,
+)
 
-WRONG_INPUT = 2
 FREE_FORM = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app = typer.Typer(
@@ -57,12 +64,22 @@ app.command()(report)
 
 
 def main() -> None:
-    """Run the command line; input that cannot be used ends with code 2, no traceback."""
+    """Run the command line; what has a known reason ends with its own code, no traceback."""
     try:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(WRONG_INPUT)
+    except TrainingEnded as ended:
+        if os.environ.get("RANK", "0") == "0":  # all ranks end with it: one tells
+            prefix = "" if isinstance(ended, Stopped) else "error: "
+            print(f"{prefix}{ended}", file=sys.stderr)
+        sys.exit(ended.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(DiskFull.exit_code)
 
 
 if __name__ == "__main__":

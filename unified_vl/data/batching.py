@@ -6,8 +6,8 @@ of their rows, C channels, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -63,6 +63,8 @@ class Batch:
         labels_BT: int64, -100 where padded; None when the examples have no targets.
         examples: B examples, in the order of the rows.
         target_tokens: labels that are not padding.
+        skipped: bad rows left out where these rows were chosen: `file:row` to what is
+            wrong with it.
     """
 
     task: str
@@ -72,6 +74,7 @@ class Batch:
     labels_BT: torch.Tensor | None
     examples: tuple[Example, ...]
     target_tokens: int
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""

@@ -11,6 +11,7 @@ batches drawn.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
@@ -78,6 +79,7 @@ class TaskStream:
         self.skipped: dict[str, str] = {}
         self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
         self._built: tuple[int, list[list[EncodedExample]]] = (-1, [])
+        self._left_out: dict[str, str] = {}  # of the window that is built
 
     def batch(self, number: int, rank: int = 0, world: int = 1) -> Batch:
         """The share of `rank` in global batch `number`: its rows rank, rank + world, ...
@@ -106,9 +108,13 @@ class TaskStream:
             )
         window, place = divmod(number, self.window)
         if self._built[0] != window:
+            self._left_out = {}
             self._built = (window, self._build_window(window))
         rows = self._built[1][place][rank::world]
-        return [collate_encoded(rows[part::count]) for part in range(count)]
+        return [
+            replace(collate_encoded(rows[part::count]), skipped=self._left_out)
+            for part in range(count)
+        ]
 
     def _build_window(self, number: int) -> list[list[EncodedExample]]:
         """The batches of a window, each of like lengths, in a drawn order."""
@@ -157,7 +163,7 @@ class TaskStream:
         except BadRow as error:
             if self.spec.data.on_bad_row == "stop":
                 raise
-            self.skipped[row.where] = str(error)
+            self.skipped[row.where] = self._left_out[row.where] = str(error)
             if len(self.skipped) > BAD_ROWS:
                 raise UserError(
                     f"more than {BAD_ROWS} bad rows, the last of them: {error}"

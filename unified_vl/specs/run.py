@@ -45,6 +45,27 @@ class OptimizerSpec(Part):
     )
 
 
+class FaultSpec(Part):
+    """What becomes of gradients that are no number, or far larger than the last ones."""
+
+    policy: Literal["skip", "abort"] = Field(
+        default="skip",
+        description="Skip such an update, or end the training; both leave the weights untouched.",
+    )
+    sigmas: Positive = Field(
+        default=6.0,
+        description="Standard deviations above the mean at which a gradient's norm is a spike.",
+    )
+    window: int = Field(
+        default=128, ge=2, description="Norms of each task that mean and deviation are taken of."
+    )
+    limit: int = Field(
+        default=16,
+        ge=0,
+        description="Most updates skipped among the last `window` steps, before training ends.",
+    )
+
+
 class Run(Document):
     """One training, as its YAML file says.
 
@@ -105,6 +126,14 @@ class Run(Document):
     )
     checkpoint_every: int = Field(default=500, ge=1, description="Steps between two checkpoints.")
     keep_checkpoints: int = Field(default=2, ge=1, description="Checkpoints that are kept.")
+    faults: FaultSpec = Field(
+        default_factory=FaultSpec, description="What is done about bad gradients."
+    )
+    hang_timeout: Positive = Field(
+        default=900.0,
+        description="Seconds without progress after which the job ends; longer than any "
+        "validation or checkpoint.",
+    )
     _loaded_mixture: Mixture | None = PrivateAttr(default=None)
 
     @property

@@ -154,7 +154,7 @@ def make_codec(
     )
 
 
-def fingerprints(run: Run, parts: Parts, processes: int) -> dict[str, str]:
+def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
     """What has to be the same for a checkpoint to be continued, by name."""
     mixture = run.loaded_mixture
     values: dict[str, object] = {
@@ -167,7 +167,6 @@ def fingerprints(run: Run, parts: Parts, processes: int) -> dict[str, str]:
         "max_source_tokens": run.max_source_tokens,
         "max_target_tokens": run.max_target_tokens,
         "engine": read_engine_config(run.engine),
-        "the number of processes": processes,
     }
     for name, spec in parts.specs.items():
         values[f"task {name}"] = spec.model_dump(mode="json")

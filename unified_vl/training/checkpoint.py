@@ -1,40 +1,50 @@
 """Checkpoints that are either whole or not there.
 
-DeepSpeed publishes its `latest` before all shards exist, so it is not used: a
-checkpoint is written into a folder of its own, all ranks wait for each other, rank 0
+A checkpoint is written into a folder of its own, all ranks wait for each other, rank 0
 lists every file with size and sha256 in a manifest, brings all to disk, and only then
 replaces the pointer. A start takes the checkpoint of the pointer, or, when that does
-not verify, the newest that does.
+not verify, the newest that does. (DeepSpeed's own would publish its `latest` before all
+shards exist.) Where a write fails on any rank, the half-written folder goes on all.
 
     OUTPUT/checkpoints/pointer.json
     OUTPUT/checkpoints/step-00000500/manifest.json, progress.json, state/...
 
-DeepSpeed's files are pickles: trusted input, read only from the run's own output and
-only after the manifest verified.
+The weights and the optimiser's state are safetensors (`shards.py`), the rest is JSON.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from unified_vl.errors import UserError
+from unified_vl.errors import DiskFull, TrainingEnded, UserError
 from unified_vl.files import write_atomically
+from unified_vl.training.agreement import together
 from unified_vl.training.engine import Engine
 
 POINTER = "pointer.json"
 MANIFEST = "manifest.json"
 PROGRESS = "progress.json"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FOLDER = re.compile(r"step-(\d{8,})")
 
 
-def save(root: Path, step: int, engine: Engine, progress: Mapping[str, Any], keep: int) -> None:
+def save(
+    root: Path,
+    step: int,
+    engine: Engine,
+    progress: Mapping[str, Any],
+    keep: int,
+    best: int | None = None,
+) -> None:
     """Write the checkpoint of `step` under `root` and forget all but the last `keep`.
 
     Args:
@@ -43,25 +53,57 @@ def save(root: Path, step: int, engine: Engine, progress: Mapping[str, Any], kee
         engine: writes model and optimiser.
         progress: what else a resume needs, as JSON values, the same on all ranks.
         keep: checkpoints to keep, this one included.
+        best: step of one that is kept beside them.
+
+    Raises:
+        DiskFull: when a rank has no room for it; the checkpoints before it are untouched.
+        OSError: when it cannot be written for another reason.
+        EndedElsewhere: on the other ranks.
     """
     folder = root / f"step-{step:08d}"
     first = engine.process.rank == 0
-    if first and folder.exists():  # what a killed run left
-        shutil.rmtree(folder)
-    engine.barrier()
-    engine.save(folder)
-    engine.barrier()
-    if first:
-        write_atomically(folder / PROGRESS, json.dumps(progress))
-        write_manifest(folder)
-        write_atomically(root / POINTER, json.dumps({"checkpoint": folder.name}))
-        _sync(root / POINTER)
-        _sync(root)
-        _prune(root, step, keep)
-    engine.barrier()
+    try:
+        with together(engine.process):
+            if first and folder.exists():  # what a killed run left
+                shutil.rmtree(folder)
+        with together(engine.process), _telling_disk_full(folder):
+            engine.save(folder)
+        with together(engine.process), _telling_disk_full(folder):
+            if first:
+                write_atomically(folder / PROGRESS, json.dumps(progress))
+                write_manifest(folder)
+                write_atomically(root / POINTER, json.dumps({"checkpoint": folder.name}))
+                _sync(root / POINTER)
+                _sync(root)
+    except (OSError, TrainingEnded):
+        if first:
+            shutil.rmtree(folder, ignore_errors=True)
+            (root / f"{POINTER}.partial").unlink(missing_ok=True)
+        raise
+    with together(engine.process):
+        if first:
+            _prune(root, step, keep, best)
 
 
-def load(root: Path, engine: Engine, fingerprints: Mapping[str, str]) -> dict[str, Any] | None:
+@contextlib.contextmanager
+def _telling_disk_full(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise DiskFull(
+            f"no room for the checkpoint {folder} ({error.strerror}); those before it are "
+            "whole: make room, then go on with --resume"
+        ) from error
+
+
+def load(
+    root: Path,
+    engine: Engine,
+    fingerprints: Mapping[str, str],
+    say: Callable[[str], None] | None = None,
+) -> dict[str, Any] | None:
     """Restore the newest checkpoint that is whole; returns its progress.
 
     Returns None where no checkpoint was ever begun.
@@ -70,19 +112,16 @@ def load(root: Path, engine: Engine, fingerprints: Mapping[str, str]) -> dict[st
         root: OUTPUT/checkpoints.
         engine: reads model and optimiser.
         fingerprints: what must be as it was, by name.
+        say: told which checkpoints were passed over, and why.
 
     Raises:
         UserError: when no checkpoint is whole, or a fingerprint differs.
     """
-    found: tuple[str | None, str | None] = (None, None)
-    if engine.process.rank == 0:
-        try:
-            found = (newest(root), None)
-        except UserError as error:
-            found = (None, str(error))
-    name, problem = engine.from_first(found)
-    if problem is not None:
-        raise UserError(problem)
+    name = None
+    with together(engine.process):
+        if engine.process.rank == 0:
+            name = newest(root, say)
+    name = engine.from_first(name)
     if name is None:
         return None
     folder = root / name
@@ -93,15 +132,19 @@ def load(root: Path, engine: Engine, fingerprints: Mapping[str, str]) -> dict[st
             raise UserError(
                 f"{key} is not what it was when this checkpoint was written",
                 file=folder,
-                expected="the same specs, tokenizer, model, seed, batch size and processes, "
+                expected="the same specs, tokenizer, model, seed and batch size, "
                 "or another output directory",
             )
     engine.load(folder)
     return progress
 
 
-def newest(root: Path) -> str | None:
+def newest(root: Path, say: Callable[[str], None] | None = None) -> str | None:
     """The name of the checkpoint to start from; None where none was ever begun.
+
+    Args:
+        root: OUTPUT/checkpoints.
+        say: told which were passed over, and why.
 
     Raises:
         UserError: when there are checkpoints and none of them is whole.
@@ -115,10 +158,12 @@ def newest(root: Path) -> str | None:
     if pointed in names:
         names.remove(pointed)
         names.insert(0, pointed)
-    faults = []
+    faults: list[str] = []
     for name in names:
         fault = find_fault(root / name)
         if fault is None:
+            if say is not None and faults:
+                say(f"starting from {name}, not from {'; '.join(faults)}")
             return name
         faults.append(f"{name}: {fault}")
     if faults:
@@ -177,12 +222,13 @@ def _folders(root: Path) -> list[Path]:
     return [path for match, path in sorted(found, key=lambda pair: int(pair[0][1]))]
 
 
-def _prune(root: Path, step: int, keep: int) -> None:
-    """Keep the last `keep` up to `step`; later ones are of a future given up."""
-    folders = _folders(root)
-    until_now = [folder for folder in folders if int(folder.name.partition("-")[2]) <= step]
-    for folder in set(folders) - set(until_now[-keep:]):
-        shutil.rmtree(folder)
+def _prune(root: Path, step: int, keep: int, best: int | None) -> None:
+    """Keep the last `keep` up to `step` and the best; later ones are of a future given up."""
+    steps = {int(folder.name.partition("-")[2]): folder for folder in _folders(root)}
+    kept = {best, *[s for s in steps if s <= step][-keep:]}
+    for number, folder in steps.items():
+        if number not in kept:
+            shutil.rmtree(folder)
 
 
 def _sync(path: Path) -> None:

@@ -10,13 +10,13 @@ Legend: B batch, T target length, V vocabulary.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
+import math
 import os
 import socket
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,10 +31,11 @@ from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, UnifiedVLOutput
 from unified_vl.specs.run import Run
+from unified_vl.training.shards import load_shards, save_shard
 
 OWNED = ("zero_optimization", "bf16", "data_types", "communication_data_type")
 SHARED_MEMORY_OPERATOR = "deepspeed_shm_comm"
-STATE = "state"  # the folder of DeepSpeed's own files in a checkpoint
+STATE = "state"  # the folder of weights and optimiser in a checkpoint
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,13 @@ class Engine:
                 f" in {run.accumulate} parts each evenly",
                 expected=f"a multiple of {parts}",
             )
+        if config.get("zero_optimization", {}).get("compute_grad_norm", True) is False:
+            raise UserError(
+                "without the gradient's norm nothing can be clipped or refused",
+                file=run.engine,
+                field="zero_optimization.compute_grad_norm",
+                expected="true",
+            )
         self.process = process
         self.model = model
         self._clip = run.clip
@@ -158,6 +166,12 @@ class Engine:
                 )
             except ValueError as error:  # pydantic's message names the key
                 raise UserError(f"DeepSpeed refuses it: {error}", file=run.engine) from error
+        self._accept: Callable[[float], bool] | None = None
+        self._accepted: bool | None = None
+        self._norm: torch.Tensor | None = None
+        self._optimizer = optimizer
+        self._inner_step = optimizer.step
+        optimizer.step = self._update  # type: ignore[method-assign, assignment]
         if stage == 0 and process.world == 1:
             # one process without shards: there is nothing to reduce, only copies to save
             self._engine.enable_backward_allreduce = False
@@ -211,41 +225,42 @@ class Engine:
         if not last:
             self._engine.step()  # at no boundary it counts the part, and changes no weight
 
-    def step(self, learning_rate: float) -> float:
-        """Clip, update the weights and forget the gradients; returns the gradient's norm."""
+    def step(self, learning_rate: float, accept: Callable[[float], bool] | None = None) -> float:
+        """Clip, update the weights and forget the gradients; returns the gradient's norm.
+
+        Args:
+            learning_rate: of this step.
+            accept: told the norm, the same on all ranks, before anything is updated; where it
+                says no, weights, masters and the optimiser's state stay as they are.
+        """
         for group in self._engine.optimizer.param_groups:
             group["lr"] = learning_rate * group.get("lr_scale", 1.0)
-        norm: Any = None
+        self._accept, self._accepted, self._norm = accept, None, None
         if self._plain:
-            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self._clip or float("inf"))
-        self._engine.step()
-        if not self._plain:
-            norm = self._engine.get_global_grad_norm()
-        return float("nan") if norm is None else float(norm)
-
-    def agree(self, step: int, task: str, batch: Batch) -> int:
-        """Make sure that all ranks do the same; returns their target tokens together.
-
-        Ranks that train different tasks, or send different module graphs through
-        ZeRO, get wrong gradients without an error.
-
-        Raises:
-            RuntimeError: when the ranks differ in step, task, or whether there are images.
-        """
-        if self.process.world == 1:
-            return batch.target_tokens
-        signature = f"{step}/{task}/{batch.pixel_values_NCHW is None}"
-        digest = int.from_bytes(hashlib.sha256(signature.encode()).digest()[:7], "big")
-        mine = torch.tensor([digest, batch.target_tokens], device=self.process.device)
-        every = [torch.empty_like(mine) for _ in range(self.process.world)]
-        torch.distributed.all_gather(every, mine)
-        digests, tokens = torch.stack(every).T.tolist()
-        if min(digests) != max(digests):
-            raise RuntimeError(
-                f"the processes disagree about a step; rank {self.process.rank} is at step {step} "
-                f"of task {task!r}: same code, run file and data everywhere?"
+            self._norm = nn.utils.clip_grad_norm_(
+                self.model.parameters(), self._clip or float("inf")
             )
-        return sum(tokens)
+        self._engine.step()
+        if self._accepted is None:  # DeepSpeed met inf or NaN and did not come to its optimiser
+            self._accepted = accept is None or accept(self._global_norm())
+        return self._global_norm()
+
+    def _global_norm(self) -> float:
+        """Of the step's gradient before clipping; infinite where it is no number."""
+        norm: Any = self._norm if self._plain else self._engine.optimizer._global_grad_norm
+        found = math.nan if norm is None else float(norm)
+        return found if found >= 0 else math.inf  # DeepSpeed says -1 for what is no number
+
+    def _update(self) -> None:
+        """What DeepSpeed calls as the optimiser's `step`, once for each of its shards.
+
+        By then it has reduced, measured and clipped the gradients, at every stage and
+        precision, and does nothing afterwards but copy the masters to the weights.
+        """
+        if self._accepted is None:
+            self._accepted = self._accept is None or self._accept(self._global_norm())
+        if self._accepted:
+            self._inner_step()
 
     def total(self, values: torch.Tensor) -> list[float]:
         """Numbers summed over the ranks, in float64."""
@@ -312,16 +327,42 @@ class Engine:
         return copy
 
     def save(self, directory: Path) -> None:
-        """Write model and optimiser into `directory`, all ranks together."""
-        with _quiet():
-            self._engine.save_checkpoint(str(directory), tag=STATE, save_latest=False)
+        """Write this rank's share of the weights and the optimiser's state.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
+        process, optimizer = self.process, self._engine.optimizer
+        save_shard(
+            directory / STATE,
+            self.model,
+            optimizer,
+            self._optimizer.state,
+            process.rank,
+            process.world,
+        )
 
     def load(self, directory: Path) -> None:
-        """Read what `save` wrote. It unpickles: only for the run's own, verified files."""
-        with _quiet():
-            path, _ = self._engine.load_checkpoint(str(directory), tag=STATE)
-        if path is None:
-            raise RuntimeError(f"DeepSpeed finds no checkpoint in {directory}")
+        """Read what `save` wrote, on whatever number of ranks, and compute with it."""
+        optimizer = self._engine.optimizer
+        sharded_weights = hasattr(optimizer, "fp16_partitioned_groups_flat")  # ZeRO 3
+        if sharded_weights:
+            optimizer.checkpoint_event_prologue()
+        load_shards(
+            directory / STATE, self.model, optimizer, self._optimizer.state, self.process.rank
+        )
+        if hasattr(optimizer, "update_lp_params"):  # ZeRO 1 and 2
+            optimizer.update_lp_params()
+        elif sharded_weights:
+            flats = optimizer.fp16_partitioned_groups_flat
+            for weights, masters in zip(flats, optimizer.fp32_partitioned_groups_flat, strict=True):
+                weights.data.copy_(masters.data)
+            optimizer.checkpoint_event_epilogue()
+        elif hasattr(optimizer, "fp32_groups"):
+            pairs = zip(optimizer.fp16_groups, optimizer.fp32_groups, strict=True)
+            for of_weights, of_masters in pairs:
+                for weight, master in zip(of_weights, of_masters, strict=True):
+                    weight.data.copy_(master.data)
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The whole model in float32 on the CPU; empty on ranks other than 0.

@@ -130,6 +130,15 @@ class Journal:
                 sums["contrast"] = sums.get("contrast", 0.0) + told.contrast
             sums["lr"], sums["grad_norm"] = lr, grad_norm
             self._drawn[told.task] = self._drawn.get(told.task, 0) + 1
+        self._done(step)
+
+    def refused(self, step: int, task: str, reason: str) -> None:
+        """Step `step` made no update."""
+        self._write({"event": "refused", "step": step, "task": task, "reason": reason})
+        self.say(f"step {step}, {task}: no update, {reason}")
+        self._done(step)
+
+    def _done(self, step: int) -> None:
         self._step = step
         if step % self.log_every == 0 or step == self.steps:
             self._log()

@@ -3,31 +3,54 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from unified_vl.data.batching import Batch
-from unified_vl.data.streams import TaskStream, draw_seed
-from unified_vl.errors import UserError
+from unified_vl.data.streams import draw_seed
+from unified_vl.errors import Stopped, UserError
 from unified_vl.inference.model_directory import save_model
 from unified_vl.specs.run import Run
 from unified_vl.training import checkpoint
+from unified_vl.training.agreement import agree, together
+from unified_vl.training.bad_rows import BadRows
 from unified_vl.training.build import Parts, build, fingerprints
 from unified_vl.training.engine import Engine, Process, start_process
+from unified_vl.training.gradients import GradientGuard
 from unified_vl.training.journal import Journal
 from unified_vl.training.optimizer import build_optimizer, learning_rate
 from unified_vl.training.prefetch import Prefetch
 from unified_vl.training.schedule import Schedule
 from unified_vl.training.scoring import Scorer
+from unified_vl.training.signals import StopSignals, name_of
 from unified_vl.training.update import TaskBatch, backward, target_loss_sum
+from unified_vl.training.watchdog import Watchdog
 
 CHECKPOINTS = "checkpoints"
 MODEL = "model"
 AHEAD = 4  # batches that are prepared while a step computes
+
+
+@dataclass(frozen=True)
+class _Training:
+    """All that a step needs."""
+
+    run: Run
+    process: Process
+    parts: Parts
+    engine: Engine
+    journal: Journal
+    guard: GradientGuard
+    bad_rows: BadRows
+    scorer: Scorer
+    validation: Mapping[str, list[Batch]]
+    drawn: dict[str, int]  # batches of each task
+    prints: Mapping[str, str]
 
 
 def train(run: Run, *, resume: bool = False, progress: bool = True) -> Path:
@@ -44,56 +67,97 @@ def train(run: Run, *, resume: bool = False, progress: bool = True) -> Path:
     Raises:
         UserError: for input that cannot be used, an output directory that is not empty
             (without `resume`), or a checkpoint of something else.
-        RuntimeError: when the loss is no longer a number, or the processes disagree.
+        TrainingEnded: when a signal, a fault or another rank ends it before its last step.
     """
     process = start_process()
-    if not resume:
-        _refuse_used(run.output)
-    parts = build(run)
-    validation = _validation_batches(parts, process)
+    with Watchdog(process, run.output, run.hang_timeout) as watchdog:
+        training = _prepare(run, process, resume=resume, progress=progress)
+        start = _restore(training) if resume else 0
+        with together(process):  # bad data shows before anything is written
+            _rehearse(training)
+        with training.journal, StopSignals() as signals:
+            for task, of_task in training.validation.items():
+                training.bad_rows.note(start, task, of_task[0].skipped)
+            for first, last in _stretches(start, run, training.parts.schedule):
+                with Prefetch(_batches_ahead(training), AHEAD) as prepared:
+                    for step in range(first + 1, last + 1):  # counted from 1
+                        watchdog.beat()
+                        stop = _step(training, step, prepared, signals.received)
+                        watchdog.beat()
+                        _look_around(training, step, stop)
+            watchdog.beat()
+            training.bad_rows.summarize()
+            _save_model(training)
+    return run.output / MODEL
+
+
+def _step(training: _Training, step: int, prepared: Prefetch[list[TaskBatch]], stop: int) -> int:
+    """One update, or its refusal; returns the signal that asks any rank to end, or 0."""
+    run, parts, engine, journal = training.run, training.parts, training.engine, training.journal
+    tasks = parts.schedule.next_update()
+    agreed = agree(training.process, step, prepared.__next__, parts.contrasts, stop)
+    # dropout, too, is a function of the step: a resume needs no generator's state
+    torch.manual_seed(draw_seed(run.seed, "step", step - 1, training.process.rank) % 2**63)
+    told = backward(engine, agreed.batches, agreed.tokens, run, parts.weights, parts.contrasts)
+    rate = learning_rate(step - 1, run.steps, run.optimizer)
+    name = " + ".join(dict.fromkeys(tasks))
+    loss = sum(each.loss for each in told)  # no number where one of them is none
+    norm = engine.step(rate, partial(training.guard.accept, step, name, loss))
+    for batch in agreed.batches:
+        training.drawn[batch.task] += 1
+        training.bad_rows.note(step, batch.task, batch.parts[0].skipped)
+    if training.guard.reason is None:
+        journal.update(step, told, rate, norm)
+    else:
+        journal.refused(step, name, training.guard.reason)
+        training.guard.enforce(step, name)
+    return agreed.stop
+
+
+def _look_around(training: _Training, step: int, stop: int) -> None:
+    """What is done between steps: validation, scores, checkpoints, and the end asked for."""
+    run = training.run
+    if _due(step, run.validate_every, run):
+        training.journal.validation(step, _validate(training))
+    if _due(step, run.score_every, run):
+        _score(training, step)
+    if stop or _due(step, run.checkpoint_every, run):
+        checkpoint.save(
+            run.output / CHECKPOINTS,
+            step,
+            training.engine,
+            _progress(training, step),
+            run.keep_checkpoints,
+        )
+    if stop and step < run.steps:
+        raise Stopped(
+            f"{name_of(stop)}: stopped after step {step} of {run.steps}, "
+            f"which is saved in {run.output}; the same command with --resume goes on"
+        )
+
+
+def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> _Training:
+    with together(process):
+        if not resume:
+            _refuse_used(run.output)
+        parts = build(run)
+        validation = _validation_batches(parts, process)
     engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)
     rows = {task: len(stream.data) for task, stream in parts.streams.items()}
     journal = Journal(run, rows, writes=process.rank == 0, progress=progress)
-    drawn = dict.fromkeys(parts.streams, 0)  # batches of each task
-    prints = fingerprints(run, parts, process.world)
-    start = _restore(run, engine, parts.schedule, drawn, journal, prints) if resume else 0
-    for task, stream in parts.streams.items():  # bad data shows before anything is written
-        stream.micro_batches(drawn[task], process.rank, process.world, run.accumulate)
-    scorer = Scorer(parts, engine, run.score_rows)
-    with journal:
-        for first, last in _stretches(start, run, parts.schedule):
-            ahead = _updates(run, parts.streams, parts.schedule, drawn, process)
-            with Prefetch(ahead, AHEAD) as prepared:
-                for step in range(first + 1, last + 1):  # counted from 1
-                    tasks = parts.schedule.next_update()
-                    batches = next(prepared)
-                    # dropout, too, is a function of the step: a resume needs no generator's state
-                    seed = draw_seed(run.seed, "step", step, process.rank) % 2**63
-                    torch.manual_seed(seed)
-                    told = backward(engine, step, batches, run, parts.weights, parts.contrasts)
-                    for each in told:  # the same on all ranks; the weights are untouched
-                        if not math.isfinite(each.loss):
-                            raise RuntimeError(
-                                f"step {step}, task {each.task!r}: the loss is {each.loss}"
-                            )
-                    rate = learning_rate(step - 1, run.steps, run.optimizer)
-                    norm = engine.step(rate)
-                    for task in tasks:
-                        drawn[task] += 1
-                    journal.update(step, told, rate, norm)
-                    if _due(step, run.validate_every, run):
-                        journal.validation(step, _validate(engine, validation))
-                    if _due(step, run.score_every, run):
-                        _score(step, scorer, parts, journal, drawn)
-                    if _due(step, run.checkpoint_every, run):
-                        state = _progress(step, parts.schedule, drawn, journal, prints)
-                        checkpoint.save(
-                            run.output / CHECKPOINTS, step, engine, state, run.keep_checkpoints
-                        )
-        for task, stream in parts.streams.items():
-            journal.skipped(task, stream.skipped)
-        _save_model(run, parts, engine, journal)
-    return run.output / MODEL
+    return _Training(
+        run=run,
+        process=process,
+        parts=parts,
+        engine=engine,
+        journal=journal,
+        guard=GradientGuard(run.faults),
+        bad_rows=BadRows(journal),
+        scorer=Scorer(parts, engine, run.score_rows),
+        validation=validation,
+        drawn=dict.fromkeys(parts.streams, 0),
+        prints=fingerprints(run, parts),
+    )
 
 
 def _refuse_used(output: Path) -> None:
@@ -104,48 +168,6 @@ def _refuse_used(output: Path) -> None:
             file=output,
             expected="an empty one, or --resume to go on with the run in it",
         )
-
-
-def _restore(
-    run: Run,
-    engine: Engine,
-    schedule: Schedule,
-    drawn: dict[str, int],
-    journal: Journal,
-    prints: Mapping[str, str],
-) -> int:
-    """Put everything where the last checkpoint had it; returns the steps done then."""
-    state = checkpoint.load(run.output / CHECKPOINTS, engine, prints)
-    if state is None:  # killed before its first checkpoint
-        journal.restart()
-        return 0
-    if state["step"] > run.steps:
-        raise run.error(
-            ("steps",),
-            f"the checkpoint has {state['step']} steps already",
-            expected=f"at least {state['step']}",
-        )
-    schedule.load_state_dict(state["schedule"])
-    drawn.update(state["drawn"])
-    journal.restart(state["journal"], state["step"])
-    return int(state["step"])
-
-
-def _progress(
-    step: int,
-    schedule: Schedule,
-    drawn: Mapping[str, int],
-    journal: Journal,
-    prints: Mapping[str, str],
-) -> dict[str, Any]:
-    """What `_restore` needs, beside the weights."""
-    return {
-        "step": step,
-        "schedule": schedule.state_dict(),
-        "drawn": dict(drawn),
-        "journal": journal.state_dict(),
-        "fingerprints": dict(prints),
-    }
 
 
 def _due(step: int, every: int, run: Run) -> bool:
@@ -165,48 +187,6 @@ def _stretches(start: int, run: Run, schedule: Schedule) -> Iterator[tuple[int, 
         start = end
 
 
-def _updates(
-    run: Run,
-    streams: Mapping[str, TaskStream],
-    schedule: Schedule,
-    drawn: Mapping[str, int],
-    process: Process,
-) -> Iterator[list[TaskBatch]]:
-    """This rank's share of the batches of each update to come, as things stand."""
-    schedule, drawn = copy.deepcopy(schedule), dict(drawn)
-    return _prepare(run, streams, schedule, drawn, process)
-
-
-def _prepare(
-    run: Run,
-    streams: Mapping[str, TaskStream],
-    schedule: Schedule,
-    drawn: dict[str, int],
-    process: Process,
-) -> Iterator[list[TaskBatch]]:
-    while True:
-        batches = []
-        for task in schedule.next_update():
-            parts = streams[task].micro_batches(
-                drawn[task], process.rank, process.world, run.accumulate
-            )
-            batches.append(TaskBatch(task, tuple(parts)))
-            drawn[task] += 1
-        yield batches
-
-
-def _score(
-    step: int, scorer: Scorer, parts: Parts, journal: Journal, drawn: Mapping[str, int]
-) -> None:
-    """Score the tasks; some may rest from now on, and some train again."""
-    for task, score in scorer.scores().items():
-        transition = parts.schedule.observe(task, score)
-        metric = parts.specs[task].primary.metric
-        journal.score(step, task, metric, score, drawn[task])
-        if transition is not None:
-            journal.transition(step, transition)
-
-
 def _validation_batches(parts: Parts, process: Process) -> dict[str, list[Batch]]:
     """The same rows each time: the first window of a fixed order, in whole batches."""
     return {
@@ -215,11 +195,72 @@ def _validation_batches(parts: Parts, process: Process) -> dict[str, list[Batch]
     }
 
 
-def _validate(engine: Engine, batches: Mapping[str, list[Batch]]) -> dict[str, float]:
+def _rehearse(training: _Training) -> None:
+    """Make the next batch of every task."""
+    for task, stream in training.parts.streams.items():
+        stream.micro_batches(training.drawn[task], *_share(training))
+
+
+def _share(training: _Training) -> tuple[int, int, int]:
+    process = training.process
+    return process.rank, process.world, training.run.accumulate
+
+
+def _batches_ahead(training: _Training) -> Iterator[list[TaskBatch]]:
+    """This rank's share of the batches of each update to come, as things stand now."""
+    schedule, drawn = copy.deepcopy(training.parts.schedule), dict(training.drawn)
+
+    def batch_of(task: str) -> TaskBatch:
+        stream = training.parts.streams[task]
+        parts = stream.micro_batches(drawn[task], *_share(training))
+        drawn[task] += 1
+        return TaskBatch(task, tuple(parts))
+
+    return iter(lambda: [batch_of(task) for task in schedule.next_update()], None)
+
+
+def _restore(training: _Training) -> int:
+    """Put everything where the last checkpoint had it; returns the steps done then."""
+    run, parts, journal = training.run, training.parts, training.journal
+    state = checkpoint.load(run.output / CHECKPOINTS, training.engine, training.prints, journal.say)
+    if state is None:  # killed before its first checkpoint
+        journal.restart()
+        return 0
+    if state["step"] > run.steps:
+        raise run.error(
+            ("steps",),
+            f"the checkpoint has {state['step']} steps already",
+            expected=f"at least {state['step']}",
+        )
+    parts.schedule.load_state_dict(state["schedule"])
+    training.drawn.update(state["drawn"])
+    training.guard.load_state_dict(state["gradients"])
+    training.bad_rows.known = state["bad_rows"]
+    for task, stream in parts.streams.items():  # their number stays limited
+        stream.skipped.update(training.bad_rows.known.get(task, {}))
+    journal.restart(state["journal"], state["step"])
+    return int(state["step"])
+
+
+def _progress(training: _Training, step: int) -> dict[str, Any]:
+    """What `_restore` needs, beside the weights."""
+    return {
+        "step": step,
+        "schedule": training.parts.schedule.state_dict(),
+        "drawn": dict(training.drawn),
+        "journal": training.journal.state_dict(),
+        "gradients": training.guard.state_dict(),
+        "bad_rows": training.bad_rows.known,
+        "fingerprints": dict(training.prints),
+    }
+
+
+def _validate(training: _Training) -> dict[str, float]:
     """The token mean of the loss of each task, without label smoothing."""
+    engine = training.engine
     losses = {}
     with engine.evaluating():
-        for task, of_task in batches.items():
+        for task, of_task in training.validation.items():
             sums = torch.zeros(2, dtype=torch.float64, device=engine.process.device)
             for batch in of_task:
                 moved = batch.to(engine.process.device)
@@ -230,7 +271,19 @@ def _validate(engine: Engine, batches: Mapping[str, list[Batch]]) -> dict[str, f
     return losses
 
 
-def _save_model(run: Run, parts: Parts, engine: Engine, journal: Journal) -> None:
+def _score(training: _Training, step: int) -> None:
+    """Score the tasks; some may rest from now on, and some train again."""
+    parts, journal = training.parts, training.journal
+    for task, score in training.scorer.scores().items():
+        transition = parts.schedule.observe(task, score)
+        metric = parts.specs[task].primary.metric
+        journal.score(step, task, metric, score, training.drawn[task])
+        if transition is not None:
+            journal.transition(step, transition)
+
+
+def _save_model(training: _Training) -> None:
+    run, parts, engine = training.run, training.parts, training.engine
     weights = engine.weights()
     if engine.process.rank == 0:
         whole = type(parts.model)(parts.model.config)
@@ -241,8 +294,8 @@ def _save_model(run: Run, parts: Parts, engine: Engine, journal: Journal) -> Non
             "seed": run.seed,
             "batch_size": run.batch_size,
             "processes": engine.process.world,
-            "seconds": round(journal.seconds, 1),
+            "seconds": round(training.journal.seconds, 1),
         }
         save_model(run.output / MODEL, whole, parts.codec, parts.specs.values(), facts)
-        journal.say(f"the model is in {run.output / MODEL}")
+        training.journal.say(f"the model is in {run.output / MODEL}")
     engine.barrier()

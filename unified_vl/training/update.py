@@ -42,8 +42,8 @@ class TaskLoss:
 
 def backward(
     engine: Engine,
-    step: int,
     batches: Sequence[TaskBatch],
+    tokens: Sequence[int],
     run: Run,
     weights: Mapping[str, float],
     contrasts: Mapping[str, float],
@@ -53,11 +53,12 @@ def backward(
     Each batch counts by its token mean, times its task's weight. Several, of a joint
     update, count alike, or by their numbers of target tokens (`joint_weights`).
 
-    Raises:
-        RuntimeError: when the ranks disagree about what they compute.
+    Args:
+        batches: this rank's share.
+        tokens: target tokens of each batch, on all ranks.
+        run: label smoothing and, in its mixture, `joint_weights`.
+        weights, contrasts: of the tasks' losses and contrastive losses.
     """
-    counts = [[engine.agree(step, b.task, part) for part in b.parts] for b in batches]
-    tokens = [sum(of_batch) for of_batch in counts]
     told = []
     for index, batch in enumerate(batches):
         share = 1 / len(batches)
