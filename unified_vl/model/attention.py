@@ -14,6 +14,9 @@ from torch.nn import functional as F
 from transformers.cache_utils import EncoderDecoderCache
 
 from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.linear import Linear
+
+FEWEST_FUSED_QUERIES = 16
 
 
 def attend(
@@ -26,11 +29,13 @@ def attend(
     """softmax(q k^T + bias) v, shape (B, H, Q, D); no scale, as in T5.
 
     `bias` broadcasts to (B, H, Q, K) and holds position bias, padding and causality.
-    On a CPU plain matrix products win over the fused kernel, whose backward with a
-    learned bias is slow there; elsewhere the fused kernel wins
-    (`benchmarks/speed.py`).
+    While learning on a CPU plain matrix products win over the fused kernel, whose
+    backward with a learned bias is slow there, and always for a few queries; elsewhere
+    the fused kernel wins (`benchmarks/speed.py`).
     """
-    if query_BHQD.device.type != "cpu":
+    learning = torch.is_grad_enabled() or dropout > 0
+    few = query_BHQD.shape[2] < FEWEST_FUSED_QUERIES
+    if query_BHQD.device.type != "cpu" or not (learning or few):
         return F.scaled_dot_product_attention(
             query_BHQD, key_BHKD, value_BHKD, attn_mask=bias, dropout_p=dropout, scale=1.0
         )
@@ -51,7 +56,7 @@ class _Attention(nn.Module):
         self.heads = config.num_heads
         self.inner = config.num_heads * config.d_kv
         self.dropout = config.dropout_rate
-        self.out = nn.Linear(self.inner, config.d_model, bias=False)
+        self.out = Linear(self.inner, config.d_model)
 
     def _split(self, x_BTI: torch.Tensor) -> torch.Tensor:
         batch, length, _ = x_BTI.shape
@@ -75,7 +80,7 @@ class SelfAttention(_Attention):
     def __init__(self, config: UnifiedVLConfig, layer: int) -> None:
         super().__init__(config)
         self.layer = layer
-        self.qkv = nn.Linear(config.d_model, 3 * self.inner, bias=False)
+        self.qkv = Linear(config.d_model, 3 * self.inner)
 
     def forward(
         self,
@@ -95,8 +100,8 @@ class CrossAttention(_Attention):
     def __init__(self, config: UnifiedVLConfig, layer: int) -> None:
         super().__init__(config)
         self.layer = layer
-        self.q = nn.Linear(config.d_model, self.inner, bias=False)
-        self.kv = nn.Linear(config.d_model, 2 * self.inner, bias=False)
+        self.q = Linear(config.d_model, self.inner)
+        self.kv = Linear(config.d_model, 2 * self.inner)
 
     def forward(
         self,

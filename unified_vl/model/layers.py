@@ -12,6 +12,7 @@ from transformers.cache_utils import EncoderDecoderCache
 
 from unified_vl.model.attention import CrossAttention, SelfAttention
 from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.linear import Linear
 from unified_vl.model.positions import RelativePositionBias
 
 
@@ -32,8 +33,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: UnifiedVLConfig) -> None:
         super().__init__()
-        self.wi = nn.Linear(config.d_model, 2 * config.d_ff, bias=False)
-        self.wo = nn.Linear(config.d_ff, config.d_model, bias=False)
+        self.wi = Linear(config.d_model, 2 * config.d_ff)
+        self.wo = Linear(config.d_ff, config.d_model)
         self.dropout = nn.Dropout(config.dropout_rate)
 
     def forward(self, x_BSM: torch.Tensor) -> torch.Tensor:

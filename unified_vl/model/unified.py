@@ -19,6 +19,7 @@ from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.initialization import initialize
 from unified_vl.model.layers import DecoderBlock, EncoderBlock, RMSNorm
+from unified_vl.model.linear import Linear
 from unified_vl.model.positions import RelativePositionBias
 from unified_vl.model.vision import ImageEncoder
 
@@ -171,7 +172,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin):
         super().__init__(config)
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
-        self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.lm_head = Linear(config.d_model, config.vocab_size)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
