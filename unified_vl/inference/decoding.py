@@ -5,11 +5,9 @@ Legend: B rows, S source length, C choices, K draws of a row, T ids of an answer
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from unified_vl.codecs.segments import Text
@@ -17,8 +15,9 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.batching import Batch
 from unified_vl.errors import UserError
 from unified_vl.inference.constraints import ChoiceGrammar, Grammar, grammar_of
+from unified_vl.inference.sampling import Sampler, uniform_numbers
 from unified_vl.inference.scoring import ChoiceScorer
-from unified_vl.inference.search import Hypothesis, Memory, Sampler, beam_search, write
+from unified_vl.inference.search import Hypothesis, Memory, beam_search, write
 from unified_vl.inference.trie import build_trie
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.task import GenerateSpec
@@ -72,6 +71,8 @@ class Generator:
         self.how = how
         self._grammar: Grammar | None = None
         self._scorer: ChoiceScorer | None = None
+        self._codec = codec
+        self._choices: dict[tuple[int, ...], str] = {}
         self._choice_ids: list[list[int]] = []
         device = model.device
         if how.choices is None:
@@ -80,6 +81,7 @@ class Generator:
         if not choices:
             raise UserError("the choices are not known", field="generate.choices")
         self._choice_ids = _encode(choices, codec, how.max_tokens)
+        self._choices = dict(zip(map(tuple, self._choice_ids), choices, strict=True))
         if how.method == "score_choices":
             start_id = int(model.config.decoder_start_token_id)
             self._scorer = ChoiceScorer(self._choice_ids, start_id, device)
@@ -105,13 +107,19 @@ class Generator:
             hypotheses = self._answer(memory, batch, alternatives)
         return Generated([row[:alternatives] for row in hypotheses])
 
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of an answer; a choice is given back word for word."""
+        choice = self._choices.get(tuple(ids))
+        return self._codec.decode_text(ids) if choice is None else choice
+
     def _answer(self, memory: Memory, batch: Batch, alternatives: int) -> list[list[Hypothesis]]:
         how = self.how
         if self._scorer is not None:
             return self._ranked(self._scorer(self.model, memory), alternatives)
         if how.method == "sample":
             draws = max(how.best_of or 1, alternatives)
-            uniform_BKT = _uniform(batch, draws, how.max_tokens, how.seed or 0)
+            uniform_BKT = uniform_numbers(batch.examples, draws, how.max_tokens, how.seed or 0)
+            uniform_BKT = uniform_BKT.to(memory.mask_AS.device)
             sampler = Sampler(uniform_BKT, how.temperature or 1.0, how.top_k, how.top_p)
             return write(
                 self.model, memory, how.max_tokens, self._grammar, width=draws, choose=sampler
@@ -159,16 +167,3 @@ def _encode(choices: Sequence[str], codec: SequenceCodec, max_tokens: int) -> li
             )
         encoded.append(found.ids)
     return encoded
-
-
-def _uniform(batch: Batch, draws: int, positions: int, seed: int) -> torch.Tensor:
-    """Numbers in [0, 1) of every row, draw and position (B, K, T).
-
-    They depend on the seed and the row's number in its file, and not on the batch.
-    """
-    numbers = []
-    for example in batch.examples:
-        row = zlib.crc32(example.where.rpartition(":")[2].encode())
-        random = np.random.Generator(np.random.Philox(key=[seed, row]))
-        numbers.append(random.random((draws, positions), dtype=np.float32))
-    return torch.from_numpy(np.stack(numbers)).to(batch.input_ids_BS.device)

@@ -127,48 +127,6 @@ def write(
     return _hypotheses(written_AKT, length_AK, score_AK)
 
 
-class Sampler:
-    """Draws ids; the same seed gives the same draws whatever else is in the batch.
-
-    Temperature, then the `top_k` likeliest, then the fewest whose probability reaches
-    `top_p` (nucleus sampling, arXiv 1904.09751).
-
-    Args:
-        uniform_AKT: numbers in [0, 1), one for every id that may be drawn.
-        temperature: divides log-probabilities.
-        top_k: how many ids a draw is from; None is all.
-        top_p: the probability that they hold together; None is all.
-    """
-
-    def __init__(
-        self,
-        uniform_AKT: torch.Tensor,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-    ) -> None:
-        self._uniform_AKT = uniform_AKT
-        self._temperature = temperature
-        self._top_k = top_k
-        self._top_p = top_p
-
-    def __call__(
-        self, log_probability_RV: torch.Tensor, source_B: torch.Tensor, step: int
-    ) -> torch.Tensor:
-        size = log_probability_RV.shape[-1]
-        sorted_RC, ids_RC = log_probability_RV.topk(min(self._top_k or size, size))
-        probability_RC = (sorted_RC / self._temperature).softmax(-1)
-        if self._top_p is not None:
-            before_RC = probability_RC.cumsum(-1) - probability_RC
-            probability_RC = probability_RC.where(before_RC < self._top_p, 0.0)
-        total_RC = probability_RC.cumsum(-1)
-        uniform_R1 = self._uniform_AKT[source_B, :, step].reshape(-1, 1)
-        # the total's own rounding must not pick an id of probability zero
-        target_R1 = torch.minimum(uniform_R1 * total_RC[:, -1:], total_RC[:, -1:])
-        place_R1 = torch.searchsorted(total_RC, target_R1)
-        return ids_RC.gather(1, place_R1)[:, 0]
-
-
 def beam_search(
     model: UnifiedVLForConditionalGeneration,
     memory: Memory,
