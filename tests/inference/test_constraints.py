@@ -128,7 +128,8 @@ def test_hypotheses_stand_at_nodes_of_their_own(choices: list[tuple[int, ...]], 
     written: list[list[int]] = [[] for _ in range(7)]
     for step in range(max(map(len, choices)) + 1):
         scores_RV = torch.randn(7, VOCABULARY.size, generator=generator)
-        best_R = grammar.restrict(scores_RV, state_RF, step).argmax(-1)
+        allowed = grammar.allowed(scores_RV, state_RF, step)
+        best_R = allowed.ids_at(allowed.scores_RC.argmax(-1, keepdim=True))[:, 0]
         state_RF = grammar.advance(state_RF, best_R, step)
         for row, token in zip(written, best_R.tolist(), strict=True):
             row.append(token)

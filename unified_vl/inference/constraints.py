@@ -4,13 +4,14 @@ A grammar works on all hypotheses at once, on the device that the model is on; w
 hypothesis has written so far is a row of a state that it advances. The same object
 serves this project's loops and, as a `LogitsProcessor`, `transformers`' `generate`.
 
-Legend: R hypotheses, T ids so far, V vocabulary, N nodes of a trie, C children of a
-node, F numbers that a grammar remembers of a hypothesis.
+Legend: R hypotheses, T ids so far, V vocabulary, N nodes of a trie, C ids that may be
+written, X some of them, F numbers that a grammar remembers of a hypothesis.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +24,18 @@ from unified_vl.inference.trie import Trie
 BOX_TOKENS = 4
 
 
+class Scored(NamedTuple):
+    """Scores (R, C) of ids (R, C), minus infinity where there is none; or of all ids in
+    their order, where `ids_RC` is None."""
+
+    scores_RC: torch.Tensor
+    ids_RC: torch.Tensor | None = None
+
+    def ids_at(self, place_RX: torch.Tensor) -> torch.Tensor:
+        """The ids at places of the rows."""
+        return place_RX if self.ids_RC is None else self.ids_RC.gather(1, place_RX)
+
+
 class Grammar(ABC):
     """Which ids may come next. A hypothesis that has ended may get any state."""
 
@@ -31,8 +44,8 @@ class Grammar(ABC):
         """The state (R, F) of hypotheses that have written nothing."""
 
     @abstractmethod
-    def restrict(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> torch.Tensor:
-        """The scores, with minus infinity for what may not be written.
+    def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
+        """The scores of what may be written.
 
         Args:
             scores_RV: logits or log-probabilities; not changed.
@@ -58,8 +71,8 @@ class TextGrammar(Grammar):
     def start(self, rows: int) -> torch.Tensor:
         return torch.empty((rows, 0), dtype=torch.long, device=self._forbidden_1V.device)
 
-    def restrict(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> torch.Tensor:
-        return scores_RV.masked_fill(self._forbidden_1V, -torch.inf)
+    def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
+        return Scored(scores_RV.masked_fill(self._forbidden_1V, -torch.inf))
 
     def advance(self, state_RF: torch.Tensor, ids_R: torch.Tensor, step: int) -> torch.Tensor:
         return state_RF
@@ -81,7 +94,7 @@ class BoxGrammar(Grammar):
     def start(self, rows: int) -> torch.Tensor:
         return torch.zeros((rows, 2), dtype=torch.long, device=self._ids_1V.device)
 
-    def restrict(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> torch.Tensor:
+    def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
         if step >= BOX_TOKENS:
             allowed = self._end_1V
         elif step < BOX_TOKENS // 2:
@@ -89,7 +102,7 @@ class BoxGrammar(Grammar):
         else:
             corner_R1 = state_RF[:, step - 2, None]
             allowed = self._second_1V & (self._ids_1V > corner_R1)
-        return scores_RV.masked_fill(~allowed, -torch.inf)
+        return Scored(scores_RV.masked_fill(~allowed, -torch.inf))
 
     def advance(self, state_RF: torch.Tensor, ids_R: torch.Tensor, step: int) -> torch.Tensor:
         if step >= BOX_TOKENS // 2:
@@ -103,7 +116,8 @@ class ChoiceGrammar(Grammar):
     """One of the choices of a trie, whole. The state is a node of it.
 
     The children of all hypotheses are looked up as one rectangle as wide as the widest
-    node of the level: no loop over hypotheses, and nothing read back from the device.
+    node of the level: no loop over hypotheses, nothing read back from the device, and
+    no search over the whole vocabulary.
     """
 
     def __init__(self, trie: Trie, vocabulary_size: int, device: torch.device) -> None:
@@ -124,24 +138,22 @@ class ChoiceGrammar(Grammar):
         self._token_N = tensor(np.append(trie.token_N, EOS_ID))
         self._edge_N = tensor(edges)
         self._range_C = torch.arange(max(self._widest), device=device)
-        root_V = torch.full((vocabulary_size,), -torch.inf, device=device)
-        root_V[self._token_N[1 : 1 + int(trie.children_N[0])]] = 0.0
-        self._root_1V = root_V[None]
+        self._root_C = self._token_N[1 : 1 + int(trie.children_N[0])]
 
     def start(self, rows: int) -> torch.Tensor:
         return torch.zeros((rows, 1), dtype=torch.long, device=self._token_N.device)
 
-    def restrict(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> torch.Tensor:
+    def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
         if step == 0:
-            return scores_RV + self._root_1V
-        node_R = state_RF[:, 0]
+            scores_RC = scores_RV.index_select(1, self._root_C)
+            return Scored(scores_RC, self._root_C.expand_as(scores_RC))
+        node_R1 = state_RF[:, :1]
         width = self._widest[step] if step < len(self._widest) else 1
-        # what is too wide for a node repeats its last child
-        child_RC = self._first_N[node_R, None] + self._range_C[:width]
-        child_RC = torch.minimum(child_RC, self._last_N[node_R, None])
-        token_RC = self._token_N[child_RC]
-        restricted_RV = torch.full_like(scores_RV, -torch.inf)
-        return restricted_RV.scatter_(1, token_RC, scores_RV.gather(1, token_RC))
+        last_R1 = self._last_N[node_R1]
+        child_RC = self._first_N[node_R1] + self._range_C[:width]
+        ids_RC = self._token_N[torch.minimum(child_RC, last_R1)]
+        scores_RC = scores_RV.gather(1, ids_RC)
+        return Scored(scores_RC.masked_fill_(child_RC > last_R1, -torch.inf), ids_RC)
 
     def advance(self, state_RF: torch.Tensor, ids_R: torch.Tensor, step: int) -> torch.Tensor:
         wanted_R = state_RF[:, 0] * self._size + ids_R
@@ -161,7 +173,12 @@ class GrammarProcessor(LogitsProcessor):
         state_RF = self._grammar.start(len(ids_RT))
         for step, ids_R in enumerate(ids_RT.unbind(1)):
             state_RF = self._grammar.advance(state_RF, ids_R, step)
-        return self._grammar.restrict(scores, state_RF, ids_RT.shape[1])
+        allowed = self._grammar.allowed(scores, state_RF, ids_RT.shape[1])
+        if allowed.ids_RC is None:
+            return allowed.scores_RC
+        restricted_RV = torch.full_like(scores, -torch.inf)
+        # where a row has fewer ids than another its last is repeated, without a score
+        return restricted_RV.scatter_reduce_(1, allowed.ids_RC, allowed.scores_RC, "amax")
 
 
 def grammar_of(

@@ -1,7 +1,7 @@
 """Ids drawn at random, the same ones for the same seed.
 
 Legend: A sources, K draws of a source, B sources still running, R = B * K, T ids of an
-answer, V vocabulary, C ids that a draw is from.
+answer, C ids that a draw is from.
 """
 
 from __future__ import annotations
@@ -40,21 +40,20 @@ class Sampler:
         self._top_k = top_k
         self._top_p = top_p
 
-    def __call__(
-        self, log_probability_RV: torch.Tensor, source_B: torch.Tensor, step: int
-    ) -> torch.Tensor:
-        size = log_probability_RV.shape[-1]
-        sorted_RC, ids_RC = log_probability_RV.topk(min(self._top_k or size, size))
+    def __call__(self, score_RC: torch.Tensor, source_B: torch.Tensor, step: int) -> torch.Tensor:
+        """Places (R,) among log-probabilities (R, C)."""
+        size = score_RC.shape[-1]
+        sorted_RC, place_RC = score_RC.topk(min(self._top_k or size, size))
         probability_RC = (sorted_RC / self._temperature).softmax(-1)
         if self._top_p is not None:
             before_RC = probability_RC.cumsum(-1) - probability_RC
             probability_RC = probability_RC.where(before_RC < self._top_p, 0.0)
         total_RC = probability_RC.cumsum(-1)
         uniform_R1 = self._uniform_AKT[source_B, :, step].reshape(-1, 1)
-        # the total's own rounding must not pick an id of probability zero
+        # the total's own rounding must not pick what has probability zero
         target_R1 = torch.minimum(uniform_R1 * total_RC[:, -1:], total_RC[:, -1:])
-        place_R1 = torch.searchsorted(total_RC, target_R1)
-        return ids_RC.gather(1, place_R1)[:, 0]
+        drawn_R1 = torch.searchsorted(total_RC, target_R1)
+        return place_RC.gather(1, drawn_R1)[:, 0]
 
 
 def uniform_numbers(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
-from unified_vl.inference.constraints import Grammar
+from unified_vl.inference.constraints import Grammar, Scored
 from unified_vl.model.incremental import BeamDecoder
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
@@ -45,19 +45,19 @@ class Memory:
 
 
 Choose = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
-"""Picks ids (R,) from log-probabilities (R, V), for the sources (B,), at a step."""
+"""Picks places (R,) among log-probabilities (R, C), for the sources (B,), at a step."""
 
 
-def likeliest(log_probability_RV: torch.Tensor, source_B: torch.Tensor, step: int) -> torch.Tensor:
-    """Greedy decoding: the first of the best ids.
+def likeliest(score_RC: torch.Tensor, source_B: torch.Tensor, step: int) -> torch.Tensor:
+    """Greedy decoding: the first of the best.
 
     The maximum of blocks first: on a CPU torch finds a maximum ten times faster than
     where it is.
     """
-    rows, size = log_probability_RV.shape
+    rows, size = score_RC.shape
     if size % BLOCK:
-        return log_probability_RV.argmax(-1)
-    blocks = log_probability_RV.view(rows, size // BLOCK, BLOCK)
+        return score_RC.argmax(-1)
+    blocks = score_RC.view(rows, size // BLOCK, BLOCK)
     block_R1 = blocks.amax(-1).argmax(-1, keepdim=True)
     inside = blocks.gather(1, block_R1[..., None].expand(-1, -1, BLOCK))[:, 0]
     return block_R1[:, 0] * BLOCK + inside.argmax(-1)
@@ -104,10 +104,10 @@ def write(
     for step in range(max_tokens):
         logits_RV = decoder.logits(decoder.step(next_BK).flatten(0, 1))
         log_probability_RV = logits_RV.log_softmax(-1)
-        allowed_RV = log_probability_RV
+        allowed = Scored(log_probability_RV)
         if grammar is not None and state_RF is not None:
-            allowed_RV = grammar.restrict(log_probability_RV, state_RF, step)
-        next_R = choose(allowed_RV, source_B, step)
+            allowed = grammar.allowed(log_probability_RV, state_RF, step)
+        next_R = allowed.ids_at(choose(allowed.scores_RC, source_B, step)[:, None])[:, 0]
         gained_R = log_probability_RV.gather(1, next_R[:, None])[:, 0]
         next_BK = next_R.view_as(running_BK).where(running_BK, PAD_ID)
         written_AKT[source_B, :, step] = next_BK
@@ -154,10 +154,10 @@ def beam_search(
     state_RF = grammar.start(sources * width) if grammar else None
     for step in range(max_tokens):
         logits_RV = decoder.logits(decoder.step(next_BK).flatten(0, 1))
-        allowed_RV = logits_RV.log_softmax(-1)
+        allowed = Scored(logits_RV.log_softmax(-1))
         if grammar is not None and state_RF is not None:
-            allowed_RV = grammar.restrict(allowed_RV, state_RF, step)
-        found = _continuations(allowed_RV, running_BKT, score_BK, step)
+            allowed = grammar.allowed(allowed.scores_RC, state_RF, step)
+        found = _continuations(allowed, running_BKT, score_BK, step)
         top_BC, origin_BC, ids_BC, written_BCT = found
         ends_BC = ids_BC == EOS_ID
         if step + 1 == max_tokens:
@@ -239,17 +239,17 @@ class _Ended:
 
 
 def _continuations(
-    allowed_RV: torch.Tensor, running_BKT: torch.Tensor, score_BK: torch.Tensor, step: int
+    allowed: Scored, running_BKT: torch.Tensor, score_BK: torch.Tensor, step: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """The 2 K best ways to go on: scores, origins and ids (B, C), and all ids (B, C, T)."""
     sources, width = score_BK.shape
     # the best of a source are among the best of each of its hypotheses
-    each = min(2 * width, allowed_RV.shape[-1])
-    best_RC, best_ids_RC = largest(allowed_RV, each)
+    each = min(2 * width, allowed.scores_RC.shape[-1])
+    best_RC, place_RC = largest(allowed.scores_RC, each)
     total_BKC = best_RC.view(sources, width, each) + score_BK[..., None]
     top_BC, place_BC = total_BKC.flatten(1).topk(min(2 * width, width * each))
     origin_BC = place_BC // each
-    ids_BC = best_ids_RC.view(sources, width * each).gather(1, place_BC)
+    ids_BC = allowed.ids_at(place_RC).view(sources, width * each).gather(1, place_BC)
     written_BCT = _take(running_BKT, origin_BC)
     written_BCT[:, :, step] = ids_BC
     return top_BC, origin_BC, ids_BC, written_BCT
