@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from unified_vl.cli.evaluate import evaluate
@@ -50,6 +52,43 @@ def test_predict_takes_any_field_of_the_task_and_prints_boxes(tiny, model_direct
         assert call(*asked, "--language", "en", "--phrase", "a dog").stdout.strip() == expected
     with pytest.raises(UserError, match=r"no field 'phrsae'.*did you mean 'phrase'"):
         call(*asked, "--language", "en", "--phrsae", "a dog")
+
+
+def test_predict_gives_several_answers_with_their_scores(tiny, model_directory: Path) -> None:
+    asked = ("predict", model_directory, "--task", "tiny_copy", "--text", "a red cat", "--n", 3)
+    expected = UnifiedVL(tiny.saved).predict("tiny_copy", text="a red cat", n=3)
+    lines = [f"{a.score:.4f}\t{a.text}" for a in expected.alternatives]
+    assert len(lines) == 3
+    assert call(*asked, "--scores").stdout.splitlines() == lines
+    assert call(*asked).stdout.splitlines() == [a.text for a in expected.alternatives]
+    row = json.loads(call(*asked, "--json").stdout)
+    assert [a["prediction"] for a in row["alternatives"]] == [a.text for a in expected.alternatives]
+
+
+def test_predict_draws_the_boxes_on_the_picture(tiny, model_directory: Path, picture) -> None:
+    image, drawn = model_directory.parent / "large.png", model_directory.parent / "new/drawn.png"
+    picture(1).resize((600, 300)).save(image)
+    asked = ("predict", model_directory, "--image", image, "--language", "en", "--draw", drawn)
+    result = call(*asked, "--task", "tiny_ground", "--phrase", "a dog")
+    (x1, y1, x2, y2) = (round(float(v)) for v in result.stdout.split())
+    before, after = (np.asarray(Image.open(path).convert("RGB")) for path in (image, drawn))
+    changed = (before != after).any(-1)
+    assert changed[y1, x1:x2].all()
+    assert changed[y1:y2, x2].all()
+    assert not changed[y1 + 5 : y2 - 5, x1 + 5 : x2 - 5].any()
+    changed[max(y1 - 5, 0) : y2 + 6, max(x1 - 5, 0) : x2 + 6] = False
+    assert not changed.any()
+    with pytest.raises(UserError, match="the task 'tiny_caption' has no boxes to draw"):
+        call(*asked, "--task", "tiny_caption")
+    with pytest.raises(UserError, match=r"expected a file ending in \.png, \.jpg"):
+        call(*asked[:-1], drawn.with_suffix(".pgn"), "--task", "tiny_ground", "--phrase", "a")
+    with pytest.raises(UserError, match="--draw needs an image"):
+        call("predict", model_directory, "--task", "tiny_copy", "--text", "a", "--draw", drawn)
+
+
+def test_predict_needs_a_task(model_directory: Path) -> None:
+    with pytest.raises(UserError, match="--task is missing"):
+        call("predict", model_directory, "--text", "a")
 
 
 def test_predict_answers_a_file(model_directory: Path, tmp_path: Path) -> None:

@@ -13,19 +13,24 @@ from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID, Vocabulary
 from unified_vl.errors import UserError
 from unified_vl.inference.constraints import (
     BoxGrammar,
+    ChoiceGrammar,
     Grammar,
     GrammarProcessor,
     TextGrammar,
     grammar_of,
 )
+from unified_vl.inference.trie import build_trie
 
 CPU = torch.device("cpu")
 VOCABULARY = Vocabulary(30, ("image", "task:t"), location_bins=4, image_code_count=5)
 
 
 def next_ids(grammar: Grammar, written: list[int]) -> list[int]:
-    mask = grammar.allowed(torch.tensor([written], dtype=torch.long))
-    return mask.expand(1, VOCABULARY.size)[0].nonzero()[:, 0].tolist()
+    scores_V = GrammarProcessor(grammar)(
+        torch.tensor([[PAD_ID, *written]]), torch.zeros(1, VOCABULARY.size)
+    )[0]
+    assert set(scores_V.tolist()) <= {0.0, -torch.inf}
+    return (scores_V == 0).nonzero()[:, 0].tolist()
 
 
 def complete(grammar: Grammar, written: list[int]) -> list[list[int]]:
@@ -73,11 +78,62 @@ def test_whatever_a_model_prefers_the_impossible_is_not_written(seed: int, allow
 
 def test_each_row_of_a_batch_has_its_own_box() -> None:
     first, last = VOCABULARY.locations.start, VOCABULARY.locations.stop - 1
-    mask = BoxGrammar(VOCABULARY, CPU).allowed(torch.tensor([[first, first], [last - 1, first]]))
-    assert mask[0].nonzero()[:, 0].tolist() == [first + 1, first + 2, last]
-    assert mask[1].nonzero()[:, 0].tolist() == [last]
+    process = GrammarProcessor(BoxGrammar(VOCABULARY, CPU))
+    ids_BT = torch.tensor([[PAD_ID, first, first], [PAD_ID, last - 1, first]])
+    allowed = process(ids_BT, torch.zeros(2, VOCABULARY.size)) == 0
+    assert allowed[0].nonzero()[:, 0].tolist() == [first + 1, first + 2, last]
+    assert allowed[1].nonzero()[:, 0].tolist() == [last]
 
 
 def test_a_box_needs_room() -> None:
     with pytest.raises(UserError, match=r"generate\.max_tokens: .*at least 4"):
         grammar_of("box", 3, VOCABULARY, CPU)
+
+
+CHOICES = st.lists(
+    st.lists(st.integers(3, 29), max_size=5).map(lambda ids: (*ids, EOS_ID)),
+    min_size=1,
+    unique=True,
+)
+
+
+@given(CHOICES)
+def test_a_trie_writes_all_choices_and_nothing_else(choices: list[tuple[int, ...]]) -> None:
+    grammar = ChoiceGrammar(build_trie(choices), VOCABULARY.size, CPU)
+    assert sorted(map(tuple, complete(grammar, []))) == sorted(choices)
+
+
+@given(CHOICES)
+def test_the_arrays_of_a_trie_are_its_tree(choices: list[tuple[int, ...]]) -> None:
+    trie = build_trie(choices)
+    for choice, leaf in zip(choices, trie.leaf_C, strict=True):
+        path, node = [], int(leaf)
+        while node:
+            path.append(int(trie.token_N[node]))
+            node = int(trie.parent_N[node])
+        assert tuple(reversed(path)) == choice
+    prefixes = {choice[:length] for choice in choices for length in range(len(choice) + 1)}
+    assert len(trie.token_N) == len(prefixes)
+    assert trie.depth == max(map(len, choices))
+    for node in range(len(trie.token_N)):
+        first, count = int(trie.first_child_N[node]), int(trie.children_N[node])
+        assert (trie.parent_N == node).nonzero()[0].tolist() == [*range(first, first + count)]
+
+
+@given(CHOICES, st.integers(0, 2**31))
+def test_hypotheses_stand_at_nodes_of_their_own(choices: list[tuple[int, ...]], seed: int) -> None:
+    grammar = ChoiceGrammar(build_trie(choices), VOCABULARY.size, CPU)
+    generator = torch.Generator().manual_seed(seed)
+    state_RF = grammar.start(7)
+    written: list[list[int]] = [[] for _ in range(7)]
+    for step in range(max(map(len, choices)) + 1):
+        scores_RV = torch.randn(7, VOCABULARY.size, generator=generator)
+        allowed = grammar.allowed(scores_RV, state_RF, step)
+        best_R = allowed.ids_at(allowed.scores_RC.argmax(-1, keepdim=True))[:, 0]
+        state_RF = grammar.advance(state_RF, best_R, step)
+        for row, token in zip(written, best_R.tolist(), strict=True):
+            row.append(token)
+    for row in written:
+        end = row.index(EOS_ID) + 1
+        assert tuple(row[:end]) in choices
+        assert set(row[end:]) <= {EOS_ID}

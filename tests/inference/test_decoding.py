@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import LogitsProcessorList
@@ -11,8 +13,9 @@ from unified_vl.codecs.segments import Image, Tag, Text
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.data.batching import Batch, collate
 from unified_vl.data.examples import Example
+from unified_vl.errors import UserError
 from unified_vl.inference.constraints import GrammarProcessor, grammar_of
-from unified_vl.inference.decoding import generate
+from unified_vl.inference.decoding import Generator, generate
 from unified_vl.specs.task import GenerateSpec
 
 TEXTS = ("a", "a red cat", "yes", "eine rote Katze und ein Hund", "گربه قرمز")
@@ -23,6 +26,8 @@ SPECS = [
     GenerateSpec(method="beam", beams=4, max_tokens=6, allow="box"),
 ]
 GREEDY = SPECS[:2]
+CHOICES = ("a", "a cat", "a red cat", "yes", "eine Katze", "گربه قرمز")
+CLOSED = {"choices": {"values": CHOICES}, "max_tokens": 20}
 
 
 @pytest.fixture(params=["text", "images"])
@@ -93,27 +98,113 @@ def test_rows_end_at_eos_or_at_the_limit(tiny, batch: Batch, how: GenerateSpec) 
             assert len(tiny.saved.codec.decode(row)) == 1
 
 
-def test_rows_that_end_early_stay_as_they_are(tiny, batch: Batch, monkeypatch) -> None:
-    """A head that prefers eos for some rows only: the others go on."""
+def test_rows_that_end_early_leave_and_stay_as_they_are(tiny, batch: Batch, monkeypatch) -> None:
+    """A head that prefers eos for one of the rows that are left, at every step."""
     model = tiny.saved.model
     real = model.lm_head.forward
-    calls = []
+    rows = []
 
-    def preferring_eos(x_BTM: torch.Tensor) -> torch.Tensor:
-        logits_BTV = real(x_BTM).clone()
-        logits_BTV[..., EOS_ID] = -1e4
-        logits_BTV[: len(calls), :, EOS_ID] = 1e4  # one row more at every step
-        calls.append(1)
-        return logits_BTV
+    def preferring_eos(x_RM: torch.Tensor) -> torch.Tensor:
+        logits_RV = real(x_RM).clone()
+        logits_RV[:, EOS_ID] = -1e4
+        logits_RV[len(rows) % len(x_RM), EOS_ID] = 1e4
+        rows.append(len(x_RM))
+        return logits_RV
 
+    alone = [
+        generate(model, part, GenerateSpec(max_tokens=20), tiny.saved.codec).ids[0]
+        for part in _one_by_one(batch)
+    ]
     monkeypatch.setattr(model.lm_head, "forward", preferring_eos)
     found = generate(model, batch, GenerateSpec(max_tokens=20), tiny.saved.codec)
-    assert [len(row) for row in found.ids] == [2, 3, 4, 5, 6]
-    assert len(calls) == 6  # nothing is computed once all rows have ended
-    assert all(row[-1] == EOS_ID for row in found.ids)
+    assert rows == [5, 4, 3, 2, 1]  # one row fewer at every step, and then nothing
+    assert sorted(len(row) for row in found.ids) == [1, 2, 3, 4, 5]
+    for row, whole in zip(found.ids, alone, strict=True):
+        assert row == [*whole[: len(row) - 1], EOS_ID]
+
+
+def _one_by_one(batch: Batch) -> list[Batch]:
+    pixels = batch.pixel_values_NCHW
+    return [
+        replace(
+            batch,
+            input_ids_BS=batch.input_ids_BS[i : i + 1],
+            attention_mask_BS=batch.attention_mask_BS[i : i + 1],
+            pixel_values_NCHW=None if pixels is None else pixels[i : i + 1],
+            examples=batch.examples[i : i + 1],
+        )
+        for i in range(len(batch.examples))
+    ]
 
 
 def test_one_beam_is_greedy(tiny, batch: Batch) -> None:
     codec, model = tiny.saved.codec, tiny.saved.model
     one = generate(model, batch, GenerateSpec(method="beam", beams=1, max_tokens=9), codec)
     assert one == generate(model, batch, GREEDY[0], codec)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_constrained_to_choices_it_writes_the_likeliest_path(
+    tiny, batch: Batch, beams: int
+) -> None:
+    codec = tiny.saved.codec
+    how = GenerateSpec(method="constrained", beams=beams, **CLOSED)
+    found = generate(tiny.saved.model, batch, how, codec, CHOICES, alternatives=beams)
+    for hypotheses in found.hypotheses:
+        assert len(hypotheses) == beams
+        texts = [codec.decode_text(h.ids) for h in hypotheses]
+        assert len(set(texts)) == beams
+        assert set(texts) <= set(CHOICES)
+    ids = [row[0].ids for row in found.hypotheses]
+    assert found.scores == pytest.approx(teacher_forced(tiny, batch, ids), abs=1e-4)
+
+
+def test_fewer_choices_than_beams_are_all_there_is(tiny, batch: Batch) -> None:
+    codec, two = tiny.saved.codec, ("yes", "a cat")
+    how = GenerateSpec(method="constrained", beams=4, choices={"values": two}, max_tokens=20)
+    found = generate(tiny.saved.model, batch, how, codec, two, alternatives=4)
+    for hypotheses in found.hypotheses:
+        assert sorted(codec.decode_text(h.ids) for h in hypotheses) == sorted(two)
+
+
+def test_a_choice_that_would_be_cut_is_refused(tiny) -> None:
+    how = GenerateSpec(method="constrained", choices={"values": CHOICES}, max_tokens=2)
+    with pytest.raises(UserError, match=r"max_tokens: the choice .* does not fit into 2 tokens"):
+        Generator(tiny.saved.model, how, tiny.saved.codec, CHOICES)
+    with pytest.raises(UserError, match=r"generate\.choices: the choices are not known"):
+        Generator(tiny.saved.model, how, tiny.saved.codec)
+
+
+def test_draws_depend_on_the_seed_and_the_row_and_not_on_the_batch(tiny, batch: Batch) -> None:
+    def draws(batch: Batch, seed: int, **options: object) -> list[list[list[int]]]:
+        how = GenerateSpec(method="sample", seed=seed, max_tokens=9, **options)
+        found = generate(tiny.saved.model, batch, how, tiny.saved.codec, alternatives=3)
+        return [[h.ids for h in row] for row in found.hypotheses]
+
+    batch = replace(
+        batch,
+        examples=tuple(replace(e, where=f"file:{i}") for i, e in enumerate(batch.examples)),
+    )
+    first = draws(batch, 1)
+    assert first == draws(batch, 1)
+    assert first == [draws(part, 1)[0] for part in _one_by_one(batch)]
+    assert first != draws(batch, 2)
+    assert all(len({tuple(ids) for ids in row}) > 1 for row in first)
+    greedy = generate(tiny.saved.model, batch, GREEDY[0], tiny.saved.codec).ids
+    assert [row[0] for row in draws(batch, 1, top_k=1)] == greedy
+
+
+def test_the_best_of_several_draws_comes_first(tiny, batch: Batch) -> None:
+    how = GenerateSpec(method="sample", best_of=6, max_tokens=9)
+    codec = tiny.saved.codec
+    best = generate(tiny.saved.model, batch, how, codec)
+    every = generate(tiny.saved.model, batch, how, codec, alternatives=6)
+    for one, all_six in zip(best.hypotheses, every.hypotheses, strict=True):
+        assert len(all_six) == 6
+        assert one == all_six[:1]
+        scores = [h.score for h in all_six]
+        assert scores == sorted(scores, reverse=True)
+    ids = [row[5].ids for row in every.hypotheses]
+    assert [row[5].score for row in every.hypotheses] == pytest.approx(
+        teacher_forced(tiny, batch, ids), abs=1e-4
+    )

@@ -10,6 +10,7 @@ import pytest
 from unified_vl.errors import UserError
 from unified_vl.inference.files import predict_file
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.specs.task import TaskSpec
 
 
 @pytest.fixture
@@ -106,19 +107,130 @@ def test_bytes_that_are_not_text_fail_in_their_own_line(predictor, tmp_path: Pat
     assert [row["error"] is None for row in found] == [True, False, True]
 
 
-def test_nothing_is_left_when_the_job_dies(predictor, tmp_path: Path, monkeypatch) -> None:
-    source = write_rows(tmp_path / "rows.jsonl", [{"text": "yes"}] * 3)
-    out = tmp_path / "out.jsonl"
+class Dies(Exception):
+    """Stands for a kill."""
+
+
+ROWS = [
+    {"key": f"k{i}", "text": text}
+    for i, text in enumerate(["yes", "a red cat", "", "no", "a dog and a cat", "cat", "a"] * 6)
+]
+
+
+def die_after(predictor: UnifiedVL, monkeypatch: pytest.MonkeyPatch, batches: int) -> list[int]:
+    """Let the predictor fail behind so many batches; how many rows each had is kept."""
+    real = UnifiedVL._predict_batch
+    sizes: list[int] = []
+
+    def counting(self: UnifiedVL, spec: TaskSpec, rows: list, n: int) -> list:
+        if len(sizes) == batches:
+            raise Dies
+        sizes.append(len(rows))
+        return real(self, spec, rows, n)
+
+    monkeypatch.setattr(UnifiedVL, "_predict_batch", counting)
+    return sizes
+
+
+@pytest.mark.parametrize("cut", [0, 1, 30])
+def test_an_interrupted_job_goes_on_where_it_was(
+    predictor, tmp_path: Path, monkeypatch, cut: int
+) -> None:
+    source = write_rows(tmp_path / "rows.jsonl", ROWS)
+    whole, out = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
+    failed = predict_file(predictor, "tiny_copy", source, whole, batch_size=2)
     out.write_text("the old one")
-
-    def fail(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(predictor, "predict_examples", fail)
-    with pytest.raises(KeyboardInterrupt):
-        predict_file(predictor, "tiny_copy", source, out)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.jsonl", "rows.jsonl"]
+    with monkeypatch.context() as patch:
+        die_after(predictor, patch, 10)
+        with pytest.raises(Dies):
+            predict_file(predictor, "tiny_copy", source, out, batch_size=2)
     assert out.read_text() == "the old one"
+    partial = tmp_path / "out.jsonl.partial"
+    kept = partial.read_bytes()
+    partial.write_bytes(kept[: len(kept) - cut])  # what a kill in the middle of a write leaves
+    first = partial.read_bytes().count(b"\n")
+    assert 0 < first < len(ROWS)
+    sizes = die_after(predictor, monkeypatch, 10**9)
+    seen: list[tuple[int, int]] = []
+    again = predict_file(
+        predictor, "tiny_copy", source, out, batch_size=2, progress=lambda *a: seen.append(a)
+    )
+    assert seen[0] == (first, len(ROWS))
+    assert seen[-1] == (len(ROWS), len(ROWS))
+    assert sum(sizes) == sum(bool(row["text"]) for row in ROWS[first:])  # none is done again
+    assert again == failed == 6
+    assert [row["key"] for row in read_rows(out)] == [row["key"] for row in ROWS]
+    for mine, theirs in zip(read_rows(out), read_rows(whole), strict=True):
+        assert mine | {"score": 0} == theirs | {"score": 0}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.jsonl", "rows.jsonl", "whole.jsonl"]
+
+
+def test_the_answers_of_another_job_are_not_taken(predictor, tmp_path: Path, monkeypatch) -> None:
+    source, out = write_rows(tmp_path / "rows.jsonl", ROWS), tmp_path / "out.jsonl"
+    with monkeypatch.context() as patch:
+        die_after(predictor, patch, 10)
+        with pytest.raises(Dies):
+            predict_file(predictor, "tiny_copy", source, out, batch_size=2)
+    write_rows(source, [row | {"text": "no"} for row in ROWS])
+    sizes = die_after(predictor, monkeypatch, 10**9)
+    assert predict_file(predictor, "tiny_copy", source, out) == 0
+    assert sum(sizes) == len(ROWS) == len(read_rows(out))
+
+
+def test_rows_of_several_tasks_and_languages_come_back_in_their_order(
+    predictor, tmp_path: Path, picture, monkeypatch
+) -> None:
+    picture(3).save(tmp_path / "a.png")
+    rows: list[dict] = []
+    for number in range(24):
+        language = ("en", "de", "fa")[number % 3]
+        row = {"key": str(number), "image": "a.png", "language": language}
+        if number % 4 == 0:
+            row = {"key": str(number), "task": "tiny_copy", "text": "a dog " * (1 + number % 5)}
+        elif number % 4 == 1:
+            row |= {"task": "tiny_ground", "phrase": "a cat" * (1 + number % 3)}
+        elif number % 4 == 2:
+            row |= {"task": "tiny_caption"}
+        else:
+            row |= {"task": "tiny_captoin"}
+        rows.append(row)
+    source, out = write_rows(tmp_path / "rows.jsonl", rows), tmp_path / "out.jsonl"
+    sizes = die_after(predictor, monkeypatch, 10**9)
+    assert predict_file(predictor, None, source, out, batch_size=4) == 6
+    assert sorted(sizes) == [2, 2, 2, 4, 4, 4]  # regrouped by task
+    found = read_rows(out)
+    assert [row["key"] for row in found] == [row["key"] for row in rows]
+    for row, answer in zip(rows, found, strict=True):
+        if row["task"] == "tiny_captoin":
+            assert "did you mean 'tiny_caption'" in answer["error"]
+            continue
+        fields = {k: v for k, v in row.items() if k in ("phrase", "text")}
+        if "image" in row:
+            fields["image"] = tmp_path / row["image"]
+        alone = predictor.predict(row["task"], row.get("language"), **fields)
+        assert (answer["prediction"], answer["boxes"]) == (alone.text, alone.boxes)
+
+
+def test_a_row_may_not_name_a_file_as_its_task(predictor, tiny, tmp_path: Path) -> None:
+    spec = tmp_path / "mine.yaml"
+    spec.write_text(tiny.specs["tiny_copy"].text)
+    source = write_rows(
+        tmp_path / "rows.jsonl", [{"task": str(spec), "text": "yes"}, {"text": "a"}]
+    )
+    assert predict_file(predictor, None, source, tmp_path / "out.jsonl") == 2
+    found = read_rows(tmp_path / "out.jsonl")
+    assert "the model has no task" in found[0]["error"]
+    assert "the row names no task; expected one of tiny_caption" in found[1]["error"]
+
+
+def test_alternatives_are_given_where_they_are_asked_for(predictor, tmp_path: Path) -> None:
+    source = write_rows(tmp_path / "rows.jsonl", [{"text": "yes"}, {"text": ""}])
+    predict_file(predictor, "tiny_copy", source, tmp_path / "out.jsonl", n=3)
+    first, bad = read_rows(tmp_path / "out.jsonl")
+    assert list(first) == ["key", "prediction", "boxes", "score", "error", "alternatives"]
+    assert [list(a) for a in first["alternatives"]] == [["prediction", "boxes", "score"]] * 3
+    assert first["alternatives"][0] == {k: first[k] for k in ("prediction", "boxes", "score")}
+    assert list(bad) == ["key", "prediction", "boxes", "score", "error"]
 
 
 def test_files_that_cannot_be_used(predictor, tmp_path: Path) -> None:

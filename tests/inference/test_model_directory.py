@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
+from unified_vl.data.choices import learn_choices
 from unified_vl.errors import UserError
 from unified_vl.inference.model_directory import load_model, save_model
+from unified_vl.specs.load import load_task
+from unified_vl.specs.task import TaskSpec
 
 Break = Callable[[Path], object]
 
@@ -52,6 +56,53 @@ def test_specs_are_kept_word_for_word(tiny, model_directory: Path) -> None:
     assert {name: spec.model_dump() for name, spec in loaded.items()} == {
         name: spec.model_dump() for name, spec in tiny.specs.items()
     }
+
+
+def closed(tiny, tmp_path: Path, choices: str, name: str = "tiny_closed") -> TaskSpec:
+    """The copying task with closed answers, in a folder of its own."""
+    folder = tmp_path / name
+    folder.mkdir()
+    text = tiny.specs["tiny_copy"].text.replace("task: tiny_copy", f"task: {name}")
+    text = text.replace("method: beam, beams: 3", f"method: constrained, choices: {choices}")
+    (folder / "task.yaml").write_text(text, encoding="utf-8")
+    (folder / "answers.txt").write_text(f"{name}\nگربه\n", encoding="utf-8")
+    return load_task(folder / "task.yaml")
+
+
+def test_choices_travel_with_the_model(tiny, tmp_path: Path) -> None:
+    saved = tiny.saved
+    specs = [closed(tiny, tmp_path, "{file: answers.txt}", name) for name in ("one", "two")]
+    specs.append(closed(tiny, tmp_path, "{values: [a, b]}", "three"))
+    save_model(tmp_path / "model", saved.model, saved.codec, specs)
+    for name in ("one", "two", "three"):
+        shutil.rmtree(tmp_path / name)
+    loaded = load_model(tmp_path / "model").specs
+    assert loaded["one"].choices == ("one", "گربه")
+    assert loaded["two"].choices == ("two", "گربه")
+    assert loaded["three"].choices == ("a", "b")
+    save_model(tmp_path / "again", saved.model, saved.codec, loaded.values())
+    assert load_model(tmp_path / "again").specs["two"].choices == ("two", "گربه")
+    assert load_task(tmp_path / "again/specs/one.yaml").choices == ("one", "گربه")
+
+
+def test_choices_of_a_field_are_those_of_the_training_data(tiny, tmp_path: Path) -> None:
+    saved = tiny.saved
+    spec = closed(tiny, tmp_path, "{field: text}")
+    with pytest.raises(UserError, match="the choices of the task 'tiny_closed' are not known"):
+        save_model(tmp_path / "model", saved.model, saved.codec, [spec])
+    data = tmp_path / "data/copy"
+    data.mkdir(parents=True)
+    rows = [{"text": text} for text in ("no", "yes ", "گربه", "yes", "no")]
+    (data / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = spec.text.replace("{test: test}", "{train: train, test: test}")
+    spec.file.write_text(text, encoding="utf-8")
+    spec = load_task(spec.file)
+    learn_choices(spec, tmp_path / "data")
+    assert spec.choices == ("no", "yes", "گربه")
+    save_model(tmp_path / "model", saved.model, saved.codec, [spec])
+    loaded = load_model(tmp_path / "model").specs["tiny_closed"]
+    learn_choices(loaded, tmp_path / "nowhere")  # nothing is read: they are known
+    assert loaded.choices == ("no", "yes", "گربه")
 
 
 def test_saving_again_replaces_all_and_leaves_nothing_beside(tiny, model_directory: Path) -> None:

@@ -91,3 +91,36 @@ def test_examples_come_back_in_order_whatever_the_batches(predictor, batch_size:
 def test_no_examples_no_predictions(predictor) -> None:
     assert list(predictor.predict_examples(predictor.spec("tiny_copy"), [])) == []
     assert predictor.predict("tiny_copy", text=[]) == []
+
+
+@pytest.mark.parametrize("method", ["constrained", "constrained, beams: 2", "score_choices"])
+def test_a_spec_that_the_model_has_never_seen_answers_with_its_choices(
+    predictor, tiny, tmp_path: Path, method: str
+) -> None:
+    text = tiny.specs["tiny_copy"].text.replace("tiny_copy", "unseen")
+    how = f"method: {method}, choices: {{file: answers.txt}}"
+    path = tmp_path / "unseen.yaml"
+    path.write_text(text.replace("method: beam, beams: 3, max_tokens: 8", how + ", max_tokens: 20"))
+    choices = ["yes", "no", "a  red   cat", "گربه", "ein Hund"]
+    (tmp_path / "answers.txt").write_text("\n".join(choices), encoding="utf-8")
+    answers = predictor.predict(path, text=["yes", "a dog", "Hund und Katze"], n=2)
+    for answer in answers:
+        assert [a.score for a in answer.alternatives] == sorted(
+            (a.score for a in answer.alternatives), reverse=True
+        )
+        assert len({a.text for a in answer.alternatives} & set(choices)) == 2
+        assert answer.text == answer.alternatives[0].text
+        assert list(answer.as_row())[-1] == "alternatives"
+    assert predictor.predict(path, text="yes").alternatives is None
+    (tmp_path / "answers.txt").write_text("a red cat and a dog " * 4)
+    with pytest.raises(UserError, match=r"unseen.yaml:13: generate.max_tokens: the choice .* fit"):
+        predictor.predict(path, text="yes")
+
+
+def test_more_boxes_where_they_are_asked_for(predictor, picture) -> None:
+    asked = {"image": picture(1), "phrase": "a dog"}
+    several = predictor.predict("tiny_ground", "en", n=3, **asked)
+    assert len({tuple(a.boxes[0]) for a in several.alternatives}) == 3
+    for x1, y1, x2, y2 in (a.boxes[0] for a in several.alternatives):
+        assert 0 <= x1 < x2 <= 40
+        assert 0 <= y1 < y2 <= 20

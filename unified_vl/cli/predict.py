@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as encoder
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,19 +12,31 @@ import typer
 from unified_vl.errors import UserError
 
 if TYPE_CHECKING:
+    from unified_vl.inference.prediction import Alternative, Prediction
     from unified_vl.inference.predictor import UnifiedVL
 
 
 def predict(
     context: typer.Context,
     model: Annotated[Path, typer.Argument(help="The directory of a saved model.")],
-    task: Annotated[str, typer.Option(metavar="NAME|SPEC", help="A task of it, or a spec file.")],
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|SPEC",
+            help="A task of it, or a spec file; rows of --input may name theirs instead.",
+        ),
+    ] = None,
     image: Annotated[Path | None, typer.Option(help="The image, where the task has one.")] = None,
     language: Annotated[str | None, typer.Option(help="Tag of the language: de, zh, ...")] = None,
     input: Annotated[
         Path | None, typer.Option(help="A JSONL file of rows in place of one input.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Where the answers to --input go.")] = None,
+    n: Annotated[int, typer.Option(min=1, max=64, help="How many answers to give.")] = 1,
+    scores: Annotated[bool, typer.Option(help="Print the score before each answer.")] = False,
+    draw: Annotated[
+        Path | None, typer.Option(help="Write the image with the predicted boxes on it.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows of --input read at once.")] = 64,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
@@ -46,18 +59,50 @@ def predict(
             file="command line",
             expected="fields in the rows of the input file",
         )
+    if input is None and task is None:
+        raise UserError("--task is missing", file="command line", expected="a task or a spec file")
+    if draw is not None:
+        _check_draw(draw, image)
     predictor = UnifiedVL.from_pretrained(model, device)
     if input is not None and output is not None:
-        _predict_rows(predictor, task, input, output, language, batch_size)
+        _predict_rows(predictor, task, input, output, language, batch_size, n)
         return
-    answer = predictor.predict(task, language, **fields)
+    assert task is not None
+    answer = predictor.predict(task, language, n=n, **fields)
+    if draw is not None and image is not None:
+        _draw(answer, image, draw, task)
     if json:
         typer.echo(encoder.dumps(answer.as_row(), ensure_ascii=False))
         return
+    for one in answer.alternatives or (answer,):
+        for line in _lines_of(one):
+            typer.echo(f"{one.score:.4f}\t{line}" if scores else line)
+
+
+def _lines_of(answer: Prediction | Alternative) -> Iterator[str]:
+    """The text, then a line a box."""
     if answer.text:
-        typer.echo(answer.text)
+        yield answer.text
     for box in answer.boxes or ():
-        typer.echo(" ".join(f"{value:.1f}" for value in box))
+        yield " ".join(f"{value:.1f}" for value in box)
+
+
+def _check_draw(draw: Path, image: Path | None) -> None:
+    from unified_vl.inference.drawing import check_drawing
+
+    if image is None:
+        raise UserError("--draw needs an image", file="command line", expected="--image FILE")
+    check_drawing(draw)
+
+
+def _draw(answer: Prediction, image: Path, draw: Path, task: str) -> None:
+    from unified_vl.inference.drawing import save_drawing
+
+    if answer.boxes is None:
+        raise UserError(
+            f"the task {task!r} has no boxes to draw", file="command line", field="--draw"
+        )
+    save_drawing(image, answer.boxes, draw)
 
 
 def parse_fields(arguments: list[str]) -> dict[str, str]:
@@ -88,24 +133,30 @@ def parse_fields(arguments: list[str]) -> dict[str, str]:
 
 def _predict_rows(
     predictor: UnifiedVL,
-    task: str,
+    task: str | None,
     source: Path,
     output: Path,
     language: str | None,
     batch_size: int,
+    n: int,
 ) -> None:
+    """Answer a file: with a bar on a terminal, and a line at the end everywhere."""
     from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
     from unified_vl.inference.files import predict_file
 
     console = Console(stderr=True, highlight=False)
-    with console.status("answering") as status:
-        done = 0
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("answering")
+        rows: list[int] = []
 
-        def show(rows: int) -> None:
-            nonlocal done
-            done = rows
-            status.update(f"{rows} rows answered")
+        def show(done: int, total: int) -> None:
+            if not rows and done:
+                console.print(f"{done} rows were answered before", soft_wrap=True)
+            rows.append(done)
+            progress.update(bar, completed=done, total=total)
 
         failed = predict_file(
             predictor,
@@ -114,6 +165,7 @@ def _predict_rows(
             output,
             language=language,
             batch_size=batch_size,
+            n=n,
             progress=show,
         )
-    console.print(f"{done} rows, {failed} of them with an error: {output}", soft_wrap=True)
+    console.print(f"{rows[-1]} rows, {failed} of them with an error: {output}", soft_wrap=True)

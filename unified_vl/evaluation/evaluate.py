@@ -13,6 +13,7 @@ from typing import Any
 
 from unified_vl.codecs.boxes import box_to_pixels
 from unified_vl.codecs.segments import Box
+from unified_vl.data.choices import learn_choices
 from unified_vl.data.examples import Example
 from unified_vl.data.sources import Row, TaskData
 from unified_vl.errors import BadRow, UserError
@@ -107,6 +108,7 @@ def _answer(
     progress: Progress | None,
 ) -> _Scored:
     data = TaskData(spec, split, data_root)
+    learn_choices(spec, data_root)
     indices = chosen_rows(len(data), limit)
     scored = _Scored()
     examples = _examples(predictor, spec, data, indices, data_root, scored)

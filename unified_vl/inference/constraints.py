@@ -1,69 +1,165 @@
-"""What a task may write, enforced while decoding.
+"""What a task may write, enforced while decoding: an impossible answer is impossible.
 
-A grammar says which ids may come next, for all rows at once. The same object serves
-the project's greedy loop and, as a `LogitsProcessor`, the beam search of transformers.
+A grammar works on all hypotheses at once, on the device that the model is on; what a
+hypothesis has written so far is a row of a state that it advances. The same object
+serves this project's loops and, as a `LogitsProcessor`, `transformers`' `generate`.
 
-Legend: B rows, T ids so far, V vocabulary, W the width of a mask's batch: 1 or B.
+Legend: R hypotheses, T ids so far, V vocabulary, N nodes of a trie, C ids that may be
+written, X some of them, F numbers that a grammar remembers of a hypothesis.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from transformers import LogitsProcessor
 
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID, Vocabulary
 from unified_vl.errors import UserError
+from unified_vl.inference.trie import Trie
 
 BOX_TOKENS = 4
 
 
+class Scored(NamedTuple):
+    """Scores (R, C) of ids (R, C), minus infinity where there is none; or of all ids in
+    their order, where `ids_RC` is None."""
+
+    scores_RC: torch.Tensor
+    ids_RC: torch.Tensor | None = None
+
+    def ids_at(self, place_RX: torch.Tensor) -> torch.Tensor:
+        """The ids at places of the rows."""
+        return place_RX if self.ids_RC is None else self.ids_RC.gather(1, place_RX)
+
+
 class Grammar(ABC):
-    """Which ids may come next."""
+    """Which ids may come next. A hypothesis that has ended may get any state."""
 
     @abstractmethod
-    def allowed(self, ids_BT: torch.Tensor) -> torch.Tensor:
-        """A mask (W, V), true where an id may follow.
+    def start(self, rows: int) -> torch.Tensor:
+        """The state (R, F) of hypotheses that have written nothing."""
+
+    @abstractmethod
+    def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
+        """The scores of what may be written.
 
         Args:
-            ids_BT: what each row has written so far, without the start id. A row that
-                has ended goes on with anything; what comes of it is not read.
+            scores_RV: logits or log-probabilities; not changed.
+            state_RF: what was written so far.
+            step: how many ids that was.
         """
+
+    @abstractmethod
+    def advance(self, state_RF: torch.Tensor, ids_R: torch.Tensor, step: int) -> torch.Tensor:
+        """The state once `ids_R` are written, as number `step` from 0."""
 
 
 class TextGrammar(Grammar):
     """Text, then eos: no tags, locations, image codes, padding or unused embedding rows."""
 
     def __init__(self, vocabulary: Vocabulary, device: torch.device) -> None:
-        mask_V = torch.zeros(vocabulary.size, dtype=torch.bool, device=device)
-        mask_V[vocabulary.text.start : vocabulary.text.stop] = True
-        mask_V[[PAD_ID, UNK_ID]] = False
-        mask_V[EOS_ID] = True
-        self._mask_1V = mask_V[None]
+        forbidden_V = torch.ones(vocabulary.size, dtype=torch.bool, device=device)
+        forbidden_V[vocabulary.text.start : vocabulary.text.stop] = False
+        forbidden_V[[PAD_ID, UNK_ID]] = True
+        forbidden_V[EOS_ID] = False
+        self._forbidden_1V = forbidden_V[None]
 
-    def allowed(self, ids_BT: torch.Tensor) -> torch.Tensor:
-        return self._mask_1V
+    def start(self, rows: int) -> torch.Tensor:
+        return torch.empty((rows, 0), dtype=torch.long, device=self._forbidden_1V.device)
+
+    def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
+        return Scored(scores_RV.masked_fill(self._forbidden_1V, -torch.inf))
+
+    def advance(self, state_RF: torch.Tensor, ids_R: torch.Tensor, step: int) -> torch.Tensor:
+        return state_RF
 
 
 class BoxGrammar(Grammar):
-    """Exactly one box, x1 y1 x2 y2 with x1 < x2 and y1 < y2, then eos."""
+    """Exactly one box, x1 y1 x2 y2 with x1 < x2 and y1 < y2, then eos.
+
+    The state is the corner (x1, y1) as far as it is written.
+    """
 
     def __init__(self, vocabulary: Vocabulary, device: torch.device) -> None:
-        ids_V = torch.arange(vocabulary.size, device=device)
+        self._ids_1V = torch.arange(vocabulary.size, device=device)[None]
         start, last = vocabulary.locations.start, vocabulary.locations.stop - 1
-        self._ids_1V = ids_V[None]
         self._first_1V = (self._ids_1V >= start) & (self._ids_1V < last)  # room for x2, y2
         self._second_1V = (self._ids_1V > start) & (self._ids_1V <= last)
         self._end_1V = self._ids_1V == EOS_ID
 
-    def allowed(self, ids_BT: torch.Tensor) -> torch.Tensor:
-        step = ids_BT.shape[1]
+    def start(self, rows: int) -> torch.Tensor:
+        return torch.zeros((rows, 2), dtype=torch.long, device=self._ids_1V.device)
+
+    def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
         if step >= BOX_TOKENS:
-            return self._end_1V
-        if step < BOX_TOKENS // 2:
-            return self._first_1V
-        return self._second_1V & (self._ids_1V > ids_BT[:, step - 2, None])
+            allowed = self._end_1V
+        elif step < BOX_TOKENS // 2:
+            allowed = self._first_1V
+        else:
+            corner_R1 = state_RF[:, step - 2, None]
+            allowed = self._second_1V & (self._ids_1V > corner_R1)
+        return Scored(scores_RV.masked_fill(~allowed, -torch.inf))
+
+    def advance(self, state_RF: torch.Tensor, ids_R: torch.Tensor, step: int) -> torch.Tensor:
+        if step >= BOX_TOKENS // 2:
+            return state_RF
+        state_RF = state_RF.clone()
+        state_RF[:, step] = ids_R
+        return state_RF
+
+
+class ChoiceGrammar(Grammar):
+    """One of the choices of a trie, whole. The state is a node of it.
+
+    The children of all hypotheses are looked up as one rectangle as wide as the widest
+    node of the level: no loop over hypotheses, nothing read back from the device, and
+    no search over the whole vocabulary.
+    """
+
+    def __init__(self, trie: Trie, vocabulary_size: int, device: torch.device) -> None:
+        nodes = len(trie.token_N)
+        self._end = nodes  # behind a leaf: nothing but eos for ever
+        leaf_N = trie.children_N == 0
+        first_N = np.append(np.where(leaf_N, self._end, trie.first_child_N), self._end)
+        last_N = np.append(np.where(leaf_N, 0, trie.children_N - 1), 0) + first_N
+        bounds = zip(trie.level_starts[:-1], trie.level_starts[1:], strict=True)
+        self._widest = [int(trie.children_N[a:b].max(initial=1)) for a, b in bounds]
+        self._size = vocabulary_size
+        edges = trie.parent_N[1:] * vocabulary_size + trie.token_N[1:]  # in rising order
+
+        def tensor(values: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(values).to(device)
+
+        self._first_N, self._last_N = tensor(first_N), tensor(last_N)
+        self._token_N = tensor(np.append(trie.token_N, EOS_ID))
+        self._edge_N = tensor(edges)
+        self._range_C = torch.arange(max(self._widest), device=device)
+        self._root_C = self._token_N[1 : 1 + int(trie.children_N[0])]
+
+    def start(self, rows: int) -> torch.Tensor:
+        return torch.zeros((rows, 1), dtype=torch.long, device=self._token_N.device)
+
+    def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
+        if step == 0:
+            scores_RC = scores_RV.index_select(1, self._root_C)
+            return Scored(scores_RC, self._root_C.expand_as(scores_RC))
+        node_R1 = state_RF[:, :1]
+        width = self._widest[step] if step < len(self._widest) else 1
+        last_R1 = self._last_N[node_R1]
+        child_RC = self._first_N[node_R1] + self._range_C[:width]
+        ids_RC = self._token_N[torch.minimum(child_RC, last_R1)]
+        scores_RC = scores_RV.gather(1, ids_RC)
+        return Scored(scores_RC.masked_fill_(child_RC > last_R1, -torch.inf), ids_RC)
+
+    def advance(self, state_RF: torch.Tensor, ids_R: torch.Tensor, step: int) -> torch.Tensor:
+        wanted_R = state_RF[:, 0] * self._size + ids_R
+        place_R = torch.searchsorted(self._edge_N, wanted_R).clamp_(max=len(self._edge_N) - 1)
+        found_R = self._edge_N[place_R] == wanted_R
+        return torch.where(found_R, place_R + 1, self._end)[:, None]
 
 
 class GrammarProcessor(LogitsProcessor):
@@ -73,8 +169,16 @@ class GrammarProcessor(LogitsProcessor):
         self._grammar = grammar
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        mask_WV = self._grammar.allowed(input_ids[:, 1:])  # the start id is not output
-        return scores.masked_fill(~mask_WV, -torch.inf)
+        ids_RT = input_ids[:, 1:]  # the start id is not output
+        state_RF = self._grammar.start(len(ids_RT))
+        for step, ids_R in enumerate(ids_RT.unbind(1)):
+            state_RF = self._grammar.advance(state_RF, ids_R, step)
+        allowed = self._grammar.allowed(scores, state_RF, ids_RT.shape[1])
+        if allowed.ids_RC is None:
+            return allowed.scores_RC
+        restricted_RV = torch.full_like(scores, -torch.inf)
+        # where a row has fewer ids than another its last is repeated, without a score
+        return restricted_RV.scatter_reduce_(1, allowed.ids_RC, allowed.scores_RC, "amax")
 
 
 def grammar_of(

@@ -1,37 +1,145 @@
-"""From a batch of sources to ids.
+"""From a batch of sources to answers, by the method that a spec names.
 
-Legend: B rows, S source length, T ids written so far, V vocabulary, W 1 or B.
+Legend: B rows, S source length, C choices, K draws of a row, T ids of an answer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from transformers import LogitsProcessorList
-from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
+from unified_vl.codecs.segments import Text
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.data.batching import Batch
-from unified_vl.inference.constraints import Grammar, GrammarProcessor, grammar_of
+from unified_vl.errors import UserError
+from unified_vl.inference.constraints import ChoiceGrammar, Grammar, grammar_of
+from unified_vl.inference.sampling import Sampler, uniform_numbers
+from unified_vl.inference.scoring import ChoiceScorer
+from unified_vl.inference.search import Hypothesis, Memory, beam_search, write
+from unified_vl.inference.trie import build_trie
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.task import GenerateSpec
 
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What the model wrote, row by row.
+    """What the model answered, row by row.
 
     Attributes:
-        ids: without the start id and padding; ends in eos unless cut at the limit.
-        scores: mean log-probability (natural) of a row's ids, eos included, before
-            the grammar removed any: 0 is certain.
+        hypotheses: of each row, the best first; at least one.
     """
 
-    ids: list[list[int]]
-    scores: list[float]
+    hypotheses: list[list[Hypothesis]]
+
+    @property
+    def ids(self) -> list[list[int]]:
+        """Of each row's best answer, without the start id and padding; they end in eos
+        unless cut at the limit."""
+        return [row[0].ids for row in self.hypotheses]
+
+    @property
+    def scores(self) -> list[float]:
+        """Of each row's best answer: the mean log-probability (natural) of its ids, eos
+        included, before the grammar removed any: 0 is certain."""
+        return [row[0].score for row in self.hypotheses]
+
+
+class Generator:
+    """Answers batches of one task; what does not depend on the rows is made once.
+
+    Args:
+        model: put into evaluation mode.
+        how: the spec's `generate`.
+        codec: the model's.
+        choices: the closed answers, for the methods that have them.
+
+    Raises:
+        UserError: when `max_tokens` has no room for what must be written, or the choices
+            are not known.
+    """
+
+    def __init__(
+        self,
+        model: UnifiedVLForConditionalGeneration,
+        how: GenerateSpec,
+        codec: SequenceCodec,
+        choices: Sequence[str] = (),
+    ) -> None:
+        self.model = model
+        self.how = how
+        self._grammar: Grammar | None = None
+        self._scorer: ChoiceScorer | None = None
+        self._codec = codec
+        self._choices: dict[tuple[int, ...], str] = {}
+        self._choice_ids: list[list[int]] = []
+        device = model.device
+        if how.choices is None:
+            self._grammar = grammar_of(how.allow, how.max_tokens, codec.vocabulary, device)
+            return
+        if not choices:
+            raise UserError("the choices are not known", field="generate.choices")
+        self._choice_ids = _encode(choices, codec, how.max_tokens)
+        self._choices = dict(zip(map(tuple, self._choice_ids), choices, strict=True))
+        if how.method == "score_choices":
+            start_id = int(model.config.decoder_start_token_id)
+            self._scorer = ChoiceScorer(self._choice_ids, start_id, device)
+        else:
+            trie = build_trie(self._choice_ids)
+            self._grammar = ChoiceGrammar(trie, model.config.vocab_size, device)
+
+    def __call__(self, batch: Batch, alternatives: int = 1) -> Generated:
+        """Answer the rows of a batch.
+
+        Args:
+            batch: on the model's device.
+            alternatives: how many answers a row gets, where there are as many: the best
+                of a beam search at least as wide, of as many draws, or of the choices.
+        """
+        if self.model.training:
+            self.model.eval()
+        with torch.inference_mode():
+            encoded = self.model.encoder(
+                batch.input_ids_BS, batch.attention_mask_BS, batch.pixel_values_NCHW
+            )
+            memory = Memory(encoded[0], batch.attention_mask_BS)
+            hypotheses = self._answer(memory, batch, alternatives)
+        return Generated([row[:alternatives] for row in hypotheses])
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of an answer; a choice is given back word for word."""
+        choice = self._choices.get(tuple(ids))
+        return self._codec.decode_text(ids) if choice is None else choice
+
+    def _answer(self, memory: Memory, batch: Batch, alternatives: int) -> list[list[Hypothesis]]:
+        how = self.how
+        if self._scorer is not None:
+            return self._ranked(self._scorer(self.model, memory), alternatives)
+        if how.method == "sample":
+            draws = max(how.best_of or 1, alternatives)
+            uniform_BKT = uniform_numbers(batch.examples, draws, how.max_tokens, how.seed or 0)
+            uniform_BKT = uniform_BKT.to(memory.mask_AS.device)
+            sampler = Sampler(uniform_BKT, how.temperature or 1.0, how.top_k, how.top_p)
+            return write(
+                self.model, memory, how.max_tokens, self._grammar, width=draws, choose=sampler
+            )
+        width = max(how.beams, alternatives)
+        if width == 1:
+            return write(self.model, memory, how.max_tokens, self._grammar)
+        return beam_search(self.model, memory, how.max_tokens, width, self._grammar)
+
+    def _ranked(self, sum_BC: torch.Tensor, most: int) -> list[list[Hypothesis]]:
+        assert self._scorer is not None
+        score_BC = sum_BC
+        if self.how.normalize != "none":
+            score_BC = sum_BC / self._scorer.lengths_C
+        order_BC = score_BC.sort(dim=1, descending=True, stable=True).indices[:, :most]
+        scores = score_BC.gather(1, order_BC).tolist()
+        return [
+            [Hypothesis(self._choice_ids[c], s) for c, s in zip(row, values, strict=True)]
+            for row, values in zip(order_BC.tolist(), scores, strict=True)
+        ]
 
 
 def generate(
@@ -39,76 +147,23 @@ def generate(
     batch: Batch,
     how: GenerateSpec,
     codec: SequenceCodec,
+    choices: Sequence[str] = (),
+    alternatives: int = 1,
 ) -> Generated:
-    """Write the targets of a batch as its spec says: greedily or with beams.
-
-    Raises:
-        UserError: when the spec's `max_tokens` has no room for its `allow`.
-    """
-    grammar = grammar_of(how.allow, how.max_tokens, codec.vocabulary, batch.input_ids_BS.device)
-    model.eval()
-    with torch.inference_mode():
-        if how.method == "greedy" or how.beams == 1:
-            return _greedy(model, batch, grammar, how.max_tokens)
-        return _beam(model, batch, grammar, how.max_tokens, how.beams)
+    """Write the targets of one batch as its spec says; see `Generator`."""
+    return Generator(model, how, codec, choices)(batch, alternatives)
 
 
-def _greedy(
-    model: UnifiedVLForConditionalGeneration, batch: Batch, grammar: Grammar, max_tokens: int
-) -> Generated:
-    """The likeliest allowed id at every step; rows that have ended write padding."""
-    memory = model.encoder(batch.input_ids_BS, batch.attention_mask_BS, batch.pixel_values_NCHW)
-    cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
-    rows = batch.input_ids_BS.shape[0]
-    ids_BT = batch.input_ids_BS.new_empty((rows, 0))
-    score_B = torch.zeros(rows, device=ids_BT.device)
-    running_B = torch.ones(rows, dtype=torch.bool, device=ids_BT.device)
-    next_B = ids_BT.new_full((rows,), model.config.decoder_start_token_id)
-    for _ in range(max_tokens):
-        logits_BV = model(
-            encoder_outputs=memory,
-            attention_mask=batch.attention_mask_BS,
-            decoder_input_ids=next_B[:, None],
-            past_key_values=cache,
-            use_cache=True,
-        ).logits[:, -1]
-        logits_BV = logits_BV.float()
-        best_B1 = logits_BV.masked_fill(~grammar.allowed(ids_BT), -torch.inf).argmax(-1, True)
-        log_probability_B = logits_BV.gather(1, best_B1)[:, 0] - logits_BV.logsumexp(-1)
-        score_B += torch.where(running_B, log_probability_B, 0.0)
-        next_B = best_B1[:, 0].where(running_B, PAD_ID)
-        ids_BT = torch.cat([ids_BT, next_B[:, None]], dim=1)
-        running_B = running_B & (next_B != EOS_ID)
-        if not running_B.any():
-            break
-    ids = _without_padding(ids_BT)
-    totals = score_B.tolist()
-    return Generated(ids, [total / len(row) for total, row in zip(totals, ids, strict=True)])
-
-
-def _beam(
-    model: UnifiedVLForConditionalGeneration,
-    batch: Batch,
-    grammar: Grammar,
-    max_tokens: int,
-    beams: int,
-) -> Generated:
-    """The best of `beams` hypotheses by mean log-probability, by transformers."""
-    generating: Any = model  # transformers annotates `generate` for its own models only
-    out = generating.generate(
-        input_ids=batch.input_ids_BS,
-        attention_mask=batch.attention_mask_BS,
-        pixel_values=batch.pixel_values_NCHW,
-        num_beams=beams,
-        do_sample=False,
-        max_new_tokens=max_tokens,
-        length_penalty=1.0,  # divides a hypothesis's score by its number of ids
-        logits_processor=LogitsProcessorList([GrammarProcessor(grammar)]),
-        return_dict_in_generate=True,
-        output_scores=True,
-    )
-    return Generated(_without_padding(out.sequences[:, 1:]), out.sequences_scores.tolist())
-
-
-def _without_padding(ids_BT: torch.Tensor) -> list[list[int]]:
-    return [[i for i in row if i != PAD_ID] for row in ids_BT.tolist()]
+def _encode(choices: Sequence[str], codec: SequenceCodec, max_tokens: int) -> list[list[int]]:
+    """The ids of each choice; one that would be cut could not be told from another."""
+    encoded = []
+    for choice in choices:
+        found = codec.encode_target([Text(choice)])
+        most = min(max_tokens, codec.max_target)
+        if found.truncated or len(found.ids) > most:
+            raise UserError(
+                f"the choice {choice!r} does not fit into {most} tokens",
+                field="generate.max_tokens",
+            )
+        encoded.append(found.ids)
+    return encoded

@@ -7,6 +7,7 @@
     tokenizer/text.model
     tokenizer/vocabulary.json
     specs/NAME.yaml          the task specs it was trained on, word for word
+    specs/NAME.choices.txt   the closed answers of a task that has them elsewhere
 
 Weights are safetensors and nothing in the folder is unpickled, so a model from
 elsewhere can be opened without trusting it.
@@ -32,6 +33,7 @@ from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, write_atomically
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.specs.choices import CARRIED
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
@@ -93,7 +95,13 @@ def save_model(
         model.save_pretrained(partial, state_dict=state_dict, max_shard_size="100TB")
     codec.save(partial / TOKENIZER)
     for spec in specs:
-        write_atomically(partial / SPECS / f"{spec.task}.yaml", spec.text)
+        path = partial / SPECS / f"{spec.task}.yaml"
+        write_atomically(path, spec.text)
+        if spec.generate.choices is not None and spec.generate.choices.values is None:
+            if not spec.choices:
+                raise UserError(f"the choices of the task {spec.task!r} are not known", file=path)
+            choices = path.with_name(f"{path.stem}{CARRIED}")
+            write_atomically(choices, "".join(f"{choice}\n" for choice in spec.choices))
     write_atomically(partial / FACTS, json.dumps(dict(facts or {}), indent=1, ensure_ascii=False))
     _replace(partial, directory)
 

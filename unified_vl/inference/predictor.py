@@ -3,58 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from unified_vl.codecs.boxes import box_to_pixels
-from unified_vl.codecs.segments import Box, Segment
+from unified_vl.codecs.segments import Box
 from unified_vl.data.batching import EncodedExample, collate_encoded, encode_example
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import Row
 from unified_vl.errors import UserError, nearest
-from unified_vl.inference.decoding import generate
+from unified_vl.inference.decoding import Generator
 from unified_vl.inference.model_directory import SavedModel, load_model
+from unified_vl.inference.prediction import Alternative, Prediction
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import FieldSpec, TaskSpec
 from unified_vl.specs.template import fill, slots
 
 CHUNK = 8  # batches that are sorted by length together
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """One answer.
-
-    Attributes:
-        key: of the row it answers.
-        text: what the model wrote, without boxes.
-        boxes: `[x1, y1, x2, y2]` each, in pixels of the user's image; None where the
-            task has none.
-        score: mean log-probability of the tokens; 0 is certain.
-        error: why there is no answer.
-        segments: the answer piece by piece, boxes as fractions of the image.
-    """
-
-    key: str | None
-    text: str | None
-    boxes: list[list[float]] | None
-    score: float | None
-    error: str | None = None
-    segments: tuple[Segment, ...] = field(default=(), repr=False)
-
-    def as_row(self) -> dict[str, Any]:
-        """The row of an output file."""
-        return {
-            "key": self.key,
-            "prediction": self.text,
-            "boxes": self.boxes,
-            "score": self.score,
-            "error": self.error,
-        }
 
 
 class UnifiedVL:
@@ -70,6 +38,7 @@ class UnifiedVL:
         self.codec = saved.codec
         self.specs = saved.specs
         self.facts = saved.facts
+        self._generators: dict[TaskSpec, Generator] = {}
 
     @classmethod
     def from_pretrained(cls, directory: str | Path, device: str = "cpu") -> UnifiedVL:
@@ -100,13 +69,14 @@ class UnifiedVL:
         return load_task(task)
 
     def predict(
-        self, task: str | Path | TaskSpec, language: str | None = None, **fields: Any
+        self, task: str | Path | TaskSpec, language: str | None = None, *, n: int = 1, **fields: Any
     ) -> Any:
         """Answer one input, or several at once.
 
         Args:
             task: name of a task that the model was trained on, or any spec or spec file.
             language: tag of the language; may be left out where the task has one.
+            n: how many answers to give in `alternatives`, where the task has as many.
             **fields: the fields that the task's source names. An image is a path, the
                 bytes of a file or a `PIL.Image`. Lists are several inputs; what is not
                 a list goes for all of them.
@@ -141,7 +111,7 @@ class UnifiedVL:
         builder = self.builder(spec, root=None)  # a person may name any file of theirs
         rows = [input_row(spec, one, language, index=i) for i, one in enumerate(inputs)]
         examples = [builder.build(row, seed=None, with_target=False) for row in rows]
-        predictions = list(self.predict_examples(spec, examples))
+        predictions = list(self.predict_examples(spec, examples, n=n))
         return predictions if lists else predictions[0]
 
     def builder(self, spec: TaskSpec, root: Path | None) -> ExampleBuilder:
@@ -154,38 +124,78 @@ class UnifiedVL:
         )
 
     def predict_examples(
-        self, spec: TaskSpec, examples: Iterable[Example], batch_size: int = 64
+        self, spec: TaskSpec, examples: Iterable[Example], batch_size: int = 64, *, n: int = 1
     ) -> Iterator[Prediction]:
-        """Answer examples, in their order.
+        """Answer examples of one task, in their order."""
+        encoded = ((spec, encode_example(example, self.codec)) for example in examples)
+        return self.predict_encoded(encoded, batch_size, n=n)
 
-        Within a chunk of batches, sources of like length go together: less padding.
+    def predict_encoded(
+        self,
+        inputs: Iterable[tuple[TaskSpec, EncodedExample]],
+        batch_size: int = 64,
+        *,
+        n: int = 1,
+    ) -> Iterator[Prediction]:
+        """Answer examples of any tasks and languages, in their order.
+
+        Within a chunk of batches, those of a task and of like length go together: less
+        padding.
         """
-        for chunk in chunks(examples, CHUNK * batch_size):
-            encoded = [encode_example(example, self.codec) for example in chunk]
-            order = sorted(range(len(chunk)), key=lambda i: len(encoded[i].source.ids))
+        for chunk in chunks(inputs, CHUNK * batch_size):
+            places: dict[TaskSpec, list[int]] = {}
+            for place, (spec, _) in enumerate(chunk):
+                places.setdefault(spec, []).append(place)
             found: dict[int, Prediction] = {}
-            for start in range(0, len(order), batch_size):
-                places = order[start : start + batch_size]
-                answers = self._predict_batch(spec, [encoded[i] for i in places])
-                found.update(zip(places, answers, strict=True))
-            yield from (found[i] for i in range(len(chunk)))
+            for spec, of_task in places.items():
+                of_task.sort(key=lambda place: len(chunk[place][1].source.ids))
+                for start in range(0, len(of_task), batch_size):
+                    group = of_task[start : start + batch_size]
+                    answers = self._predict_batch(spec, [chunk[place][1] for place in group], n)
+                    found.update(zip(group, answers, strict=True))
+            yield from (found[place] for place in range(len(chunk)))
 
-    def _predict_batch(self, spec: TaskSpec, rows: Sequence[EncodedExample]) -> list[Prediction]:
+    def _generator(self, spec: TaskSpec) -> Generator:
+        if spec not in self._generators:
+            try:
+                made = Generator(self.model, spec.generate, self.codec, spec.choices)
+            except UserError as error:
+                key = (error.field or "generate").split(".")
+                raise spec.error(tuple(key), error.message, expected=error.expected) from error
+            self._generators[spec] = made
+        return self._generators[spec]
+
+    def _predict_batch(
+        self, spec: TaskSpec, rows: Sequence[EncodedExample], n: int
+    ) -> list[Prediction]:
         batch = collate_encoded(rows).to(self.model.device)
-        written = generate(self.model, batch, spec.generate, self.codec)
-        has_boxes = any(spec.fields[n].kind == "box" for n in target_fields(spec))
+        generator = self._generator(spec)
+        written = generator(batch, n)
+        has_boxes = any(spec.fields[name].kind == "box" for name in target_fields(spec))
         predictions = []
-        for example, ids, score in zip(batch.examples, written.ids, written.scores, strict=True):
-            segments = self.codec.decode(ids)
-            boxes = [s for s in segments if isinstance(s, Box)]
+        for example, hypotheses in zip(batch.examples, written.hypotheses, strict=True):
             width, height = example.image_size or (1, 1)
+            answers = []
+            for hypothesis in hypotheses:
+                segments = self.codec.decode(hypothesis.ids)
+                boxes = [box_to_pixels(s, width, height) for s in segments if isinstance(s, Box)]
+                answers.append(
+                    Alternative(
+                        text=generator.text(hypothesis.ids),
+                        boxes=boxes if has_boxes else None,
+                        score=hypothesis.score,
+                        segments=segments,
+                    )
+                )
+            best = answers[0]
             predictions.append(
                 Prediction(
                     key=example.key,
-                    text=self.codec.decode_text(ids),
-                    boxes=[box_to_pixels(b, width, height) for b in boxes] if has_boxes else None,
-                    score=score,
-                    segments=segments,
+                    text=best.text,
+                    boxes=best.boxes,
+                    score=best.score,
+                    segments=best.segments,
+                    alternatives=tuple(answers) if n > 1 else None,
                 )
             )
         return predictions

@@ -16,6 +16,8 @@ from transformers.cache_utils import EncoderDecoderCache
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.linear import Linear
 
+FEWEST_FUSED_QUERIES = 16
+
 
 def attend(
     query_BHQD: torch.Tensor,
@@ -27,11 +29,13 @@ def attend(
     """softmax(q k^T + bias) v, shape (B, H, Q, D); no scale, as in T5.
 
     `bias` broadcasts to (B, H, Q, K) and holds position bias, padding and causality.
-    On a CPU plain matrix products win over the fused kernel, whose backward with a
-    learned bias is slow there; elsewhere the fused kernel wins
-    (`benchmarks/speed.py`).
+    While learning on a CPU plain matrix products win over the fused kernel, whose
+    backward with a learned bias is slow there, and always for a few queries; elsewhere
+    the fused kernel wins (`benchmarks/speed.py`).
     """
-    if query_BHQD.device.type != "cpu":
+    learning = torch.is_grad_enabled() or dropout > 0
+    few = query_BHQD.shape[2] < FEWEST_FUSED_QUERIES
+    if query_BHQD.device.type != "cpu" or not (learning or few):
         return F.scaled_dot_product_attention(
             query_BHQD, key_BHKD, value_BHKD, attn_mask=bias, dropout_p=dropout, scale=1.0
         )
@@ -57,6 +61,10 @@ class _Attention(nn.Module):
         self.folded = 1.0 if config.scale_attention else config.d_kv**0.5
         self.out = Linear(self.inner, (config.d_model, self.inner**-0.5))
 
+    def scaled(self, query: torch.Tensor) -> torch.Tensor:
+        """A query whose products with keys are the scores."""
+        return query if self.scale == 1.0 else query * self.scale
+
     def _split(self, x_BTI: torch.Tensor) -> torch.Tensor:
         batch, length, _ = x_BTI.shape
         return x_BTI.view(batch, length, self.heads, -1).transpose(1, 2)
@@ -69,9 +77,7 @@ class _Attention(nn.Module):
         bias: torch.Tensor | None,
     ) -> torch.Tensor:
         dropout = self.dropout if self.training else 0.0
-        if self.scale != 1.0:
-            query_BHQD = query_BHQD * self.scale
-        y_BHQD = attend(query_BHQD, key_BHKD, value_BHKD, bias, dropout)
+        y_BHQD = attend(self.scaled(query_BHQD), key_BHKD, value_BHKD, bias, dropout)
         return self.out(y_BHQD.transpose(1, 2).flatten(2))
 
 

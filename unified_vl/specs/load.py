@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.specs.choices import load_choices
 from unified_vl.specs.document import dotted
 from unified_vl.specs.mixture import Mixture
 from unified_vl.specs.parse import Parsed, missing_file, parse_file, parse_text, validate
@@ -20,12 +21,14 @@ KINDS = ("task", "mixture", "run")  # the key that says what a file is
 
 
 def load_task(path: str | Path) -> TaskSpec:
-    """Read a task spec.
+    """Read a task spec, and its choices where they are in a file.
 
     Raises:
         UserError: with file, line, field and the nearest known name.
     """
-    return validate(TaskSpec, _parse_kind(Path(path), "task"))
+    spec = validate(TaskSpec, _parse_kind(Path(path), "task"))
+    spec._choices = load_choices(spec)
+    return spec
 
 
 def load_tasks(paths: Iterable[str | Path]) -> list[TaskSpec]:

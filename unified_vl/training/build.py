@@ -12,6 +12,7 @@ import torch
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary
+from unified_vl.data.choices import learn_choices
 from unified_vl.data.examples import ExampleBuilder, task_tags
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
@@ -87,6 +88,8 @@ def build(run: Run) -> Parts:
 
     validated = [s for s in specs.values() if run.validation_rows and "validation" in s.data.splits]
     streams = {name: stream(spec, "train") for name, spec in specs.items()}
+    for spec in specs.values():
+        learn_choices(spec, run.data)
     torch.manual_seed(run.seed)
     return Parts(
         model=UnifiedVLForConditionalGeneration(config),

@@ -1,0 +1,248 @@
+"""The decoder, one position at a time, for sources with several hypotheses each.
+
+What a step needs of the past lies in tensors that are allocated once:
+
+- keys and values of the source are computed once and never copied: the hypotheses of a
+  source are queries of one attention;
+- keys and values of what was written stay in the slot where they were written. When
+  hypotheses change places, only the table that says which slots a hypothesis
+  descends from does; copying them would cost more than masking;
+- position biases are one row a layer, of which a step takes a part;
+- sources that are done leave the batch: the last ones move into their places.
+
+Legend: B sources, K hypotheses of a source, H heads, D width of a head, I = H * D,
+G = B * H, M width (d_model), V vocabulary, S source length, T positions, N slots (T * K),
+P keys that a query meets.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import torch
+
+from unified_vl.model.attention import attend
+from unified_vl.model.positions import RelativePositionBias
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration, padding_bias
+
+
+def attend_once(
+    query_BHKD: torch.Tensor,
+    key_GPD: torch.Tensor,
+    value_GPD: torch.Tensor,
+    bias: torch.Tensor | None,
+) -> torch.Tensor:
+    """`attend` for a few queries, (B, H, K, D), without the copies that it makes on a CPU."""
+    batch, heads, width, _ = query_BHKD.shape
+    if key_GPD.device.type != "cpu":
+        key, value = (x.unflatten(0, (batch, heads)) for x in (key_GPD, value_GPD))
+        return attend(query_BHKD, key, value, bias)
+    score_GKP = torch.bmm(query_BHKD.flatten(0, 1), key_GPD.transpose(1, 2))
+    if bias is not None:
+        score_GKP.view(batch, heads, width, -1).add_(bias)
+    y_GKD = torch.bmm(torch.softmax(score_GKP, -1), value_GPD)
+    return y_GKD.view_as(query_BHKD)
+
+
+class IncrementalDecoder(ABC):
+    """Reads a position's ids and gives the logits of the next.
+
+    Args:
+        model: in evaluation mode.
+        memory_BSM: the encoder's output.
+        mask_BS: 1 for what of it may be read, 0 for padding.
+        positions: the most steps that will be taken.
+    """
+
+    def __init__(
+        self,
+        model: UnifiedVLForConditionalGeneration,
+        memory_BSM: torch.Tensor,
+        mask_BS: torch.Tensor,
+        positions: int,
+    ) -> None:
+        self.model = model
+        self.blocks: list[Any] = list(model.decoder.blocks)
+        self.heads = model.config.num_heads
+        self.positions = positions
+        self.step_count = 0
+        sources, length, _ = memory_BSM.shape
+        self.sources = sources
+        self._cross: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for block in self.blocks:
+            key_value = block.attend_cross.kv(memory_BSM).view(sources, length, 2, self.heads, -1)
+            key_GSD, value_GSD = key_value.permute(2, 0, 3, 1, 4).flatten(1, 2)
+            self._cross.append((key_GSD, value_GSD))
+        padded = not bool(mask_BS.all())
+        self._memory_bias = padding_bias(mask_BS, memory_BSM.dtype) if padded else None
+        self._position_1H1T = [
+            block.position_bias(1, positions, positions - 1)
+            if isinstance(block.position_bias, RelativePositionBias)
+            else None
+            for block in self.blocks
+        ]
+
+    def step(self, ids_BK: torch.Tensor) -> torch.Tensor:
+        """Hidden states (B, K, M) behind the next ids; `logits` turns them into scores."""
+        x_BKM = self.model.encoder.embedding(ids_BK)
+        memory_bias = None if self._memory_bias is None else self._memory_bias[: self.sources]
+        bias = self._position_1H1T[0]  # the first layer always has one
+        assert bias is not None
+        for layer, block in enumerate(self.blocks):
+            position_1H1T = self._position_1H1T[layer]
+            if position_1H1T is not None:
+                # distances count back from the newest position
+                start = self.positions - 1 - self.step_count
+                bias = self._self_bias(position_1H1T[..., start:])
+            qkv_BKI = block.attend_self.qkv(block.norm_self(x_BKM))
+            y_BKI = self._attend_self(layer, qkv_BKI, bias)
+            x_BKM = x_BKM + block.attend_self.out(y_BKI)
+            query_BKI = block.attend_cross.q(block.norm_cross(x_BKM))
+            query_BKI = block.attend_cross.scaled(query_BKI)
+            y_BKI = self._attend_cross(layer, query_BKI, memory_bias)
+            x_BKM = x_BKM + block.attend_cross.out(y_BKI)
+            x_BKM = x_BKM + block.feed(block.norm_feed(x_BKM))
+        self.step_count += 1
+        return self.model.decoder.norm(x_BKM)
+
+    def logits(self, x_XM: torch.Tensor) -> torch.Tensor:
+        """Logits (X, V) in fp32 of hidden states (X, M)."""
+        if self.model.config.scale_decoder_output:
+            x_XM = x_XM * self.model.config.d_model**-0.5
+        return self.model.lm_head(x_XM).float()
+
+    def _attend_cross(
+        self, layer: int, query_BKI: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        batch, width, inner = query_BKI.shape
+        query_BHKD = query_BKI.view(batch, width, self.heads, -1).transpose(1, 2)
+        key_GSD, value_GSD = (part[: batch * self.heads] for part in self._cross[layer])
+        y_BHKD = attend_once(query_BHKD, key_GSD, value_GSD, bias)
+        return y_BHKD.transpose(1, 2).reshape(batch, width, inner)
+
+    @abstractmethod
+    def _self_bias(self, position_1H1T: torch.Tensor) -> torch.Tensor:
+        """The bias of this step's self-attention, from that of the positions so far."""
+
+    @abstractmethod
+    def _attend_self(self, layer: int, qkv_BKI: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        """Remember the newest keys and values; (B, K, I)."""
+
+
+class BeamDecoder(IncrementalDecoder):
+    """As many hypotheses a source as there are beams, to which places may change.
+
+    Args:
+        width: hypotheses of a source (K).
+    """
+
+    def __init__(
+        self,
+        model: UnifiedVLForConditionalGeneration,
+        memory_BSM: torch.Tensor,
+        mask_BS: torch.Tensor,
+        positions: int,
+        width: int = 1,
+    ) -> None:
+        super().__init__(model, memory_BSM, mask_BS, positions)
+        self.width = width
+        shape = (self.sources * self.heads, positions * width, model.config.d_kv)
+        self._kept = [
+            (memory_BSM.new_empty(shape), memory_BSM.new_empty(shape)) for _ in self.blocks
+        ]
+        slots_K = torch.arange(width, device=memory_BSM.device)
+        self._slots_BKT = slots_K[None, :, None].repeat(self.sources, 1, positions)
+
+    def reorder(self, origin_BK: torch.Tensor) -> None:
+        """Hypothesis k of a source goes on from its hypothesis `origin_BK[:, k]`."""
+        now_BKT = self._slots_BKT[: self.sources]
+        past_BKT = now_BKT[..., : self.step_count]
+        moved_BKT = past_BKT.gather(1, origin_BK[..., None].expand_as(past_BKT))
+        now_BKT[..., : self.step_count] = moved_BKT
+
+    def keep(self, running_B: torch.Tensor) -> torch.Tensor:
+        """Let sources leave; the last ones take their places.
+
+        Args:
+            running_B: false for the sources that leave.
+
+        Returns:
+            The places before this call of the sources that are left, in their new order.
+        """
+        left = int(running_B.sum())
+        order_B = torch.arange(len(running_B), device=running_B.device)
+        empty = (~running_B[:left]).nonzero()[:, 0]
+        moving = running_B[left:].nonzero()[:, 0] + left
+        order_B[empty] = moving
+        if len(empty):
+            pairs = (*self._cross, *self._kept)
+            tensors = [part.unflatten(0, (-1, self.heads)) for pair in pairs for part in pair]
+            tensors.append(self._slots_BKT)
+            if self._memory_bias is not None:
+                tensors.append(self._memory_bias)
+            for tensor in tensors:
+                tensor[empty] = tensor[moving]
+        self.sources = left
+        return order_B[:left]
+
+    def _self_bias(self, position_1H1T: torch.Tensor) -> torch.Tensor:
+        if self.width == 1:
+            return position_1H1T
+        length = position_1H1T.shape[-1]
+        slots_BKT = self._slots_BKT[: self.sources, :, :length]
+        floor = torch.finfo(position_1H1T.dtype).min
+        hidden_BKTK = position_1H1T.new_full((*slots_BKT.shape, self.width), floor)
+        hidden_BKTK.scatter_(3, slots_BKT[..., None], 0.0)
+        return (position_1H1T[..., None] + hidden_BKTK[:, None]).flatten(3)
+
+    def _attend_self(self, layer: int, qkv_BKI: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        batch, width, _ = qkv_BKI.shape
+        qkv = qkv_BKI.view(batch, width, 3, self.heads, -1).permute(2, 0, 3, 1, 4).contiguous()
+        rows, start = batch * self.heads, self.step_count * width
+        keys, values = (part[:rows, : start + width] for part in self._kept[layer])
+        keys[:, start:], values[:, start:] = qkv[1].flatten(0, 1), qkv[2].flatten(0, 1)
+        query_BHKD = self.blocks[layer].attend_self.scaled(qkv[0])
+        y_BHKD = attend_once(query_BHKD, keys, values, bias)
+        return y_BHKD.transpose(1, 2).reshape(batch, width, -1)
+
+
+class TreeDecoder(IncrementalDecoder):
+    """Walks a tree of prefixes level by level, the same one for every source.
+
+    The nodes of a level are the hypotheses; each goes on from its parent in the level
+    before, and a prefix that several sequences share is computed once.
+    """
+
+    def __init__(
+        self,
+        model: UnifiedVLForConditionalGeneration,
+        memory_BSM: torch.Tensor,
+        mask_BS: torch.Tensor,
+        positions: int,
+    ) -> None:
+        super().__init__(model, memory_BSM, mask_BS, positions)
+        self._kept: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * len(self.blocks)
+        self._parent_K: torch.Tensor | None = None
+
+    def descend(self, parent_K: torch.Tensor) -> None:
+        """The next step's hypotheses go on from these of the last."""
+        self._parent_K = parent_K
+
+    def _self_bias(self, position_1H1T: torch.Tensor) -> torch.Tensor:
+        return position_1H1T
+
+    def _attend_self(self, layer: int, qkv_BKI: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        batch, width, _ = qkv_BKI.shape
+        qkv = qkv_BKI.view(batch, width, 3, self.heads, -1)
+        # every node attends to its own ancestors: nodes are rows here, of one query
+        query, *newest = (qkv[:, :, i, :, None].flatten(0, 1) for i in range(3))
+        kept = self._kept[layer]
+        if kept is not None:
+            assert self._parent_K is not None, "a level needs `descend`"
+            older = [part.index_select(1, self._parent_K).flatten(0, 1) for part in kept]
+            newest = [torch.cat(pair, dim=2) for pair in zip(older, newest, strict=True)]
+        keys, values = newest
+        self._kept[layer] = keys.unflatten(0, (batch, width)), values.unflatten(0, (batch, width))
+        query = self.blocks[layer].attend_self.scaled(query)
+        return attend(query, keys, values, bias).reshape(batch, width, -1)

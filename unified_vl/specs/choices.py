@@ -1,0 +1,93 @@
+"""The closed answers of a task: where its spec says that they are, and what they must obey."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from os.path import normpath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unified_vl.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from unified_vl.specs.task import TaskSpec
+
+CARRIED = ".choices.txt"  # NAME.choices.txt beside NAME.yaml, as a saved model has it
+
+
+def same_choice(text: str) -> str:
+    """What makes two choices one: Unicode NFC, and no space around."""
+    return unicodedata.normalize("NFC", text).strip()
+
+
+def repeated_choice(choices: Sequence[str]) -> tuple[int, int] | None:
+    """The first place whose choice was there before, and where; None when all differ."""
+    seen: dict[str, int] = {}
+    for place, choice in enumerate(choices):
+        first = seen.setdefault(same_choice(choice), place)
+        if first != place:
+            return place, first
+    return None
+
+
+def load_choices(spec: TaskSpec) -> tuple[str, ...]:
+    """The choices of a spec that was read from a file, where they lie in one.
+
+    A file `NAME.choices.txt` beside `NAME.yaml` comes first: a saved model carries there
+    what the spec's own file, or a field of the training data, said.
+
+    Raises:
+        UserError: when the file is missing, empty, not text, outside the spec's folder, or
+            names a choice twice.
+    """
+    asked = spec.generate.choices
+    if asked is None or asked.values is not None or spec.file is None:
+        return asked.values if asked is not None and asked.values is not None else ()
+    carried = spec.file.with_name(f"{spec.file.stem}{CARRIED}")
+    if carried.is_file():
+        return read_choices(carried)
+    return () if asked.file is None else read_choices(_beside(spec, asked.file))
+
+
+def _beside(spec: TaskSpec, name: str) -> Path:
+    assert spec.file is not None
+    folder, place = spec.file.parent, ("generate", "choices", "file")
+    path = Path(normpath(folder / name))
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise spec.error(place, f"{name!r} leaves the spec's folder", expected="a path below it")
+    if not path.is_file():
+        neighbours = path.parent.iterdir() if path.parent.is_dir() else ()
+        names = [p.relative_to(folder).as_posix() for p in neighbours if p.is_file()]
+        raise spec.error(
+            place,
+            f"there is no file {name!r}",
+            expected="a file relative to the spec, a choice a line",
+            nearest=nearest(name, names),
+        )
+    return path
+
+
+def read_choices(path: Path) -> tuple[str, ...]:
+    """The lines of a file that are not empty.
+
+    Raises:
+        UserError: when there is none, one is there twice, or it is not UTF-8 text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise UserError("is not UTF-8 text", file=path) from error
+    numbered = [(n, line.strip()) for n, line in enumerate(lines, 1) if line.strip()]
+    if not numbered:
+        raise UserError("holds no choice", file=path, expected="a choice a line")
+    choices = [choice for _, choice in numbered]
+    repeated = repeated_choice(choices)
+    if repeated:
+        place, first = repeated
+        raise UserError(
+            f"the choice {choices[place]!r} is also on line {numbered[first][0]}",
+            file=path,
+            line=numbered[place][0],
+        )
+    return tuple(choices)
