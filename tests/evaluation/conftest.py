@@ -16,7 +16,7 @@ from unified_vl.codecs.segments import Box, Segment, Text
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.evaluation.evaluate import evaluate
-from unified_vl.evaluation.results import write_results
+from unified_vl.evaluation.results import Evaluation, write_results
 from unified_vl.inference.predictor import Prediction
 from unified_vl.specs.load import load_tasks
 from unified_vl.specs.task import TaskSpec
@@ -121,7 +121,7 @@ class World:
     data: Path
     specs: list[TaskSpec]
 
-    def evaluate(self, predictor: Any, **options: Any) -> tuple[dict[str, Any], list[Any]]:
+    def evaluate(self, predictor: Any, **options: Any) -> Evaluation:
         return evaluate(predictor, self.specs, "test", self.data, model_name="m", **options)
 
 
@@ -168,9 +168,9 @@ def run_directory(world: World, tmp_path: Path) -> Path:
             return Box(0.5, 0.5, 0.75, 0.75)
         return Text("<b>falsch & kaputt</b>")
 
-    report, predictions = world.evaluate(Oracle(wrong))
+    evaluation = world.evaluate(Oracle(wrong))
     run = tmp_path / "run"
-    write_results(report, predictions, run / "report.json", run / "predictions.jsonl")
+    write_results(evaluation, run / "report.json", run / "predictions.jsonl")
     events: list[dict[str, Any]] = [{"event": "resume", "step": 0}]
     for step in range(10, 110, 10):
         for task in SPECS:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from unified_vl.specs.load import load_task
 
 
 def test_right_answers_score_100_everywhere(world, oracle) -> None:
-    report, predictions = world.evaluate(oracle())
+    report, predictions, _ = world.evaluate(oracle())
     assert list(report) == ["model", "version", "seconds", "tasks"]
     assert list(report["tasks"]) == ["caption", "ground", "translate"]
     for task in report["tasks"].values():
@@ -33,7 +35,7 @@ def test_scores_are_told_apart_by_language_and_cell(world, oracle) -> None:
         spoiled = example.language == "fa" and example.task == "caption"
         return Text("?") if spoiled else None
 
-    report, predictions = world.evaluate(oracle(wrong))
+    report, predictions, _ = world.evaluate(oracle(wrong))
     caption = report["tasks"]["caption"]
     assert caption["primary"] == "exact_match"
     assert caption["metrics"]["exact_match"] == 75.0
@@ -55,7 +57,7 @@ def test_a_metric_that_a_spec_has_twice_keeps_both_values(world, oracle) -> None
         box = example.target[0]
         return Box(box.x1 + 0.05, box.y1, box.x2 + 0.05, box.y2)
 
-    report, predictions = world.evaluate(oracle(shifted))
+    report, predictions, _ = world.evaluate(oracle(shifted))
     metrics = report["tasks"]["ground"]["metrics"]
     assert metrics == {"box_accuracy:box@0.5": 100.0, "box_accuracy:box@0.9": 0.0}
     assert report["tasks"]["ground"]["primary"] == "box_accuracy:box@0.9"
@@ -63,7 +65,7 @@ def test_a_metric_that_a_spec_has_twice_keeps_both_values(world, oracle) -> None
 
 
 def test_bad_rows_are_skipped_and_counted_where_the_spec_says_so(world, oracle) -> None:
-    report, predictions = world.evaluate(oracle())
+    report, predictions, _ = world.evaluate(oracle())
     assert [task["skipped"] for task in report["tasks"].values()] == [1, 0, 0]
     assert "bad" not in {row["key"] for row in predictions}
 
@@ -86,7 +88,7 @@ def test_a_split_of_bad_rows_alone_is_an_error(world, oracle, tmp_path: Path) ->
 
 
 def test_a_row_of_predictions_says_all_about_itself(world, oracle) -> None:
-    _, predictions = world.evaluate(oracle())
+    _, predictions, _ = world.evaluate(oracle())
     by_task = {row["task"]: row for row in predictions if row["language"] == "fa"}
     caption, ground, translate = (by_task[n] for n in ("caption", "ground", "translate"))
     assert caption["image"] == "images/5.png"
@@ -105,7 +107,7 @@ def test_a_row_of_predictions_says_all_about_itself(world, oracle) -> None:
 
 def test_a_limit_is_a_fixed_choice_through_the_whole_split(world, oracle) -> None:
     first, second = oracle(), oracle()
-    report, _ = world.evaluate(first, limit=7)
+    report, *_ = world.evaluate(first, limit=7)
     world.evaluate(second, limit=7)
     assert [e.key for e in first.asked] == [e.key for e in second.asked]
     assert sum(task["count"] + task["skipped"] for task in report["tasks"].values()) == 21
@@ -125,9 +127,69 @@ def test_progress_ends_at_the_number_of_rows(world, oracle) -> None:
 def test_results_are_written_and_read_back(world, oracle, tmp_path: Path) -> None:
     from unified_vl.evaluation.results import read_predictions, read_report
 
-    report, predictions = world.evaluate(oracle())
-    write_results(report, predictions, tmp_path / "a/report.json", tmp_path / "b.jsonl")
+    evaluation = world.evaluate(oracle())
+    report, predictions, _ = evaluation
+    write_results(evaluation, tmp_path / "a/report.json", tmp_path / "b.jsonl")
     assert read_report(tmp_path / "a/report.json") == report
     found = read_predictions(tmp_path / "b.jsonl")
     assert found == json.loads(json.dumps(predictions))
     assert "گربه" in (tmp_path / "b.jsonl").read_text(encoding="utf-8")
+
+
+DETECT = """
+task: detect
+version: 1
+about: Point to all of it.
+data: {reader: jsonl, path: "{split}.jsonl", splits: {test: test}, languages: [en]}
+fields:
+  image: {kind: image, column: image}
+  boxes: {kind: box, column: boxes, layout: xyxy, units: pixels, many: true}
+example: {source: "{image}", target: "{boxes}"}
+generate: {allow: box, max_tokens: 17}
+score: [{metric: coco_map, against: boxes, primary: true}]
+"""
+
+
+def test_all_boxes_of_a_row_are_scored(oracle, tmp_path: Path) -> None:
+    from PIL import Image
+
+    from unified_vl.evaluation.evaluate import evaluate
+
+    Image.new("RGB", (10, 10)).save(tmp_path / "a.png")
+    boxes = [[[0, 0, 4, 4], [5, 5, 9, 9]], [[1, 1, 6, 6]]]
+    rows = [json.dumps({"image": "a.png", "boxes": each}) for each in boxes]
+    (tmp_path / "test.jsonl").write_text("\n".join(rows))
+    (tmp_path / "detect.yaml").write_text(DETECT)
+    spec = load_task(tmp_path / "detect.yaml")
+
+    class AllBoxes(oracle):
+        def predict_examples(self, spec, examples, batch_size):
+            for example in examples:
+                (answer,) = super().predict_examples(spec, iter([example]), batch_size)
+                yield replace(answer, segments=example.target)
+
+    def scored(model):
+        return evaluate(model, [spec], "test", tmp_path, model_name="m")
+
+    report, predictions, _ = scored(AllBoxes())
+    assert report["tasks"]["detect"]["metrics"] == {"coco_map": 100.0}
+    assert report["tasks"]["detect"]["intervals"] == {}
+    assert [row["correct"] for row in predictions] == [True, True]
+    report, predictions, _ = scored(oracle())  # the first box of each row alone
+    assert 0 < report["tasks"]["detect"]["metrics"]["coco_map"] < 100
+    assert [row["correct"] for row in predictions] == [False, True]
+
+
+def test_the_terminal_shows_an_interval_beside_its_score(world, oracle) -> None:
+    from rich.console import Console
+
+    from unified_vl.cli.evaluate import table_of
+
+    report = world.evaluate(oracle(lambda e: Text("?") if e.language == "fa" else None)).report
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(table_of(report))
+    (line,) = [t for t in console.export_text().splitlines() if "caption" in t and "exact" in t]
+    low, high = report["tasks"]["caption"]["intervals"]["exact_match"]
+    assert f"{low:.1f}–{high:.1f}" in line
+    del report["tasks"]["caption"]["intervals"]
+    assert table_of(report).row_count == 5

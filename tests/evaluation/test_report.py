@@ -97,6 +97,37 @@ def test_the_page_tells_scores_course_and_facts(page: str) -> None:
     assert page.count('class="true') == page.count('class="guess')
 
 
+def test_intervals_are_shown_where_all_rows_are(page: str, run_directory: Path, world) -> None:
+    report = json.loads((run_directory / "report.json").read_text())
+    ends = {
+        name: "{:.1f}–{:.1f}".format(*task["intervals"][task["primary"]])
+        for name, task in report["tasks"].items()
+    }
+    assert re.findall(r"95 % interval <b>([^<]*)", page) == [ends["ground"], ends["translate"]]
+    assert re.findall(r"<small>([\d.]+–[\d.]+)</small>", page) == list(ends.values())
+    for task in report["tasks"].values():  # a report of an earlier version
+        del task["intervals"]
+    (run_directory / "report.json").write_text(json.dumps(report))
+    older = write_report(run_directory, world.data).read_text(encoding="utf-8")
+    outline_of(older)
+    assert "95 %" not in older
+
+
+def test_bars_end_at_the_scale_of_cider(run_directory: Path, world) -> None:
+    report = json.loads((run_directory / "report.json").read_text())
+    task = report["tasks"]["translate"]
+    task |= {"primary": "cider", "metrics": {"cider": 123.4}, "intervals": {"cider": [110, 130]}}
+    for values in task["by"].values():
+        for cell in values.values():
+            cell["cider"] = 123.4
+    (run_directory / "report.json").write_text(json.dumps(report))
+    page = write_report(run_directory, world.data).read_text(encoding="utf-8")
+    assert "CIDEr-D" in page
+    assert "123.4" in page
+    assert max(float(w) for w in re.findall(r"width: ([\d.]+)%", page)) == 100
+    assert max(float(v) for v in re.findall(r"--v: ([\d.]+)", page)) == 1
+
+
 def test_learning_curves_are_drawn_in_the_pages_colours(page: str) -> None:
     charts = re.findall(r'<svg viewBox="[^"]*" role="img" aria-label="Loss of (\w+) over 100', page)
     assert charts == ["caption", "ground", "translate"]

@@ -177,6 +177,12 @@ BAD = [
         "against: region, iou: 0.5",
         "25: score.1.iou: says nothing about mean_iou",
     ),
+    (
+        "metric: chrf",
+        "metric: meteor",
+        "24: score.0.metric: found 'meteor'; expected another",
+    ),
+    ("metric: chrf", "metric: SPICE", "24: score.0.metric: found 'SPICE'; expected another"),
     ("beams: 4", "beams: 1", "22: generate.beams: a beam search of width 1; expected 2 or more"),
     (
         "method: beam",
@@ -224,3 +230,46 @@ def test_pixels_need_an_image(tmp_path: Path) -> None:
     text = SPEC.replace("  image: {kind: image, column: file}\n", "").replace("{image} ", "")
     with pytest.raises(UserError, match=r"fields.region.units: pixels of what\?; expected a field"):
         load_task(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("edits", "message"),
+    [
+        (
+            [("metric: chrf", "metric: vqa_accuracy"), (", many: true", "")],
+            "score.0.against: 'captions' holds one answer, and vqa_accuracy counts people",
+        ),
+        (
+            [("metric: mean_iou", "metric: coco_map")],
+            "score.1.against: coco_map scores all boxes of a row, and the target has not all",
+        ),
+        (
+            [
+                ("metric: mean_iou", "metric: coco_map"),
+                ("units: pixels", "units: pixels, many: true"),
+            ],
+            "score.1.against: coco_map scores all boxes of a row, and the target has not all",
+        ),
+    ],
+)
+def test_metrics_of_many_values_need_them(
+    tmp_path: Path, edits: list[tuple[str, str]], message: str
+) -> None:
+    text = SPEC
+    for old, new in edits:
+        assert old in text
+        text = text.replace(old, new, 1)
+    with pytest.raises(UserError) as error:
+        load_task(write(tmp_path, text))
+    assert any(message in str(each) for each in error.value.all)  # type: ignore[attr-defined]
+
+
+def test_every_metric_of_a_spec_is_one_that_evaluation_knows() -> None:
+    from typing import get_args
+
+    from unified_vl.evaluation.metrics.table import METRICS
+    from unified_vl.specs.rules import METRICS_OF_BOXES
+    from unified_vl.specs.task import Metric
+
+    assert set(get_args(Metric)) == set(METRICS)
+    assert set(METRICS_OF_BOXES) <= set(METRICS)

@@ -59,13 +59,13 @@ def demo(
     _say("4/5 evaluation: the test split, held-out cells apart")
     predictor = UnifiedVL.from_pretrained(model)
     with progress_of_tasks() as progress:
-        report, rows = evaluate(
+        evaluation = evaluate(
             predictor, specs, "test", run.data, model_name=str(model), progress=progress
         )
     _say("5/5 report")
-    write_results(report, rows, output / "report.json", output / "predictions.jsonl")
+    write_results(evaluation, output / "report.json", output / "predictions.jsonl")
     page = write_report(output, run.data)
-    _finish(run, table_of(report), model, page, rows)
+    _finish(run, table_of(evaluation.report), model, page, evaluation.predictions)
 
 
 def _say(text: str) -> None:

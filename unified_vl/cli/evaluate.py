@@ -31,13 +31,19 @@ def evaluate(
     split: Annotated[
         Literal["train", "validation", "test"], typer.Option(help="The rows to score.")
     ] = "test",
-    output: Annotated[Path | None, typer.Option(help="Where to write the report (JSON).")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where to write the report (JSON), and beside it what `compare` needs."),
+    ] = None,
     predictions: Annotated[
         Path | None, typer.Option(help="Where to write every answer (JSONL).")
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Score so many rows of a task, drawn at random.")
     ] = None,
+    resamples: Annotated[
+        int, typer.Option(min=0, help="Resamples of the 95 % intervals; 0 for none.")
+    ] = 1000,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows that are read at once.")] = 128,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -56,7 +62,7 @@ def evaluate(
         folder = name not in predictor.specs and Path(name).is_dir()
         chosen += load_tasks([name]) if folder else [predictor.spec(name)]
     with progress_of_tasks() as progress:
-        report, rows = score(
+        evaluation = score(
             predictor,
             chosen,
             split,
@@ -64,13 +70,14 @@ def evaluate(
             model_name=str(model),
             batch_size=batch_size,
             limit=limit,
+            resamples=resamples,
             progress=progress,
         )
-    write_results(report, rows, output, predictions)
+    write_results(evaluation, output, predictions)
     if json:
-        typer.echo(encoder.dumps(report, ensure_ascii=False, indent=1))
+        typer.echo(encoder.dumps(evaluation.report, ensure_ascii=False, indent=1))
     else:
-        Console().print(table_of(report))
+        Console().print(table_of(evaluation.report))
 
 
 @contextmanager
@@ -117,13 +124,15 @@ def table_of(report: dict[str, Any]) -> Table:
     table = Table(title=f"{report['model']} ({report['seconds']:.0f} s)")
     table.add_column("task")
     table.add_column("metric")
-    for name in ("rows", "all", *(value for _, value in cells)):
+    for name in ("rows", "all", "95 %", *(value for _, value in cells)):
         table.add_column(name, justify="right")
     for name, task in tasks:
         for metric, value in task["metrics"].items():
             groups = [task["by"].get(dimension, {}).get(cell, {}) for dimension, cell in cells]
             shown = [f"{g[metric]:.1f}" if metric in g else "" for g in groups]
-            table.add_row(name, metric, str(task["count"]), f"{value:.1f}", *shown)
+            ends = task.get("intervals", {}).get(metric)
+            interval = "" if ends is None else f"{ends[0]:.1f}–{ends[1]:.1f}"
+            table.add_row(name, metric, str(task["count"]), f"{value:.1f}", interval, *shown)
     return table
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from unified_vl.cli.check import check
+from unified_vl.cli.compare import compare
 from unified_vl.cli.data import data_app
 from unified_vl.cli.demo import demo
 from unified_vl.cli.evaluate import evaluate
@@ -61,6 +62,7 @@ app.command()(train)
 app.command()(evaluate)
 app.command(context_settings=FREE_FORM)(predict)
 app.command()(report)
+app.command()(compare)
 
 
 def main() -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,20 @@ from unified_vl.data.choices import learn_choices
 from unified_vl.data.examples import Example
 from unified_vl.data.sources import Row, TaskData
 from unified_vl.errors import BadRow, UserError
-from unified_vl.evaluation.metrics.table import METRICS, Answers, is_correct
-from unified_vl.inference.predictor import Prediction, UnifiedVL, source_fields
-from unified_vl.specs.task import ScoreSpec, SplitName, TaskSpec
+from unified_vl.evaluation.metrics.intervals import RESAMPLES
+from unified_vl.evaluation.metrics.table import is_correct
+from unified_vl.evaluation.results import Evaluation
+from unified_vl.evaluation.rows import ScoredRows
+from unified_vl.evaluation.scoring import (
+    Scored,
+    answer_of,
+    dimensions,
+    measure,
+    rows_of,
+    score_task,
+)
+from unified_vl.inference.predictor import UnifiedVL, source_fields
+from unified_vl.specs.task import SplitName, TaskSpec
 from unified_vl.specs.template import fill
 
 READ_AT_ONCE = 512  # rows; bounds what is held in memory
@@ -27,16 +37,6 @@ LIMIT_SEED = 0
 
 Progress = Callable[[str, int, int], None]
 """Called as (task, rows done, rows in total)."""
-
-
-@dataclass
-class _Scored:
-    """The answers of a task so far."""
-
-    examples: list[Example] = field(default_factory=list)
-    predictions: list[Prediction] = field(default_factory=list)
-    rows: list[Row] = field(default_factory=list)
-    skipped: int = 0
 
 
 def evaluate(
@@ -48,8 +48,9 @@ def evaluate(
     model_name: str,
     batch_size: int = 128,
     limit: int | None = None,
+    resamples: int = RESAMPLES,
     progress: Progress | None = None,
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+) -> Evaluation:
     """Answer a split of every task and score the answers.
 
     Args:
@@ -60,42 +61,47 @@ def evaluate(
         model_name: how the report calls the model.
         batch_size: rows that the model reads at once.
         limit: at most so many rows of each task, a fixed random choice.
+        resamples: of the intervals; 0 for none.
         progress: told what is done.
 
     Returns:
-        The report and the rows of the predictions file:
-
         report: `{"model", "version", "seconds", "tasks": {NAME: {"split", "count",
-        "skipped", "seconds", "primary", "metrics": {METRIC: value}, "by": {DIMENSION:
-        {VALUE: {"count", METRIC: value}}}}}}`; values are 0 to 100; dimensions are
+        "skipped", "seconds", "primary", "metrics": {METRIC: value}, "intervals": {METRIC:
+        [low, high]}, "by": {DIMENSION: {VALUE: {"count", METRIC: value}}}}}}`; values are
+        percentages, the ends of an interval hold 95 % of the resamples; dimensions are
         `language` and the spec's `report_by`.
 
-        prediction: `{"key", "task", the dimensions, "inputs", "input_languages", "image",
+        predictions, each: `{"key", "task", the dimensions, "inputs", "input_languages", "image",
         "image_size", "prediction", "references", "boxes", "score", "correct"}`; boxes, and
         references that are boxes, in pixels of the image; `boxes` null where the task has none.
+
+        rows: by task, what `compare` needs.
 
     Raises:
         UserError: when data are missing, or a row is bad and its spec says `stop`.
     """
     started = time.perf_counter()
     tasks: dict[str, Any] = {}
-    rows: list[dict[str, Any]] = []
+    predictions: list[dict[str, Any]] = []
+    rows: dict[str, ScoredRows] = {}
     for spec in specs:
         begun = time.perf_counter()
         scored = _answer(predictor, spec, split, data_root, batch_size, limit, progress)
+        measured = measure(spec, scored)
         tasks[spec.task] = {
             "split": split,
-            **_score_task(spec, scored),
+            **score_task(spec, scored, measured, resamples),
             "seconds": round(time.perf_counter() - begun, 3),
         }
-        rows += _prediction_rows(spec, scored)
+        predictions += _prediction_rows(spec, scored)
+        rows[spec.task] = rows_of(spec, scored, measured)
     report = {
         "model": model_name,
         "version": version("unified_vl"),
         "seconds": round(time.perf_counter() - started, 3),
         "tasks": tasks,
     }
-    return report, rows
+    return Evaluation(report, predictions, rows)
 
 
 def _answer(
@@ -106,11 +112,11 @@ def _answer(
     batch_size: int,
     limit: int | None,
     progress: Progress | None,
-) -> _Scored:
+) -> Scored:
     data = TaskData(spec, split, data_root)
     learn_choices(spec, data_root)
     indices = chosen_rows(len(data), limit)
-    scored = _Scored()
+    scored = Scored()
     examples = _examples(predictor, spec, data, indices, data_root, scored)
     for prediction in predictor.predict_examples(spec, examples, batch_size):
         scored.predictions.append(prediction)
@@ -128,14 +134,6 @@ def _answer(
     return scored
 
 
-def primary_score(
-    spec: TaskSpec, examples: Sequence[Example], predictions: Sequence[Prediction]
-) -> float:
-    """The task's primary metric over rows that are answered already, 0 to 100."""
-    scored = _Scored(examples=list(examples), predictions=list(predictions))
-    return _score_one(spec.primary, scored, range(len(scored.predictions)))
-
-
 def chosen_rows(count: int, limit: int | None) -> list[int]:
     """Indices to score. Chosen at random: rows of a file often follow a rhythm."""
     if limit is None or limit >= count:
@@ -149,7 +147,7 @@ def _examples(
     data: TaskData,
     indices: Sequence[int],
     data_root: Path,
-    scored: _Scored,
+    scored: Scored,
 ) -> Iterator[Example]:
     """Examples in order; `scored` gets their rows and the number of bad ones."""
     builder = predictor.builder(spec, data_root)
@@ -168,69 +166,12 @@ def _examples(
             yield example
 
 
-def _score_task(spec: TaskSpec, scored: _Scored) -> dict[str, Any]:
-    everything = range(len(scored.predictions))
-    groups: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for index, example in enumerate(scored.examples):
-        for dimension, value in dimensions(example).items():
-            groups[dimension][value].append(index)
-    return {
-        "count": len(scored.predictions),
-        "skipped": scored.skipped,
-        "primary": _label(spec, spec.primary),
-        "metrics": _score(spec, scored, everything),
-        "by": {
-            dimension: {
-                value: {"count": len(indices), **_score(spec, scored, indices)}
-                for value, indices in sorted(values.items())
-            }
-            for dimension, values in groups.items()
-        },
-    }
-
-
-def dimensions(example: Example) -> dict[str, str]:
-    """What an example's score is broken down by."""
-    return {"language": example.language, **example.groups}
-
-
-def _score(spec: TaskSpec, scored: _Scored, indices: Sequence[int]) -> dict[str, float]:
-    return {
-        _label(spec, score): round(_score_one(score, scored, indices), 4) for score in spec.score
-    }
-
-
-def _score_one(score: ScoreSpec, scored: _Scored, indices: Sequence[int]) -> float:
-    answers = Answers(
-        [_answer_of(score, scored.predictions[i]) for i in indices],
-        [scored.examples[i].references[score.against] for i in indices],
-        [scored.examples[i].language for i in indices],
-        score.threshold,
-    )
-    return METRICS[score.metric].score(answers)
-
-
-def _label(spec: TaskSpec, score: ScoreSpec) -> str:
-    """The metric's name; with its field and threshold where the spec has it twice."""
-    if sum(other.metric == score.metric for other in spec.score) == 1:
-        return score.metric
-    threshold = f"@{score.threshold:g}" if score.metric == "box_accuracy" else ""
-    return f"{score.metric}:{score.against}{threshold}"
-
-
-def _answer_of(score: ScoreSpec, prediction: Prediction) -> str | Box | None:
-    """The value that a metric compares: the text, or the first box."""
-    if METRICS[score.metric].of == "text":
-        return prediction.text or ""
-    return next((s for s in prediction.segments if isinstance(s, Box)), None)
-
-
-def _prediction_rows(spec: TaskSpec, scored: _Scored) -> list[dict[str, Any]]:
+def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
     primary = spec.primary
     rows = []
     for row, example, found in zip(scored.rows, scored.examples, scored.predictions, strict=True):
         references = example.references[primary.against]
-        answer = _answer_of(primary, found)
+        answer = answer_of(primary, found)
         rows.append(
             {
                 "key": example.key,
@@ -244,7 +185,9 @@ def _prediction_rows(spec: TaskSpec, scored: _Scored) -> list[dict[str, Any]]:
                 "references": [_reference(r, example.image_size) for r in references],
                 "boxes": found.boxes,
                 "score": found.score,
-                "correct": is_correct(primary.metric, answer, references, primary.threshold),
+                "correct": is_correct(
+                    primary.metric, answer, references, primary.threshold, example.language
+                ),
             }
         )
     return rows

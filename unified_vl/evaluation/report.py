@@ -42,8 +42,21 @@ PICTURES: dict[str, tuple[Collection[str], int]] = {  # file name: parts of the 
 }
 SCENES_OF_PICTURE = 8
 WIDEST_BREAKDOWN = 16  # values of a dimension; more are a table, not a chart
-PERCENTAGES = ("exact_match", "accuracy", "box_accuracy", "mean_iou")
-NAMES = {"bleu": "BLEU", "chrf": "chrF", "mean_iou": "mean IoU", "easy_vqa": "easy-VQA"}
+PERCENTAGES = ("exact_match", "accuracy", "vqa_accuracy", "box_accuracy", "mean_iou", "coco_map")
+NAMES = {
+    "vqa_accuracy": "VQA accuracy",
+    "anls": "ANLS",
+    "f1": "F1",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "ter": "TER",
+    "cider": "CIDEr-D",
+    "rouge_l": "ROUGE-L",
+    **{f"coco_bleu_{order}": f"BLEU-{order}" for order in range(1, 5)},
+    "mean_iou": "mean IoU",
+    "coco_map": "COCO mAP",
+    "easy_vqa": "easy-VQA",
+}
 GROUP_NOTES = {
     frozenset({"seen", "held_out"}): "Held out: combinations of a thing and a language that these "
     "tasks never trained on; only other tasks of the same model did."
@@ -163,6 +176,7 @@ def _tile(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
             "task": name,
             "metric": metric,
             "value": task["metrics"][metric],
+            "interval": task.get("intervals", {}).get(metric),
             "group": "",
             "others": others,
         }
@@ -172,6 +186,7 @@ def _tile(name: str, task: Mapping[str, Any]) -> dict[str, Any]:
         "task": name,
         "metric": metric,
         "value": cells["seen"][metric],
+        "interval": None,  # known of all rows only
         "group": "seen",
         "others": others,
     }
@@ -217,7 +232,10 @@ def _table(report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "columns": [(name, task["primary"]) for name, task in tasks.items()],
         "rows": rows,
-        "totals": [task["metrics"][task["primary"]] for task in tasks.values()],
+        "totals": [
+            (task["metrics"][task["primary"]], task.get("intervals", {}).get(task["primary"]))
+            for task in tasks.values()
+        ],
     }
 
 

@@ -1,6 +1,7 @@
 """The files of a run that hold its scores, its answers and its course.
 
 report.json         the scores of `evaluate`
+report.rows.npz     what each row adds to them, for `compare`
 predictions.jsonl   every answer that they were made from
 events.jsonl        losses and events of the training
 model/              the saved model
@@ -10,13 +11,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
 from unified_vl.errors import UserError
+from unified_vl.evaluation.rows import ScoredRows, rows_path, write_rows
 from unified_vl.files import write_atomically
 from unified_vl.inference.model_directory import FACTS, WEIGHTS
 
@@ -26,14 +27,21 @@ EVENTS = "events.jsonl"
 MODEL = "model"
 
 
+class Evaluation(NamedTuple):
+    """The scores of a model, its answers, and what each row adds to the scores."""
+
+    report: dict[str, Any]
+    predictions: list[dict[str, Any]]
+    rows: dict[str, ScoredRows]
+
+
 def write_results(
-    report: Mapping[str, Any],
-    predictions: Sequence[Mapping[str, Any]],
-    report_path: Path | None,
-    predictions_path: Path | None,
+    evaluation: Evaluation, report_path: Path | None, predictions_path: Path | None
 ) -> None:
-    """Write `report.json` and `predictions.jsonl`, where a path is given."""
+    """Write `report.json` with its rows, and `predictions.jsonl`, where a path is given."""
+    report, predictions, rows = evaluation
     if report_path:
+        write_rows(rows_path(report_path), rows)
         write_atomically(report_path, json.dumps(report, ensure_ascii=False, indent=1) + "\n")
     if predictions_path:
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in predictions)

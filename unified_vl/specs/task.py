@@ -8,18 +8,36 @@ file's.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from unified_vl.specs.document import Document, LanguageTag, Name, Part, refuse
-from unified_vl.specs.rules import task_problems
+from unified_vl.specs.rules import known_metric, task_problems
 from unified_vl.specs.template import Template, parse_template
 
 Kind = Literal["text", "image", "box", "language"]
 TaskTags = Literal["task", "family", "none"]
 SplitName = Literal["train", "validation", "test"]
-Metric = Literal["exact_match", "accuracy", "bleu", "chrf", "box_accuracy", "mean_iou"]
+Metric = Literal[
+    "exact_match",
+    "accuracy",
+    "vqa_accuracy",
+    "anls",
+    "f1",
+    "bleu",
+    "chrf",
+    "ter",
+    "cider",
+    "rouge_l",
+    "coco_bleu_1",
+    "coco_bleu_2",
+    "coco_bleu_3",
+    "coco_bleu_4",
+    "box_accuracy",
+    "mean_iou",
+    "coco_map",
+]
 
 
 class FieldSpec(Part):
@@ -158,7 +176,9 @@ class GenerateSpec(Part):
 class ScoreSpec(Part):
     """One number that says how good the answers are."""
 
-    metric: Metric = Field(description="The metric.")
+    metric: Annotated[Metric, BeforeValidator(known_metric)] = Field(
+        description="The metric; docs/metrics.md says what each one is."
+    )
     against: Name = Field(description="The field with the right answers.")
     iou: float | None = Field(
         default=None,

@@ -13,7 +13,8 @@ from unified_vl.data.examples import Example
 from unified_vl.data.sources import TaskData
 from unified_vl.data.streams import TaskStream
 from unified_vl.errors import BadRow
-from unified_vl.evaluation.evaluate import chosen_rows, primary_score
+from unified_vl.evaluation.evaluate import chosen_rows
+from unified_vl.evaluation.scoring import primary_score
 from unified_vl.inference.model_directory import SavedModel
 from unified_vl.inference.predictor import Prediction, UnifiedVL
 from unified_vl.specs.task import TaskSpec

@@ -43,7 +43,8 @@ def test_iou_is_symmetric_bounded_and_one_for_itself(a: Box, b: Box) -> None:
 @given(st.lists(st.tuples(any_box, any_box), min_size=1, max_size=6))
 def test_accuracy_falls_as_the_threshold_rises(pairs: list[tuple[Box, Box]]) -> None:
     found, right = [p for p, _ in pairs], [[r] for _, r in pairs]
-    scores = [boxes.box_accuracy(found, right, t) for t in (0.0, 0.3, 0.5, 0.9)]
+    answers = [Answers(found, right, [None] * len(found), iou=t) for t in (0.0, 0.3, 0.5, 0.9)]
+    scores = [METRICS["box_accuracy"].score(each) for each in answers]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] == 100
 
@@ -70,4 +71,4 @@ def test_the_threshold_of_the_spec_is_used_and_reached_by_equality() -> None:
 
 def test_nothing_to_score_is_an_error() -> None:
     with pytest.raises(ValueError, match="nothing to score"):
-        boxes.mean_iou([], [])
+        METRICS["mean_iou"].score(Answers([], [], []))

@@ -1,11 +1,10 @@
-"""Scores of predicted boxes, 0 to 100."""
+"""How well a predicted box fits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from unified_vl.codecs.segments import Box
-from unified_vl.evaluation.metrics.averages import mean
 
 
 def area(box: Box) -> float:
@@ -27,16 +26,3 @@ def best_iou(prediction: Box | None, references: Sequence[Box]) -> float:
     if prediction is None:
         return 0.0
     return max((iou(prediction, reference) for reference in references), default=0.0)
-
-
-def box_accuracy(
-    predictions: Sequence[Box | None], references: Sequence[Sequence[Box]], threshold: float = 0.5
-) -> float:
-    """Percentage whose IoU with any of their references reaches `threshold`."""
-    pairs = zip(predictions, references, strict=True)
-    return 100.0 * mean([best_iou(p, r) >= threshold for p, r in pairs])
-
-
-def mean_iou(predictions: Sequence[Box | None], references: Sequence[Sequence[Box]]) -> float:
-    """Mean over the rows of the largest IoU with any of their references, in percent."""
-    return 100.0 * mean([best_iou(p, r) for p, r in zip(predictions, references, strict=True)])

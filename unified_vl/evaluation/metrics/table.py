@@ -1,17 +1,33 @@
 """Every metric by the name that a task spec uses.
 
-A new metric is one pure function beside this file and one line in `METRICS`.
+A new metric is one pure function beside this file, one line in `METRICS`, and its name in
+the spec (`specs/task.py` and `specs/rules.py`).
+
+N rows, K statistics, R choices of rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any
+
+import numpy as np
 
 from unified_vl.codecs.segments import Box
-from unified_vl.evaluation.metrics import boxes, text
+from unified_vl.evaluation.metrics import boxes, captions, detection, text, translation, vqa
+from unified_vl.evaluation.metrics.statistics import (
+    Finish,
+    Floats,
+    RowStatistics,
+    mean_of_rows,
+    per_row,
+)
+from unified_vl.evaluation.metrics.words import words_of
 from unified_vl.specs.task import TaskSpec
+
+HALF_MARKS = 0.5  # from which an answer with marks counts as right
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +35,7 @@ class Answers:
     """What was predicted, what was right, and in which language, row by row.
 
     Attributes:
-        predictions: a text each, or a box or None (nothing predicted) each.
+        predictions: a text each, a box or None (nothing predicted) each, or all detections.
         references: the right answers of each row, at least one.
         languages: the language tag of each row, or None.
         iou: the overlap from which a box counts as found.
@@ -30,30 +46,152 @@ class Answers:
     languages: Sequence[str | None]
     iou: float = 0.5
 
+    def __len__(self) -> int:
+        return len(self.predictions)
+
+    def of(self, rows: Sequence[int]) -> Answers:
+        """Some of the rows."""
+        return Answers(
+            [self.predictions[i] for i in rows],
+            [self.references[i] for i in rows],
+            [self.languages[i] for i in rows],
+            self.iou,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Metric:
     """A named score.
 
     Attributes:
-        of: the kind of value that it scores.
-        score: the whole corpus to one number, 0 to 100.
-        higher_is_better: the direction of the score.
+        rows: the statistics of each row, (N, K).
+        finish: what sums of them score.
+        by_language: whether each language is a corpus of its own; the score then is the
+            mean of the languages', weighted by their numbers of rows.
+        higher_is_better: whether more is better.
     """
 
-    of: Literal["text", "box"]
+    rows: Callable[[Answers], Floats]
+    finish: Finish = mean_of_rows
+    by_language: bool = False
+    higher_is_better: bool = True
+
+    def measure(self, answers: Answers) -> RowStatistics:
+        """All that the metric needs to know of the rows."""
+        groups_N = _groups(answers.languages if self.by_language else [None] * len(answers))
+        if not self.by_language or not len(answers):
+            return RowStatistics(self.rows(answers), self.finish, groups_N)
+        members = [np.flatnonzero(groups_N == group) for group in np.unique(groups_N)]
+        parts = [self.rows(answers.of(rows.tolist())) for rows in members]
+        values_NK = np.empty((len(answers), parts[0].shape[1]))
+        values_NK[np.concatenate(members)] = np.concatenate(parts)
+        return RowStatistics(values_NK, self.finish, groups_N)
+
+    def score(self, answers: Answers) -> float:
+        """The score of all rows.
+
+        Raises:
+            ValueError: when there is none.
+        """
+        return self.measure(answers).score()
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusMetric:
+    """A score that does not follow from sums over rows; so it has no interval.
+
+    Attributes:
+        score: the score of all rows.
+        higher_is_better: whether more is better.
+    """
+
     score: Callable[[Answers], float]
     higher_is_better: bool = True
 
 
-METRICS: dict[str, Metric] = {
-    "exact_match": Metric("text", lambda a: text.exact_match(a.predictions, a.references)),
-    "accuracy": Metric("text", lambda a: text.accuracy(a.predictions, a.references)),
-    "bleu": Metric("text", lambda a: text.bleu(a.predictions, a.references, a.languages)),
-    "chrf": Metric("text", lambda a: text.chrf(a.predictions, a.references, a.languages)),
-    "box_accuracy": Metric("box", lambda a: boxes.box_accuracy(a.predictions, a.references, a.iou)),
-    "mean_iou": Metric("box", lambda a: boxes.mean_iou(a.predictions, a.references)),
+def _groups(languages: Sequence[str | None]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """A number for each row, the same for rows of the same language."""
+    numbers: dict[str | None, int] = {}
+    found = [numbers.setdefault(language, len(numbers)) for language in languages]
+    return np.asarray(found, np.int64)
+
+
+def _marks(rule: Callable[[str, Sequence[str]], float]) -> Metric:
+    """The mean of what `rule` gives each answer."""
+
+    def rows(answers: Answers) -> Floats:
+        pairs = zip(answers.predictions, answers.references, strict=True)
+        return per_row([rule(p, r) for p, r in pairs])
+
+    return Metric(rows)
+
+
+def _f1(answers: Answers) -> Floats:
+    rows = zip(answers.predictions, answers.references, answers.languages, strict=True)
+    return per_row([text.token_f1(p, r, language) for p, r, language in rows])
+
+
+def _sacrebleu(name: translation.Name, *, higher_is_better: bool = True) -> Metric:
+    def rows(answers: Answers) -> Floats:
+        if not len(answers):
+            return np.empty((0, 1))
+        language = answers.languages[0]  # by_language: they are all the same
+        return translation.statistics(name, answers.predictions, answers.references, language)
+
+    return Metric(rows, partial(translation.finish, name), True, higher_is_better)
+
+
+_Sentences = Sequence[captions.Words]
+
+
+def _on_words(rule: Callable[[_Sentences, Sequence[_Sentences]], Floats]) -> Callable[..., Floats]:
+    """Statistics of captions, cut into words by their language."""
+
+    def rows(answers: Answers) -> Floats:
+        languages = answers.languages
+        pairs = zip(answers.predictions, answers.references, languages, strict=True)
+        cut = [(words_of(p, tag), [words_of(r, tag) for r in refs]) for p, refs, tag in pairs]
+        return rule([found for found, _ in cut], [right for _, right in cut])
+
+    return rows
+
+
+def _overlaps(answers: Answers) -> list[float]:
+    pairs = zip(answers.predictions, answers.references, strict=True)
+    return [boxes.best_iou(p, r) for p, r in pairs]
+
+
+def _map(answers: Answers) -> float:
+    truths = [[(box, "") for box in row] for row in answers.references]
+    return detection.coco_map(answers.predictions, truths)
+
+
+METRICS: dict[str, Metric | CorpusMetric] = {
+    "exact_match": _marks(lambda p, r: text.matches(p, r)),
+    "accuracy": _marks(lambda p, r: text.matches(p, r, text.normalise_case)),
+    "vqa_accuracy": _marks(vqa.vqa_accuracy),
+    "anls": _marks(text.anls),
+    "f1": Metric(_f1),
+    "bleu": _sacrebleu("bleu"),
+    "chrf": _sacrebleu("chrf"),
+    "ter": _sacrebleu("ter", higher_is_better=False),
+    "cider": Metric(_on_words(lambda c, r: per_row(captions.cider(c, r))), by_language=True),
+    "rouge_l": Metric(
+        _on_words(lambda c, r: per_row([captions.rouge_l(*row) for row in zip(c, r, strict=True)]))
+    ),
+    **{
+        f"coco_bleu_{order}": Metric(
+            _on_words(captions.coco_bleu_statistics),
+            partial(captions.coco_bleu, order=order),
+            by_language=True,
+        )
+        for order in range(1, captions.LONGEST + 1)
+    },
+    "box_accuracy": Metric(lambda a: per_row([found >= a.iou for found in _overlaps(a)])),
+    "mean_iou": Metric(lambda a: per_row(_overlaps(a))),
+    "coco_map": CorpusMetric(_map),
 }
+MARKS = frozenset({"exact_match", "accuracy", "vqa_accuracy", "anls", "f1"})
 
 
 def falling_tasks(specs: Iterable[TaskSpec]) -> frozenset[str]:
@@ -64,15 +202,27 @@ def falling_tasks(specs: Iterable[TaskSpec]) -> frozenset[str]:
 
 
 def is_correct(
-    metric: str, prediction: str | Box | None, references: Sequence[Any], iou: float = 0.5
+    metric: str,
+    prediction: Any,
+    references: Sequence[Any],
+    iou: float = 0.5,
+    language: str | None = None,
 ) -> bool:
     """Whether one row counts as right.
 
-    A box does from `iou` on. A text does when it equals a reference; case is ignored
-    under `accuracy` only.
+    A box does from `iou` on; all boxes do when each meets a reference of its own and none is
+    left. A text does when it equals a reference (case is ignored under `accuracy` only), or,
+    under the metrics that give marks to an answer, when it has half of them.
     """
-    if METRICS[metric].of == "box":
+    if metric == "coco_map":
+        return detection.all_found([d.box for d in prediction], references, iou)
+    if metric in ("box_accuracy", "mean_iou"):
         found = prediction if isinstance(prediction, Box) else None
         return boxes.best_iou(found, references) >= iou
-    rule = text.normalise_case if metric == "accuracy" else text.normalise
-    return isinstance(prediction, str) and text.matches(prediction, references, rule)
+    if not isinstance(prediction, str):
+        return False
+    scored = METRICS[metric]
+    if metric in MARKS and isinstance(scored, Metric):
+        answers = Answers([prediction], [references], [language])
+        return bool(scored.rows(answers)[0, 0] >= HALF_MARKS)
+    return text.matches(prediction, references)

@@ -1,23 +1,18 @@
-"""Scores of generated text, 0 to 100.
-
-Every function takes the predictions, the references of each (one or more), and where
-the language matters, the language tag of each (or None).
-"""
+"""How right a short answer is: the marks of each row, 0 to 1."""
 
 from __future__ import annotations
 
+import re
+import string
 import unicodedata
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any
 
-from sacrebleu.metrics import BLEU, CHRF
+from unified_vl.evaluation.metrics.words import is_english, words_of
 
-from unified_vl.evaluation.metrics.averages import mean
-
-TOKENIZERS = {"zh": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
-DEFAULT_TOKENIZER = "13a"  # mteval-v13a, what sacrebleu uses for languages that write spaces
+ANLS_THRESHOLD = 0.5  # Biten et al., 2019
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def normalise(text: str) -> str:
@@ -38,88 +33,54 @@ def matches(
     return any(found == rule(reference) for reference in references)
 
 
-def exact_match(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Percentage equal to any of their references, case included, spacing not."""
-    return 100.0 * mean([matches(p, r) for p, r in zip(predictions, references, strict=True)])
+def anls(prediction: str, references: Sequence[str]) -> float:
+    """Normalised Levenshtein similarity to the nearest reference (ANLS; Biten et al., 2019).
 
-
-def accuracy(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """Percentage equal to any of their references, neither case nor spacing included."""
-    pairs = zip(predictions, references, strict=True)
-    return 100.0 * mean([matches(p, r, normalise_case) for p, r in pairs])
-
-
-def bleu(
-    predictions: Sequence[str],
-    references: Sequence[Sequence[str]],
-    languages: Sequence[str | None],
-) -> float:
-    """Corpus BLEU (Papineni et al., 2002) as sacrebleu computes it.
-
-    Chinese, Japanese and Korean are cut into words by sacrebleu's tokenizers of those
-    languages. A corpus of several languages is scored language by language, and the
-    result is the mean of these scores weighted by their numbers of sentences.
+    Case and runs of white space do not count, and a similarity below 0.5 is worth nothing
+    (exactly 0.5 counts, as in the official script; the paper's formula leaves it out).
     """
-    return _by_language(_bleu_of_language, predictions, references, languages)
+    found = _plain(prediction)
+    best = 0.0
+    for reference in map(_plain, references):
+        longest = max(len(found), len(reference))
+        distance = edit_distance(found, reference) / longest if longest else 0.0
+        best = max(best, 1.0 - distance)
+    return best if best >= ANLS_THRESHOLD else 0.0
 
 
-def chrf(
-    predictions: Sequence[str],
-    references: Sequence[Sequence[str]],
-    languages: Sequence[str | None],
-) -> float:
-    """Corpus chrF (Popović, 2015; character 6-grams, beta 2) as sacrebleu computes it.
-
-    A corpus of several languages is scored language by language, and the result is the
-    mean of these scores weighted by their numbers of sentences.
-    """
-    return _by_language(_chrf_of_language, predictions, references, languages)
-
-
-def bleu_tokenizer(language: str | None) -> str:
-    """The sacrebleu tokenizer of a language tag (`zh-Hant` counts as `zh`)."""
-    return TOKENIZERS.get((language or "").split("-")[0].lower(), DEFAULT_TOKENIZER)
+def token_f1(prediction: str, references: Sequence[str], language: str | None) -> float:
+    """Largest F1 of shared words with any reference (SQuAD; Rajpurkar et al., 2016)."""
+    found = Counter(_squad_words(prediction, language))
+    best = 0.0
+    for reference in references:
+        right = Counter(_squad_words(reference, language))
+        if not found or not right:  # no words are right where there are none
+            best = max(best, float(found == right))
+            continue
+        shared = (found & right).total()
+        best = max(best, 2 * shared / (found.total() + right.total()))
+    return best
 
 
-def _by_language(
-    score: Callable[[list[str], list[Sequence[str]], str | None], float],
-    predictions: Sequence[str],
-    references: Sequence[Sequence[str]],
-    languages: Sequence[str | None],
-) -> float:
-    rows_of: dict[str | None, list[int]] = defaultdict(list)
-    for index, language in enumerate(languages):
-        rows_of[language].append(index)
-    scores: list[float] = []
-    for language, rows in rows_of.items():
-        kept = [predictions[i] for i in rows]
-        value = score(kept, [references[i] for i in rows], language)
-        scores += [value] * len(rows)
-    return mean(scores)
+def edit_distance(left: str, right: str) -> int:
+    """Least number of characters to insert, delete or replace (Levenshtein)."""
+    previous = list(range(len(right) + 1))
+    for row, a in enumerate(left, start=1):
+        current = [row]
+        for column, b in enumerate(right, start=1):
+            replaced = previous[column - 1] + (a != b)
+            current.append(min(replaced, previous[column] + 1, current[-1] + 1))
+        previous = current
+    return previous[-1]
 
 
-def _bleu_of_language(
-    predictions: list[str], references: list[Sequence[str]], language: str | None
-) -> float:
-    scorer = _bleu_scorer(bleu_tokenizer(language))
-    return float(scorer.corpus_score(predictions, _streams(references)).score)
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).lower().split())
 
 
-@cache
-def _bleu_scorer(tokenizer: str) -> BLEU:
-    return BLEU(tokenize=tokenizer, force=True)  # force: no advice about detokenised input
-
-
-def _chrf_of_language(
-    predictions: list[str], references: list[Sequence[str]], language: str | None
-) -> float:
-    return float(CHRF().corpus_score(predictions, _streams(references)).score)
-
-
-def _streams(references: Sequence[Sequence[str]]) -> Any:
-    """References as sacrebleu wants them: stream k holds the k-th of every row, or None.
-
-    (Its annotations leave the None out, though it documents and handles it.)
-    """
-    width = max(map(len, references))
-    return [[r[k] if k < len(r) else None for r in references] for k in range(width)]
+def _squad_words(text: str, language: str | None) -> list[str]:
+    """SQuAD's own words in English; elsewhere words without articles to leave out."""
+    if is_english(language):
+        bare = unicodedata.normalize("NFC", text).lower().translate(_ASCII_PUNCTUATION)
+        return _ARTICLES.sub(" ", bare).split()
+    return words_of(text, language)

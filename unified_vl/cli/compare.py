@@ -1,0 +1,68 @@
+"""`unified-vl compare`: two reports side by side."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(help="The report that `evaluate --output` wrote.")],
+    b: Annotated[Path, typer.Argument(help="The report of another model on the same rows.")],
+    resamples: Annotated[
+        int, typer.Option(min=100, help="How often rows are drawn and answers exchanged.")
+    ] = 1000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare two reports row by row: the differences, and whether they are luck.
+
+    Needs what `evaluate --output` writes beside a report (REPORT.rows.npz).
+    """
+    from rich.console import Console
+
+    from unified_vl.evaluation.comparison import compare_reports
+
+    found = compare_reports(a, b, resamples)
+    if as_json:
+        typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
+        return
+    console = Console(highlight=False)
+    console.print(_table(found))
+    for key, name in (("only_in_a", a), ("only_in_b", b)):
+        if found[key]:
+            print(f"only in {name}: {', '.join(found[key])}")
+
+
+def _table(found: dict[str, Any]) -> Table:
+    from rich.table import Table
+
+    table = Table(
+        title=f"A: {found['a']}   B: {found['b']}",
+        caption="B - A with its 95 % interval (paired bootstrap); p by approximate "
+        f"randomisation; {found['resamples']} resamples",
+    )
+    table.add_column("task")
+    table.add_column("metric")
+    for heading in ("rows", "A", "B", "B - A", "95 %", "p", "better"):
+        table.add_column(heading, justify="right")
+    for task, scores in found["tasks"].items():
+        for metric, score in scores["metrics"].items():
+            low_high, p = score["interval"], score["p"]
+            table.add_row(
+                task,
+                metric,
+                str(scores["count"]),
+                f"{score['a']:.1f}",
+                f"{score['b']:.1f}",
+                f"{score['difference']:+.1f}",
+                "" if low_high is None else f"{low_high[0]:+.1f} to {low_high[1]:+.1f}",
+                "" if p is None else f"{p:.3f}",
+                (score["better"] or "").upper(),
+            )
+    return table

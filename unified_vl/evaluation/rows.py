@@ -1,0 +1,105 @@
+"""What each row adds to the scores of a report, in a file beside it.
+
+`report.json` has `report.rows.npz`: arrays only, loaded without pickle. With it two reports
+are compared row by row, and nothing is scored again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unified_vl.errors import UserError
+from unified_vl.evaluation.metrics.statistics import RowStatistics
+from unified_vl.evaluation.metrics.table import METRICS, Metric
+from unified_vl.files import write_atomically
+
+SUFFIX = ".rows.npz"
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """The rows of one task.
+
+    Attributes:
+        metrics: the metric's name of each score.
+        keys: what each row is called.
+        references: a digest of the right answers of each row.
+        measured: the statistics of each score that follows from sums over rows.
+    """
+
+    metrics: Mapping[str, str]
+    keys: Sequence[str]
+    references: Sequence[str]
+    measured: Mapping[str, RowStatistics]
+
+
+def digest(references: Mapping[str, Sequence[Any]]) -> str:
+    """A short text that differs where the right answers do."""
+    return hashlib.blake2b(repr(sorted(references.items())).encode(), digest_size=8).hexdigest()
+
+
+def rows_path(report: Path) -> Path:
+    """Where the rows of a report are."""
+    return report.with_name(report.stem + SUFFIX)
+
+
+def write_rows(path: Path, tasks: Mapping[str, ScoredRows]) -> None:
+    """Write the rows of every task of a report."""
+    arrays: dict[str, Any] = {}
+    index = []
+    for number, (task, rows) in enumerate(tasks.items()):
+        arrays[f"{number}.keys"] = np.asarray(rows.keys, dtype=np.str_)
+        arrays[f"{number}.references"] = np.asarray(rows.references, dtype=np.str_)
+        for place, measured in enumerate(rows.measured.values()):
+            arrays[f"{number}.{place}.values"] = measured.values_NK
+            arrays[f"{number}.{place}.groups"] = measured.groups_N
+        scores = {label: rows.metrics[label] for label in rows.measured}
+        index.append({"task": task, "scores": scores})
+    arrays["index"] = np.asarray(json.dumps(index, ensure_ascii=False))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_rows(path: Path) -> dict[str, ScoredRows]:
+    """The rows of every task.
+
+    Raises:
+        UserError: when there is no such file, or it is something else.
+    """
+    if not path.is_file():
+        raise UserError(
+            "the rows of this report are missing",
+            file=path,
+            expected="the file that `evaluate --output` writes beside the report",
+        )
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            index = json.loads(str(arrays["index"]))
+            return {
+                entry["task"]: _rows_of(arrays, number, entry["scores"])
+                for number, entry in enumerate(index)
+            }
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"these are not the rows of a report: {error}", file=path) from error
+
+
+def _rows_of(arrays: Mapping[str, Any], number: int, scores: Mapping[str, str]) -> ScoredRows:
+    measured = {}
+    for place, (label, name) in enumerate(scores.items()):
+        metric = METRICS[name]
+        if not isinstance(metric, Metric):
+            raise ValueError(f"{name} has no rows")
+        values, groups = arrays[f"{number}.{place}.values"], arrays[f"{number}.{place}.groups"]
+        measured[label] = RowStatistics(values, metric.finish, groups)
+    keys, references = arrays[f"{number}.keys"], arrays[f"{number}.references"]
+    return ScoredRows(scores, keys.tolist(), references.tolist(), measured)

@@ -1,0 +1,141 @@
+"""What a task's answers score: in all, with intervals, and by what its spec reports by."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from unified_vl.codecs.segments import Box
+from unified_vl.data.examples import Example
+from unified_vl.data.sources import Row
+from unified_vl.evaluation.metrics.detection import Detection
+from unified_vl.evaluation.metrics.intervals import intervals
+from unified_vl.evaluation.metrics.statistics import RowStatistics
+from unified_vl.evaluation.metrics.table import METRICS, Answers, CorpusMetric, Metric
+from unified_vl.evaluation.rows import ScoredRows, digest
+from unified_vl.inference.predictor import Prediction
+from unified_vl.specs.rules import METRICS_OF_BOXES
+from unified_vl.specs.task import ScoreSpec, TaskSpec
+
+
+@dataclass
+class Scored:
+    """The answers of a task so far."""
+
+    examples: list[Example] = field(default_factory=list)
+    predictions: list[Prediction] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    skipped: int = 0
+
+
+def score_task(
+    spec: TaskSpec, scored: Scored, measured: Mapping[str, Measured], resamples: int
+) -> dict[str, Any]:
+    """The scores of a task as its part of the report."""
+    everything = range(len(scored.predictions))
+    groups: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for index, example in enumerate(scored.examples):
+        for dimension, value in dimensions(example).items():
+            groups[dimension][value].append(index)
+    of_rows = {label: m for label, m in measured.items() if isinstance(m, RowStatistics)}
+    return {
+        "count": len(scored.predictions),
+        "skipped": scored.skipped,
+        "primary": _label(spec, spec.primary),
+        "metrics": _score(measured, everything),
+        "intervals": intervals(of_rows, resamples) if resamples else {},
+        "by": {
+            dimension: {
+                value: {"count": len(indices), **_score(measured, indices)}
+                for value, indices in sorted(values.items())
+            }
+            for dimension, values in groups.items()
+        },
+    }
+
+
+def dimensions(example: Example) -> dict[str, str]:
+    """What an example's score is broken down by."""
+    return {"language": example.language, **example.groups}
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """A metric that needs the answers themselves, not only statistics of each row."""
+
+    metric: CorpusMetric
+    answers: Answers
+
+    def score(self, rows: Sequence[int]) -> float:
+        return self.metric.score(self.answers.of(rows))
+
+
+Measured = RowStatistics | _Whole
+
+
+def measure(spec: TaskSpec, scored: Scored) -> dict[str, Measured]:
+    """What every score of a spec needs to know of the rows."""
+    measured: dict[str, Measured] = {}
+    for score in spec.score:
+        answers = _answers(score, scored)
+        metric = METRICS[score.metric]
+        measured[_label(spec, score)] = (
+            metric.measure(answers) if isinstance(metric, Metric) else _Whole(metric, answers)
+        )
+    return measured
+
+
+def primary_score(
+    spec: TaskSpec, examples: Sequence[Example], predictions: Sequence[Prediction]
+) -> float:
+    """The task's primary metric over rows that are answered already."""
+    answers = _answers(spec.primary, Scored(list(examples), list(predictions)))
+    return METRICS[spec.primary.metric].score(answers)
+
+
+def _answers(score: ScoreSpec, scored: Scored) -> Answers:
+    return Answers(
+        [answer_of(score, prediction) for prediction in scored.predictions],
+        [example.references[score.against] for example in scored.examples],
+        [example.language for example in scored.examples],
+        score.threshold,
+    )
+
+
+def _score(measured: Mapping[str, Measured], rows: Sequence[int]) -> dict[str, float]:
+    return {label: round(each.score(rows), 4) for label, each in measured.items()}
+
+
+def rows_of(spec: TaskSpec, scored: Scored, measured: Mapping[str, Measured]) -> ScoredRows:
+    """What a comparison with another report needs to know of every row."""
+    return ScoredRows(
+        metrics={_label(spec, score): score.metric for score in spec.score},
+        keys=[example.key for example in scored.examples],
+        references=[digest(example.references) for example in scored.examples],
+        measured={n: m for n, m in measured.items() if isinstance(m, RowStatistics)},
+    )
+
+
+def _label(spec: TaskSpec, score: ScoreSpec) -> str:
+    """The metric's name; with its field and threshold where the spec has it twice."""
+    if sum(other.metric == score.metric for other in spec.score) == 1:
+        return score.metric
+    threshold = f"@{score.threshold:g}" if score.metric == "box_accuracy" else ""
+    return f"{score.metric}:{score.against}{threshold}"
+
+
+def answer_of(score: ScoreSpec, prediction: Prediction) -> Any:
+    """The value that a metric compares: the text, the first box, or all boxes.
+
+    Boxes have no scores of their own: each has the probability of the whole answer.
+    """
+    if score.metric not in METRICS_OF_BOXES:
+        return prediction.text or ""
+    boxes = [segment for segment in prediction.segments if isinstance(segment, Box)]
+    if score.metric == "coco_map":
+        sure = math.exp(prediction.score or 0.0)
+        return [Detection(box, sure) for box in boxes]
+    return boxes[0] if boxes else None
