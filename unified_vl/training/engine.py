@@ -125,6 +125,7 @@ class Engine:
         run: Run,
     ) -> None:
         config = read_engine_config(run.engine)
+        zero = config.get("zero_optimization", {})
         parts = process.world * run.accumulate
         if run.batch_size % parts:
             raise run.error(
@@ -133,17 +134,25 @@ class Engine:
                 f" in {run.accumulate} parts each evenly",
                 expected=f"a multiple of {parts}",
             )
-        if config.get("zero_optimization", {}).get("compute_grad_norm", True) is False:
+        if zero.get("compute_grad_norm", True) is False:
             raise UserError(
                 "without the gradient's norm nothing can be clipped or refused",
                 file=run.engine,
                 field="zero_optimization.compute_grad_norm",
                 expected="true",
             )
+        for key in ("offload_optimizer", "offload_param"):
+            if (zero.get(key) or {}).get("device") == "nvme":
+                raise UserError(
+                    "checkpoints do not hold what lies on NVMe",
+                    file=run.engine,
+                    field=f"zero_optimization.{key}.device",
+                    expected="cpu or none",
+                )
         self.process = process
         self.model = model
         self._clip = run.clip
-        stage = config.get("zero_optimization", {}).get("stage", 0)
+        stage = zero.get("stage", 0)
         # without shards or masters the gradients lie in the parameters: clipped here, in
         # one pass that also gives their norm, which DeepSpeed then would not tell
         self._stage = stage
