@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -102,6 +103,14 @@ validation_rows: 6
 checkpoint_every: 2
 keep_checkpoints: 3
 """
+
+
+@pytest.fixture(scope="module")
+def free_port() -> int:
+    """For the processes of a job to meet at."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

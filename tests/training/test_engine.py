@@ -19,7 +19,6 @@ from unified_vl.training.build import build
 from unified_vl.training.engine import (
     Engine,
     Process,
-    _free_port,
     read_engine_config,
     start_process,
 )
@@ -42,12 +41,12 @@ def numbers(output: Path) -> dict[tuple[str, int, str, str], float]:
     }
 
 
-def launch_two(squares: Path, outputs: Path, *overrides: str) -> None:
+def launch_two(port: int, squares: Path, outputs: Path, *overrides: str) -> None:
     """Two processes under the real launcher, one run after the other at every ZeRO stage."""
     launcher = shutil.which("deepspeed", path=str(Path(sys.executable).parent))
     assert launcher is not None
     worker = Path(__file__).with_name("worker.py")
-    command = [sys.executable, launcher, "--num_gpus=2", f"--master_port={_free_port()}", "--quiet"]
+    command = [sys.executable, launcher, "--num_gpus=2", f"--master_port={port}", "--quiet"]
     arguments = [str(squares / "run.yaml"), str(outputs), *map(str, STAGES), *overrides]
     subprocess.run(
         [*command, str(worker), *arguments],
@@ -57,12 +56,12 @@ def launch_two(squares: Path, outputs: Path, *overrides: str) -> None:
     )
 
 
-def test_two_processes_train_as_one_does(squares: Path, tmp_path: Path) -> None:
+def test_two_processes_train_as_one_does(squares: Path, tmp_path: Path, free_port: int) -> None:
     """Under the real launcher, at every ZeRO stage, with and without images."""
     run_file = squares / "run.yaml"
     alone = tmp_path / "alone"
     train(load_run(run_file, [f"output={alone}", *SHORT]), progress=False)
-    launch_two(squares, tmp_path, *SHORT)
+    launch_two(free_port, squares, tmp_path, *SHORT)
     expected = numbers(alone)
     assert {task for _, _, task, _ in expected} == {"see", "say"}
     reference = load_file(alone / "model" / "model.safetensors")
@@ -75,12 +74,14 @@ def test_two_processes_train_as_one_does(squares: Path, tmp_path: Path) -> None:
             torch.testing.assert_close(weight, reference[name], rtol=1e-3, atol=1e-4)
 
 
-def test_joint_updates_in_parts_are_the_same_update(squares: Path, tmp_path: Path) -> None:
+def test_joint_updates_in_parts_are_the_same_update(
+    squares: Path, tmp_path: Path, free_port: int
+) -> None:
     """One optimiser step a round, by target tokens, in two parts a rank, at every ZeRO stage."""
     joint = ["steps=3", f"mixture={squares / 'joint.yaml'}"]
     alone = tmp_path / "alone"
     train(load_run(squares / "run.yaml", [f"output={alone}", *SHORT, *joint]), progress=False)
-    launch_two(squares, tmp_path, *SHORT, *joint, "accumulate=2")
+    launch_two(free_port, squares, tmp_path, *SHORT, *joint, "accumulate=2")
     expected = numbers(alone)
     assert [key for key in expected if key[:3] == ("step", 1, "say")]  # every task, every step
     assert [key for key in expected if key[:3] == ("step", 1, "see")]
@@ -88,12 +89,14 @@ def test_joint_updates_in_parts_are_the_same_update(squares: Path, tmp_path: Pat
         assert numbers(tmp_path / stage.stem) == pytest.approx(expected, rel=1e-5), stage.stem
 
 
-def test_tasks_rest_and_wake_alike_on_all_ranks(squares: Path, tmp_path: Path) -> None:
+def test_tasks_rest_and_wake_alike_on_all_ranks(
+    squares: Path, tmp_path: Path, free_port: int
+) -> None:
     """Scores need generation, which under ZeRO-3 needs the whole model on every rank."""
     resting = ["steps=9", "score_every=2", f"mixture={squares / 'resting.yaml'}"]
     alone = tmp_path / "alone"
     train(load_run(squares / "run.yaml", [f"output={alone}", *SHORT, *resting]), progress=False)
-    launch_two(squares, tmp_path, *SHORT, *resting)
+    launch_two(free_port, squares, tmp_path, *SHORT, *resting)
     expected = decisions(alone)
     assert {event["event"] for event in expected} == {"score", "stop_and_go"}
     for stage in STAGES:

@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from unified_vl.errors import HUNG, Stopped
 from unified_vl.specs.load import load_run
 from unified_vl.training.checkpoint import newest
-from unified_vl.training.engine import Engine, _free_port
+from unified_vl.training.engine import Engine
 from unified_vl.training.trainer import train
 
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
@@ -94,14 +94,14 @@ def stop_at(step: int) -> Any:
 
 
 @pytest.fixture(scope="module")
-def job(variants: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
+def job(variants: Path, tmp_path_factory: pytest.TempPathFactory, free_port: int) -> Job:
     for stage in STAGES:
         settings = [f"output={variants}/alone-{stage}", f"engine={ENGINES / stage}.json", *EXACT]
         with stop_at(3), pytest.raises(Stopped):
             train(load_run(variants / "run.yaml", settings), progress=False)
     output = tmp_path_factory.mktemp("faults")
     worker = Path(__file__).with_name("fault_worker.py")
-    port = str(_free_port())
+    port = str(free_port)
     ranks = [
         subprocess.Popen(
             [sys.executable, str(worker), str(variants), str(output)],

@@ -13,7 +13,6 @@ import contextlib
 import logging
 import math
 import os
-import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -56,9 +55,11 @@ def start_process() -> Process:
     accelerator = os.environ.setdefault(
         "DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu"
     )
+    backend = "nccl" if accelerator == "cuda" else "gloo"
     if "RANK" not in os.environ:
         os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", MASTER_ADDR="127.0.0.1")
-        os.environ["MASTER_PORT"] = str(_free_port())
+        # any port: one that is free now may be taken by another run a moment later
+        os.environ["MASTER_PORT"] = "0"
     # collectives that DeepSpeed calls by their old names
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
     device = torch.device("cpu")
@@ -71,10 +72,7 @@ def start_process() -> Process:
         logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
         # on CPU, DeepSpeed would compile a C++ operator that nothing here calls
         deepspeed.ops.__compatible_ops__[SHARED_MEMORY_OPERATOR] = False
-        if not torch.distributed.is_initialized():
-            deepspeed.init_distributed(
-                dist_backend="nccl" if accelerator == "cuda" else "gloo", verbose=False
-            )
+        deepspeed.init_distributed(dist_backend=backend, verbose=False)
     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
     return Process(rank, world, device)
 
@@ -401,9 +399,3 @@ def _quiet() -> Iterator[None]:
     """What DeepSpeed prints goes to stderr: stdout is for results."""
     with contextlib.redirect_stdout(sys.stderr):
         yield
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
