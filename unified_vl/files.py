@@ -13,11 +13,19 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """Write `content` (text as UTF-8) to `path`; a reader never sees half of it.
 
     Folders are made as needed.
+
+    Raises:
+        UserError: when it cannot be written, such as below a file or over a folder.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.partial")
-    temporary.write_bytes(content if isinstance(content, bytes) else content.encode())
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content if isinstance(content, bytes) else content.encode())
+        temporary.replace(path)
+    except OSError as error:
+        if temporary.is_file():
+            temporary.unlink()
+        raise UserError(f"cannot be written: {error.strerror}", file=path) from error
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

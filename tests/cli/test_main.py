@@ -28,6 +28,8 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         "train",
         "evaluate",
         "predict",
+        "report",
+        "compare",
     ],
 )
 def test_every_command_explains_itself(command: str) -> None:

@@ -163,7 +163,11 @@ GOOD = json.dumps(ROWS[0])
 BAD_FILES = [
     ("jsonl", f"{GOOD}\n{GOOD}\n{{'a': 1}}", "train.jsonl:3: is not JSON: Expecting property name"),
     ("jsonl", f"{GOOD}\n[1]", "train.jsonl:2: is not an object"),
-    ("jsonl", f"{GOOD}\n" + GOOD.replace('"NA 0"', "[1]"), "train.jsonl: answer: mixes kinds of"),
+    (
+        "jsonl",
+        f"{GOOD}\n" + GOOD.replace('"NA 0"', "[1]"),
+        "train.jsonl:2: answer: found a list, and text in",
+    ),
     (
         "jsonl",
         GOOD.replace("answer", "anwser"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -98,6 +99,12 @@ def train_text_tokenizer(texts: Iterable[str], path: Path, vocabulary_size: int)
             minloglevel=2,
         )
     except RuntimeError as error:
+        if least := re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error)):
+            raise UserError(
+                f"{vocabulary_size} pieces cannot hold the bytes and letters of the text",
+                field="vocabulary_size",
+                expected=f"at least {least[1]}",
+            ) from error
         raise UserError(
             f"the tokenizer cannot be trained: {error}", field="vocabulary_size"
         ) from error

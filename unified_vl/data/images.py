@@ -99,7 +99,9 @@ class ImageLoader:
                 close = nearest(path.name, (p.name for p in path.parent.glob("*")))
                 raise BadRow(f"there is no image {name!r}", file=where, nearest=close)
         except (ValueError, OSError, RuntimeError) as error:  # a NUL byte, a link to itself
-            raise BadRow(f"{name!r} is no path: {error}", file=where) from error
+            shown = repr(name if len(name) <= 60 else f"{name[:57]}...")
+            reason = getattr(error, "strerror", None) or error
+            raise BadRow(f"{shown} is no path: {reason}", file=where) from error
         return path
 
     def _keep(self, name: str, image: LoadedImage) -> None:

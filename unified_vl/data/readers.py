@@ -19,6 +19,8 @@ def _require(
     spec: TaskSpec, path: Path, needed: Mapping[str, KeyPath], known: Sequence[str]
 ) -> None:
     for column, place in needed.items():
+        if known.count(column) > 1:
+            raise spec.error(place, f"{str(path)!r} has the column {column!r} twice")
         if column not in known:
             close = nearest(column, known)
             raise spec.error(
@@ -56,7 +58,7 @@ def _read_csv(path: Path, spec: TaskSpec, needed: Mapping[str, KeyPath]) -> pa.T
             column_types={name: pa.string() for name in needed}, include_columns=list(needed)
         )
         return csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UserError(f"is not CSV: {_first_line(error)}", file=path) from error
 
 
@@ -75,6 +77,7 @@ def _read_jsonl(path: Path, spec: TaskSpec, needed: Mapping[str, KeyPath]) -> pa
     options = arrow_json.ParseOptions(explicit_schema=pa.schema(texts))
     try:
         table = arrow_json.read_json(path, parse_options=options)
+        table.validate(full=True)  # it takes any bytes for UTF-8
     except (pa.ArrowException, OSError):
         table = _read_jsonl_by_line(path)  # slower; numbers as texts, and exact errors
     if not len(table):
@@ -89,20 +92,22 @@ def _read_jsonl_by_line(path: Path) -> pa.Table:
     import pyarrow as pa
 
     rows: list[dict[str, Any]] = []
-    with path.open(encoding="utf-8-sig") as lines:
-        number = 0
-        try:
-            for number, line in enumerate(lines, 1):
-                if not line.strip():
-                    continue
-                row = json.loads(line)
-                if not isinstance(row, dict):
-                    raise UserError("is not an object", file=path, line=number)
-                rows.append(row)
-        except UnicodeDecodeError as error:
-            raise UserError("is not UTF-8 text", file=path, line=number + 1) from error
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"is not JSON: {error}", file=path, line=number) from error
+    numbers: list[int] = []  # the line of each
+    with path.open("rb") as lines:  # text would be decoded in blocks of many lines
+        for number, line in enumerate(lines, 1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                row = json.loads(text) if text.strip() else None
+            except UnicodeDecodeError as error:
+                raise UserError("is not UTF-8 text", file=path, line=number) from error
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"is not JSON: {error}", file=path, line=number) from error
+            if not text.strip():
+                continue
+            if not isinstance(row, dict):
+                raise UserError("is not an object", file=path, line=number)
+            rows.append(row)
+            numbers.append(number)
     names = list(dict.fromkeys(name for row in rows for name in row))
     arrays = {}
     for name in names:
@@ -110,12 +115,39 @@ def _read_jsonl_by_line(path: Path) -> pa.Table:
         try:
             arrays[name] = pa.array(values)
         except (pa.ArrowException, OverflowError) as error:
-            raise UserError(
-                f"mixes kinds of values: {_first_line(error)}", file=path, field=name
-            ) from error
+            raise _mixed(values, numbers, path, name, error) from error
     return pa.table(arrays)
 
 
+def _mixed(
+    values: Sequence[object], numbers: Sequence[int], path: Path, field: str, error: BaseException
+) -> UserError:
+    """The first value of a column that is of another kind than the one before it."""
+    first: str | None = None
+    for value, number in zip(values, numbers, strict=True):
+        kind = _KINDS.get(type(value))
+        if kind is None:
+            continue
+        first = first or kind
+        if kind != first:
+            return UserError(
+                f"found {kind}, and {first} in the lines before",
+                file=path,
+                line=number,
+                field=field,
+                expected="one kind of value in a column",
+            )
+    return UserError(f"mixes kinds of values: {_first_line(error)}", file=path, field=field)
+
+
+_KINDS: dict[type, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    list: "a list",
+    dict: "a mapping",
+}
 READERS = {"parquet": _read_parquet, "csv": _read_csv, "jsonl": _read_jsonl}
 
 

@@ -193,6 +193,8 @@ def _read_part(spec: TaskSpec, root: Path, file: str, language: str | None) -> _
     from datasets.table import InMemoryTable
 
     path = root / file
+    if path.is_dir():
+        raise spec.error(("data", "path"), f"{str(path)!r} is a folder", expected="a file")
     if not path.is_file():
         raise spec.error(
             ("data", "path"), f"there is no file {str(path)!r}", nearest=_nearest_file(path)

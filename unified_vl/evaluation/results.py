@@ -25,6 +25,11 @@ REPORT = "report.json"
 PREDICTIONS = "predictions.jsonl"
 EVENTS = "events.jsonl"
 MODEL = "model"
+KEYS_OF_TASK = frozenset({"split", "count", "primary", "metrics", "by"})
+KEYS_OF_PREDICTION = frozenset(
+    {"key", "task", "language", "inputs", "input_languages", "image", "image_size"}
+    | {"prediction", "references", "boxes", "score", "correct"}
+)
 
 
 class Evaluation(NamedTuple):
@@ -63,6 +68,11 @@ def read_report(path: Path) -> dict[str, Any]:
         raise UserError(f"this is not a report: {error}", file=path) from error
     if missing:
         raise UserError("this is not a report", file=path, field=min(missing), expected="this key")
+    tasks = report["tasks"]
+    for name, task in tasks.items() if isinstance(tasks, dict) else [("tasks", tasks)]:
+        if not isinstance(task, dict) or not set(task) >= KEYS_OF_TASK:
+            expected = f"an object with {', '.join(sorted(KEYS_OF_TASK))}"
+            raise UserError("this is not a report", file=path, field=name, expected=expected)
     return dict(report)
 
 
@@ -70,7 +80,7 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
     """The answers behind a report.
 
     Raises:
-        UserError: when there are none, or a line is not JSON.
+        UserError: when there are none, or a line is not what `evaluate` writes.
     """
     if not path.is_file():
         raise UserError(
@@ -83,6 +93,16 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
                 rows.append(json.loads(line))
             except ValueError as error:
                 raise UserError(f"this is not JSON: {error}", file=path, line=number) from error
+    for number, row in enumerate(rows, start=1):
+        missing = KEYS_OF_PREDICTION - (set(row) if isinstance(row, dict) else set())
+        if missing:
+            raise UserError(
+                "this is not a prediction",
+                file=path,
+                line=number,
+                field=min(missing),
+                expected="this key",
+            )
     return rows
 
 

@@ -82,6 +82,8 @@ def read_rows(path: Path) -> dict[str, ScoredRows]:
             file=path,
             expected="the file that `evaluate --output` writes beside the report",
         )
+    if not zipfile.is_zipfile(path):
+        raise UserError("these are not the rows of a report", file=path)
     try:
         with np.load(path, allow_pickle=False) as arrays:
             index = json.loads(str(arrays["index"]))

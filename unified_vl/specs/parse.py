@@ -119,7 +119,7 @@ def _yaml_error(error: YAMLError, file: Path | None) -> UserError:
     if isinstance(error, DuplicateKeyError):
         key = str(error.problem).split('"')[1]
         return UserError("the key is there twice", file=file, line=line, field=key)
-    problem = error.problem if isinstance(error, MarkedYAMLError) else str(error)
+    problem = error.problem if isinstance(error, MarkedYAMLError) else str(error).split("\n")[0]
     return UserError(f"is not YAML: {problem}", file=file, line=line)
 
 
