@@ -126,6 +126,11 @@ class Run(Document):
     )
     checkpoint_every: int = Field(default=500, ge=1, description="Steps between two checkpoints.")
     keep_checkpoints: int = Field(default=2, ge=1, description="Checkpoints that are kept.")
+    keep_best: bool = Field(
+        default=True,
+        description="Whether the best checkpoint is kept too, by the mean of all tasks' scores or, "
+        "without scores, validation losses; its model is OUTPUT/best_model.",
+    )
     faults: FaultSpec = Field(
         default_factory=FaultSpec, description="What is done about bad gradients."
     )

@@ -14,11 +14,13 @@ import torch
 from unified_vl.data.batching import Batch
 from unified_vl.data.streams import draw_seed
 from unified_vl.errors import Stopped, UserError
+from unified_vl.evaluation.metrics.table import falling_tasks
 from unified_vl.inference.model_directory import save_model
 from unified_vl.specs.run import Run
 from unified_vl.training import checkpoint
 from unified_vl.training.agreement import agree, together
 from unified_vl.training.bad_rows import BadRows
+from unified_vl.training.best import Best
 from unified_vl.training.build import Parts, build, fingerprints
 from unified_vl.training.engine import Engine, Process, start_process
 from unified_vl.training.gradients import GradientGuard
@@ -33,6 +35,7 @@ from unified_vl.training.watchdog import Watchdog
 
 CHECKPOINTS = "checkpoints"
 MODEL = "model"
+BEST_MODEL = "best_model"
 AHEAD = 4  # batches that are prepared while a step computes
 
 
@@ -47,6 +50,7 @@ class _Training:
     journal: Journal
     guard: GradientGuard
     bad_rows: BadRows
+    best: Best
     scorer: Scorer
     validation: Mapping[str, list[Batch]]
     drawn: dict[str, int]  # batches of each task
@@ -87,7 +91,7 @@ def train(run: Run, *, resume: bool = False, progress: bool = True) -> Path:
                         _look_around(training, step, stop)
             watchdog.beat()
             training.bad_rows.summarize()
-            _save_model(training)
+            _save_model(training, run.steps, MODEL)
     return run.output / MODEL
 
 
@@ -118,17 +122,23 @@ def _look_around(training: _Training, step: int, stop: int) -> None:
     """What is done between steps: validation, scores, checkpoints, and the end asked for."""
     run = training.run
     if _due(step, run.validate_every, run):
-        training.journal.validation(step, _validate(training))
+        losses = _validate(training)
+        training.best.losses(losses)
+        training.journal.validation(step, losses)
     if _due(step, run.score_every, run):
         _score(training, step)
     if stop or _due(step, run.checkpoint_every, run):
+        is_best = run.keep_best and training.best.checkpoint(step)
         checkpoint.save(
             run.output / CHECKPOINTS,
             step,
             training.engine,
             _progress(training, step),
             run.keep_checkpoints,
+            training.best.step,
         )
+        if is_best:
+            _save_model(training, step, BEST_MODEL)
     if stop and step < run.steps:
         raise Stopped(
             f"{name_of(stop)}: stopped after step {step} of {run.steps}, "
@@ -153,6 +163,7 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> _Tr
         journal=journal,
         guard=GradientGuard(run.faults),
         bad_rows=BadRows(journal),
+        best=Best(by_scores=run.score_every > 0, falling=falling_tasks(parts.specs.values())),
         scorer=Scorer(parts, engine, run.score_rows),
         validation=validation,
         drawn=dict.fromkeys(parts.streams, 0),
@@ -235,6 +246,7 @@ def _restore(training: _Training) -> int:
     parts.schedule.load_state_dict(state["schedule"])
     training.drawn.update(state["drawn"])
     training.guard.load_state_dict(state["gradients"])
+    training.best.load_state_dict(state["best"])
     training.bad_rows.known = state["bad_rows"]
     for task, stream in parts.streams.items():  # their number stays limited
         stream.skipped.update(training.bad_rows.known.get(task, {}))
@@ -250,6 +262,7 @@ def _progress(training: _Training, step: int) -> dict[str, Any]:
         "drawn": dict(training.drawn),
         "journal": training.journal.state_dict(),
         "gradients": training.guard.state_dict(),
+        "best": training.best.state_dict(),
         "bad_rows": training.bad_rows.known,
         "fingerprints": dict(training.prints),
     }
@@ -274,7 +287,9 @@ def _validate(training: _Training) -> dict[str, float]:
 def _score(training: _Training, step: int) -> None:
     """Score the tasks; some may rest from now on, and some train again."""
     parts, journal = training.parts, training.journal
-    for task, score in training.scorer.scores().items():
+    scores = training.scorer.scores()
+    training.best.scores(scores)
+    for task, score in scores.items():
         transition = parts.schedule.observe(task, score)
         metric = parts.specs[task].primary.metric
         journal.score(step, task, metric, score, training.drawn[task])
@@ -282,7 +297,8 @@ def _score(training: _Training, step: int) -> None:
             journal.transition(step, transition)
 
 
-def _save_model(training: _Training) -> None:
+def _save_model(training: _Training, step: int, name: str) -> None:
+    """Write OUTPUT/NAME, the model as it is after `step`."""
     run, parts, engine = training.run, training.parts, training.engine
     weights = engine.weights()
     if engine.process.rank == 0:
@@ -290,12 +306,12 @@ def _save_model(training: _Training) -> None:
         whole.load_state_dict(weights)
         facts = {
             "run": run.run,
-            "steps": run.steps,
+            "steps": step,
             "seed": run.seed,
             "batch_size": run.batch_size,
             "processes": engine.process.world,
             "seconds": round(training.journal.seconds, 1),
         }
-        save_model(run.output / MODEL, whole, parts.codec, parts.specs.values(), facts)
-        training.journal.say(f"the model is in {run.output / MODEL}")
+        save_model(run.output / name, whole, parts.codec, parts.specs.values(), facts)
+        training.journal.say(f"the model after step {step} is in {run.output / name}")
     engine.barrier()
