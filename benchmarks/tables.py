@@ -42,7 +42,7 @@ def machine() -> str:
     )
 
 
-def processor() -> str:
+def processor_name() -> str:
     """The name of the CPU, where Linux tells it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
