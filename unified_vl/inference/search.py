@@ -191,7 +191,7 @@ def beam_search(
             if state_RF is not None:
                 state_RF = _rows(state_RF, order_B, width)
     return [
-        [h for h in found if h.score * len(h.ids) > IMPOSSIBLE / 2]
+        [h for h in found if h.score * len(h.ids) > IMPOSSIBLE / 2] or found[:1]
         for found in _hypotheses(
             ended_A.written_BKT, ended_A.length_BK, ended_A.score_BK * ended_A.length_BK
         )
