@@ -9,31 +9,15 @@ Legend: B batch, H heads, S source length, T target length, D width of a head.
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
-
 import torch
-from record import machine, record
+from tables import REPEATS, keep, medians
 from torch.nn import functional as F
 
 from unified_vl.model.attention import attend
 from unified_vl.model.convert import from_t5
 
 COMMAND = "python benchmarks/speed.py"
-REPEATS = 9
-
-
-def medians(ours: Callable[[], object], peer: Callable[[], object]) -> tuple[float, float]:
-    """Median milliseconds of both, measured by turns after one warm-up each."""
-    ours(), peer()
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(REPEATS):
-        for run, kept in zip((ours, peer), times, strict=True):
-            start = time.perf_counter()
-            run()
-            kept.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times[0]), statistics.median(times[1])
+ABOUT = f"medians of {REPEATS} alternating runs, above 1 this project is the faster."
 
 
 def t5_pair() -> tuple[torch.nn.Module, torch.nn.Module]:
@@ -99,32 +83,13 @@ def row(name: str, ours: float, peer: float, peer_name: str) -> dict[str, object
         "unit": "ms",
         "ratio": round(peer / ours, 2),
         "peer_name": peer_name,
-        "command": COMMAND,
-        "machine": machine(),
     }
-
-
-def as_markdown(rows: list[dict[str, object]]) -> str:
-    lines = [
-        "# Speed",
-        "",
-        f"`{COMMAND}` on {rows[0]['machine']}; medians of {REPEATS} alternating runs, "
-        "above 1 this project is the faster.",
-        "",
-        "| what | ours | peer | unit | ratio | peer is |",
-        "| --- | ---: | ---: | --- | ---: | --- |",
-    ]
-    keys = ("name", "ours", "peer", "unit", "ratio", "peer_name")
-    lines += ["| " + " | ".join(str(r[key]) for key in keys) + " |" for r in rows]
-    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     kinds = (torch.float32, torch.bfloat16)
     rows = [make(dtype) for make in (train_step_row, attention_row) for dtype in kinds]
-    table = as_markdown(rows)
-    print(table)
-    record(table, rows)
+    keep(rows, "Training step", COMMAND, ABOUT)
 
 
 if __name__ == "__main__":

@@ -129,8 +129,10 @@ def test_hypotheses_stand_at_nodes_of_their_own(choices: list[tuple[int, ...]], 
     for step in range(max(map(len, choices)) + 1):
         scores_RV = torch.randn(7, VOCABULARY.size, generator=generator)
         allowed = grammar.allowed(scores_RV, state_RF, step)
-        best_R = allowed.ids_at(allowed.scores_RC.argmax(-1, keepdim=True))[:, 0]
-        state_RF = grammar.advance(state_RF, best_R, step)
+        place_R = allowed.scores_RC.argmax(-1)
+        best_R = allowed.ids_at(place_R[:, None])[:, 0]
+        assert torch.equal(grammar.place_of(state_RF, best_R), place_R)
+        state_RF = grammar.advance(state_RF, place_R, step)
         for row, token in zip(written, best_R.tolist(), strict=True):
             row.append(token)
     for row in written:

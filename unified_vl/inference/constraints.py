@@ -54,8 +54,19 @@ class Grammar(ABC):
         """
 
     @abstractmethod
-    def advance(self, state_RF: torch.Tensor, ids_R: torch.Tensor, step: int) -> torch.Tensor:
-        """The state once `ids_R` are written, as number `step` from 0."""
+    def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:
+        """The state once number `step` (from 0) is written.
+
+        Args:
+            state_RF: what was written before.
+            place_R: where what is written stands in the scores that `allowed` gave; that
+                is the id itself where they are of all ids.
+            step: how many ids were written before.
+        """
+
+    def place_of(self, state_RF: torch.Tensor, ids_R: torch.Tensor) -> torch.Tensor:
+        """Where ids stand in the scores that `allowed` gives."""
+        return ids_R
 
 
 class TextGrammar(Grammar):
@@ -74,7 +85,7 @@ class TextGrammar(Grammar):
     def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
         return Scored(scores_RV.masked_fill(self._forbidden_1V, -torch.inf))
 
-    def advance(self, state_RF: torch.Tensor, ids_R: torch.Tensor, step: int) -> torch.Tensor:
+    def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:
         return state_RF
 
 
@@ -104,11 +115,11 @@ class BoxGrammar(Grammar):
             allowed = self._second_1V & (self._ids_1V > corner_R1)
         return Scored(scores_RV.masked_fill(~allowed, -torch.inf))
 
-    def advance(self, state_RF: torch.Tensor, ids_R: torch.Tensor, step: int) -> torch.Tensor:
+    def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:
         if step >= BOX_TOKENS // 2:
             return state_RF
         state_RF = state_RF.clone()
-        state_RF[:, step] = ids_R
+        state_RF[:, step] = place_R
         return state_RF
 
 
@@ -147,19 +158,27 @@ class ChoiceGrammar(Grammar):
         if step == 0:
             scores_RC = scores_RV.index_select(1, self._root_C)
             return Scored(scores_RC, self._root_C.expand_as(scores_RC))
-        node_R1 = state_RF[:, :1]
+        node_R = state_RF[:, 0]
         width = self._widest[step] if step < len(self._widest) else 1
-        last_R1 = self._last_N[node_R1]
-        child_RC = self._first_N[node_R1] + self._range_C[:width]
+        if width == 1:
+            ids_RC = self._token_N[self._first_N[node_R]][:, None]
+            return Scored(scores_RV.gather(1, ids_RC), ids_RC)
+        last_R1 = self._last_N[node_R][:, None]
+        child_RC = self._first_N[node_R][:, None] + self._range_C[:width]
         ids_RC = self._token_N[torch.minimum(child_RC, last_R1)]
         scores_RC = scores_RV.gather(1, ids_RC)
         return Scored(scores_RC.masked_fill_(child_RC > last_R1, -torch.inf), ids_RC)
 
-    def advance(self, state_RF: torch.Tensor, ids_R: torch.Tensor, step: int) -> torch.Tensor:
-        wanted_R = state_RF[:, 0] * self._size + ids_R
-        place_R = torch.searchsorted(self._edge_N, wanted_R).clamp_(max=len(self._edge_N) - 1)
-        found_R = self._edge_N[place_R] == wanted_R
-        return torch.where(found_R, place_R + 1, self._end)[:, None]
+    def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:
+        node_R = state_RF[:, 0]
+        child_R = torch.minimum(self._first_N[node_R] + place_R, self._last_N[node_R])
+        return child_R[:, None]
+
+    def place_of(self, state_RF: torch.Tensor, ids_R: torch.Tensor) -> torch.Tensor:
+        node_R = state_RF[:, 0]
+        wanted_R = node_R * self._size + ids_R
+        child_R = torch.searchsorted(self._edge_N, wanted_R) + 1
+        return (child_R - self._first_N[node_R]).clamp_(min=0)  # behind an end: nowhere else
 
 
 class GrammarProcessor(LogitsProcessor):
@@ -172,7 +191,8 @@ class GrammarProcessor(LogitsProcessor):
         ids_RT = input_ids[:, 1:]  # the start id is not output
         state_RF = self._grammar.start(len(ids_RT))
         for step, ids_R in enumerate(ids_RT.unbind(1)):
-            state_RF = self._grammar.advance(state_RF, ids_R, step)
+            place_R = self._grammar.place_of(state_RF, ids_R)
+            state_RF = self._grammar.advance(state_RF, place_R, step)
         allowed = self._grammar.allowed(scores, state_RF, ids_RT.shape[1])
         if allowed.ids_RC is None:
             return allowed.scores_RC

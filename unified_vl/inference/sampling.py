@@ -52,7 +52,7 @@ class Sampler:
         uniform_R1 = self._uniform_AKT[source_B, :, step].reshape(-1, 1)
         # the total's own rounding must not pick what has probability zero
         target_R1 = torch.minimum(uniform_R1 * total_RC[:, -1:], total_RC[:, -1:])
-        drawn_R1 = torch.searchsorted(total_RC, target_R1)
+        drawn_R1 = torch.searchsorted(total_RC, target_R1).clamp_(max=total_RC.shape[-1] - 1)
         return place_RC.gather(1, drawn_R1)[:, 0]
 
 

@@ -107,7 +107,8 @@ def write(
         allowed = Scored(log_probability_RV)
         if grammar is not None and state_RF is not None:
             allowed = grammar.allowed(log_probability_RV, state_RF, step)
-        next_R = allowed.ids_at(choose(allowed.scores_RC, source_B, step)[:, None])[:, 0]
+        place_R = choose(allowed.scores_RC, source_B, step)
+        next_R = allowed.ids_at(place_R[:, None])[:, 0]
         gained_R = log_probability_RV.gather(1, next_R[:, None])[:, 0]
         next_BK = next_R.view_as(running_BK).where(running_BK, PAD_ID)
         written_AKT[source_B, :, step] = next_BK
@@ -115,7 +116,7 @@ def write(
         length_AK[source_B] += running_BK
         running_BK = running_BK & (next_BK != EOS_ID)
         if grammar is not None and state_RF is not None:
-            state_RF = grammar.advance(state_RF, next_R, step)
+            state_RF = grammar.advance(state_RF, place_R, step)
         alive_B = running_BK.any(1)
         if not alive_B.all():
             if not alive_B.any():
@@ -157,8 +158,13 @@ def beam_search(
         allowed = Scored(logits_RV.log_softmax(-1))
         if grammar is not None and state_RF is not None:
             allowed = grammar.allowed(allowed.scores_RC, state_RF, step)
-        found = _continuations(allowed, running_BKT, score_BK, step)
-        top_BC, origin_BC, ids_BC, written_BCT = found
+        top_BC, origin_BC, place_BC = _continuations(allowed.scores_RC, score_BK)
+        row_BC = torch.arange(len(origin_BC), device=device)[:, None] * width + origin_BC
+        ids_BC = place_BC
+        if allowed.ids_RC is not None:
+            ids_BC = allowed.ids_RC[row_BC, place_BC]
+        written_BCT = _take(running_BKT, origin_BC)
+        written_BCT[:, :, step] = ids_BC
         ends_BC = ids_BC == EOS_ID
         if step + 1 == max_tokens:
             ends_BC = torch.ones_like(ends_BC)
@@ -170,9 +176,8 @@ def beam_search(
         open_B &= bool(step + 1 < max_tokens)
         decoder.reorder(origin_BK)
         if grammar is not None and state_RF is not None:
-            offset_B1 = torch.arange(len(origin_BK), device=device)[:, None] * width
-            state_RF = state_RF[(offset_B1 + origin_BK).flatten()]
-            state_RF = grammar.advance(state_RF, next_BK.flatten(), step)
+            state_RF = state_RF[row_BC.gather(1, chosen_BK).flatten()]
+            state_RF = grammar.advance(state_RF, place_BC.gather(1, chosen_BK).flatten(), step)
         if not open_B.all():
             closed = ~open_B
             ended_A.put(source_B[closed], ended_B.rows(closed))
@@ -186,7 +191,7 @@ def beam_search(
             if state_RF is not None:
                 state_RF = _rows(state_RF, order_B, width)
     return [
-        [h for h in found if h.score * len(h.ids) > IMPOSSIBLE / 2]
+        [h for h in found if h.score * len(h.ids) > IMPOSSIBLE / 2] or found[:1]
         for found in _hypotheses(
             ended_A.written_BKT, ended_A.length_BK, ended_A.score_BK * ended_A.length_BK
         )
@@ -239,20 +244,17 @@ class _Ended:
 
 
 def _continuations(
-    allowed: Scored, running_BKT: torch.Tensor, score_BK: torch.Tensor, step: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The 2 K best ways to go on: scores, origins and ids (B, C), and all ids (B, C, T)."""
+    allowed_RC: torch.Tensor, score_BK: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The 2 K best ways to go on (B, C'): scores, hypotheses, and places among its scores."""
     sources, width = score_BK.shape
     # the best of a source are among the best of each of its hypotheses
-    each = min(2 * width, allowed.scores_RC.shape[-1])
-    best_RC, place_RC = largest(allowed.scores_RC, each)
-    total_BKC = best_RC.view(sources, width, each) + score_BK[..., None]
-    top_BC, place_BC = total_BKC.flatten(1).topk(min(2 * width, width * each))
-    origin_BC = place_BC // each
-    ids_BC = allowed.ids_at(place_RC).view(sources, width * each).gather(1, place_BC)
-    written_BCT = _take(running_BKT, origin_BC)
-    written_BCT[:, :, step] = ids_BC
-    return top_BC, origin_BC, ids_BC, written_BCT
+    each = min(2 * width, allowed_RC.shape[-1])
+    best_RE, place_RE = largest(allowed_RC, each)
+    total_BKE = best_RE.view(sources, width, each) + score_BK[..., None]
+    top_BC, number_BC = total_BKE.flatten(1).topk(min(2 * width, width * each))
+    place_BC = place_RE.view(sources, width * each).gather(1, number_BC)
+    return top_BC, number_BC // each, place_BC
 
 
 def _take(values_BKT: torch.Tensor, chosen_BC: torch.Tensor) -> torch.Tensor:

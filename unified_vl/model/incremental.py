@@ -1,6 +1,7 @@
 """The decoder, one position at a time, for sources with several hypotheses each.
 
-What a step needs of the past lies in tensors that are allocated once:
+What a step needs of the past lies in tensors that are allocated once, or a few times for
+long answers:
 
 - keys and values of the source are computed once and never copied: the hypotheses of a
   source are queries of one attention;
@@ -21,10 +22,13 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 
 from unified_vl.model.attention import attend
 from unified_vl.model.positions import RelativePositionBias
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, padding_bias
+
+FIRST_POSITIONS = 64  # that room is made for; then twice as many
 
 
 def attend_once(
@@ -147,12 +151,22 @@ class BeamDecoder(IncrementalDecoder):
     ) -> None:
         super().__init__(model, memory_BSM, mask_BS, positions)
         self.width = width
-        shape = (self.sources * self.heads, positions * width, model.config.d_kv)
+        slots = min(positions, FIRST_POSITIONS) * width
+        shape = (self.sources * self.heads, slots, model.config.d_kv)
         self._kept = [
             (memory_BSM.new_empty(shape), memory_BSM.new_empty(shape)) for _ in self.blocks
         ]
         slots_K = torch.arange(width, device=memory_BSM.device)
         self._slots_BKT = slots_K[None, :, None].repeat(self.sources, 1, positions)
+
+    def step(self, ids_BK: torch.Tensor) -> torch.Tensor:
+        slots = self._kept[0][0].shape[1]
+        if self.step_count * self.width == slots:  # few answers come near a high limit
+            self._kept = [
+                (F.pad(keys, (0, 0, 0, slots)), F.pad(values, (0, 0, 0, slots)))
+                for keys, values in self._kept
+            ]
+        return super().step(ids_BK)
 
     def reorder(self, origin_BK: torch.Tensor) -> None:
         """Hypothesis k of a source goes on from its hypothesis `origin_BK[:, k]`."""
