@@ -9,22 +9,18 @@ Legend: B batch, H heads, S source length, T target length, D width of a head.
 
 from __future__ import annotations
 
-import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
+from record import machine, record
 from torch.nn import functional as F
 
-from unified_vl.files import write_atomically
 from unified_vl.model.attention import attend
 from unified_vl.model.convert import from_t5
 
 COMMAND = "python benchmarks/speed.py"
-HERE = Path(__file__).parent
 REPEATS = 9
 
 
@@ -104,8 +100,7 @@ def row(name: str, ours: float, peer: float, peer_name: str) -> dict[str, object
         "ratio": round(peer / ours, 2),
         "peer_name": peer_name,
         "command": COMMAND,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
-        f"torch {torch.__version__.split('+')[0]}",
+        "machine": machine(),
     }
 
 
@@ -129,8 +124,7 @@ def main() -> None:
     rows = [make(dtype) for make in (train_step_row, attention_row) for dtype in kinds]
     table = as_markdown(rows)
     print(table)
-    write_atomically(HERE / "RESULTS.md", table)
-    write_atomically(HERE / "results.json", json.dumps(rows, indent=1) + "\n")
+    record(table, rows)
 
 
 if __name__ == "__main__":

@@ -143,6 +143,17 @@ def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
     assert names(tmp_path) == ["step-00000005", "step-00000010"]
 
 
+def test_a_first_one_that_was_never_completed_is_no_error(tmp_path: Path) -> None:
+    engine = save(tmp_path, 5)
+    (tmp_path / "pointer.json").unlink()
+    assert checkpoint.newest(tmp_path) == "step-00000005"  # killed just before the pointer
+    (tmp_path / "step-00000005" / "manifest.json").unlink()
+    assert checkpoint.newest(tmp_path) is None
+    assert checkpoint.load(tmp_path, engine, {"seed": "1"}) is None
+    save(tmp_path, 5)
+    assert checkpoint.newest(tmp_path) == "step-00000005"
+
+
 def test_nothing_begun_is_no_error(tmp_path: Path) -> None:
     engine: Any = FakeEngine()
     assert checkpoint.load(tmp_path / "none", engine, {}) is None

@@ -105,6 +105,24 @@ def test_a_batch_must_be_shared_evenly(squares: Path) -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("zero", "told"),
+    [
+        ({"compute_grad_norm": False}, "zero_optimization.compute_grad_norm: without"),
+        ({"stage": 3, "offload_param": {"device": "nvme"}}, "offload_param.device: checkpoints"),
+    ],
+)
+def test_what_cannot_be_guarded_or_saved_is_refused(
+    squares: Path, tmp_path: Path, zero: dict[str, object], told: str
+) -> None:
+    path = tmp_path / "engine.json"
+    path.write_text(json.dumps({"zero_optimization": zero}))
+    run = load_run(squares / "run.yaml", [f"engine={path}"])
+    model = build(run).model
+    with pytest.raises(UserError, match=told):
+        Engine(start_process(), model, build_optimizer(model, run.optimizer), run)
+
+
 def test_what_deepspeed_refuses_is_the_users_error(squares: Path, tmp_path: Path) -> None:
     path = tmp_path / "engine.json"
     path.write_text('{"zero_optimization": {"stage": 7}}')

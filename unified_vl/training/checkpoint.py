@@ -106,7 +106,7 @@ def load(
 ) -> dict[str, Any] | None:
     """Restore the newest checkpoint that is whole; returns its progress.
 
-    Returns None where no checkpoint was ever begun.
+    Returns None where no checkpoint was ever completed.
 
     Args:
         root: OUTPUT/checkpoints.
@@ -140,7 +140,7 @@ def load(
 
 
 def newest(root: Path, say: Callable[[str], None] | None = None) -> str | None:
-    """The name of the checkpoint to start from; None where none was ever begun.
+    """The name of the checkpoint to start from; None where none was ever completed.
 
     Args:
         root: OUTPUT/checkpoints.
@@ -166,6 +166,8 @@ def newest(root: Path, say: Callable[[str], None] | None = None) -> str | None:
                 say(f"starting from {name}, not from {'; '.join(faults)}")
             return name
         faults.append(f"{name}: {fault}")
+    if not (root / POINTER).exists() and not any((f / MANIFEST).exists() for f in folders):
+        return None  # killed while it wrote its first
     if faults:
         raise UserError(f"no checkpoint is whole ({'; '.join(faults)})", file=root)
     return None

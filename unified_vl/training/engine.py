@@ -125,23 +125,32 @@ class Engine:
         run: Run,
     ) -> None:
         config = read_engine_config(run.engine)
+        zero = config.get("zero_optimization", {})
         if run.batch_size % process.world:
             raise run.error(
                 ("batch_size",),
                 f"{run.batch_size} rows cannot be shared by {process.world} processes evenly",
                 expected=f"a multiple of {process.world}",
             )
-        if config.get("zero_optimization", {}).get("compute_grad_norm", True) is False:
+        if zero.get("compute_grad_norm", True) is False:
             raise UserError(
                 "without the gradient's norm nothing can be clipped or refused",
                 file=run.engine,
                 field="zero_optimization.compute_grad_norm",
                 expected="true",
             )
+        for key in ("offload_optimizer", "offload_param"):
+            if (zero.get(key) or {}).get("device") == "nvme":
+                raise UserError(
+                    "checkpoints do not hold what lies on NVMe",
+                    file=run.engine,
+                    field=f"zero_optimization.{key}.device",
+                    expected="cpu or none",
+                )
         self.process = process
         self.model = model
         self._clip = run.clip
-        stage = config.get("zero_optimization", {}).get("stage", 0)
+        stage = zero.get("stage", 0)
         # without shards or masters the gradients lie in the parameters: clipped here, in
         # one pass that also gives their norm, which DeepSpeed then would not tell
         self._plain = stage == 0 and not config.get("bf16", {}).get("enabled", False)

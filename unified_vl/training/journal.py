@@ -171,8 +171,6 @@ class Journal:
                 | ({"contrast": sums["contrast"] / sums["steps"]} if "contrast" in sums else {})
             )
         self._pending = {}
-        if self._file is not None:
-            self._file.flush()
         rate = (self._step - self._first_step) / max(time.monotonic() - self._started, 1e-9)
         left = int((self.steps - self._step) / max(rate, 1e-9))
         pace = f"{rate:.2f} steps/s, {left // 60}:{left % 60:02d} left"
@@ -189,6 +187,7 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a", encoding="utf-8")
         self._file.write(json.dumps(event) + "\n")
+        self._file.flush()  # a checkpoint that follows must not be ahead of its events
 
 
 def _list(losses: Mapping[str, float]) -> str:
