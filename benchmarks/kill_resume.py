@@ -247,7 +247,7 @@ def main() -> int:
         prepare(Path(folder), options.engine)
         found = compare(Path(folder), options.kills, options.seed)
     if options.record:
-        command = f"python benchmarks/kill_resume.py --kills {options.kills}"
+        command = f"python benchmarks/kill_resume.py --kills {options.kills} --seed {options.seed}"
         write_down(found, command, options.engine.stem)
     identical = sum(not differing for _, differing in found)
     print(f"{identical} of {len(found)} bit-identical")
