@@ -7,7 +7,8 @@ The ablation of 12-in-1 (arXiv 1912.02315, section 5) at a size that 2 CPU cores
 
 Every joint run has the same number of optimiser steps: `--updates` for each of the five
 tasks on average. One model a task gets as many updates of its own. Finished runs in the
-output folder are not done again.
+output folder are not done again, so that `--part 1/2` and `--part 2/2` can work side by side
+before a last call makes the table.
 """
 
 from __future__ import annotations
@@ -85,21 +86,33 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="of the headline rows")
     parser.add_argument("--rows", type=int, default=400, help="test rows of each task")
     parser.add_argument("--concepts", type=int, default=28, help="emoji of the world")
+    parser.add_argument("--part", default="1/1", help="only every Nth run, from the Kth: K/N")
     parser.add_argument("--output", type=Path, default=ROOT / "runs" / "ablation")
     options = parser.parse_args()
     prepare(options)
-    results = []
-    for condition in conditions(options.updates):
-        for seed in range(options.seeds if condition.headline else 1):
-            kept = options.output / "results" / f"{_slug(condition.name)}-{seed}.json"
-            if not kept.exists():
-                write_atomically(kept, json.dumps(run_condition(condition, seed, options)))
-            results.append(json.loads(kept.read_text(encoding="utf-8")))
-            print(f"{condition.name}, seed {seed}: {results[-1]['seconds']:.0f} s", flush=True)
+    first, every = map(int, options.part.split("/"))
+    todo = [
+        (condition, seed)
+        for condition in conditions(options.updates)
+        for seed in range(options.seeds if condition.headline else 1)
+    ]
+    results = [finished(*each, options) for each in todo[first - 1 :: every]]
+    if every > 1:
+        return
     table = as_table(results, options)
     print(table)
     write_atomically(HERE / "ABLATION.md", table)
     write_atomically(HERE / "ablation.json", json.dumps(results, indent=1) + "\n")
+
+
+def finished(condition: Condition, seed: int, options: argparse.Namespace) -> dict[str, Any]:
+    """The result of a run, which is done unless it was before."""
+    kept = options.output / "results" / f"{_slug(condition.name)}-{seed}.json"
+    if not kept.exists():
+        write_atomically(kept, json.dumps(run_condition(condition, seed, options)))
+    result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    print(f"{condition.name}, seed {seed}: {result['seconds']:.0f} s", flush=True)
+    return result
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -130,14 +143,14 @@ def run_condition(condition: Condition, seed: int, options: argparse.Namespace) 
         started = time.monotonic()
         model = train(run, resume=True, progress=False)
         found["seconds"] += time.monotonic() - started
-        report, _ = evaluate(
+        report = evaluate(
             UnifiedVL.from_pretrained(model),
             run.loaded_mixture.specs,
             "test",
             run.data,
             model_name=name,
             limit=options.rows,
-        )
+        ).report
         for task, scores in report["tasks"].items():
             primary, cells = scores["primary"], scores["by"]["cell"]
             found["scores"][task] = {
