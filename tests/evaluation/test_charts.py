@@ -29,6 +29,7 @@ def test_thinning_keeps_mean_and_order(losses: list[float], most: int) -> None:
 def test_curves_are_read_from_step_and_validation_events() -> None:
     events = [
         {"event": "resume", "step": 0},
+        {"event": "validation", "step": 5, "task": "a", "loss": 14.0},
         {"event": "step", "step": 10, "task": "b", "loss": 3.0},
         {"event": "step", "step": 10, "task": "a", "loss": 2.0},
         {"event": "validation", "step": 10, "task": "b", "loss": 4.0},

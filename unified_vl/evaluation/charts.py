@@ -68,7 +68,8 @@ def _read_step(curve: Curve, event: Mapping[str, Any], step: int) -> None:
 
 
 def _read_validation(curve: Curve, event: Mapping[str, Any], step: int) -> None:
-    curve.validation.append((step, float(event["loss"])))
+    if curve.training:  # before it joins, a task's loss is that of what it never saw
+        curve.validation.append((step, float(event["loss"])))
 
 
 def _read_score(curve: Curve, event: Mapping[str, Any], step: int) -> None:
