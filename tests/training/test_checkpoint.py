@@ -6,26 +6,22 @@ import errno
 import json
 import os
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from unified_vl.errors import DiskFull, UserError
 from unified_vl.training import checkpoint
+from unified_vl.training.process import Process
 
 
 class FakeEngine:
     """Writes a file a rank would write, and remembers what it read."""
 
     def __init__(self) -> None:
-        self.process = SimpleNamespace(rank=0, world=1)
+        self.process = Process(0, 1, torch.device("cpu"))
         self.loaded: list[str] = []
-
-    def barrier(self) -> None: ...
-
-    def from_first(self, value: Any) -> Any:
-        return value
 
     def save(self, directory: Path) -> None:
         (directory / "state").mkdir(parents=True)

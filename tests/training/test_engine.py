@@ -18,11 +18,11 @@ from unified_vl.specs.load import load_run
 from unified_vl.training.build import build
 from unified_vl.training.engine import (
     Engine,
-    Process,
     read_engine_config,
     start_process,
 )
 from unified_vl.training.optimizer import build_optimizer
+from unified_vl.training.process import Process
 from unified_vl.training.trainer import train
 
 CONFIGS = Path(__file__).parents[2] / "deepspeed_configs"

@@ -13,13 +13,12 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.distributed
 
 from unified_vl.errors import WRONG_INPUT, EndedElsewhere, TrainingEnded, TrainingFault, UserError
-from unified_vl.training.engine import Process
+from unified_vl.training.process import Process
 from unified_vl.training.update import TaskBatch
 
 BUG = 1  # Python's exit code for an exception
@@ -82,7 +81,7 @@ def agree(
     if any(failed):
         fail_together(process, failure)
     if min(digests) != max(digests):
-        plans = gather_objects(process, plan)
+        plans = process.gather_objects(plan)
         told = "; ".join(f"rank {rank} is at {plan}" for rank, plan in enumerate(plans))
         raise TrainingFault(f"the processes disagree ({told}): same code, run file and data?")
     tokens = torch.tensor(own, device=process.device)
@@ -115,7 +114,7 @@ def fail_together(process: Process, failure: Exception | None) -> None:
             whichever rank met it; a bug keeps its traceback on the rank that has it.
     """
     told = None if failure is None else (_exit_code(failure), str(failure))
-    failures = gather_objects(process, told)
+    failures = process.gather_objects(told)
     first = next((rank for rank, found in enumerate(failures) if found), None)
     if first is None:
         return
@@ -123,15 +122,6 @@ def fail_together(process: Process, failure: Exception | None) -> None:
     if failure is not None and (process.rank == 0 or code == BUG):
         raise failure
     raise EndedElsewhere(f"rank {first}: {message}", code) from failure
-
-
-def gather_objects(process: Process, value: Any) -> list[Any]:
-    """What each rank calls `value`, in the order of the ranks."""
-    if process.world == 1:
-        return [value]
-    every: list[Any] = [None] * process.world
-    torch.distributed.all_gather_object(every, value)
-    return every
 
 
 def _describe(step: int, batches: Sequence[TaskBatch], contrasts: Mapping[str, float]) -> str:

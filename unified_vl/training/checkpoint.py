@@ -121,7 +121,7 @@ def load(
     with together(engine.process):
         if engine.process.rank == 0:
             name = newest(root, say)
-    name = engine.from_first(name)
+    name = engine.process.from_first(name)
     if name is None:
         return None
     folder = root / name

@@ -16,7 +16,6 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +29,12 @@ from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, UnifiedVLOutput
 from unified_vl.specs.run import Run
+from unified_vl.training.process import Process
 from unified_vl.training.shards import load_shards, save_shard
 
 OWNED = ("zero_optimization", "bf16", "data_types", "communication_data_type")
 SHARED_MEMORY_OPERATOR = "deepspeed_shm_comm"
 STATE = "state"  # the folder of weights and optimiser in a checkpoint
-
-
-@dataclass(frozen=True)
-class Process:
-    """This process among those of the run."""
-
-    rank: int
-    world: int
-    device: torch.device
 
 
 def start_process() -> Process:
@@ -202,24 +193,6 @@ class Engine:
         )
         return output
 
-    def gather(self, x: torch.Tensor) -> torch.Tensor:
-        """The rows of all ranks, in the order of the ranks; only this rank's carry gradients.
-
-        Args:
-            x: (B, ...), on every rank of the same sizes but for dimension 1, which is
-                filled up with zeros to the longest.
-        """
-        if self.process.world == 1:
-            return x
-        longest = torch.tensor(x.shape[1], device=x.device)
-        torch.distributed.all_reduce(longest, torch.distributed.ReduceOp.MAX)
-        padded = x.new_zeros(len(x), int(longest), *x.shape[2:])
-        padded[:, : x.shape[1]] = x
-        every = [torch.empty_like(padded) for _ in range(self.process.world)]
-        torch.distributed.all_gather(every, padded.detach().contiguous())
-        every[self.process.rank] = padded
-        return torch.cat(every)
-
     def backward(self, loss: torch.Tensor, *, last: bool = True) -> None:
         """Add to the gradients, averaged over the ranks by DeepSpeed.
 
@@ -269,13 +242,6 @@ class Engine:
         if self._accepted:
             self._inner_step()
 
-    def total(self, values: torch.Tensor) -> list[float]:
-        """Numbers summed over the ranks, in float64."""
-        sums = values.detach().to(torch.float64).reshape(-1)
-        if self.process.world > 1:
-            torch.distributed.all_reduce(sums)
-        return sums.tolist()
-
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
         """No dropout and no gradients inside."""
@@ -285,25 +251,6 @@ class Engine:
                 yield
         finally:
             self._engine.train()
-
-    def barrier(self) -> None:
-        torch.distributed.barrier()
-
-    def from_first(self, value: Any) -> Any:
-        """What rank 0 calls `value`, on every rank."""
-        box = [value]
-        if self.process.world > 1:
-            torch.distributed.broadcast_object_list(box, src=0, device=self.process.device)
-        return box[0]
-
-    def to_first(self, value: Any) -> list[Any]:
-        """Every rank's `value`, by rank, on rank 0; nothing on the others."""
-        world = self.process.world
-        if world == 1:
-            return [value]
-        box: list[Any] = [None] * world if self.process.rank == 0 else []
-        torch.distributed.gather_object(value, box or None, dst=0)
-        return box
 
     @contextlib.contextmanager
     def whole_model(self) -> Iterator[UnifiedVLForConditionalGeneration]:

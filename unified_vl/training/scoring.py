@@ -1,13 +1,12 @@
 """The primary metric of each task while it trains, on a fixed choice of validation rows.
 
 Every rank answers its share of the rows, none waits for another before all are answered;
-the score is computed once, from all answers, and is the same number everywhere.
+each then computes the score from all answers, the same number everywhere.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from unified_vl.data.examples import Example
 from unified_vl.data.sources import TaskData
@@ -16,7 +15,7 @@ from unified_vl.errors import BadRow
 from unified_vl.evaluation.evaluate import chosen_rows
 from unified_vl.evaluation.scoring import primary_score
 from unified_vl.inference.model_directory import SavedModel
-from unified_vl.inference.predictor import Prediction, UnifiedVL
+from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.task import TaskSpec
 from unified_vl.training.build import Parts
 from unified_vl.training.engine import Engine
@@ -57,17 +56,12 @@ class Scorer:
         predictions = list(predictor.predict_examples(spec, examples, BATCH))
         # images have done their work; only answers travel
         bare = [replace(example, source=(), target=()) for example in examples]
-        shares: list[tuple[list[Example], list[Prediction]]] = self._engine.to_first(
-            (bare, predictions)
+        shares = self._engine.process.gather_objects((bare, predictions))
+        return primary_score(
+            spec,
+            [example for share, _ in shares for example in share],
+            [prediction for _, share in shares for prediction in share],
         )
-        score: Any = None
-        if shares:
-            score = primary_score(
-                spec,
-                [example for share, _ in shares for example in share],
-                [prediction for _, share in shares for prediction in share],
-            )
-        return float(self._engine.from_first(score))
 
 
 def _examples(stream: TaskStream, indices: list[int]) -> list[Example]:

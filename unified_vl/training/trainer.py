@@ -22,11 +22,12 @@ from unified_vl.training.agreement import agree, together
 from unified_vl.training.bad_rows import BadRows
 from unified_vl.training.best import Best
 from unified_vl.training.build import Parts, build, fingerprints
-from unified_vl.training.engine import Engine, Process, start_process
+from unified_vl.training.engine import Engine, start_process
 from unified_vl.training.gradients import GradientGuard
 from unified_vl.training.journal import Journal
 from unified_vl.training.optimizer import build_optimizer, learning_rate
 from unified_vl.training.prefetch import Prefetch
+from unified_vl.training.process import Process
 from unified_vl.training.schedule import Schedule
 from unified_vl.training.scoring import Scorer
 from unified_vl.training.signals import StopSignals, name_of
@@ -279,7 +280,7 @@ def _validate(training: _Training) -> dict[str, float]:
                 moved = batch.to(engine.process.device)
                 sums[0] += target_loss_sum(engine.outputs(moved), moved)
                 sums[1] += batch.target_tokens
-            loss, tokens = engine.total(sums)
+            loss, tokens = training.process.total(sums)
             losses[task] = loss / tokens
     return losses
 
@@ -314,4 +315,4 @@ def _save_model(training: _Training, step: int, name: str) -> None:
         }
         save_model(run.output / name, whole, parts.codec, parts.specs.values(), facts)
         training.journal.say(f"the model after step {step} is in {run.output / name}")
-    engine.barrier()
+    training.process.barrier()

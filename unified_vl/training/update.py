@@ -82,7 +82,7 @@ def backward(
             last = index + 1 == len(batches) and number == len(batch.parts)
             engine.backward(objective * share, last=last)
             loss_sum += part_sum.detach().cpu()
-        loss = engine.total(loss_sum.to(engine.process.device))[0] / tokens[index]
+        loss = engine.process.total(loss_sum)[0] / tokens[index]
         told.append(
             TaskLoss(
                 batch.task,
@@ -110,7 +110,7 @@ def _contrast(engine: Engine, output: UnifiedVLOutput, batch: Batch) -> torch.Te
     assert output.image_features is not None
     words_BT = (batch.labels_BT > EOS_ID).to(output.caption_features.dtype)
     return contrastive_loss(
-        engine.gather(output.caption_features),
-        engine.gather(words_BT),
-        engine.gather(output.image_features),
+        engine.process.gather(output.caption_features),
+        engine.process.gather(words_BT),
+        engine.process.gather(output.image_features),
     )

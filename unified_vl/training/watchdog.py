@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 
 from unified_vl.errors import HUNG
-from unified_vl.training.engine import Process
+from unified_vl.training.process import Process
 
 STACKS = "stacks"
 GRACE = 10.0  # seconds for the other ranks to write their stacks

@@ -1,0 +1,65 @@
+"""One process among those of a run, and what they tell each other.
+
+Legend: B rows of one process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed
+
+
+@dataclass(frozen=True)
+class Process:
+    """This process among those of the run; all of them make the same calls."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    def barrier(self) -> None:
+        """Wait for the others."""
+        torch.distributed.barrier()
+
+    def total(self, values: torch.Tensor) -> list[float]:
+        """Numbers summed over the processes, in float64."""
+        sums = values.detach().to(self.device, torch.float64).reshape(-1)
+        if self.world > 1:
+            torch.distributed.all_reduce(sums)
+        return sums.tolist()
+
+    def gather(self, x: torch.Tensor) -> torch.Tensor:
+        """The rows of all processes, in the order of ranks; only its own carry gradients.
+
+        Args:
+            x: (B, ...), on every process of the same sizes but for dimension 1, which is
+                filled up with zeros to the longest.
+        """
+        if self.world == 1:
+            return x
+        longest = torch.tensor(x.shape[1], device=x.device)
+        torch.distributed.all_reduce(longest, torch.distributed.ReduceOp.MAX)
+        padded = x.new_zeros(len(x), int(longest), *x.shape[2:])
+        padded[:, : x.shape[1]] = x
+        every = [torch.empty_like(padded) for _ in range(self.world)]
+        torch.distributed.all_gather(every, padded.detach().contiguous())
+        every[self.rank] = padded
+        return torch.cat(every)
+
+    def gather_objects(self, value: Any) -> list[Any]:
+        """What each process calls `value`, in the order of ranks."""
+        if self.world == 1:
+            return [value]
+        every: list[Any] = [None] * self.world
+        torch.distributed.all_gather_object(every, value)
+        return every
+
+    def from_first(self, value: Any) -> Any:
+        """What rank 0 calls `value`, on every process."""
+        box = [value]
+        if self.world > 1:
+            torch.distributed.broadcast_object_list(box, src=0, device=self.device)
+        return box[0]
