@@ -52,6 +52,12 @@ def rows() -> list[dict[str, Any]]:
 
 
 @pytest.fixture
+def box_spec() -> str:
+    """A task of boxes, as YAML."""
+    return SPEC
+
+
+@pytest.fixture
 def root(tmp_path: Path) -> Path:
     """The data root, with the spec `task.yaml` in it."""
     for i in range(4):

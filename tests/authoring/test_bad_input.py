@@ -20,29 +20,6 @@ from ruamel.yaml import YAML
 
 from unified_vl.cli.main import main
 
-GROUND = """\
-task: ground
-version: 1
-about: Point to what a phrase says.
-data:
-  reader: jsonl
-  path: "{split}.jsonl"
-  splits: {train: train, test: test}
-  languages: [en, ar]
-  language_column: lang
-  key_column: key
-fields:
-  image: {kind: image, column: image}
-  phrase: {kind: text, column: phrase}
-  region: {kind: box, column: box, layout: xyxy, units: pixels}
-example:
-  source: "{task} {language} {image} {phrase}"
-  target: "{region}"
-generate: {allow: box, max_tokens: 5}
-score:
-  - {metric: box_accuracy, against: region, primary: true}
-report_by: [language]
-"""
 WORDS = """\
 task: words
 version: 1
@@ -91,12 +68,12 @@ REPORT = {"model": "m", "version": "0.1", "seconds": 1.0, "tasks": {}}
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workplace(tmp_path: Path, box_spec: str, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Specs, a mixture, a run and data, all right, in the working directory."""
     folder = tmp_path / "workplace"
     folder.mkdir()
     for name, text in (
-        ("ground.yaml", GROUND),
+        ("ground.yaml", box_spec + "report_by: [language]\n"),
         ("words.yaml", WORDS),
         ("answers.yaml", ANSWERS),
         ("mixture.yaml", MIXTURE),
