@@ -143,6 +143,24 @@ def test_a_disk_that_is_full_costs_no_more_than_the_steps_since(
     assert (full.output / WEIGHTS).read_bytes() == (whole.output / WEIGHTS).read_bytes()
 
 
+def test_the_best_checkpoint_and_its_model_stay(squares: Path, tmp_path: Path) -> None:
+    """A rate that spoils the weights after the first checkpoint: the last is not the best."""
+    settings = ["optimizer.decay=constant", "optimizer.warmup_steps=0", "keep_checkpoints=1"]
+    every = ["validate_every=1", "checkpoint_every=1", "optimizer.lr=3.0", "faults.limit=99"]
+    run = make_run(squares, tmp_path / "out", *settings, *every)
+    train(run, progress=False)
+    losses = [e["loss"] for e in events(run.output) if e["event"] == "validation"]
+    best = losses.index(min(losses)) + 1
+    assert best < 6
+    kept = sorted(p.name for p in (run.output / "checkpoints").iterdir() if p.is_dir())
+    assert kept == [f"step-{best:08d}", "step-00000006"]
+    assert load_model(run.output / "best_model").facts["steps"] == best
+    without = make_run(squares, tmp_path / "without", *settings, *every, "keep_best=false")
+    train(without, progress=False)
+    kept = sorted(p.name for p in (without.output / "checkpoints").iterdir() if p.is_dir())
+    assert kept == ["step-00000006"] and not (without.output / "best_model").exists()
+
+
 def test_what_a_run_leaves_behind(squares: Path, tmp_path: Path) -> None:
     run = make_run(squares, tmp_path / "out", "log_every=4", "keep_checkpoints=1")
     model_directory = train(run, progress=False)
