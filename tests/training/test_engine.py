@@ -18,9 +18,9 @@ from unified_vl.specs.load import load_run
 from unified_vl.training.build import build
 from unified_vl.training.engine import (
     Engine,
-    read_engine_config,
     start_process,
 )
+from unified_vl.training.engine_config import read_engine_config
 from unified_vl.training.optimizer import build_optimizer
 from unified_vl.training.process import Process
 from unified_vl.training.trainer import train

@@ -23,10 +23,10 @@ from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.run import Run
 from unified_vl.specs.task import SplitName, TaskSpec
-from unified_vl.training.engine import read_engine_config
+from unified_vl.training.engine_config import read_engine_config
 from unified_vl.training.schedule import Schedule, make_schedule
 
-FROM_TOKENIZER = (
+DECIDED_ELSEWHERE = (
     "vocab_size",
     "image_token_id",
     "location_token_ids",
@@ -112,15 +112,16 @@ def model_config(run: Run, vocabulary: Vocabulary) -> UnifiedVLConfig:
     """The configuration that the run's `model` keys ask for, at the tokenizer's size.
 
     Raises:
-        UserError: for a key that the configuration does not have or the tokenizer decides.
+        UserError: for a key that the configuration does not have or the tokenizer or the
+            mixture decides.
     """
     known = [
         name
         for name, parameter in inspect.signature(UnifiedVLConfig).parameters.items()
-        if parameter.kind is not parameter.VAR_KEYWORD and name not in FROM_TOKENIZER
+        if parameter.kind is not parameter.VAR_KEYWORD and name not in DECIDED_ELSEWHERE
     ]
     for key in run.model:
-        if key in FROM_TOKENIZER:
+        if key in DECIDED_ELSEWHERE:
             raise run.error(("model", key), "the tokenizer or the mixture decides this")
         if key not in known:
             raise run.error(("model", key), "unknown key", nearest=nearest(key, known))

@@ -25,14 +25,13 @@ from torch import nn
 
 from unified_vl.codecs.vocabulary import PAD_ID
 from unified_vl.data.batching import IGNORED, Batch
-from unified_vl.errors import UserError, nearest
-from unified_vl.files import read_json_object
+from unified_vl.errors import UserError
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, UnifiedVLOutput
 from unified_vl.specs.run import Run
+from unified_vl.training.engine_config import read_engine_config
 from unified_vl.training.process import Process
 from unified_vl.training.shards import load_shards, save_shard
 
-OWNED = ("zero_optimization", "bf16", "data_types", "communication_data_type")
 SHARED_MEMORY_OPERATOR = "deepspeed_shm_comm"
 STATE = "state"  # the folder of weights and optimiser in a checkpoint
 
@@ -68,31 +67,6 @@ def start_process() -> Process:
     return Process(rank, world, device)
 
 
-def read_engine_config(path: Path) -> dict[str, Any]:
-    """The DeepSpeed JSON of a run, which may say how memory and precision are spent.
-
-    Batch size, accumulation, clipping, optimiser and schedule are the run file's, so
-    that they cannot be said twice.
-
-    Raises:
-        UserError: when the file is missing, is not JSON, or has any other key.
-    """
-    if not path.is_file():
-        raise UserError("there is no such file", file=path, expected="a DeepSpeed JSON")
-    config = read_json_object(path)
-    for key in config:
-        if key not in OWNED:
-            raise UserError(
-                "this key is not the engine's to set; batch size, accumulation, clipping, "
-                "optimiser and schedule come from the run file",
-                file=path,
-                field=key,
-                expected=f"only {', '.join(OWNED)}",
-                nearest=nearest(key, OWNED),
-            )
-    return config
-
-
 class Engine:
     """A model and its optimiser, sharded and stepped by DeepSpeed.
 
@@ -123,21 +97,6 @@ class Engine:
                 f" in {run.accumulate} parts each evenly",
                 expected=f"a multiple of {parts}",
             )
-        if zero.get("compute_grad_norm", True) is False:
-            raise UserError(
-                "without the gradient's norm nothing can be clipped or refused",
-                file=run.engine,
-                field="zero_optimization.compute_grad_norm",
-                expected="true",
-            )
-        for key in ("offload_optimizer", "offload_param"):
-            if (zero.get(key) or {}).get("device") == "nvme":
-                raise UserError(
-                    "checkpoints do not hold what lies on NVMe",
-                    file=run.engine,
-                    field=f"zero_optimization.{key}.device",
-                    expected="cpu or none",
-                )
         self.process = process
         self.model = model
         self._clip = run.clip
