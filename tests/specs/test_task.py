@@ -268,7 +268,7 @@ def test_every_metric_of_a_spec_is_one_that_evaluation_knows() -> None:
     from typing import get_args
 
     from unified_vl.evaluation.metrics.table import METRICS
-    from unified_vl.specs.rules import METRICS_OF_BOXES
+    from unified_vl.specs.score_rules import METRICS_OF_BOXES
     from unified_vl.specs.task import Metric
 
     assert set(get_args(Metric)) == set(METRICS)

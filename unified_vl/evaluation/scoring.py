@@ -17,7 +17,7 @@ from unified_vl.evaluation.metrics.statistics import RowStatistics
 from unified_vl.evaluation.metrics.table import METRICS, Answers, CorpusMetric, Metric
 from unified_vl.evaluation.rows import ScoredRows, digest
 from unified_vl.inference.predictor import Prediction
-from unified_vl.specs.rules import METRICS_OF_BOXES
+from unified_vl.specs.score_rules import METRICS_OF_BOXES
 from unified_vl.specs.task import ScoreSpec, TaskSpec
 
 

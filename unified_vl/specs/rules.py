@@ -7,36 +7,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from pydantic_core import PydanticCustomError
-
 from unified_vl.errors import nearest
-from unified_vl.specs.choices import repeated_choice
 from unified_vl.specs.document import KeyPath, Problem, one_of
+from unified_vl.specs.generate_rules import generate_problems
+from unified_vl.specs.score_rules import score_problems
 from unified_vl.specs.template import Template, TemplateError, parse_template, slots
 
 if TYPE_CHECKING:
-    from unified_vl.specs.task import ChoicesSpec, ScoreSpec, TaskSpec
+    from unified_vl.specs.task import TaskSpec
 
 BUILT_INS = ("language", "language_name", "task")
 RESERVED = (*BUILT_INS, "key")  # a row of predictions has these beside its fields
-METRICS_OF_BOXES = frozenset({"box_accuracy", "mean_iou", "coco_map"})
-REFUSED_METRICS = {
-    "meteor": "another metric, such as cider: METEOR is what its Java program makes of WordNet "
-    "and paraphrase tables, and cannot be computed exactly without it",
-    "spice": "another metric, such as cider: SPICE is what its Java program's scene graphs give, "
-    "and cannot be computed exactly without it",
-}
-
-
-def known_metric(name: object) -> object:
-    """The name of a metric, unless it is one that cannot be computed.
-
-    Raises:
-        PydanticCustomError: with the reason.
-    """
-    if isinstance(name, str) and name.lower() in REFUSED_METRICS:
-        raise PydanticCustomError("refused", "{why}", {"why": REFUSED_METRICS[name.lower()]})
-    return name
 
 
 def task_problems(spec: TaskSpec) -> list[Problem]:
@@ -46,8 +27,8 @@ def task_problems(spec: TaskSpec) -> list[Problem]:
         *_field_problems(spec),
         *_wording_problems(spec),
         *_template_problems(spec),
-        *_score_problems(spec),
-        *_generate_problems(spec),
+        *score_problems(spec),
+        *generate_problems(spec),
         *_repeated(("report_by",), spec.report_by),
     ]
 
@@ -177,157 +158,6 @@ def _pick_problems(spec: TaskSpec, used: set[str]) -> Iterator[Problem]:
                 f"{name!r} holds many texts and nothing says which one to take",
                 expected=f"pick: {{{name}: random}} or {{{name}: first}}",
             )
-
-
-def _score_problems(spec: TaskSpec) -> Iterator[Problem]:
-    for index, score in enumerate(spec.score):
-        place: KeyPath = ("score", index, "against")
-        kind = "box" if score.metric in METRICS_OF_BOXES else "text"
-        if score.against not in spec.fields:
-            yield Problem(
-                place,
-                f"{score.against!r} is not a field",
-                expected=one_of(spec.fields),
-                nearest=nearest(score.against, spec.fields),
-            )
-        elif spec.fields[score.against].kind != kind:
-            found = spec.fields[score.against].kind
-            yield Problem(
-                place,
-                f"{score.against!r} is a field of kind {found!r}",
-                expected=f"kind {kind!r} for {score.metric}",
-            )
-        else:
-            yield from _many_problems(spec, place, score)
-        if score.iou is not None and score.metric != "box_accuracy":
-            yield Problem(("score", index, "iou"), f"says nothing about {score.metric}")
-    primaries = sum(score.primary for score in spec.score)
-    if primaries != 1:
-        yield Problem(
-            ("score",),
-            f"{primaries} of {len(spec.score)} are primary",
-            expected="primary: true on exactly one",
-        )
-
-
-ONLY_FOR = {  # a key of `generate`, and the methods that read it
-    "beams": ("beam", "constrained"),
-    "choices": ("constrained", "score_choices"),
-    "normalize": ("score_choices",),
-    "temperature": ("sample",),
-    "top_k": ("sample",),
-    "top_p": ("sample",),
-    "best_of": ("sample",),
-    "seed": ("sample",),
-}
-
-
-def _many_problems(spec: TaskSpec, place: KeyPath, score: ScoreSpec) -> Iterator[Problem]:
-    """Metrics that make sense for a list of values only."""
-    many = spec.fields[score.against].many
-    if score.metric == "vqa_accuracy" and not many:
-        yield Problem(
-            place,
-            f"{score.against!r} holds one answer, and vqa_accuracy counts people who agree",
-            expected="a field with many: true, the answers of all",
-        )
-    if score.metric == "coco_map" and (
-        not many
-        or score.against in spec.example.pick
-        or score.against not in _slots_of_target(spec)
-    ):
-        yield Problem(
-            place,
-            f"coco_map scores all boxes of a row, and the target has not all of {score.against!r}",
-            expected="a field with many: true in example.target and not in example.pick",
-        )
-
-
-def _slots_of_target(spec: TaskSpec) -> tuple[str, ...]:
-    """What the target names; nothing where the template is broken, which is told elsewhere."""
-    try:
-        return tuple(slots(parse_template(spec.example.target)))
-    except TemplateError:
-        return ()
-
-
-def _generate_problems(spec: TaskSpec) -> Iterator[Problem]:
-    generate = spec.generate
-    if generate.method == "beam" and generate.beams < 2:
-        yield Problem(("generate", "beams"), "a beam search of width 1", expected="2 or more")
-    for key, methods in ONLY_FOR.items():
-        value = getattr(generate, key)
-        given = value > 1 if key == "beams" else value is not None
-        if given and generate.method not in methods:
-            yield Problem(
-                ("generate", key),
-                f"says nothing about {generate.method}",
-                expected=f"method: {' or '.join(methods)}",
-            )
-    if generate.choices is None and generate.method in ONLY_FOR["choices"]:
-        yield Problem(
-            ("generate", "choices"),
-            f"is missing for {generate.method}",
-            expected="{file: NAME.txt}, {values: [...]} or {field: NAME}",
-        )
-    if generate.choices is not None:
-        yield from _choices_problems(spec, generate.choices)
-    try:
-        target = parse_template(spec.example.target)
-    except TemplateError:
-        return
-    boxes = [n for n in slots(target) if n in spec.fields and spec.fields[n].kind == "box"]
-    rest = [p for p in target if not (isinstance(p, str) and not p.strip())]
-    if generate.allow == "box" and len(rest) != len(boxes):
-        yield Problem(
-            ("generate", "allow"),
-            f"'box' does not fit the target {spec.example.target!r}",
-            expected="a target of box fields alone",
-        )
-    if generate.allow == "box" and generate.choices is not None:
-        yield Problem(("generate", "allow"), "says nothing about choices", expected="no `allow`")
-    if generate.allow == "text" and boxes:
-        yield Problem(
-            ("generate", "allow"),
-            f"'text' does not fit the target {spec.example.target!r}",
-            expected="allow: box",
-        )
-
-
-def _choices_problems(spec: TaskSpec, choices: ChoicesSpec) -> Iterator[Problem]:
-    place: KeyPath = ("generate", "choices")
-    given = [key for key in ("file", "values", "field") if getattr(choices, key) is not None]
-    if len(given) != 1:
-        found = one_of(given, "and") or "none"
-        yield Problem(place, f"found {found}", expected="one of 'file', 'values' and 'field'")
-    if choices.file is not None:
-        path = PurePosixPath(choices.file)
-        if path.is_absolute() or ".." in path.parts:
-            yield Problem(
-                (*place, "file"),
-                f"{choices.file!r} leaves the spec's folder",
-                expected="a path below it",
-            )
-    if choices.field is not None:
-        field = spec.fields.get(choices.field)
-        if field is None or field.kind != "text":
-            found = "not a field" if field is None else f"a field of kind {field.kind!r}"
-            yield Problem(
-                (*place, "field"),
-                f"{choices.field!r} is {found}",
-                expected="a field of kind 'text'",
-                nearest=nearest(choices.field, spec.fields) if field is None else None,
-            )
-    values = choices.values or ()
-    for index, value in enumerate(values):
-        if not value.strip() or "\n" in value:
-            yield Problem((*place, "values", index), f"found {value!r}", expected="a line of text")
-    repeated = repeated_choice(values)
-    if repeated:
-        again, first = repeated
-        yield Problem(
-            (*place, "values", again), f"{values[again]!r} is also number {first + 1} of the list"
-        )
 
 
 def _parse(text: str, place: KeyPath, known: Iterable[str]) -> tuple[Template, list[Problem]]:

@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from unified_vl.specs.document import Document, LanguageTag, Name, Part, refuse
-from unified_vl.specs.rules import known_metric, task_problems
+from unified_vl.specs.rules import task_problems
+from unified_vl.specs.score_rules import known_metric
 from unified_vl.specs.template import Template, parse_template
 
 Kind = Literal["text", "image", "box", "language"]

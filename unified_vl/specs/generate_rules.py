@@ -1,0 +1,106 @@
+"""What the `generate` key of a task spec must obey."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from unified_vl.errors import nearest
+from unified_vl.specs.choices import repeated_choice
+from unified_vl.specs.document import KeyPath, Problem, one_of
+from unified_vl.specs.template import TemplateError, parse_template, slots
+
+if TYPE_CHECKING:
+    from unified_vl.specs.task import ChoicesSpec, TaskSpec
+
+ONLY_FOR = {  # a key of `generate`, and the methods that read it
+    "beams": ("beam", "constrained"),
+    "choices": ("constrained", "score_choices"),
+    "normalize": ("score_choices",),
+    "temperature": ("sample",),
+    "top_k": ("sample",),
+    "top_p": ("sample",),
+    "best_of": ("sample",),
+    "seed": ("sample",),
+}
+
+
+def generate_problems(spec: TaskSpec) -> Iterator[Problem]:
+    """What is wrong with `generate`."""
+    generate = spec.generate
+    if generate.method == "beam" and generate.beams < 2:
+        yield Problem(("generate", "beams"), "a beam search of width 1", expected="2 or more")
+    for key, methods in ONLY_FOR.items():
+        value = getattr(generate, key)
+        given = value > 1 if key == "beams" else value is not None
+        if given and generate.method not in methods:
+            yield Problem(
+                ("generate", key),
+                f"says nothing about {generate.method}",
+                expected=f"method: {' or '.join(methods)}",
+            )
+    if generate.choices is None and generate.method in ONLY_FOR["choices"]:
+        yield Problem(
+            ("generate", "choices"),
+            f"is missing for {generate.method}",
+            expected="{file: NAME.txt}, {values: [...]} or {field: NAME}",
+        )
+    if generate.choices is not None:
+        yield from _choices_problems(spec, generate.choices)
+    try:
+        target = parse_template(spec.example.target)
+    except TemplateError:
+        return
+    boxes = [n for n in slots(target) if n in spec.fields and spec.fields[n].kind == "box"]
+    rest = [p for p in target if not (isinstance(p, str) and not p.strip())]
+    if generate.allow == "box" and len(rest) != len(boxes):
+        yield Problem(
+            ("generate", "allow"),
+            f"'box' does not fit the target {spec.example.target!r}",
+            expected="a target of box fields alone",
+        )
+    if generate.allow == "box" and generate.choices is not None:
+        yield Problem(("generate", "allow"), "says nothing about choices", expected="no `allow`")
+    if generate.allow == "text" and boxes:
+        yield Problem(
+            ("generate", "allow"),
+            f"'text' does not fit the target {spec.example.target!r}",
+            expected="allow: box",
+        )
+
+
+def _choices_problems(spec: TaskSpec, choices: ChoicesSpec) -> Iterator[Problem]:
+    place: KeyPath = ("generate", "choices")
+    given = [key for key in ("file", "values", "field") if getattr(choices, key) is not None]
+    if len(given) != 1:
+        found = one_of(given, "and") or "none"
+        yield Problem(place, f"found {found}", expected="one of 'file', 'values' and 'field'")
+    if choices.file is not None:
+        path = PurePosixPath(choices.file)
+        if path.is_absolute() or ".." in path.parts:
+            yield Problem(
+                (*place, "file"),
+                f"{choices.file!r} leaves the spec's folder",
+                expected="a path below it",
+            )
+    if choices.field is not None:
+        field = spec.fields.get(choices.field)
+        if field is None or field.kind != "text":
+            found = "not a field" if field is None else f"a field of kind {field.kind!r}"
+            yield Problem(
+                (*place, "field"),
+                f"{choices.field!r} is {found}",
+                expected="a field of kind 'text'",
+                nearest=nearest(choices.field, spec.fields) if field is None else None,
+            )
+    values = choices.values or ()
+    for index, value in enumerate(values):
+        if not value.strip() or "\n" in value:
+            yield Problem((*place, "values", index), f"found {value!r}", expected="a line of text")
+    repeated = repeated_choice(values)
+    if repeated:
+        again, first = repeated
+        yield Problem(
+            (*place, "values", again), f"{values[again]!r} is also number {first + 1} of the list"
+        )

@@ -1,0 +1,95 @@
+"""What the scores of a task spec must obey."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydantic_core import PydanticCustomError
+
+from unified_vl.errors import nearest
+from unified_vl.specs.document import KeyPath, Problem, one_of
+from unified_vl.specs.template import TemplateError, parse_template, slots
+
+if TYPE_CHECKING:
+    from unified_vl.specs.task import ScoreSpec, TaskSpec
+
+METRICS_OF_BOXES = frozenset({"box_accuracy", "mean_iou", "coco_map"})
+REFUSED_METRICS = {
+    "meteor": "another metric, such as cider: METEOR is what its Java program makes of WordNet "
+    "and paraphrase tables, and cannot be computed exactly without it",
+    "spice": "another metric, such as cider: SPICE is what its Java program's scene graphs give, "
+    "and cannot be computed exactly without it",
+}
+
+
+def known_metric(name: object) -> object:
+    """The name of a metric, unless it is one that cannot be computed.
+
+    Raises:
+        PydanticCustomError: with the reason.
+    """
+    if isinstance(name, str) and name.lower() in REFUSED_METRICS:
+        raise PydanticCustomError("refused", "{why}", {"why": REFUSED_METRICS[name.lower()]})
+    return name
+
+
+def score_problems(spec: TaskSpec) -> Iterator[Problem]:
+    """What is wrong with `score`."""
+    for index, score in enumerate(spec.score):
+        place: KeyPath = ("score", index, "against")
+        kind = "box" if score.metric in METRICS_OF_BOXES else "text"
+        if score.against not in spec.fields:
+            yield Problem(
+                place,
+                f"{score.against!r} is not a field",
+                expected=one_of(spec.fields),
+                nearest=nearest(score.against, spec.fields),
+            )
+        elif spec.fields[score.against].kind != kind:
+            found = spec.fields[score.against].kind
+            yield Problem(
+                place,
+                f"{score.against!r} is a field of kind {found!r}",
+                expected=f"kind {kind!r} for {score.metric}",
+            )
+        else:
+            yield from _many_problems(spec, place, score)
+        if score.iou is not None and score.metric != "box_accuracy":
+            yield Problem(("score", index, "iou"), f"says nothing about {score.metric}")
+    primaries = sum(score.primary for score in spec.score)
+    if primaries != 1:
+        yield Problem(
+            ("score",),
+            f"{primaries} of {len(spec.score)} are primary",
+            expected="primary: true on exactly one",
+        )
+
+
+def _many_problems(spec: TaskSpec, place: KeyPath, score: ScoreSpec) -> Iterator[Problem]:
+    """Metrics that make sense for a list of values only."""
+    many = spec.fields[score.against].many
+    if score.metric == "vqa_accuracy" and not many:
+        yield Problem(
+            place,
+            f"{score.against!r} holds one answer, and vqa_accuracy counts people who agree",
+            expected="a field with many: true, the answers of all",
+        )
+    if score.metric == "coco_map" and (
+        not many
+        or score.against in spec.example.pick
+        or score.against not in _slots_of_target(spec)
+    ):
+        yield Problem(
+            place,
+            f"coco_map scores all boxes of a row, and the target has not all of {score.against!r}",
+            expected="a field with many: true in example.target and not in example.pick",
+        )
+
+
+def _slots_of_target(spec: TaskSpec) -> tuple[str, ...]:
+    """What the target names; nothing where the template is broken, which is told elsewhere."""
+    try:
+        return tuple(slots(parse_template(spec.example.target)))
+    except TemplateError:
+        return ()
