@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 import random
-import time
-from collections.abc import Callable
 
 from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
+from tables import medians
 
 from unified_vl.evaluation.metrics import captions
 from unified_vl.evaluation.metrics.intervals import intervals
@@ -50,21 +49,15 @@ def main() -> None:
         ),
     }
     for name, (ours, theirs) in pairs.items():
-        mine, peer = seconds(ours), seconds(theirs)
-        print(f"{name}: {mine:.2f} s, pycocoevalcap {peer:.2f} s, {peer / mine:.1f} times as fast")
+        mine, peer = medians(ours, theirs, repeats=3)
+        print(f"{name}: {mine:.0f} ms, pycocoevalcap {peer:.0f} ms, {peer / mine:.1f} x as fast")
     answers = Answers([" ".join(f) for f in found], list(gts.values()), ["en"] * count)
     measured = {
         name: METRICS[name].measure(answers)
         for name in ("cider", "coco_bleu_4", "rouge_l", "bleu", "chrf")
     }
-    took = seconds(lambda: intervals(measured))
-    print(f"intervals of 5 metrics, 1,000 resamples of {count} rows: {took:.2f} s")
-
-
-def seconds(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+    (took,) = medians(lambda: intervals(measured), repeats=3)
+    print(f"intervals of 5 metrics, 1,000 resamples of {count} rows: {took:.0f} ms")
 
 
 if __name__ == "__main__":

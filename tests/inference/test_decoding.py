@@ -15,7 +15,7 @@ from unified_vl.data.batching import Batch, collate
 from unified_vl.data.examples import Example
 from unified_vl.errors import UserError
 from unified_vl.inference.constraints import GrammarProcessor, grammar_of
-from unified_vl.inference.decoding import Generator, generate
+from unified_vl.inference.decoding import Generator
 from unified_vl.specs.task import GenerateSpec
 
 TEXTS = ("a", "a red cat", "yes", "eine rote Katze und ein Hund", "گربه قرمز")
@@ -60,7 +60,7 @@ def teacher_forced(tiny, batch: Batch, ids: list[list[int]]) -> list[float]:
 @pytest.mark.parametrize("how", GREEDY, ids=lambda how: how.allow)
 def test_greedy_writes_what_transformers_writes(tiny, batch: Batch, how: GenerateSpec) -> None:
     codec = tiny.saved.codec
-    found = generate(tiny.saved.model, batch, how, codec)
+    found = Generator(tiny.saved.model, how, codec)(batch)
     grammar = grammar_of(how.allow, how.max_tokens, codec.vocabulary, torch.device("cpu"))
     theirs = tiny.saved.model.generate(
         **batch.model_inputs(),
@@ -75,23 +75,23 @@ def test_greedy_writes_what_transformers_writes(tiny, batch: Batch, how: Generat
 def test_a_score_is_the_mean_log_probability_under_the_model(
     tiny, batch: Batch, how: GenerateSpec
 ) -> None:
-    found = generate(tiny.saved.model, batch, how, tiny.saved.codec)
+    found = Generator(tiny.saved.model, how, tiny.saved.codec)(batch)
     assert found.scores == pytest.approx(teacher_forced(tiny, batch, found.ids), abs=1e-4)
 
 
 @pytest.mark.parametrize("how", SPECS, ids=lambda how: f"{how.method}-{how.allow}")
 def test_a_row_is_answered_as_if_it_were_alone(tiny, picture, how: GenerateSpec) -> None:
     codec, rows = tiny.saved.codec, examples(tiny, picture)
-    together = generate(tiny.saved.model, collate(rows, codec), how, codec)
+    together = Generator(tiny.saved.model, how, codec)(collate(rows, codec))
     for number, row in enumerate(rows):
-        alone = generate(tiny.saved.model, collate([row], codec), how, codec)
+        alone = Generator(tiny.saved.model, how, codec)(collate([row], codec))
         assert alone.ids == [together.ids[number]]
         assert alone.scores == pytest.approx([together.scores[number]], abs=1e-4)
 
 
 @pytest.mark.parametrize("how", SPECS, ids=lambda how: f"{how.method}-{how.allow}")
 def test_rows_end_at_eos_or_at_the_limit(tiny, batch: Batch, how: GenerateSpec) -> None:
-    for row in generate(tiny.saved.model, batch, how, tiny.saved.codec).ids:
+    for row in Generator(tiny.saved.model, how, tiny.saved.codec)(batch).ids:
         assert EOS_ID not in row[:-1]
         assert row[-1] == EOS_ID or len(row) == how.max_tokens
         if how.allow == "box":
@@ -112,11 +112,11 @@ def test_rows_that_end_early_leave_and_stay_as_they_are(tiny, batch: Batch, monk
         return logits_RV
 
     alone = [
-        generate(model, part, GenerateSpec(max_tokens=20), tiny.saved.codec).ids[0]
+        Generator(model, GenerateSpec(max_tokens=20), tiny.saved.codec)(part).ids[0]
         for part in _one_by_one(batch)
     ]
     monkeypatch.setattr(model.lm_head, "forward", preferring_eos)
-    found = generate(model, batch, GenerateSpec(max_tokens=20), tiny.saved.codec)
+    found = Generator(model, GenerateSpec(max_tokens=20), tiny.saved.codec)(batch)
     assert rows == [5, 4, 3, 2, 1]  # one row fewer at every step, and then nothing
     assert sorted(len(row) for row in found.ids) == [1, 2, 3, 4, 5]
     for row, whole in zip(found.ids, alone, strict=True):
@@ -139,8 +139,8 @@ def _one_by_one(batch: Batch) -> list[Batch]:
 
 def test_one_beam_is_greedy(tiny, batch: Batch) -> None:
     codec, model = tiny.saved.codec, tiny.saved.model
-    one = generate(model, batch, GenerateSpec(method="beam", beams=1, max_tokens=9), codec)
-    assert one == generate(model, batch, GREEDY[0], codec)
+    one = Generator(model, GenerateSpec(method="beam", beams=1, max_tokens=9), codec)(batch)
+    assert one == Generator(model, GREEDY[0], codec)(batch)
 
 
 @pytest.mark.parametrize("beams", [1, 3])
@@ -149,7 +149,7 @@ def test_constrained_to_choices_it_writes_the_likeliest_path(
 ) -> None:
     codec = tiny.saved.codec
     how = GenerateSpec(method="constrained", beams=beams, **CLOSED)
-    found = generate(tiny.saved.model, batch, how, codec, CHOICES, alternatives=beams)
+    found = Generator(tiny.saved.model, how, codec, CHOICES)(batch, beams)
     for hypotheses in found.hypotheses:
         assert len(hypotheses) == beams
         texts = [codec.decode_text(h.ids) for h in hypotheses]
@@ -162,7 +162,7 @@ def test_constrained_to_choices_it_writes_the_likeliest_path(
 def test_fewer_choices_than_beams_are_all_there_is(tiny, batch: Batch) -> None:
     codec, two = tiny.saved.codec, ("yes", "a cat")
     how = GenerateSpec(method="constrained", beams=4, choices={"values": two}, max_tokens=20)
-    found = generate(tiny.saved.model, batch, how, codec, two, alternatives=4)
+    found = Generator(tiny.saved.model, how, codec, two)(batch, 4)
     for hypotheses in found.hypotheses:
         assert sorted(codec.decode_text(h.ids) for h in hypotheses) == sorted(two)
 
@@ -178,7 +178,7 @@ def test_a_choice_that_would_be_cut_is_refused(tiny) -> None:
 def test_draws_depend_on_the_seed_and_the_row_and_not_on_the_batch(tiny, batch: Batch) -> None:
     def draws(batch: Batch, seed: int, **options: object) -> list[list[list[int]]]:
         how = GenerateSpec(method="sample", seed=seed, max_tokens=9, **options)
-        found = generate(tiny.saved.model, batch, how, tiny.saved.codec, alternatives=3)
+        found = Generator(tiny.saved.model, how, tiny.saved.codec)(batch, 3)
         return [[h.ids for h in row] for row in found.hypotheses]
 
     batch = replace(
@@ -190,15 +190,15 @@ def test_draws_depend_on_the_seed_and_the_row_and_not_on_the_batch(tiny, batch: 
     assert first == [draws(part, 1)[0] for part in _one_by_one(batch)]
     assert first != draws(batch, 2)
     assert all(len({tuple(ids) for ids in row}) > 1 for row in first)
-    greedy = generate(tiny.saved.model, batch, GREEDY[0], tiny.saved.codec).ids
+    greedy = Generator(tiny.saved.model, GREEDY[0], tiny.saved.codec)(batch).ids
     assert [row[0] for row in draws(batch, 1, top_k=1)] == greedy
 
 
 def test_the_best_of_several_draws_comes_first(tiny, batch: Batch) -> None:
     how = GenerateSpec(method="sample", best_of=6, max_tokens=9)
     codec = tiny.saved.codec
-    best = generate(tiny.saved.model, batch, how, codec)
-    every = generate(tiny.saved.model, batch, how, codec, alternatives=6)
+    best = Generator(tiny.saved.model, how, codec)(batch)
+    every = Generator(tiny.saved.model, how, codec)(batch, 6)
     for one, all_six in zip(best.hypotheses, every.hypotheses, strict=True):
         assert len(all_six) == 6
         assert one == all_six[:1]

@@ -10,7 +10,7 @@ from unified_vl.codecs.segments import Image, Tag, Text
 from unified_vl.data.batching import Batch, collate
 from unified_vl.data.examples import Example
 from unified_vl.inference import scoring
-from unified_vl.inference.decoding import generate
+from unified_vl.inference.decoding import Generator
 from unified_vl.inference.scoring import ChoiceScorer
 from unified_vl.inference.search import Memory
 from unified_vl.specs.task import GenerateSpec
@@ -73,7 +73,7 @@ def test_choices_are_ranked_by_the_score_that_the_spec_asks_for(
         method="score_choices", choices={"values": CHOICES}, normalize=normalize, max_tokens=20
     )
     codec = tiny.saved.codec
-    found = generate(tiny.saved.model, batch, how, codec, CHOICES, alternatives=len(CHOICES))
+    found = Generator(tiny.saved.model, how, codec, CHOICES)(batch, len(CHOICES))
     scores: dict[str, list[float]] = {}
     for choice in CHOICES:
         sums, length = naive(tiny, batch, choice)
@@ -95,7 +95,7 @@ def test_the_encoder_runs_once_and_a_shared_prefix_too(tiny, batch: Batch, monke
     )
     monkeypatch.setattr(model.lm_head, "forward", lambda x: (heads.append(len(x)), real_head(x))[1])
     how = GenerateSpec(method="score_choices", choices={"values": CHOICES}, max_tokens=20)
-    generate(model, batch, how, codec, CHOICES)
+    Generator(model, how, codec, CHOICES)(batch)
     ids = [tuple(codec.encode_target([Text(choice)]).ids) for choice in CHOICES]
     prefixes = {choice[:length] for choice in ids for length in range(len(choice))}
     assert len(encoded) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -68,10 +69,15 @@ def test_a_restored_schedule_goes_on_as_the_first_would_have(
     shares: dict[str, int], order: Literal["fixed", "seeded"], steps: int
 ) -> None:
     late = {task: number for number, task in enumerate(shares)}
-    first = RoundRobin(tuple(shares), shares, order, Rules(seed=7, from_round=late))
+    rules = Rules(seed=7, from_round=late)
+    assert_goes_on(lambda: RoundRobin(tuple(shares), shares, order, rules), steps)
+
+
+def assert_goes_on(make: Callable[[], Schedule], steps: int) -> None:
+    """A second schedule, restored from the first after `steps`, gives the same updates."""
+    first, second = make(), make()
     for _ in range(steps):
         first.next_update()
-    second = RoundRobin(tuple(shares), shares, order, Rules(seed=7, from_round=late))
     second.load_state_dict(first.state_dict())
     assert [first.next_update() for _ in range(30)] == [second.next_update() for _ in range(30)]
 
@@ -109,12 +115,8 @@ def test_somebody_must_begin() -> None:
 @given(SHARES, st.integers(0, 40))
 def test_drawn_tasks_go_on_as_they_would_have(shares: dict[str, int], steps: int) -> None:
     late = {task: number for number, task in enumerate(shares)}
-    first = Sampled(tuple(shares), shares, shares, Rules(seed=7, from_round=late))
-    for _ in range(steps):
-        first.next_update()
-    second = Sampled(tuple(shares), shares, shares, Rules(seed=7, from_round=late))
-    second.load_state_dict(first.state_dict())
-    assert [first.next_update() for _ in range(30)] == [second.next_update() for _ in range(30)]
+    rules = Rules(seed=7, from_round=late)
+    assert_goes_on(lambda: Sampled(tuple(shares), shares, shares, rules), steps)
 
 
 def test_tasks_are_drawn_by_their_weights_from_their_round_on() -> None:

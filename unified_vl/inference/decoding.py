@@ -142,18 +142,6 @@ class Generator:
         ]
 
 
-def generate(
-    model: UnifiedVLForConditionalGeneration,
-    batch: Batch,
-    how: GenerateSpec,
-    codec: SequenceCodec,
-    choices: Sequence[str] = (),
-    alternatives: int = 1,
-) -> Generated:
-    """Write the targets of one batch as its spec says; see `Generator`."""
-    return Generator(model, how, codec, choices)(batch, alternatives)
-
-
 def _encode(choices: Sequence[str], codec: SequenceCodec, max_tokens: int) -> list[list[int]]:
     """The ids of each choice; one that would be cut could not be told from another."""
     encoded = []
