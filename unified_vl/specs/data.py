@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from unified_vl.specs.document import LanguageTag, Name, Part
-from unified_vl.specs.readers import known_reader
+from unified_vl.specs.readers import READERS, known_reader
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -16,7 +16,8 @@ class DataSpec(Part):
     """Where the rows are."""
 
     reader: Annotated[str, BeforeValidator(known_reader)] = Field(
-        description="The format of the files; docs/readers.md says what each one reads and gives."
+        description="The format of the files; docs/readers.md says what each one reads and gives.",
+        json_schema_extra={"enum": list(READERS)},
     )
     path: str | None = Field(
         default=None,
