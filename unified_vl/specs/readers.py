@@ -6,67 +6,18 @@ is a file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
-
 from pydantic_core import PydanticCustomError
 
+from unified_vl.specs.benchmarks import BENCHMARKS
 from unified_vl.specs.document import one_of
-
-ColumnType = Literal[
-    "text", "texts", "whole", "number", "numbers", "image", "images", "box", "boxes", "polygons"
-]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """What a reader gives in a column.
-
-    Attributes:
-        type: its values: a text or a list of texts, a whole or any number, a list of
-            numbers, a path or file of an image or several, `[x, y, w, h]` or whatever
-            `about` says, a list of such, or a list of `[x, y, x, y, ...]`.
-        about: what they mean.
-    """
-
-    type: ColumnType
-    about: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReaderInfo:
-    """What a reader reads.
-
-    Attributes:
-        about: the format, in a sentence.
-        files: names of its files under `data.files`; none for a reader of one `data.path`.
-        optional: those of them that may be left out.
-        columns: what it gives; None where the file itself says.
-    """
-
-    about: str
-    files: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-    columns: Mapping[str, Column] | None = field(default=None, hash=False)
-
+from unified_vl.specs.reader_info import ReaderInfo
 
 TABLES = {
     "parquet": ReaderInfo("Parquet files."),
     "jsonl": ReaderInfo("A JSON object a line."),
     "csv": ReaderInfo("Comma-separated values below a line of names; every value is text."),
 }
-COCO = {
-    "coco_captions": ReaderInfo(
-        "COCO's caption annotations: a row an image.",
-        columns={
-            "key": Column("text", "the image's id"),
-            "image": Column("image", "its file name"),
-            "captions": Column("texts", "its captions"),
-        },
-    ),
-}
-READERS: dict[str, ReaderInfo] = {**TABLES, **COCO}
+READERS: dict[str, ReaderInfo] = {**TABLES, **BENCHMARKS}
 
 
 def known_reader(name: object) -> object:
