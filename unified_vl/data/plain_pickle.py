@@ -19,11 +19,21 @@ LARGEST = 1 << 63
 MOST_PER_BYTE = 32  # values and characters; the published files have under 10
 
 
-class _Plain(pickle.Unpickler):
-    """Finds no class."""
+def _no_bytes(_: object) -> None:
+    raise pickle.UnpicklingError("it holds bytes")
+
+
+class _Plain(pickle._Unpickler):
+    """Finds no class.
+
+    The one in Python, not in C: that one makes room for as many values, or bytes, as a broken
+    file says that it has.
+    """
 
     def find_class(self, module: str, name: str) -> NoReturn:
         raise pickle.UnpicklingError(f"it asks for {module}.{name}, which a plain pickle has not")
+
+    dispatch = pickle._Unpickler.dispatch | {pickle.BYTEARRAY8[0]: _no_bytes}
 
 
 def read_plain_pickle(path: Path) -> Any:
@@ -40,7 +50,8 @@ def read_plain_pickle(path: Path) -> Any:
     try:
         value = _Plain(io.BytesIO(content), encoding="utf-8", errors="replace").load()
     except Exception as error:  # pickle documents no complete list of what a broken one raises
-        raise UserError(f"is not a plain pickle: {error}", file=path) from error
+        reason = str(error) or "it is cut short"
+        raise UserError(f"is not a plain pickle: {reason}", file=path) from error
     try:
         return _Copy(MOST_PER_BYTE * len(content)).of(value, 0)
     except ValueError as error:
