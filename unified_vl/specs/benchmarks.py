@@ -229,6 +229,7 @@ PHRASES = {
             "key": Column("text", "the image, and the number of the sentence"),
             "image": IMAGE,
             "sentence": Column("text", "the sentence"),
+            "captions": Column("texts", "all sentences of the image"),
             "pieces": Column("texts", "its pieces, each of which ends with a phrase"),
             "boxes": Column("boxes", "[x1, y1, x2, y2] in pixels, around all boxes of each phrase"),
             "rest": Column("text", "what follows the last piece; a full stop for nothing"),

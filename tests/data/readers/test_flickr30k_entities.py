@@ -64,6 +64,7 @@ def test_a_row_is_a_sentence_cut_behind_its_phrases(read_all: Callable) -> None:
         "key": "7_0",
         "image": "7.jpg",
         "sentence": "Two men with each other near a hand .",
+        "captions": ["Two men with each other near a hand .", "No phrase here .", "A yard"],
         "pieces": ["Two men", "with each other near a hand"],
         "boxes": [[0.0, 0.0, 100.0, 40.0], [30.0, 0.0, 100.0, 30.0]],
         "rest": ".",

@@ -43,8 +43,8 @@ class _Phrase:
     start: int
 
 
-def _sentences(source: Source) -> Iterator[tuple[str, int, str, list[_Phrase]]]:
-    """Image, number from 0, text and phrases of every sentence of a list of images."""
+def _images(source: Source) -> Iterator[tuple[str, list[tuple[str, list[_Phrase]]]]]:
+    """Every image of a list, and the text and the phrases of each of its sentences."""
     folder = source.path.parent
     for line, name in enumerate(_text(source.path).split("\n"), 1):
         if not (image := name.strip()):
@@ -54,8 +54,8 @@ def _sentences(source: Source) -> Iterator[tuple[str, int, str, list[_Phrase]]]:
             raise UserError(message, file=source.path, line=line, expected="the id of an image")
         boxes = _boxes(folder / "Annotations" / f"{image}.xml")
         path = folder / "Sentences" / f"{image}.txt"
-        for number, marked in enumerate(_text(path).strip().split("\n")):
-            yield image, number, *_unmarked(marked.strip(), boxes, path, number + 1)
+        lines = enumerate(_text(path).strip().split("\n"), 1)
+        yield image, [_unmarked(marked.strip(), boxes, path, number) for number, marked in lines]
 
 
 def _unmarked(
@@ -124,36 +124,37 @@ def _around(boxes: list[Corners]) -> Corners:
 
 
 def _phrases(source: Source) -> Iterator[dict[str, Any]]:
-    for image, number, sentence, phrases in _sentences(source):
-        for place, phrase in enumerate(phrases):
-            if phrase.boxes:
-                yield {
-                    "key": f"{image}_{number}_{place}",
-                    "image": f"{image}.jpg",
-                    "sentence": sentence,
-                    "phrase": phrase.text,
-                    "type": phrase.types.split("/")[0],
-                    "box": _around(phrase.boxes),
-                    "boxes": phrase.boxes,
-                }
+    for image, sentences in _images(source):
+        for number, (sentence, phrases) in enumerate(sentences):
+            for place, phrase in enumerate(phrases):
+                if phrase.boxes:
+                    yield {
+                        "key": f"{image}_{number}_{place}",
+                        "image": f"{image}.jpg",
+                        "sentence": sentence,
+                        "phrase": phrase.text,
+                        "type": phrase.types.split("/")[0],
+                        "box": _around(phrase.boxes),
+                        "boxes": phrase.boxes,
+                    }
 
 
 def _grounded(source: Source) -> Iterator[dict[str, Any]]:
-    for image, number, sentence, phrases in _sentences(source):
-        seen = [phrase for phrase in phrases if phrase.boxes]
-        ends = [phrase.start + len(phrase.text) for phrase in seen]
-        if seen:
-            yield {
-                "key": f"{image}_{number}",
-                "image": f"{image}.jpg",
-                "sentence": sentence,
-                "pieces": [
-                    sentence[start:end].strip()
-                    for start, end in zip([0, *ends], ends, strict=False)
-                ],
-                "boxes": [_around(phrase.boxes) for phrase in seen],
-                "rest": sentence[ends[-1] :].strip() or ".",
-            }
+    for image, sentences in _images(source):
+        for number, (sentence, phrases) in enumerate(sentences):
+            seen = [phrase for phrase in phrases if phrase.boxes]
+            ends = [phrase.start + len(phrase.text) for phrase in seen]
+            spans = zip([0, *ends], ends, strict=False)
+            if seen:
+                yield {
+                    "key": f"{image}_{number}",
+                    "image": f"{image}.jpg",
+                    "sentence": sentence,
+                    "captions": [text for text, _ in sentences],
+                    "pieces": [sentence[start:end].strip() for start, end in spans],
+                    "boxes": [_around(phrase.boxes) for phrase in seen],
+                    "rest": sentence[ends[-1] :].strip() or ".",
+                }
 
 
 flickr30k_phrases = reader_of("flickr30k_phrases", _phrases)
