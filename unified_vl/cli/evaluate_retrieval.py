@@ -1,0 +1,110 @@
+"""`unified-vl evaluate-retrieval`: recall and ranks in every language, both directions."""
+
+from __future__ import annotations
+
+import json as encoder
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def evaluate_retrieval(
+    model: Annotated[Path, typer.Argument(help="The directory of a saved model.")],
+    data: Annotated[Path, typer.Option(help="Data root: the specs' paths are relative to it.")],
+    captions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|SPEC",
+            help="The captioning task whose images and captions are looked for; the only one "
+            "unless given.",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|SPEC",
+            help="Scores by this captioning or matching task; that of --captions unless given.",
+        ),
+    ] = None,
+    yes: Annotated[
+        str, typer.Option(help="The answer of a matching task that says they belong together.")
+    ] = "yes",
+    split: Annotated[
+        Literal["train", "validation", "test"], typer.Option(help="The rows to look for.")
+    ] = "test",
+    images: Annotated[
+        int | None, typer.Option(min=1, help="At most so many images, the first of the split.")
+    ] = None,
+    candidates: Annotated[
+        int, typer.Option(min=1, help="How many of the first stage are scored again.")
+    ] = 10,
+    output: Annotated[Path | None, typer.Option(help="Where to write the scores (JSON).")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
+) -> None:
+    """Recall at 1, 5 and 10 and median rank: texts looking for images, images for texts."""
+    from rich.console import Console
+
+    from unified_vl.cli.evaluate import progress_of_tasks
+    from unified_vl.evaluation.retrieval import evaluate_retrieval as score
+    from unified_vl.files import write_atomically
+    from unified_vl.inference.image_text import ImageTextModel
+    from unified_vl.inference.predictor import UnifiedVL
+
+    predictor = UnifiedVL.from_pretrained(model, device)
+    asked = ImageTextModel(predictor, captions).spec
+    judge = ImageTextModel(predictor, asked if task is None else task, yes)
+    with progress_of_tasks() as progress:
+        report = score(
+            judge,
+            asked,
+            split,
+            data,
+            model_name=str(model),
+            images=images,
+            candidates=candidates,
+            progress=lambda language, done, total: progress("languages", done, total),
+        )
+    text = encoder.dumps(report, ensure_ascii=False, indent=1)
+    if output is not None:
+        write_atomically(output, text + "\n")
+    if json:
+        typer.echo(text)
+    else:
+        Console().print(table_of(report))
+
+
+def table_of(report: dict[str, Any]) -> Table:
+    """A row a language; the first stage's recall at 1 beside what the second makes of it."""
+    from rich.table import Table
+
+    from unified_vl.evaluation.retrieval import DEPTHS, DIRECTIONS
+
+    table = Table(
+        title=f"{report['model']}: {report['images']} images, {report['captions']}, "
+        f"by {report['task']} ({report['seconds']:.0f} s)"
+    )
+    table.add_column("language")
+    for direction in DIRECTIONS:
+        name = direction.replace("_", " ")
+        for column in (
+            f"{name}\nqueries",
+            "\nfirst R@1",
+            *(f"\nR@{k}" for k in DEPTHS),
+            "\nmedian",
+        ):
+            table.add_column(column, justify="right")
+    rows = [*report["by"]["language"].items(), ("all", report["all"])]
+    for language, scores in rows:
+        cells = [language]
+        for direction in DIRECTIONS:
+            first, second = (scores[direction][s] for s in ("first_stage", "reranked"))
+            cells += [str(second["count"]), f"{first['recall_at_1']:.1f}"]
+            cells += [f"{second[f'recall_at_{k}']:.1f}" for k in DEPTHS]
+            cells.append(f"{second['median_rank']:g}")
+        table.add_row(*cells, end_section=language == rows[-2][0])
+    return table
