@@ -50,8 +50,8 @@ def evaluate_retrieval(
     from rich.console import Console
 
     from unified_vl.cli.evaluate import progress_of_tasks
+    from unified_vl.evaluation.results import write_json
     from unified_vl.evaluation.retrieval import evaluate_retrieval as score
-    from unified_vl.files import write_atomically
     from unified_vl.inference.image_text import ImageTextModel
     from unified_vl.inference.predictor import UnifiedVL
 
@@ -69,11 +69,10 @@ def evaluate_retrieval(
             candidates=candidates,
             progress=lambda language, done, total: progress("languages", done, total),
         )
-    text = encoder.dumps(report, ensure_ascii=False, indent=1)
     if output is not None:
-        write_atomically(output, text + "\n")
+        write_json(output, report)
     if json:
-        typer.echo(text)
+        typer.echo(encoder.dumps(report, ensure_ascii=False, indent=1))
     else:
         Console().print(table_of(report))
 

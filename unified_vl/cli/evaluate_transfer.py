@@ -40,9 +40,9 @@ def evaluate_transfer(
     from rich.console import Console
 
     from unified_vl.evaluation.charts import draw_transfer
+    from unified_vl.evaluation.results import write_json
     from unified_vl.evaluation.transfer import SIZES
     from unified_vl.evaluation.transfer import evaluate_transfer as score
-    from unified_vl.files import write_atomically
     from unified_vl.inference.image_text import ImageTextModel
     from unified_vl.inference.predictor import UnifiedVL
 
@@ -56,13 +56,12 @@ def evaluate_transfer(
         limit=limit,
         progress=console.print,
     )
-    text = encoder.dumps(report, ensure_ascii=False, indent=1)
     if output is not None:
-        write_atomically(output, text + "\n")
+        write_json(output, report)
     if plot is not None:
         draw_transfer(report, plot)
     if json:
-        typer.echo(text)
+        typer.echo(encoder.dumps(report, ensure_ascii=False, indent=1))
     else:
         Console().print(table_of(report))
 

@@ -116,7 +116,9 @@ class ImageTextModel:
             ids_NT, mask_NT = (torch.from_numpy(x) for x in pad([ids[i] for i in batch], PAD_ID, 1))
             ids_NT, mask_NT = ids_NT.to(model.device), mask_NT.long().to(model.device)
             hidden_NTM = model.encoder(ids_NT, mask_NT)[0]
-            parts.append(Features.of(hidden_NTM.cpu(), (ids_NT > EOS_ID).cpu()))
+            # without the last column, which is the longest text's end token
+            mask_NT = (ids_NT[:, :-1] > EOS_ID).cpu()
+            parts.append(Features.of(hidden_NTM[:, :-1].cpu(), mask_NT))
         return Features.joined(parts)[torch.tensor(order).argsort()]
 
     @torch.inference_mode()
