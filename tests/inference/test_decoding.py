@@ -16,7 +16,7 @@ from unified_vl.data.examples import Example
 from unified_vl.errors import UserError
 from unified_vl.inference.constraints import GrammarProcessor, grammar_of
 from unified_vl.inference.decoding import Generator
-from unified_vl.specs.task import GenerateSpec
+from unified_vl.specs.generate import GenerateSpec
 
 TEXTS = ("a", "a red cat", "yes", "eine rote Katze und ein Hund", "گربه قرمز")
 SPECS = [

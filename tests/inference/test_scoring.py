@@ -13,7 +13,7 @@ from unified_vl.inference import scoring
 from unified_vl.inference.decoding import Generator
 from unified_vl.inference.scoring import ChoiceScorer
 from unified_vl.inference.search import Memory
-from unified_vl.specs.task import GenerateSpec
+from unified_vl.specs.generate import GenerateSpec
 
 CHOICES = (
     "a",

@@ -94,8 +94,8 @@ BAD = [
     ("[en, de, no]", "[]", "8: data.languages: found an empty list; expected at least one"),
     ("[en, de, no]", "[en, de, no, de]", "8: data.languages: 'de' is listed 2 times"),
     ("[en, de, no]", "[en, de, no, German]", "8: data.languages.3: found 'German'; expected a lan"),
-    ("reader: jsonl", "reader: jsnl", "5: data.reader: found 'jsnl'; expected 'parquet', 'jsonl'"),
-    ("reader: jsonl", "reader: jsnl", "or 'csv'; did you mean 'jsonl'?"),
+    ("reader: jsonl", "reader: xml", "5: data.reader: found 'xml'; expected 'parquet', 'jsonl'"),
+    ("reader: jsonl", "reader: jsnl", "found 'jsnl'; did you mean 'jsonl'?"),
     ("{train: train,", "{trian: train,", "7: data.splits.trian: found 'trian'; expected 'train',"),
     ("task: caption", "task: My Task", "1: task: found 'My Task'; expected a name of lower-case"),
     ("metric: chrf", "metric: chrF", "24: score.0.metric: found 'chrF'; expected 'exact_match', "),
@@ -268,8 +268,8 @@ def test_every_metric_of_a_spec_is_one_that_evaluation_knows() -> None:
     from typing import get_args
 
     from unified_vl.evaluation.metrics.table import METRICS
+    from unified_vl.specs.score import Metric
     from unified_vl.specs.score_rules import METRICS_OF_BOXES
-    from unified_vl.specs.task import Metric
 
     assert set(get_args(Metric)) == set(METRICS)
     assert set(METRICS_OF_BOXES) <= set(METRICS)

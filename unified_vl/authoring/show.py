@@ -24,7 +24,8 @@ from unified_vl.codecs.vocabulary import IMAGE_TAG
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
-from unified_vl.specs.task import SplitName, TaskSpec
+from unified_vl.specs.data import SplitName
+from unified_vl.specs.task import TaskSpec
 
 Size = tuple[int, int]
 

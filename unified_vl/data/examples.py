@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from random import Random
-from typing import Any
 
-from unified_vl.codecs.boxes import box_from_row
-from unified_vl.codecs.segments import Box, Image, Segment, Tag, Text
+from unified_vl.codecs.segments import Box, Segment, Tag, Text
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import Row
-from unified_vl.errors import BadRow, nearest
+from unified_vl.data.values import Value, ValueReader, unlisted
 from unified_vl.specs.languages import language_name
-from unified_vl.specs.task import FieldSpec, TaskSpec, TaskTags
+from unified_vl.specs.task import TaskSpec, TaskTags
 from unified_vl.specs.template import Slot, Template, fill
-
-Value = tuple[str, ...] | tuple[Box, ...] | tuple[Image, ...] | tuple[Tag, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +62,7 @@ class ExampleBuilder:
     def __init__(self, spec: TaskSpec, images: ImageLoader, tags: TaskTags = "task") -> None:
         self.spec = spec
         self.tags = tags
-        self.images = images
+        self._values = ValueReader(spec, images)
         self._plan = cache(self._plan_for)
         self._source_fields = _fields_of(spec, spec.source)
         self._target_fields = _fields_of(spec, spec.target)
@@ -90,7 +84,7 @@ class ExampleBuilder:
         names = self._source_fields
         if with_target:
             names = tuple(dict.fromkeys((*names, *self._target_fields, *self._scored)))
-        values, size = self._values(row, names, plan.columns)
+        values, size = self._values.read(row, names, plan.columns)
         chosen = self._choose(values, seed)
         target = _fill(plan.target, chosen) if with_target else ()
         references = {name: values[name] for name in self._scored} if with_target else {}
@@ -113,7 +107,7 @@ class ExampleBuilder:
             language = languages[0]
         if language not in languages:
             column = self.spec.data.language_column or "language"
-            raise self._unlisted(row, column, language)
+            raise unlisted(self.spec, row, column, language)
         return self._plan(language)
 
     def _plan_for(self, language: str) -> _Plan:
@@ -143,98 +137,6 @@ class ExampleBuilder:
                 pieces += [Tag(name) for name in task_tags(self.spec, self.tags)]
         return tuple(pieces)
 
-    def _values(
-        self, row: Row, names: Iterable[str], columns: Mapping[str, str]
-    ) -> tuple[dict[str, Value], tuple[int, int] | None]:
-        """All values of each field, and the size of the image (read first: boxes need it)."""
-        values: dict[str, Value] = {}
-        size: tuple[int, int] | None = None
-        main = self.spec.image_field
-        for name in (main, *names) if main is not None else names:
-            if name in values:
-                continue
-            field, column = self.spec.fields[name], columns[name]
-            value = row.columns.get(column)
-            if value is None:
-                close = None if column in row.columns else nearest(column, row.columns)
-                raise BadRow("is missing", file=row.where, field=column, nearest=close)
-            match field.kind:
-                case "image":
-                    values[name] = (self._image(row, column, value),)
-                case "text":
-                    values[name] = self._texts(row, column, field, value)
-                case "box":
-                    values[name] = self._boxes(row, column, field, value, size)
-                case "language":
-                    values[name] = self._language(row, column, value)
-            if name == main:
-                image = values[name][0]
-                assert isinstance(image, Image)
-                size = (image.image.width, image.image.height)
-        return values, size
-
-    def _image(self, row: Row, column: str, value: object) -> Image:
-        try:
-            return Image(self.images.load(value, row.where))
-        except BadRow as error:
-            error.field = column
-            raise
-
-    def _language(self, row: Row, column: str, value: object) -> tuple[Tag, ...]:
-        if value not in self.spec.data.languages:
-            raise self._unlisted(row, column, value)
-        return (Tag(f"language:{value}"),)
-
-    def _unlisted(self, row: Row, column: str, language: object) -> BadRow:
-        return BadRow(
-            f"the language {language!r} is not among data.languages",
-            file=row.where,
-            field=column,
-            nearest=nearest(str(language), self.spec.data.languages),
-        )
-
-    def _texts(self, row: Row, column: str, field: FieldSpec, value: object) -> tuple[str, ...]:
-        texts = []
-        for item in self._items(row, column, field, value):
-            if not isinstance(item, str) and not _is_number(item):
-                raise _bad(row, column, f"found {_say(item)}", "text")
-            text = str(item).strip()
-            if not text:
-                raise _bad(row, column, "is empty", "text")
-            texts.append(text)
-        return tuple(texts)
-
-    def _boxes(
-        self,
-        row: Row,
-        column: str,
-        field: FieldSpec,
-        value: object,
-        size: tuple[int, int] | None,
-    ) -> tuple[Box, ...]:
-        width, height = size or (1, 1)
-        assert field.layout is not None and field.units is not None
-        boxes = []
-        for item in self._items(row, column, field, _unpacked(value)):
-            if not isinstance(item, Sequence) or not all(_is_number(v) for v in item):
-                raise _bad(row, column, f"found {_say(item)}", "a box of four numbers")
-            try:
-                boxes.append(box_from_row(item, field.layout, field.units, width, height))
-            except ValueError as error:
-                raise _bad(row, column, str(error)) from error
-        return tuple(boxes)
-
-    def _items(self, row: Row, column: str, field: FieldSpec, value: object) -> Sequence[Any]:
-        """The values of a field: one, or those of its list."""
-        if not field.many:
-            return (value,)
-        value = _unpacked(value)
-        if not isinstance(value, (list, tuple)):
-            raise _bad(row, column, f"found {_say(value)}", "a list, for many: true")
-        if not value:
-            raise _bad(row, column, "is an empty list", "at least one value")
-        return value
-
     def _choose(self, values: Mapping[str, Value], seed: int | None) -> Mapping[str, Value]:
         pick = self.spec.example.pick
         if not pick:
@@ -260,10 +162,6 @@ class ExampleBuilder:
             for name in self.spec.report_by
             if name == "language" or name in row.columns
         }
-
-
-def _bad(row: Row, column: str, message: str, expected: str | None = None) -> BadRow:
-    return BadRow(message, file=row.where, field=column, expected=expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,22 +196,3 @@ def _fill(plan: tuple[str | Slot | Tag, ...], values: Mapping[str, Value]) -> tu
     if text and (stripped := text.strip()):
         segments.append(Text(stripped))
     return tuple(segments)
-
-
-def _unpacked(value: object) -> object:
-    """A list out of a cell of CSV, which holds it as JSON."""
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _say(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -12,13 +12,16 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unified_vl.data.readers import READERS
+from unified_vl.data.readers.reader import Source
+from unified_vl.data.readers.registry import READERS
 from unified_vl.errors import nearest
+from unified_vl.specs.data import SplitName
 from unified_vl.specs.document import KeyPath
-from unified_vl.specs.task import SplitName, TaskSpec
+from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datasets import Dataset
 
 
@@ -31,12 +34,14 @@ class Row:
         file: the file, relative to the data root.
         index: the place in the file, from 0.
         language: tag of the row's language, as the data say it.
+        images: the folder that its image paths are relative to, below the data root.
     """
 
     columns: Mapping[str, Any]
     file: str
     index: int
     language: str | None
+    images: str = ""
 
     @property
     def where(self) -> str:
@@ -46,11 +51,21 @@ class Row:
 
 @dataclass(frozen=True)
 class _Part:
-    """One file of a split."""
+    """One file of a split, or the several that are read together.
+
+    Attributes:
+        table: the rows of the split.
+        file: the file, relative to the data root; of several the first.
+        language: what its rows are in; None where a column says.
+        images: the folder of its images.
+        numbers: the place of each row in the file; None where the table is all of it.
+    """
 
     table: Dataset
     file: str
     language: str | None
+    images: str
+    numbers: Sequence[int] | None
 
 
 class TaskData:
@@ -79,9 +94,7 @@ class TaskData:
         self.spec = spec
         self.split = split
         self.root = root
-        self._parts = [
-            _read_part(spec, root, file, language) for file, language in files(spec, split)
-        ]
+        self._parts = [_read_part(spec, split, root, tag) for tag in languages_apart(spec, split)]
         self._ends = list(accumulate(len(part.table) for part in self._parts))
         if len(self) == 0:
             raise spec.error(("data", "path"), f"{split} holds no row", expected="at least one")
@@ -122,7 +135,8 @@ class TaskData:
             for position, index, row in zip(positions, local, values, strict=True):
                 columns = dict(zip(names, row, strict=True))
                 language = part.language if column is None else columns[column]
-                rows[position] = Row(columns, part.file, index, language)
+                place = index if part.numbers is None else part.numbers[index]
+                rows[position] = Row(columns, part.file, place, language, part.images)
         return [rows[position] for position in range(len(indices))]
 
     def distinct(self, column: str) -> Iterator[str]:
@@ -158,17 +172,18 @@ class TaskData:
         raise IndexError(f"row {index} of {len(self)}")
 
 
-def files(spec: TaskSpec, split: SplitName) -> list[tuple[str, str | None]]:
-    """The files of a split, relative to the data root, each with its one language.
+def files(spec: TaskSpec, split: SplitName, language: str | None) -> dict[str, str]:
+    """The files of a split by name, relative to the data root ("path" for a single one)."""
+    tag = language or spec.data.languages[0]
+    name = spec.data.splits[split]
+    return {n: fill(text, split=name, language=tag) for n, text in spec.data.templates.items()}
 
-    The language is None where a column names it.
-    """
-    data = spec.data
-    name = data.splits[split]
-    paths = {tag: fill(data.path, split=name, language=tag) for tag in data.languages}
-    if len(set(paths.values())) == len(paths):
-        return [(path, tag) for tag, path in paths.items()]
-    return [(next(iter(paths.values())), None)]
+
+def languages_apart(spec: TaskSpec, split: SplitName) -> Sequence[str | None]:
+    """The languages that have files of their own; None alone where a column names them."""
+    languages = spec.data.languages
+    paths = {tuple(files(spec, split, tag).values()) for tag in languages}
+    return languages if len(paths) == len(languages) else [None]
 
 
 def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPath]:
@@ -178,7 +193,7 @@ def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPat
         for language in languages:
             column = fill(field.column, language=language)
             needed.setdefault(column, ("fields", name, "column"))
-    for key in ("language_column", "key_column"):
+    for key in ("language_column", "key_column", "split_column"):
         column = getattr(spec.data, key)
         if column is not None:
             needed.setdefault(column, ("data", key))
@@ -188,24 +203,43 @@ def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPat
     return needed
 
 
-def _read_part(spec: TaskSpec, root: Path, file: str, language: str | None) -> _Part:
+def _read_part(spec: TaskSpec, split: SplitName, root: Path, language: str | None) -> _Part:
     from datasets import Dataset
     from datasets.table import InMemoryTable
 
-    path = root / file
-    if path.is_dir():
-        raise spec.error(("data", "path"), f"{str(path)!r} is a folder", expected="a file")
-    if not path.is_file():
-        raise spec.error(
-            ("data", "path"), f"there is no file {str(path)!r}", nearest=_nearest_file(path)
-        )
+    names = files(spec, split, language)
+    found = {name: _existing(spec, root / file, name) for name, file in names.items()}
     languages = spec.data.languages if language is None else (language,)
     needed = needed_columns(spec, languages)
-    table = READERS[spec.data.reader](path, spec, needed)
+    said = spec.data.splits[split]
+    table = READERS[spec.data.reader](Source(spec, found, needed, said, language))
+    numbers: Sequence[int] | None = None
+    if spec.data.split_column is not None:
+        numbers = _rows_of_split(table, spec.data.split_column, said)
+        table = table.take(numbers)
     # without the metadata by which `datasets` would decode images itself, unguarded;
     # one chunk a column: an index then is a place in memory, not a search
     table = table.replace_schema_metadata(None).combine_chunks()
-    return _Part(Dataset(InMemoryTable(table)), file, language)
+    images = fill(spec.data.images or "", split=said, language=language or spec.data.languages[0])
+    file = next(iter(names.values()))
+    return _Part(Dataset(InMemoryTable(table)), file, language, images, numbers)
+
+
+def _rows_of_split(table: pa.Table, column: str, name: str) -> list[int]:
+    import numpy as np
+    import pyarrow as pa
+
+    values = table.column(column).cast(pa.string()).to_numpy(zero_copy_only=False)
+    return [int(place) for place in np.flatnonzero(values == name)]
+
+
+def _existing(spec: TaskSpec, path: Path, name: str) -> Path:
+    place: KeyPath = ("data", "path") if name == "path" else ("data", "files", name)
+    if path.is_dir():
+        raise spec.error(place, f"{str(path)!r} is a folder", expected="a file")
+    if not path.is_file():
+        raise spec.error(place, f"there is no file {str(path)!r}", nearest=_nearest_file(path))
+    return path
 
 
 def _nearest_file(path: Path) -> str | None:

@@ -29,7 +29,8 @@ from unified_vl.evaluation.scoring import (
     score_task,
 )
 from unified_vl.inference.predictor import UnifiedVL, source_fields
-from unified_vl.specs.task import SplitName, TaskSpec
+from unified_vl.specs.data import SplitName
+from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
 
 READ_AT_ONCE = 512  # rows; bounds what is held in memory

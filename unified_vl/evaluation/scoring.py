@@ -17,8 +17,9 @@ from unified_vl.evaluation.metrics.statistics import RowStatistics
 from unified_vl.evaluation.metrics.table import METRICS, Answers, CorpusMetric, Metric
 from unified_vl.evaluation.rows import ScoredRows, digest
 from unified_vl.inference.predictor import Prediction
+from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.score_rules import METRICS_OF_BOXES
-from unified_vl.specs.task import ScoreSpec, TaskSpec
+from unified_vl.specs.task import TaskSpec
 
 
 @dataclass

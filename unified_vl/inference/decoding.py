@@ -20,7 +20,7 @@ from unified_vl.inference.scoring import ChoiceScorer
 from unified_vl.inference.search import Hypothesis, Memory, beam_search, write
 from unified_vl.inference.trie import build_trie
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
-from unified_vl.specs.task import GenerateSpec
+from unified_vl.specs.generate import GenerateSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from unified_vl.errors import UserError, nearest
 from unified_vl.inference.decoding import Generator
 from unified_vl.inference.model_directory import SavedModel, load_model
 from unified_vl.inference.prediction import Alternative, Prediction
+from unified_vl.specs.fields import FieldSpec
 from unified_vl.specs.load import load_task
-from unified_vl.specs.task import FieldSpec, TaskSpec
+from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill, slots
 
 CHUNK = 8  # batches that are sorted by length together

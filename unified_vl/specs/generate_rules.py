@@ -12,7 +12,8 @@ from unified_vl.specs.document import KeyPath, Problem, one_of
 from unified_vl.specs.template import TemplateError, parse_template, slots
 
 if TYPE_CHECKING:
-    from unified_vl.specs.task import ChoicesSpec, TaskSpec
+    from unified_vl.specs.generate import ChoicesSpec
+    from unified_vl.specs.task import TaskSpec
 
 ONLY_FOR = {  # a key of `generate`, and the methods that read it
     "beams": ("beam", "constrained"),

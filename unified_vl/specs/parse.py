@@ -203,6 +203,9 @@ def _translate(detail: ErrorDetails, schema: Mapping[str, Any]) -> Problem:
         choices = [str(value) for value in _choices(context["expected"])]
         close = nearest(found, choices) if isinstance(found, str) else None
         return Problem(path, message, one_of(choices), close)
+    if kind == "unknown_name":
+        close = nearest(str(found), context["names"])
+        return Problem(path, message, None if close else context["expected"], close)
     if kind == "string_pattern_mismatch":
         return Problem(path, message, PATTERNS.get(context["pattern"], context["pattern"]))
     if kind in _TYPES:

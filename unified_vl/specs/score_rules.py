@@ -12,7 +12,8 @@ from unified_vl.specs.document import KeyPath, Problem, one_of
 from unified_vl.specs.template import TemplateError, parse_template, slots
 
 if TYPE_CHECKING:
-    from unified_vl.specs.task import ScoreSpec, TaskSpec
+    from unified_vl.specs.score import ScoreSpec
+    from unified_vl.specs.task import TaskSpec
 
 METRICS_OF_BOXES = frozenset({"box_accuracy", "mean_iou", "coco_map"})
 REFUSED_METRICS = {

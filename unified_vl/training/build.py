@@ -21,8 +21,9 @@ from unified_vl.errors import nearest
 from unified_vl.evaluation.metrics.table import falling_tasks
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.specs.data import SplitName
 from unified_vl.specs.run import Run
-from unified_vl.specs.task import SplitName, TaskSpec
+from unified_vl.specs.task import TaskSpec
 from unified_vl.training.engine_config import read_engine_config
 from unified_vl.training.schedule import Schedule, make_schedule
 

@@ -1,7 +1,7 @@
 """Every metric by the name that a task spec uses.
 
 A new metric is one pure function beside this file, one line in `METRICS`, and its name in
-the spec (`specs/task.py` and `specs/rules.py`).
+the spec (`specs/score.py` and `specs/score_rules.py`).
 
 N rows, K statistics, R choices of rows.
 """

@@ -3,75 +3,64 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unified_vl.errors import UserError, nearest
-from unified_vl.specs.document import KeyPath
-from unified_vl.specs.task import TaskSpec
+from unified_vl.data.readers.reader import Source, first_line
+from unified_vl.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def _require(
-    spec: TaskSpec, path: Path, needed: Mapping[str, KeyPath], known: Sequence[str]
-) -> None:
-    for column, place in needed.items():
-        if known.count(column) > 1:
-            raise spec.error(place, f"{str(path)!r} has the column {column!r} twice")
-        if column not in known:
-            close = nearest(column, known)
-            raise spec.error(
-                place,
-                f"{str(path)!r} has no column {column!r}",
-                expected=None if close else f"one of {', '.join(known)}",
-                nearest=close,
-            )
-
-
-def _read_parquet(path: Path, spec: TaskSpec, needed: Mapping[str, KeyPath]) -> pa.Table:
+def read_parquet(source: Source) -> pa.Table:
+    """Only the columns that the spec names leave the disk."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    path = source.path
     try:
-        _require(spec, path, needed, pq.read_schema(path).names)
-        return pq.read_table(path, columns=list(needed), memory_map=True, partitioning=None)
+        source.require(pq.read_schema(path).names)
+        return pq.read_table(path, columns=list(source.needed), memory_map=True, partitioning=None)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"is not a Parquet file: {_first_line(error)}", file=path) from error
+        raise UserError(f"is not a Parquet file: {first_line(error)}", file=path) from error
 
 
-def _read_csv(path: Path, spec: TaskSpec, needed: Mapping[str, KeyPath]) -> pa.Table:
+def read_csv(source: Source) -> pa.Table:
     """Every cell as text: `no`, `NA` and `007` are values that a guess would spoil."""
     import pyarrow as pa
     from pyarrow import csv
 
+    path = source.path
     # several threads would not always know the number of a bad row
     read = csv.ReadOptions(use_threads=False)
     parse = csv.ParseOptions(newlines_in_values=True)
     try:
         with csv.open_csv(path, read_options=read, parse_options=parse) as head:
             known = head.schema.names
-        _require(spec, path, needed, known)
+        source.require(known)
         convert = csv.ConvertOptions(
-            column_types={name: pa.string() for name in needed}, include_columns=list(needed)
+            column_types={name: pa.string() for name in source.needed},
+            include_columns=list(source.needed),
         )
         return csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise UserError(f"is not CSV: {_first_line(error)}", file=path) from error
+        raise UserError(f"is not CSV: {first_line(error)}", file=path) from error
 
 
-def _read_jsonl(path: Path, spec: TaskSpec, needed: Mapping[str, KeyPath]) -> pa.Table:
+def read_jsonl(source: Source) -> pa.Table:
+    """By Arrow's reader where it can, otherwise line by line."""
     import pyarrow as pa
     from pyarrow import json as arrow_json
 
+    path = source.path
     # said outright, or a text that looks like a date would become one
     texts = [
         pa.field(column, pa.list_(pa.string()) if field.many else pa.string())
-        for name, field in spec.fields.items()
+        for name, field in source.spec.fields.items()
         if field.kind == "text"
-        for column, place in needed.items()
+        for column, place in source.needed.items()
         if place == ("fields", name, "column")
     ]
     options = arrow_json.ParseOptions(explicit_schema=pa.schema(texts))
@@ -81,11 +70,11 @@ def _read_jsonl(path: Path, spec: TaskSpec, needed: Mapping[str, KeyPath]) -> pa
     except (pa.ArrowException, OSError):
         table = _read_jsonl_by_line(path)  # slower; numbers as texts, and exact errors
     if not len(table):
-        return pa.table({name: pa.nulls(0) for name in needed})
+        return pa.table({name: pa.nulls(0) for name in source.needed})
     # a column that was only said outright, above, is empty throughout
     known = [name for name in table.column_names if table[name].null_count < len(table)]
-    _require(spec, path, needed, known)
-    return table.select(list(needed))
+    source.require(known)
+    return table.select(list(source.needed))
 
 
 def _read_jsonl_by_line(path: Path) -> pa.Table:
@@ -137,7 +126,7 @@ def _mixed(
                 field=field,
                 expected="one kind of value in a column",
             )
-    return UserError(f"mixes kinds of values: {_first_line(error)}", file=path, field=field)
+    return UserError(f"mixes kinds of values: {first_line(error)}", file=path, field=field)
 
 
 _KINDS: dict[type, str] = {
@@ -148,8 +137,3 @@ _KINDS: dict[type, str] = {
     list: "a list",
     dict: "a mapping",
 }
-READERS = {"parquet": _read_parquet, "csv": _read_csv, "jsonl": _read_jsonl}
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n", 1)[0]

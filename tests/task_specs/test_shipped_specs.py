@@ -1,0 +1,116 @@
+"""Every shipped spec on rows in its data set's own format: check, show, one training step.
+
+All data sets can lie under one data root, each in a folder of its own. `fixtures/*.py` write
+those rows: each module has `WRITERS`, from a spec's path below `task_specs`, without its
+suffix, to a function that writes its files under a data root.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from unified_vl.cli.main import main
+from unified_vl.files import write_atomically
+from unified_vl.specs.load import load_run, load_task
+from unified_vl.training.trainer import train
+
+SPECS = Path(__file__).parents[2] / "task_specs"
+ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
+OTHER = ("emoji", "mixtures", "runs")  # the demo's, which its own tests train
+NAMES = sorted(
+    path.relative_to(SPECS).with_suffix("").as_posix()
+    for path in SPECS.rglob("*.yaml")
+    if path.relative_to(SPECS).parts[0] not in OTHER
+)
+RUN = """
+run: one_step
+version: 1
+mixture: mixture.yaml
+data: data
+tokenizer: tokenizer
+output: output
+steps: 1
+batch_size: 2
+model:
+  d_model: 16
+  d_kv: 8
+  d_ff: 16
+  num_layers: 1
+  num_decoder_layers: 1
+  num_heads: 2
+  vision: {{kind: patches, image_size: [8, 8], patch_size: 4}}
+optimizer: {{lr: 1.0e-3}}
+engine: {engines}/zero0.json
+max_source_tokens: 512
+max_target_tokens: 256
+validation_rows: 0
+"""
+
+
+def writers() -> dict[str, Callable[[Path], None]]:
+    """What all modules of `fixtures` write."""
+    found: dict[str, Callable[[Path], None]] = {}
+    for path in sorted((Path(__file__).parent / "fixtures").glob("*.py")):
+        loader = importlib.util.spec_from_file_location(f"fixtures_{path.stem}", path)
+        assert loader is not None and loader.loader is not None
+        module = importlib.util.module_from_spec(loader)
+        loader.loader.exec_module(module)
+        assert not set(module.WRITERS) & set(found), path
+        found |= module.WRITERS
+    return found
+
+
+WRITERS = writers()
+
+
+def test_every_spec_has_a_fixture() -> None:
+    assert sorted(WRITERS) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_spec_says_what_a_stranger_must_know(name: str) -> None:
+    path = SPECS / f"{name}.yaml"
+    spec = load_task(path)
+    assert spec.paper and spec.family
+    assert spec.task == path.stem
+    head = path.read_text(encoding="utf-8").split("task:")[0].lower()
+    for word in ("files", "licence", "metric"):
+        assert word in head, f"the comment at the head of {name} says nothing of its {word}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_spec_checks_shows_and_trains(
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = str(SPECS / f"{name}.yaml")
+    (tmp_path / "data").mkdir()
+    WRITERS[name](tmp_path / "data")
+
+    def run(*words: str) -> str:
+        monkeypatch.setattr("sys.argv", ["unified-vl", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        assert ended.value.code in (0, None), captured.out + captured.err
+        return captured.out
+
+    trained = ["--spec", spec, "--data", "data", "--output", "tokenizer"]
+    run("tokenizer", "train", *trained, "--vocabulary-size", "4000")
+    tokens = ["--tokenizer", "tokenizer", "--max-source", "512", "--max-target", "256"]
+    found = json.loads(run("check", spec, "--data", "data", *tokens, "--json"))
+    assert not [each for each in found["findings"] if each["severity"] == "error"], found
+    assert found["checked"]["row"] >= 2 * len(load_task(spec).data.splits)
+    assert "target" in run("show", spec, "--data", "data", "-n", "2", "--tokenizer", "tokenizer")
+    mixture = f"mixture: one\nversion: 1\ntasks: [{{spec: {spec}}}]\n"
+    write_atomically(tmp_path / "mixture.yaml", mixture)
+    write_atomically(tmp_path / "run.yaml", RUN.format(engines=ENGINES))
+    assert (train(load_run("run.yaml"), progress=False) / "model.safetensors").is_file()

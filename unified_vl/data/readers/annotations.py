@@ -1,0 +1,119 @@
+"""Readers of annotation files: what the rows of a format are, to a table of known columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unified_vl.data.readers.reader import Reader, Source, first_line
+from unified_vl.errors import UserError, nearest
+from unified_vl.specs.readers import READERS, ColumnType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Rows = Callable[[Source], Iterable[Mapping[str, Any]]]
+
+
+def reader_of(name: str, rows: Rows) -> Reader:
+    """The reader of the format `name`, whose columns `specs.readers` lists.
+
+    Args:
+        name: the reader's name.
+        rows: yields a mapping a row; a column that it leaves out is empty there.
+    """
+
+    def read(source: Source) -> pa.Table:
+        import pyarrow as pa
+
+        columns = READERS[name].columns or {}
+        source.require(list(columns))
+        needed = {column: arrow_type(columns[column].type) for column in source.needed}
+        values: dict[str, list[Any]] = {column: [] for column in needed}
+        for row in rows(source):
+            for column, cells in values.items():
+                cells.append(row.get(column))
+        arrays = {}
+        for column, cells in values.items():
+            try:
+                arrays[column] = pa.array(cells, needed[column])
+            except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+                raise UserError(
+                    f"holds another kind of value: {first_line(error)}",
+                    file=source.path,
+                    field=column,
+                    expected=columns[column].about,
+                ) from error
+        return pa.table(arrays)
+
+    return read
+
+
+def arrow_type(column: ColumnType) -> pa.DataType:
+    """How a column is held in memory."""
+    import pyarrow as pa
+
+    number, text = pa.float64(), pa.string()
+    types = {
+        "text": text,
+        "texts": pa.list_(text),
+        "whole": pa.int64(),
+        "number": number,
+        "numbers": pa.list_(number),
+        "image": text,
+        "images": pa.list_(text),
+        "box": pa.list_(number),
+        "boxes": pa.list_(pa.list_(number)),
+        "polygons": pa.list_(pa.list_(number)),
+    }
+    return types[column]
+
+
+def read_json(path: Path) -> Any:
+    """A JSON file.
+
+    Raises:
+        UserError: when it is not UTF-8 or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise UserError("is not UTF-8 text", file=path) from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"is not JSON: {error}", file=path) from error
+
+
+def member(value: Any, key: str, kind: type, path: Path, where: str = "") -> Any:
+    """What a JSON object holds under `key`.
+
+    Args:
+        value: the object.
+        key: the key.
+        kind: the type that it must have: dict, list, str, int, or float for any number.
+        path: the file, for messages.
+        where: the place of the object in it: `annotations.3`.
+
+    Raises:
+        UserError: when `value` is no object, has no such key, or holds another type there.
+    """
+    field = f"{where}.{key}" if where else key
+    if not isinstance(value, dict) or key not in value:
+        close = nearest(key, value) if isinstance(value, dict) else None
+        raise UserError("is missing", file=path, field=field, expected=_KINDS[kind], nearest=close)
+    found = value[key]
+    kinds = (int, float) if kind is float else (kind,)
+    if not isinstance(found, kinds) or (isinstance(found, bool) and kind is not bool):
+        raise UserError(f"found {str(found)[:60]!r}", file=path, field=field, expected=_KINDS[kind])
+    return found
+
+
+_KINDS: dict[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}

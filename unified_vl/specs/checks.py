@@ -1,0 +1,39 @@
+"""Checks that the rules of several parts of a task spec share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from unified_vl.errors import nearest
+from unified_vl.specs.document import KeyPath, Problem
+from unified_vl.specs.template import Template, TemplateError, parse_template, slots
+
+BUILT_INS = ("language", "language_name", "task")
+RESERVED = (*BUILT_INS, "key")  # a row of predictions has these beside its fields
+
+
+def parse(text: str, place: KeyPath, known: Iterable[str]) -> tuple[Template, list[Problem]]:
+    """The template, and what is wrong with it (an empty template then)."""
+    names = list(dict.fromkeys(known))
+    try:
+        template = parse_template(text)
+    except TemplateError as error:
+        return (), [Problem(place, str(error), expected="{name}, or {{ and }} for braces")]
+    unknown = [name for name in slots(template) if name not in names]
+    problems = [
+        Problem(
+            place,
+            f"unknown slot {{{name}}}",
+            expected=", ".join(f"{{{n}}}" for n in names),
+            nearest=nearest(name, names),
+        )
+        for name in unknown
+    ]
+    return ((), problems) if problems else (template, [])
+
+
+def repeated(place: KeyPath, values: Iterable[str]) -> Iterator[Problem]:
+    for value, count in Counter(values).items():
+        if count > 1:
+            yield Problem(place, f"{value!r} is listed {count} times")

@@ -1,0 +1,63 @@
+"""Where the rows of a task are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from unified_vl.specs.document import LanguageTag, Name, Part
+from unified_vl.specs.readers import READERS, known_reader
+
+SplitName = Literal["train", "validation", "test"]
+
+
+class DataSpec(Part):
+    """Where the rows are."""
+
+    reader: Annotated[str, BeforeValidator(known_reader)] = Field(
+        description="The format of the files; docs/readers.md says what each one reads and gives.",
+        json_schema_extra={"enum": list(READERS)},
+    )
+    path: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The file, relative to the data root; {split} and {language} are filled in.",
+    )
+    files: dict[Name, str] | None = Field(
+        default=None,
+        description="In place of `path`, for a reader of several files: each by its name.",
+    )
+    images: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The folder that image paths of the rows are relative to, below the data "
+        "root; {split} and {language} are filled in.",
+    )
+    splits: dict[SplitName, str] = Field(
+        min_length=1, description="What each split is called in the path, or in split_column."
+    )
+    split_column: str | None = Field(
+        default=None,
+        description="The column that names a row's split, where all splits are in one file.",
+    )
+    languages: tuple[LanguageTag, ...] = Field(
+        min_length=1, description="Tags of all languages of the rows."
+    )
+    language_column: str | None = Field(
+        default=None,
+        description="The column that names a row's language; otherwise it is the {language} of "
+        "the path, or the only one.",
+    )
+    key_column: str | None = Field(
+        default=None, description="The column that names a row in predictions and reports."
+    )
+    on_bad_row: Literal["stop", "skip"] = Field(
+        default="stop",
+        description="Whether a row that breaks the spec stops the work or is skipped and counted.",
+    )
+
+    @property
+    def templates(self) -> dict[str, str]:
+        """The path templates by the name of the file; "path" for that of a single one."""
+        return {"path": self.path} if self.path is not None else dict(self.files or {})

@@ -1,0 +1,116 @@
+"""What the `data` key of a task spec must obey."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from unified_vl.errors import nearest
+from unified_vl.specs.checks import parse, repeated
+from unified_vl.specs.document import KeyPath, Problem, one_of
+from unified_vl.specs.readers import READERS
+from unified_vl.specs.template import slots
+
+if TYPE_CHECKING:
+    from unified_vl.specs.data import DataSpec
+    from unified_vl.specs.task import TaskSpec
+
+
+def data_problems(spec: TaskSpec) -> Iterator[Problem]:
+    """What is wrong with `data`."""
+    data = spec.data
+    yield from _file_problems(data)
+    used: set[str] = set()
+    broken = False
+    places: list[tuple[KeyPath, str]] = [
+        (("data", "path") if name == "path" else ("data", "files", name), text)
+        for name, text in data.templates.items()
+    ]
+    images: list[tuple[KeyPath, str]] = [(("data", "images"), data.images)] if data.images else []
+    for place, text in (*places, *images):
+        template, problems = parse(text, place, ("split", "language"))
+        yield from problems
+        broken = broken or bool(problems)
+        if place != ("data", "images"):
+            used.update(slots(template))
+    names = [(("data", "splits", name), value) for name, value in data.splits.items()]
+    for place, text in (*places, *images, *names):
+        path = PurePosixPath(text)
+        if path.is_absolute() or ".." in path.parts:
+            yield Problem(place, f"{text!r} leaves the data root", expected="a path below it")
+    if not broken:
+        yield from _split_problems(data, places, used)
+    yield from _column_problems(spec)
+    yield from repeated(("data", "languages"), data.languages)
+    if len(data.languages) > 1 and "language" not in used and data.language_column is None:
+        yield Problem(
+            ("data", "languages"),
+            f"nothing tells which of {len(data.languages)} languages a row is in",
+            expected="language_column, or {language} in path",
+        )
+
+
+def _file_problems(data: DataSpec) -> Iterator[Problem]:
+    """That the files are those that the reader reads."""
+    info = READERS[data.reader]
+    if not info.files:
+        if data.files is not None:
+            yield Problem(("data", "files"), f"{data.reader} reads one file", expected="`path`")
+        elif data.path is None:
+            yield Problem(("data", "path"), "is missing", expected="text")
+        return
+    if data.path is not None:
+        names = ", ".join(info.files)
+        yield Problem(
+            ("data", "path"), f"{data.reader} reads several files", expected=f"`files`: {names}"
+        )
+        return
+    for name in data.files or ():
+        if name not in info.files:
+            yield Problem(
+                ("data", "files", name),
+                f"{data.reader} reads no such file",
+                expected=one_of(info.files),
+                nearest=nearest(name, info.files),
+            )
+    for name in info.files:
+        if name not in info.optional and name not in (data.files or ()):
+            yield Problem(("data", "files", name), "is missing", expected="text")
+
+
+def _split_problems(
+    data: DataSpec, places: Sequence[tuple[KeyPath, str]], used: Collection[str]
+) -> Iterator[Problem]:
+    """That each split has rows of its own."""
+    if "split" in used or data.split_column is not None or len(set(data.splits.values())) < 2:
+        return
+    for place, text in places[:1]:
+        yield Problem(
+            place,
+            f"{text!r} is the same file for every split",
+            expected="{split} in it, or split_column",
+        )
+
+
+def _column_problems(spec: TaskSpec) -> Iterator[Problem]:
+    """That a reader whose format fixes its columns gives those that the spec names."""
+    known = READERS[spec.data.reader].columns
+    if known is None:
+        return
+    named: list[tuple[KeyPath, str]] = [
+        (("fields", name, "column"), field.column) for name, field in spec.fields.items()
+    ]
+    for key in ("language_column", "key_column", "split_column"):
+        column = getattr(spec.data, key)
+        if column is not None:
+            named.append((("data", key), column))
+    named += [(("report_by", i), c) for i, c in enumerate(spec.report_by) if c != "language"]
+    for place, column in named:
+        if column not in known:
+            yield Problem(
+                place,
+                f"{spec.data.reader} gives no column {column!r}",
+                expected=one_of(known),
+                nearest=nearest(column, known),
+            )

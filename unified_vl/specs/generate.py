@@ -1,0 +1,77 @@
+"""How an answer is generated, and the closed answers of a task."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from unified_vl.specs.document import Name, Part
+
+
+class ChoicesSpec(Part):
+    """Where the closed answers of a task are: exactly one of the keys."""
+
+    file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A text file, a choice a line, relative to the spec and below its folder.",
+    )
+    values: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="The choices themselves."
+    )
+    field: Name | None = Field(
+        default=None, description="A field of kind text: all that it holds in the train split."
+    )
+
+
+class GenerateSpec(Part):
+    """How an answer is generated."""
+
+    method: Literal["greedy", "beam", "sample", "constrained", "score_choices"] = Field(
+        default="greedy",
+        description="The best token at each step; a search over several; a draw; one of the "
+        "choices, token by token; or all choices scored and the best taken.",
+    )
+    beams: int = Field(
+        default=1, ge=1, le=64, description="Width of a beam search (beam and constrained)."
+    )
+    choices: ChoicesSpec | None = Field(
+        default=None, description="The closed answers (constrained and score_choices)."
+    )
+    normalize: Literal["none", "tokens"] | None = Field(
+        default=None,
+        description="score_choices only: rank by the log-probability of a choice, or by its mean "
+        "over tokens (unless given).",
+    )
+    temperature: float | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        allow_inf_nan=False,
+        description="sample only: below 1 the likely becomes likelier (1 unless given).",
+    )
+    top_k: int | None = Field(
+        default=None, ge=1, description="sample only: draw from so many of the best tokens."
+    )
+    top_p: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="sample only: draw from the best tokens that hold this probability together.",
+    )
+    best_of: int | None = Field(
+        default=None, ge=1, le=64, description="sample only: draw so many answers, keep the best."
+    )
+    seed: int | None = Field(
+        default=None,
+        ge=0,
+        lt=1 << 63,
+        description="sample only: the same seed draws the same (0 unless given).",
+    )
+    max_tokens: int = Field(default=64, ge=1, le=4096, description="Longest answer, in tokens.")
+    allow: Literal["text", "box"] = Field(
+        default="text",
+        description="The grammar of the answer, enforced while decoding: text, or boxes alone.",
+    )

@@ -1,0 +1,54 @@
+"""The numbers that say how good the answers of a task are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from unified_vl.specs.document import Name, Part
+from unified_vl.specs.score_rules import known_metric
+
+Metric = Literal[
+    "exact_match",
+    "accuracy",
+    "vqa_accuracy",
+    "anls",
+    "f1",
+    "bleu",
+    "chrf",
+    "ter",
+    "cider",
+    "rouge_l",
+    "coco_bleu_1",
+    "coco_bleu_2",
+    "coco_bleu_3",
+    "coco_bleu_4",
+    "box_accuracy",
+    "mean_iou",
+    "coco_map",
+]
+
+
+class ScoreSpec(Part):
+    """One number that says how good the answers are."""
+
+    metric: Annotated[Metric, BeforeValidator(known_metric)] = Field(
+        description="The metric; docs/metrics.md says what each one is."
+    )
+    against: Name = Field(description="The field with the right answers.")
+    iou: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="box_accuracy only: the overlap that counts as right (0.5 unless given).",
+    )
+    primary: bool = Field(
+        default=False, description="Marks the one score that stands for the task."
+    )
+
+    @property
+    def threshold(self) -> float:
+        """The overlap (intersection over union) from which a box counts as right."""
+        return 0.5 if self.iou is None else self.iou
