@@ -24,9 +24,10 @@ from unified_vl.evaluation.report import render
 from unified_vl.evaluation.results import RETRIEVAL, write_json
 from unified_vl.evaluation.retrieval import evaluate_retrieval, rank_language, read_gallery
 from unified_vl.evaluation.transfer import evaluate_transfer
-from unified_vl.inference.image_text import ImageTextModel, Sentence
+from unified_vl.inference.features import image_features, text_features
 from unified_vl.inference.late_interaction import TEMPERATURE, late_interaction
 from unified_vl.inference.model_directory import SavedModel, save_model
+from unified_vl.inference.pair_scoring import PairScorer, Sentence
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
@@ -61,7 +62,7 @@ HUES = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (120, 0, 0), (0, 1
 
 @dataclass(frozen=True)
 class Colours:
-    model: ImageTextModel
+    scorer: PairScorer
     saved: SavedModel
     data: Path
 
@@ -106,15 +107,15 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Colours:
     )
     network = UnifiedVLForConditionalGeneration(config).eval()
     saved = SavedModel(network, codec, {spec.task: spec}, {})
-    return Colours(ImageTextModel(UnifiedVL(saved)), saved, data)
+    return Colours(PairScorer(UnifiedVL(saved)), saved, data)
 
 
 def test_a_gallery_holds_each_image_once_and_skips_bad_rows(colours: Colours) -> None:
-    gallery = read_gallery(colours.model.predictor, colours.model.spec, "test", colours.data)
+    gallery = read_gallery(colours.scorer.predictor, colours.scorer.spec, "test", colours.data)
     assert len(gallery.images) == len(HUES)
     for language, names in NAMES.items():
         assert gallery.captions[language] == list(enumerate(names))
-    some = read_gallery(colours.model.predictor, colours.model.spec, "test", colours.data, 2)
+    some = read_gallery(colours.scorer.predictor, colours.scorer.spec, "test", colours.data, 2)
     assert len(some.images) == 2
     assert some.captions["de"] == [(0, "rot"), (1, "grün")]
 
@@ -123,12 +124,15 @@ def test_a_gallery_holds_each_image_once_and_skips_bad_rows(colours: Colours) ->
 def test_ranks_are_those_of_scoring_the_best_of_the_first_stage(
     colours: Colours, candidates: int
 ) -> None:
-    model, names = colours.model, NAMES["de"]
+    model, names = colours.scorer, NAMES["de"]
     gallery = read_gallery(model.predictor, model.spec, "test", colours.data)
-    images = model.image_features(gallery.images)
+    images = image_features(model.predictor, gallery.images)
     found = rank_language(model, images, "de", gallery.captions["de"], candidates)
     texts = list(dict.fromkeys(names))
-    first_TI = late_interaction(model.text_features(texts), images).double().numpy() / TEMPERATURE
+    first_TI = (
+        late_interaction(text_features(model.predictor, texts), images).double().numpy()
+        / TEMPERATURE
+    )
     sentences = [Sentence(text, "de") for text in texts]
     pairs = [(i, t) for t in range(len(texts)) for i in range(len(names))]
     said_TI = model.log_probability(images, sentences, pairs).reshape(first_TI.shape)
@@ -155,8 +159,8 @@ def test_ranks_are_those_of_scoring_the_best_of_the_first_stage(
 def test_scores_are_by_language_and_in_all(colours: Colours) -> None:
     told: list[tuple[str, int, int]] = []
     report = evaluate_retrieval(
-        colours.model,
-        colours.model.spec,
+        colours.scorer,
+        colours.scorer.spec,
         "test",
         colours.data,
         model_name="m",
@@ -188,14 +192,14 @@ class Oracle(UnifiedVL):
 
 
 def test_captions_are_those_of_the_nearest_image_that_has_one(colours: Colours) -> None:
-    model = ImageTextModel(Oracle(colours.saved))
+    model = PairScorer(Oracle(colours.saved))
     report = evaluate_transfer(model, "test", colours.data, model_name="m", sizes=(1, 6, 50))
     assert list(report["transferred"]) == ["1", "6"], "the collection has six images"
     assert report["own"]["metrics"]["exact_match"] == 100
     gallery = read_gallery(model.predictor, model.spec, "train", colours.data)
-    collection = model.image_features(gallery.images)
+    collection = image_features(model.predictor, gallery.images)
     test = read_gallery(model.predictor, model.spec, "test", colours.data)
-    near_II = late_interaction(model.image_features(test.images), collection).numpy()
+    near_II = late_interaction(image_features(model.predictor, test.images), collection).numpy()
     for language, names in NAMES.items():
         captions = dict(gallery.captions[language])
         known = sorted(captions)
@@ -213,7 +217,7 @@ def test_transfer_writes_only_where_a_task_does(colours: Colours, tmp_path: Path
     (tmp_path / "m.yaml").write_text(
         text.replace("{language} {image}", "{image} {words}"), encoding="utf-8"
     )
-    matching = ImageTextModel(colours.model.predictor, tmp_path / "m.yaml")
+    matching = PairScorer(colours.scorer.predictor, tmp_path / "m.yaml")
     with pytest.raises(UserError, match="writes no captions"):
         evaluate_transfer(matching, "test", colours.data, model_name="m")
 
@@ -248,7 +252,7 @@ def test_the_page_shows_a_retrieval_where_there_is_one(
 ) -> None:
     assert "find each other" not in render(run_directory, world.data, ["retrieval"])
     report = evaluate_retrieval(
-        colours.model, colours.model.spec, "test", colours.data, model_name="m"
+        colours.scorer, colours.scorer.spec, "test", colours.data, model_name="m"
     )
     report["all"]["image_to_text"]["reranked"]["recall_at_5"] = 87.65
     write_json(run_directory / RETRIEVAL, report)

@@ -21,9 +21,10 @@ from unified_vl.data.examples import Example
 from unified_vl.errors import BadRow, UserError
 from unified_vl.inference import late_interaction as late
 from unified_vl.inference.corpus import read_corpus
-from unified_vl.inference.image_text import ImageTextModel, Sentence
+from unified_vl.inference.features import image_features, text_features
 from unified_vl.inference.index import build_index, load_index
 from unified_vl.inference.late_interaction import TEMPERATURE, Features, late_interaction
+from unified_vl.inference.pair_scoring import PairScorer, Sentence
 from unified_vl.specs.load import load_task
 
 MATCH = """
@@ -120,8 +121,8 @@ def match(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("task", ["tiny_caption", "tiny_match"])
 def test_pairs_score_as_each_alone_from_its_pixels(tiny, model, picture, match, task: str) -> None:
-    judge = ImageTextModel(model, match if task == "tiny_match" else None)
-    images = judge.image_features([loaded(picture, number) for number in range(IMAGES)])
+    judge = PairScorer(model, match if task == "tiny_match" else None)
+    images = image_features(model, [loaded(picture, number) for number in range(IMAGES)])
     sentences = [Sentence(*pair) for pair in zip(TEXTS, LANGUAGES, strict=True)]
     pairs = [(i, t) for i in range(IMAGES) for t in range(len(TEXTS)) if (i + t) % 3]
     found = judge.log_probability(images, sentences, pairs)
@@ -133,13 +134,12 @@ def test_pairs_score_as_each_alone_from_its_pixels(tiny, model, picture, match, 
 @pytest.mark.parametrize("most", [1, 100, 1 << 23])
 def test_late_interaction_is_that_of_each_pair(tiny, model, picture, monkeypatch, most) -> None:
     monkeypatch.setattr(late, "MOST_PRODUCTS", most)
-    judge = ImageTextModel(model)
-    images = judge.image_features([loaded(picture, number) for number in range(3)])
-    found_TI = late_interaction(judge.text_features(TEXTS), images)
+    images = image_features(model, [loaded(picture, number) for number in range(3)])
+    found_TI = late_interaction(text_features(model, TEXTS), images)
     for t, text in enumerate(TEXTS):
         expected = [naive_similarity(tiny, picture, number, text) for number in range(3)]
         assert found_TI[t].tolist() == pytest.approx(expected, abs=1e-4)
-    torch.testing.assert_close(late_interaction(images, judge.text_features(TEXTS)), found_TI.T)
+    torch.testing.assert_close(late_interaction(images, text_features(model, TEXTS)), found_TI.T)
 
 
 @pytest.mark.parametrize("task", ["tiny_caption", "tiny_match"])
@@ -222,7 +222,7 @@ def test_texts_of_all_lengths_come_back_from_an_index(model, tmp_path: Path) -> 
     (tmp_path / "t.txt").write_text("a\na red cat and a dog\n\nno\n", encoding="utf-8")
     built = Retriever.build(model, tmp_path / "t.txt", language="en").index
     built.save(tmp_path / "t.index")
-    read = load_index(tmp_path / "t.index", ImageTextModel(model))
+    read = load_index(tmp_path / "t.index", model)
     assert [(i.key, i.text) for i in read.items] == [
         ("1", "a"),
         ("2", "a red cat and a dog"),
@@ -304,12 +304,11 @@ def test_images_that_cannot_be_read_are_told_of(model, photos: Path, tmp_path: P
     folder = tmp_path / "photos"
     shutil.copytree(photos, folder)
     (folder / "3.png").write_bytes(b"nonsense")
-    judge = ImageTextModel(model)
     corpus = read_corpus(folder, ["en"], None)
     with pytest.raises(BadRow, match=r"3\.png"):
-        build_index(judge, corpus)
+        build_index(model, corpus)
     told: list[BadRow] = []
-    built = build_index(judge, corpus, told.append)
+    built = build_index(model, corpus, told.append)
     assert [item.key for item in built.items] == [
         f"{n}.png" for n in range(IMAGES - 1) if n != 3
     ] + ["more/6.png"]
@@ -317,7 +316,7 @@ def test_images_that_cannot_be_read_are_told_of(model, photos: Path, tmp_path: P
     for path in folder.rglob("*.png"):
         path.write_bytes(b"nonsense")
     with pytest.raises(UserError, match="no image of the collection can be read"):
-        build_index(judge, corpus, told.append)
+        build_index(model, corpus, told.append)
 
 
 @pytest.mark.parametrize(
@@ -357,8 +356,8 @@ def test_queries_that_cannot_be_answered(model, photos: Path, tiny, match: Path)
     with pytest.raises(UserError, match="no image"):
         retriever.search(image=photos / "none.png")
     with pytest.raises(UserError, match="neither describes an image nor compares"):
-        ImageTextModel(model, "tiny_copy")
+        PairScorer(model, "tiny_copy")
     with pytest.raises(UserError, match="neither describes an image nor compares"):
-        ImageTextModel(model, "tiny_ground")
+        PairScorer(model, "tiny_ground")
     spec = load_task(match)
-    assert ImageTextModel(model, spec).matches
+    assert PairScorer(model, spec).matches

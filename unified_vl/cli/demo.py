@@ -42,7 +42,7 @@ def demo(
     from unified_vl.evaluation.report import write_report
     from unified_vl.evaluation.results import RETRIEVAL, write_json, write_results
     from unified_vl.evaluation.retrieval import evaluate_retrieval
-    from unified_vl.inference.image_text import ImageTextModel
+    from unified_vl.inference.pair_scoring import PairScorer
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.specs.load import load_run
     from unified_vl.training.tokenizer import texts_of_specs, train_tokenizer
@@ -66,10 +66,10 @@ def demo(
         evaluation = evaluate(
             predictor, specs, "test", run.data, model_name=str(model), progress=progress
         )
-    judge = ImageTextModel(predictor)
+    scorer = PairScorer(predictor, "emoji_caption")
     retrieval = evaluate_retrieval(
-        judge,
-        judge.spec,
+        scorer,
+        scorer.spec,
         "test",
         run.data,
         model_name=str(model),

@@ -51,16 +51,17 @@ def evaluate_retrieval(
 
     from unified_vl.cli.evaluate import progress_of_tasks
     from unified_vl.evaluation.results import write_json
+    from unified_vl.evaluation.retrieval import DIRECTIONS
     from unified_vl.evaluation.retrieval import evaluate_retrieval as score
-    from unified_vl.inference.image_text import ImageTextModel
+    from unified_vl.inference.pair_scoring import PairScorer
     from unified_vl.inference.predictor import UnifiedVL
 
     predictor = UnifiedVL.from_pretrained(model, device)
-    asked = ImageTextModel(predictor, captions).spec
-    judge = ImageTextModel(predictor, asked if task is None else task, yes)
+    asked = PairScorer(predictor, captions).spec
+    scorer = PairScorer(predictor, asked if task is None else task, yes)
     with progress_of_tasks() as progress:
         report = score(
-            judge,
+            scorer,
             asked,
             split,
             data,
@@ -74,36 +75,33 @@ def evaluate_retrieval(
     if json:
         typer.echo(encoder.dumps(report, ensure_ascii=False, indent=1))
     else:
-        Console().print(table_of(report))
+        for direction in DIRECTIONS:
+            Console().print(table_of(report, direction))
 
 
-def table_of(report: dict[str, Any]) -> Table:
+def table_of(report: dict[str, Any], direction: str) -> Table:
     """A row a language; the first stage's recall at 1 beside what the second makes of it."""
     from rich.table import Table
 
-    from unified_vl.evaluation.retrieval import DEPTHS, DIRECTIONS
+    from unified_vl.evaluation.retrieval import DEPTHS
 
-    table = Table(
-        title=f"{report['model']}: {report['images']} images, {report['captions']}, "
-        f"by {report['task']} ({report['seconds']:.0f} s)"
+    title = (
+        f"{direction.replace('_', ' ')}: {report['images']} images of {report['captions']}, "
+        f"by {report['task']}"
     )
+    table = Table(title=title)
     table.add_column("language")
-    for direction in DIRECTIONS:
-        name = direction.replace("_", " ")
-        for column in (
-            f"{name}\nqueries",
-            "\nfirst R@1",
-            *(f"\nR@{k}" for k in DEPTHS),
-            "\nmedian",
-        ):
-            table.add_column(column, justify="right")
+    for name in ("queries", "first R@1", *(f"R@{k}" for k in DEPTHS), "median"):
+        table.add_column(name, justify="right")
     rows = [*report["by"]["language"].items(), ("all", report["all"])]
     for language, scores in rows:
-        cells = [language]
-        for direction in DIRECTIONS:
-            first, second = (scores[direction][s] for s in ("first_stage", "reranked"))
-            cells += [str(second["count"]), f"{first['recall_at_1']:.1f}"]
-            cells += [f"{second[f'recall_at_{k}']:.1f}" for k in DEPTHS]
-            cells.append(f"{second['median_rank']:g}")
-        table.add_row(*cells, end_section=language == rows[-2][0])
+        first, second = (scores[direction][s] for s in ("first_stage", "reranked"))
+        recalls = [first["recall_at_1"], *(second[f"recall_at_{k}"] for k in DEPTHS)]
+        table.add_row(
+            language,
+            str(second["count"]),
+            *(f"{value:.1f}" for value in recalls),
+            f"{second['median_rank']:g}",
+            end_section=language == rows[-2][0],
+        )
     return table

@@ -43,12 +43,12 @@ def evaluate_transfer(
     from unified_vl.evaluation.results import write_json
     from unified_vl.evaluation.transfer import SIZES
     from unified_vl.evaluation.transfer import evaluate_transfer as score
-    from unified_vl.inference.image_text import ImageTextModel
+    from unified_vl.inference.pair_scoring import PairScorer
     from unified_vl.inference.predictor import UnifiedVL
 
     console = Console(stderr=True, highlight=False)
     report = score(
-        ImageTextModel(UnifiedVL.from_pretrained(model, device), task),
+        PairScorer(UnifiedVL.from_pretrained(model, device), task),
         split,
         data,
         model_name=str(model),

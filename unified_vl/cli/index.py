@@ -32,7 +32,6 @@ def index(
 
     from unified_vl.errors import BadRow
     from unified_vl.inference.corpus import read_corpus
-    from unified_vl.inference.image_text import ImageTextModel
     from unified_vl.inference.index import build_index
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.inference.retrieval import known_languages
@@ -47,7 +46,7 @@ def index(
             console.print(f"left out: {error}", markup=False, soft_wrap=True)
 
         built = build_index(
-            ImageTextModel(predictor),
+            predictor,
             read,
             on_bad,
             lambda done, total: progress.update(bar, completed=done, total=total),

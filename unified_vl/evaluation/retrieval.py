@@ -26,11 +26,13 @@ from unified_vl.data.examples import Example
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.evaluation.metrics.retrieval import median_rank, ranks, recall_at
-from unified_vl.inference.image_text import ImageTextModel, Sentence
+from unified_vl.inference.features import image_features, text_features
 from unified_vl.inference.late_interaction import Features, late_interaction
+from unified_vl.inference.pair_scoring import PairScorer, Sentence
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.ranking import CANDIDATES, best, rerank, score_pairs
-from unified_vl.specs.task import SplitName, TaskSpec
+from unified_vl.specs.data import SplitName
+from unified_vl.specs.task import TaskSpec
 
 DIRECTIONS = ("text_to_image", "image_to_text")
 STAGES = ("first_stage", "reranked")
@@ -57,7 +59,7 @@ class Gallery:
 
 
 def evaluate_retrieval(
-    model: ImageTextModel,
+    scorer: PairScorer,
     captions: TaskSpec,
     split: SplitName,
     data_root: Path,
@@ -70,7 +72,7 @@ def evaluate_retrieval(
     """Both directions, before and after the second stage, in every language.
 
     Args:
-        model: ranks by its task.
+        scorer: judges pairs by its task.
         captions: the captioning task whose images and captions are looked for.
         split: of its data.
         data_root: the folder that the spec's paths are relative to.
@@ -89,17 +91,17 @@ def evaluate_retrieval(
         UserError: when data are missing, or a row is bad and its spec says `stop`.
     """
     started = time.perf_counter()
-    gallery = read_gallery(model.predictor, captions, split, data_root, images)
-    features = model.image_features(gallery.images)
+    gallery = read_gallery(scorer.predictor, captions, split, data_root, images)
+    features = image_features(scorer.predictor, gallery.images)
     found: dict[str, Ranks] = {}
     for done, (language, pairs) in enumerate(gallery.captions.items(), start=1):
-        found[language] = rank_language(model, features, language, pairs, candidates)
+        found[language] = rank_language(scorer, features, language, pairs, candidates)
         if progress:
             progress(language, done, len(gallery.captions))
     return {
         "model": model_name,
         "version": version("unified_vl"),
-        "task": model.spec.task,
+        "task": scorer.spec.task,
         "captions": captions.task,
         "split": split,
         "images": len(gallery.images),
@@ -149,7 +151,7 @@ def image_of(example: Example) -> LoadedImage:
 
 
 def rank_language(
-    model: ImageTextModel,
+    scorer: PairScorer,
     images: Features,
     language: str,
     captions: Sequence[tuple[int, str]],
@@ -158,7 +160,7 @@ def rank_language(
     """The ranks of both directions in one language.
 
     Args:
-        model: ranks by its task.
+        scorer: judges pairs by its task.
         images: the features of all images.
         language: its tag.
         captions: (number of an image, text).
@@ -172,11 +174,11 @@ def rank_language(
         images_of[number[text]].add(image)
         texts_of.setdefault(image, set()).add(number[text])
     asking = sorted(texts_of)  # an image may have no caption in this language
-    similarity_TI = late_interaction(model.text_features(texts), images)
+    similarity_TI = late_interaction(text_features(scorer.predictor, texts), images)
     similarity_IT = similarity_TI.T[asking].contiguous()
     chosen_TK, chosen_IK = (best(s, candidates) for s in (similarity_TI, similarity_IT))
     said_T, said_I = score_pairs(
-        model,
+        scorer,
         images,
         [Sentence(text, language) for text in texts],
         [(int(image), text) for text, row in enumerate(chosen_TK) for image in row],

@@ -25,11 +25,12 @@ from unified_vl.errors import BadRow, UserError
 from unified_vl.evaluation.evaluate import chosen_rows
 from unified_vl.evaluation.retrieval import Gallery, image_of, read_gallery
 from unified_vl.evaluation.scoring import Scored, measure, score_task
-from unified_vl.inference.image_text import ImageTextModel
+from unified_vl.inference.features import image_features
 from unified_vl.inference.late_interaction import Features, late_interaction
+from unified_vl.inference.pair_scoring import PairScorer
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.predictor import chunks
-from unified_vl.specs.task import SplitName
+from unified_vl.specs.data import SplitName
 
 SIZES = (100, 300, 1_000, 3_000, 10_000)
 SEED = 0
@@ -40,7 +41,7 @@ Progress = Callable[[str], None]
 
 
 def evaluate_transfer(
-    model: ImageTextModel,
+    scorer: PairScorer,
     split: SplitName,
     data_root: Path,
     *,
@@ -52,7 +53,7 @@ def evaluate_transfer(
     """Score transferred captions at each size of the collection, and the model's own.
 
     Args:
-        model: judges by a captioning task, whose train split is the collection; its
+        scorer: of a captioning task, whose train split is the collection; its
             features say which image is near.
         split: whose rows are captioned.
         data_root: the folder that the spec's paths are relative to.
@@ -70,20 +71,20 @@ def evaluate_transfer(
         UserError: for a matching task, missing data or no rows.
     """
     started = time.perf_counter()
-    spec = model.spec
-    if model.matches:
+    spec = scorer.spec
+    if scorer.matches:
         raise UserError(f"the task {spec.task!r} writes no captions", field="task")
     tell = progress or (lambda what: None)
     tell("reading the collection")
-    collection = _shuffled(read_gallery(model.predictor, spec, "train", data_root, max(sizes)))
-    features = model.image_features(collection.images)
-    examples = _examples(model, split, data_root, limit)
+    collection = _shuffled(read_gallery(scorer.predictor, spec, "train", data_root, max(sizes)))
+    features = image_features(scorer.predictor, collection.images)
+    examples = _examples(scorer, split, data_root, limit)
     tell(f"looking for {len(examples)} rows among {len(features)} images")
     held = sorted({min(size, len(features)) for size in sizes})
-    answers = _transferred(model, collection, features, examples, held)
+    answers = _transferred(scorer, collection, features, examples, held)
     tell("the model's own captions")
-    own = list(model.predictor.predict_examples(spec, examples, 128))
-    first = score_task(spec, *_measured(model, examples, own), resamples=0)
+    own = list(scorer.predictor.predict_examples(spec, examples, 128))
+    first = score_task(spec, *_measured(scorer, examples, own), resamples=0)
     return {
         "model": model_name,
         "version": version("unified_vl"),
@@ -93,7 +94,7 @@ def evaluate_transfer(
         "primary": first["primary"],
         "own": _scores(first),
         "transferred": {
-            str(size): _scores(score_task(spec, *_measured(model, examples, found), resamples=0))
+            str(size): _scores(score_task(spec, *_measured(scorer, examples, found), resamples=0))
             for size, found in answers.items()
         },
         "seconds": round(time.perf_counter() - started, 3),
@@ -113,24 +114,25 @@ def _shuffled(gallery: Gallery) -> Gallery:
 
 
 def _examples(
-    model: ImageTextModel, split: SplitName, data_root: Path, limit: int | None
+    scorer: PairScorer, split: SplitName, data_root: Path, limit: int | None
 ) -> list[Example]:
-    data = TaskData(model.spec, split, data_root)
-    builder = model.predictor.builder(model.spec, data_root)
+    spec = scorer.spec
+    data = TaskData(spec, split, data_root)
+    builder = scorer.predictor.builder(spec, data_root)
     examples = []
     for row in data.rows(chosen_rows(len(data), limit)):
         try:
             examples.append(builder.build(row, seed=None))
         except BadRow:
-            if model.spec.data.on_bad_row == "stop":
+            if spec.data.on_bad_row == "stop":
                 raise
     if not examples:
-        raise UserError(f"the task {model.spec.task!r} has no row to caption", file=model.spec.file)
+        raise UserError(f"the task {spec.task!r} has no row to caption", file=spec.file)
     return examples
 
 
 def _transferred(
-    model: ImageTextModel,
+    scorer: PairScorer,
     collection: Gallery,
     features: Features,
     examples: Sequence[Example],
@@ -150,7 +152,7 @@ def _transferred(
     answers: dict[int, list[Prediction]] = {size: [_nothing(e) for e in examples] for size in sizes}
     for groups in chunks(rows_of.values(), AT_ONCE):
         images = [image_of(examples[rows[0]]) for rows in groups]
-        similarity_QC = late_interaction(model.image_features(images), features)
+        similarity_QC = late_interaction(image_features(scorer.predictor, images), features)
         for language, captions in first_caption.items():
             known = torch.tensor(sorted(captions))
             for size in sizes:
@@ -171,10 +173,10 @@ def _nothing(example: Example) -> Prediction:
 
 
 def _measured(
-    model: ImageTextModel, examples: Iterable[Example], answers: Iterable[Prediction]
+    scorer: PairScorer, examples: Iterable[Example], answers: Iterable[Prediction]
 ) -> tuple[Scored, Any]:
     scored = Scored(list(examples), list(answers))
-    return scored, measure(model.spec, scored)
+    return scored, measure(scorer.spec, scored)
 
 
 def _scores(report: dict[str, Any]) -> dict[str, Any]:

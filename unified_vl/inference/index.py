@@ -24,9 +24,9 @@ from safetensors.torch import load_file, save_file
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, replace_directory, write_atomically
 from unified_vl.inference.corpus import Corpus, Item, Kind, OnBad
-from unified_vl.inference.image_text import BATCH, ImageTextModel
+from unified_vl.inference.features import BATCH, image_features, text_features
 from unified_vl.inference.late_interaction import Features
-from unified_vl.inference.predictor import chunks
+from unified_vl.inference.predictor import UnifiedVL, chunks
 
 FACTS = "index.json"
 ITEMS = "items.parquet"
@@ -93,7 +93,7 @@ class Index:
 
 
 def build_index(
-    model: ImageTextModel,
+    predictor: UnifiedVL,
     corpus: Corpus,
     on_bad: OnBad | None = None,
     progress: Progress | None = None,
@@ -101,7 +101,7 @@ def build_index(
     """Compute the features of a collection.
 
     Args:
-        model: makes the features; its task does not matter.
+        predictor: the model.
         corpus: the collection.
         on_bad: told of images that cannot be read, which are left out; None raises.
         progress: told what is done.
@@ -110,15 +110,15 @@ def build_index(
         BadRow: for an image that cannot be read.
         UserError: when none can.
     """
-    fingerprint = model.predictor.fingerprint
+    fingerprint = predictor.fingerprint
     if corpus.kind == "text":
-        features = model.text_features([item.text or "" for item in corpus.items])
+        features = text_features(predictor, [item.text or "" for item in corpus.items])
         return Index(corpus.kind, corpus.items, features, fingerprint, corpus.root)
     items: list[Item] = []
     parts: list[Features] = []
-    for batch in chunks(corpus.load(model.predictor.codec.image_size, on_bad), BATCH):
+    for batch in chunks(corpus.load(predictor.codec.image_size, on_bad), BATCH):
         items += [item for item, _ in batch]
-        parts.append(model.image_features([image for _, image in batch]))
+        parts.append(image_features(predictor, [image for _, image in batch]))
         if progress:
             progress(len(items), len(corpus.items))
     if not parts:
@@ -126,7 +126,7 @@ def build_index(
     return Index(corpus.kind, items, Features.joined(parts), fingerprint, corpus.root)
 
 
-def load_index(directory: str | Path, model: ImageTextModel) -> Index:
+def load_index(directory: str | Path, predictor: UnifiedVL) -> Index:
     """Read an index that this very model made.
 
     Raises:
@@ -138,14 +138,14 @@ def load_index(directory: str | Path, model: ImageTextModel) -> Index:
     facts = read_json_object(directory / FACTS)
     if facts.get("format") != FORMAT or facts.get("kind") not in ("image", "text"):
         raise UserError("this is not an index", file=directory / FACTS, expected=f"format {FORMAT}")
-    if facts.get("model") != model.predictor.fingerprint:
+    if facts.get("model") != predictor.fingerprint:
         raise UserError(
             "the index was made with another model",
             file=directory,
             expected="an index of this one: build it again with `unified-vl index`",
         )
     items = _read_items(directory / ITEMS)
-    features = _read_features(directory / FEATURES, len(items), model, facts["kind"])
+    features = _read_features(directory / FEATURES, len(items), predictor, facts["kind"])
     root = directory.parent / str(facts.get("root", "."))
     return Index(facts["kind"], items, features, facts["model"], Path(os.path.normpath(root)))
 
@@ -170,8 +170,8 @@ def _read_items(path: Path) -> list[Item]:
     return [Item(**row, where=str(path)) for row in rows]
 
 
-def _read_features(path: Path, count: int, model: ImageTextModel, kind: Kind) -> Features:
-    width = model.predictor.model.config.d_model
+def _read_features(path: Path, count: int, predictor: UnifiedVL, kind: Kind) -> Features:
+    width = predictor.model.config.d_model
     try:
         tensors = load_file(path)
         unit, norm, length = (tensors[name] for name in ("unit", "norm", "length"))
@@ -180,7 +180,7 @@ def _read_features(path: Path, count: int, model: ImageTextModel, kind: Kind) ->
     vectors = int(length.sum()) if length.dtype == torch.int64 else -1
     fits = unit.shape == (vectors, width) and norm.shape == (vectors,) and length.shape == (count,)
     if kind == "image":
-        fits = fits and bool((length == model.predictor.codec.image_tokens).all())
+        fits = fits and bool((length == predictor.codec.image_tokens).all())
     if not fits or not count or int(length.min()) < 0:
         raise UserError("these features do not fit the items and the model", file=path)
     return Features.unpacked(tensors)

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from unified_vl.inference.image_text import ImageTextModel, Pair, Sentence
 from unified_vl.inference.late_interaction import TEMPERATURE, Features
+from unified_vl.inference.pair_scoring import Pair, PairScorer, Sentence
 
 CANDIDATES = 10
 BEHIND = 1e6
@@ -48,12 +48,12 @@ def rerank(
 
 
 def score_pairs(
-    model: ImageTextModel,
+    scorer: PairScorer,
     images: Features,
     texts: Sequence[Sentence],
     *chosen: Sequence[Pair],
 ) -> list[np.ndarray]:
     """Log-probabilities of several lists of pairs; a pair that recurs is computed once."""
     distinct = list(dict.fromkeys(pair for pairs in chosen for pair in pairs))
-    found = dict(zip(distinct, model.log_probability(images, texts, distinct), strict=True))
+    found = dict(zip(distinct, scorer.log_probability(images, texts, distinct), strict=True))
     return [np.array([found[pair] for pair in pairs]) for pairs in chosen]

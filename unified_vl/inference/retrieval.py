@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from unified_vl.data.images import ImageLoader
 from unified_vl.errors import UserError
 from unified_vl.inference.corpus import Item, read_corpus
-from unified_vl.inference.image_text import YES, ImageTextModel, Pair, Sentence
+from unified_vl.inference.features import image_features, text_features
 from unified_vl.inference.index import Index, build_index, load_index
 from unified_vl.inference.late_interaction import Features, late_interaction
+from unified_vl.inference.pair_scoring import YES, Pair, PairScorer, Sentence
 from unified_vl.inference.predictor import UnifiedVL, input_language
 from unified_vl.inference.ranking import CANDIDATES, best, rerank
 from unified_vl.specs.task import TaskSpec
@@ -62,7 +66,7 @@ class Retriever:
     Args:
         predictor: the model.
         index: of this very model.
-        task, yes: how pairs are judged; see `ImageTextModel`.
+        task, yes: how pairs are judged; see `PairScorer`.
     """
 
     def __init__(
@@ -72,8 +76,10 @@ class Retriever:
         task: str | Path | TaskSpec | None = None,
         yes: str = YES,
     ) -> None:
-        self.model = ImageTextModel(predictor, task, yes)
-        self.index = index if isinstance(index, Index) else load_index(index, self.model)
+        self.predictor = predictor
+        self.index = index if isinstance(index, Index) else load_index(index, predictor)
+        self._task = task
+        self._yes = yes
 
     @classmethod
     def build(
@@ -89,9 +95,13 @@ class Retriever:
         Raises:
             UserError: as `read_corpus` and `build_index`.
         """
-        model = ImageTextModel(predictor, task, yes)
         read = read_corpus(corpus, known_languages(predictor), language)
-        return cls(predictor, build_index(model, read), task, yes)
+        return cls(predictor, build_index(predictor, read), task, yes)
+
+    @cached_property
+    def scorer(self) -> PairScorer:
+        """Of the second stage; a search that has none needs no task."""
+        return PairScorer(self.predictor, self._task, self._yes)
 
     def search(
         self,
@@ -127,15 +137,16 @@ class Retriever:
         query: Features
         if image is None:
             assert text is not None
-            language = input_language(self.model.spec, language) if again else language
-            query = self.model.text_features([text])
+            language = input_language(self.scorer.spec, language) if again else language
+            query = text_features(self.predictor, [text])
         else:
-            size = self.model.predictor.codec.image_size
-            query = self.model.image_features([ImageLoader(None, size).load(image, "image")])
+            size = self.predictor.codec.image_size
+            loaded = ImageLoader(None, size).load(image, "image")
+            query = image_features(self.predictor, [loaded])
         similarity_1C = late_interaction(query, self.index.features)
         chosen_1K = best(similarity_1C, again)
         chosen = chosen_1K[0].tolist()
-        said = self._log_probability(query, text, language, chosen)
+        said = self._log_probability(query, text, language, chosen) if again else np.empty(0)
         score_C = rerank(similarity_1C, chosen_1K, said[None])[0]
         added = dict(zip(chosen, said.tolist(), strict=True))
         order = (-score_C).argsort(kind="stable")[:top].tolist()
@@ -152,11 +163,11 @@ class Retriever:
         if text is not None:
             sentences = [Sentence(text, language or "")]
             pairs = [(place, 0) for place in range(len(chosen))]
-            return self.model.log_probability(self.index.features[chosen], sentences, pairs)
+            return self.scorer.log_probability(self.index.features[chosen], sentences, pairs)
         items = [self.index.items[i] for i in chosen]
         sentences = [Sentence(item.text or "", item.language or "") for item in items]
         pairs = [(0, place) for place in range(len(chosen))]
-        return self.model.log_probability(query, sentences, pairs)
+        return self.scorer.log_probability(query, sentences, pairs)
 
     def _hit(self, item: Item, score: float, similarity: Any, added: float | None) -> Hit:
         path = self.index.path(item)

@@ -1,16 +1,15 @@
-"""What a model makes of images and texts, apart and in pairs.
+"""How well an image and a text belong together, by what a task of the model says.
 
-Apart: the features of the first stage of a retrieval. In pairs, of its second stage: how
-likely a captioning task finds the text as the image's caption, or a matching task the answer
-that says yes. Images enter pairs as features too, so their files are read once.
+That is how likely a captioning task finds the text as the image's caption, or a matching task
+the answer that says yes. Images come as features, so their files need not be read again.
 
-Legend: N images or texts, P places of an image, T tokens, S source length, M width,
-R pairs of a batch, V vocabulary, C channels, H height, W width.
+Legend: N images, P places of an image, T tokens, S source length, M width, R pairs of a
+batch, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,11 +19,11 @@ import torch
 from PIL import Image as PILImage
 from torch.nn import functional as F
 
-from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.data.batching import IGNORED, EncodedExample, encode_example, pad
 from unified_vl.data.sources import Row
 from unified_vl.errors import UserError
+from unified_vl.inference.features import BATCH
 from unified_vl.inference.late_interaction import Features
 from unified_vl.inference.predictor import UnifiedVL, chunks, source_fields, target_fields
 from unified_vl.inference.scoring import ChoiceScorer
@@ -32,7 +31,6 @@ from unified_vl.inference.search import Memory
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
 
-BATCH = 128  # images, texts or pairs
 REMEMBERED = 1 << 16  # encoded texts
 YES = "yes"
 
@@ -48,8 +46,8 @@ class Sentence:
     language: str
 
 
-class ImageTextModel:
-    """A model and the task by which it judges pairs.
+class PairScorer:
+    """Judges pairs of an image and a text by a task of a model.
 
     Args:
         predictor: the model.
@@ -66,9 +64,6 @@ class ImageTextModel:
         self, predictor: UnifiedVL, task: str | Path | TaskSpec | None = None, yes: str = YES
     ) -> None:
         self.predictor = predictor
-        if predictor.model.encoder.vision is None:
-            raise UserError("the model reads no images", field="model")
-        self.vision = predictor.model.encoder.vision
         self.spec = _only_captioning(predictor) if task is None else predictor.spec(task)
         kinds = [self.spec.fields[name].kind for name in source_fields(self.spec)]
         targets = [self.spec.fields[name].kind for name in target_fields(self.spec)]
@@ -88,38 +83,6 @@ class ImageTextModel:
         start = int(predictor.model.config.decoder_start_token_id)
         ids = [*predictor.codec.text.encode(yes), EOS_ID]
         self._yes = ChoiceScorer([ids], start, predictor.model.device)
-
-    @torch.inference_mode()
-    def image_features(self, images: Iterable[LoadedImage]) -> Features:
-        """What the image branch sees at each place of each image; at least one image."""
-        model = self.predictor.model
-        parts = []
-        for batch in chunks(images, BATCH):
-            pixels_NHWC = np.stack([image.pixels_HWC for image in batch])
-            pixels_NCHW = torch.from_numpy(np.ascontiguousarray(pixels_NHWC.transpose(0, 3, 1, 2)))
-            _, feature_NPM = self.vision(pixels_NCHW.to(model.device))
-            parts.append(Features.of(feature_NPM.cpu()))
-        return Features.joined(parts)
-
-    @torch.inference_mode()
-    def text_features(self, texts: Sequence[str]) -> Features:
-        """What the encoder makes of each token of each text alone; at least one text.
-
-        No tag of task or language is read and the end token does not count, as in the
-        contrastive loss.
-        """
-        model, codec = self.predictor.model, self.predictor.codec
-        ids = [[*codec.text.encode(text)[: codec.max_source - 1], EOS_ID] for text in texts]
-        order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-        parts = []
-        for batch in chunks(order, BATCH):
-            ids_NT, mask_NT = (torch.from_numpy(x) for x in pad([ids[i] for i in batch], PAD_ID, 1))
-            ids_NT, mask_NT = ids_NT.to(model.device), mask_NT.long().to(model.device)
-            hidden_NTM = model.encoder(ids_NT, mask_NT)[0]
-            # without the last column, which is the longest text's end token
-            mask_NT = (ids_NT[:, :-1] > EOS_ID).cpu()
-            parts.append(Features.of(hidden_NTM[:, :-1].cpu(), mask_NT))
-        return Features.joined(parts)[torch.tensor(order).argsort()]
 
     @torch.inference_mode()
     def log_probability(
