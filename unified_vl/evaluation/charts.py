@@ -194,14 +194,14 @@ def draw_transfer(report: Mapping[str, Any], path: Path) -> None:
     sizes = [int(size) for size in report["transferred"]]
     for number, (metric, own) in enumerate(report["own"]["metrics"].items()):
         values = [of["metrics"][metric] for of in report["transferred"].values()]
-        axes.plot(sizes, values, color=f"C{number}", marker="o", label=f"{metric}, transferred")
-        axes.axhline(own, color=f"C{number}", linestyle="--", label=f"{metric}, the model's own")
+        axes.plot(sizes, values, color=f"C{number}", marker="o", label=metric)
+        axes.axhline(own, color=f"C{number}", linestyle="--")
     axes.set_xscale("log")
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.minorticks_off()
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("images of the collection")
-    axes.legend(frameon=False, fontsize="small")
+    axes.set_xlabel("images of the collection; dashed: the model's own captions")
+    figure.legend(loc="outside upper center", ncols=len(report["own"]["metrics"]), frameon=False)
     _save(figure, path)
 
 
