@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
@@ -63,6 +64,11 @@ class ImageTokenizer(nn.Module):
         return self.model_spec.downsampling
 
     @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
+
+    @property
     def codes(self) -> int:
         """Number of different codes."""
         return self.quantizer_spec.size
@@ -74,7 +80,7 @@ class ImageTokenizer(nn.Module):
         return self._decoded(vectors_BNC.to(z_BChw.dtype), *z_BChw.shape[2:]), codes_BN, loss
 
     @torch.no_grad()
-    def encode(self, pixels_BHW3: torch.Tensor) -> torch.Tensor:
+    def encode(self, pixels_BHW3: np.ndarray) -> np.ndarray:
         """Codes (B, h, w) of uint8 RGB images.
 
         Raises:
@@ -85,21 +91,23 @@ class ImageTokenizer(nn.Module):
             raise ValueError(
                 f"{height} x {width} pixels cannot be cut into squares of {self.downsampling}"
             )
-        z_BChw = self.before(self.encoder(to_floats(pixels_BHW3)))
+        pixels = torch.from_numpy(np.ascontiguousarray(pixels_BHW3)).to(self.device)
+        z_BChw = self.before(self.encoder(to_floats(pixels)))
         codes_BN = self.quantizer.codes(z_BChw.flatten(2).transpose(1, 2))
-        return codes_BN.view(-1, *z_BChw.shape[2:])
+        return codes_BN.view(-1, *z_BChw.shape[2:]).cpu().numpy()
 
     @torch.no_grad()
-    def decode(self, codes_Bhw: torch.Tensor) -> torch.Tensor:
+    def decode(self, codes_Bhw: np.ndarray) -> np.ndarray:
         """Images (B, H, W, 3) in uint8 RGB of grids of codes.
 
         Raises:
             ValueError: for a code that there is none of.
         """
-        if codes_Bhw.numel() and not 0 <= int(codes_Bhw.min()) <= int(codes_Bhw.max()) < self.codes:
+        if codes_Bhw.size and not 0 <= codes_Bhw.min() <= codes_Bhw.max() < self.codes:
             raise ValueError(f"codes are 0 to {self.codes - 1}")
-        vectors_BNC = self.quantizer.vectors(codes_Bhw.flatten(1))
-        return to_bytes(self._decoded(vectors_BNC, *codes_Bhw.shape[1:]))
+        codes = torch.from_numpy(codes_Bhw.astype(np.int64)).to(self.device)
+        vectors_BNC = self.quantizer.vectors(codes.flatten(1))
+        return to_bytes(self._decoded(vectors_BNC, *codes.shape[1:])).cpu().numpy()
 
     def _decoded(self, vectors_BNC: torch.Tensor, height: int, width: int) -> torch.Tensor:
         grid_BChw = vectors_BNC.transpose(1, 2).unflatten(2, (height, width))
@@ -111,11 +119,8 @@ class ImageTokenizer(nn.Module):
         return hashlib.sha256(self._weights()).hexdigest()[:16]
 
     def _weights(self) -> bytes:
-        state = {name: value.detach().cpu().contiguous() for name, value in self._state().items()}
-        return save(state)
-
-    def _state(self) -> dict[str, torch.Tensor]:
-        return {name: value.clone() for name, value in self.state_dict().items()}
+        state = self.state_dict().items()
+        return save({name: value.detach().cpu().clone().contiguous() for name, value in state})
 
     def save_pretrained(self, directory: Path, facts: Mapping[str, Any] | None = None) -> None:
         """Write `config.json` and `model.safetensors`; `facts` say how it came to be."""

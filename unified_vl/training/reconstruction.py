@@ -13,7 +13,6 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image as PILImage
 
 from unified_vl.errors import UserError
@@ -75,11 +74,11 @@ def reconstruct(
     for start in range(0, len(images), BATCH):
         places = range(start, min(start + BATCH, len(images)))
         true_BHW3 = np.stack([images.load(place, seed=0) for place in places])
-        codes_Bhw = tokenizer.encode(torch.from_numpy(true_BHW3))
-        found_BHW3 = tokenizer.decode(codes_Bhw).numpy()
+        codes_Bhw = tokenizer.encode(true_BHW3)
+        found_BHW3 = tokenizer.decode(codes_Bhw)
         marks.append(psnr(found_BHW3, true_BHW3))
         alike.append(ssim(found_BHW3, true_BHW3))
-        codes.append(codes_Bhw.numpy().reshape(-1))
+        codes.append(codes_Bhw.reshape(-1))
         room = SHOWN - len(pairs)
         pairs += list(zip(true_BHW3[:room], found_BHW3[:room], strict=True))
     used, perplexity = codebook_use(np.concatenate(codes), tokenizer.codes)
