@@ -200,6 +200,9 @@ def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPat
     for name in spec.report_by:
         if name != "language":
             needed.setdefault(name, ("report_by",))
+    for index, score in enumerate(spec.score):
+        if score.implies is not None:
+            needed.setdefault(score.implies, ("score", index, "implies"))
     return needed
 
 
