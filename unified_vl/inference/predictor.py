@@ -236,13 +236,7 @@ def input_row(
     if language is None and len(languages) == 1:
         language = languages[0]
     if language not in languages:
-        said = "no language is given" if language is None else f"unknown language {language!r}"
-        raise UserError(
-            said,
-            field="language",
-            expected=f"one of {', '.join(languages)}",
-            nearest=None if language is None else nearest(language, languages),
-        )
+        raise unknown_language(spec, language)
     assert language is not None
     columns: dict[str, Any] = {}
     if spec.data.language_column:
@@ -258,6 +252,17 @@ def input_row(
             )
         columns[fill(spec.fields[name].column, language=language)] = fields[name]
     return Row(columns, file, index, language)
+
+
+def unknown_language(spec: TaskSpec, language: str | None) -> UserError:
+    """What to say of a language that a task does not have, or of none."""
+    languages = spec.data.languages
+    return UserError(
+        "no language is given" if language is None else f"unknown language {language!r}",
+        field="language",
+        expected=f"one of {', '.join(languages)}",
+        nearest=None if language is None else nearest(str(language), languages),
+    )
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
