@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from tests.app.conftest import Served, file_data
+from unified_vl.app.examples import find_examples
 from unified_vl.app.server import make_app, serve
 from unified_vl.errors import UserError
 from unified_vl.inference.predictor import UnifiedVL
@@ -54,6 +55,20 @@ def test_what_is_no_picture_gets_a_message(served: Served) -> None:
         result = served.result(served.ask("tiny_ground", "en", **fields))
         if result["success"]:
             assert "cannot be read" in result["output"]["data"][1]
+
+
+def test_examples_outlive_the_hour_that_uploads_are_kept(
+    tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unified_vl.app.page import build_page
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    predictor = UnifiedVL(tiny.saved)
+    examples = find_examples(tiny.specs.values(), tiny.data, tmp_path)
+    page = build_page(predictor, "tiny", examples)
+    kept = {file for block in page.blocks.values() for file in getattr(block, "keep_in_cache", ())}
+    paths = {v for e in examples["tiny_ground"] for o, v in e.values.items() if o.kind == "image"}
+    assert paths and paths <= kept
 
 
 def test_gradio_missing_is_said_with_the_command(
