@@ -9,9 +9,11 @@ from PIL import Image
 
 from unified_vl.app.answer import MOST_ANSWERS, answer, drawn
 from unified_vl.app.examples import find_examples
-from unified_vl.app.inputs import MOST_CHARACTERS, Input, all_inputs, inputs_of
+from unified_vl.app.inputs import MOST_CHARACTERS, Input, all_inputs, inputs_of, read_values
 from unified_vl.errors import UserError
+from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.specs.load import load_task
 
 IMAGE, PHRASE, TEXT = Input("image", "image"), Input("phrase", "text"), Input("text", "text")
 
@@ -61,13 +63,66 @@ def test_markup_of_a_user_is_text(predictor: UnifiedVL) -> None:
     assert "&lt;script&gt;" in found.html
 
 
-def test_boxes_are_where_they_were_on_a_drawn_picture() -> None:
+def test_shapes_are_where_they_were_on_a_drawn_picture() -> None:
+    def found(boxes: list, **shapes: list) -> Prediction:
+        return Prediction(None, "", boxes, 0.0, shapes=shapes)
+
     for size, expected in (((40, 20), (480, 240)), ((4000, 1000), (1600, 400))):
-        picture = drawn(Image.new("RGB", size, "white"), [[0.25 * v for v in (*size, *size)]])
-        assert picture.size == expected
-    small = drawn(Image.new("RGB", (40, 20), "black"), [[10, 5, 30, 15]])
-    assert small.getpixel((120, 120)) != (0, 0, 0)  # the left edge, 12 times enlarged
-    assert small.getpixel((240, 120)) == (0, 0, 0)
+        assert drawn(Image.new("RGB", size, "white"), found([])).size == expected
+    black = Image.new("RGB", (40, 20), "black")
+    boxed = drawn(black, found([[10, 5, 30, 15]], labels=["x"]))
+    assert boxed.getpixel((120, 120)) != (0, 0, 0)  # the left edge, 12 times enlarged
+    assert boxed.getpixel((240, 120)) == (0, 0, 0)
+    other = drawn(black, found([], points=[[10, 5]], polygons=[[30, 2, 38, 2, 34, 10]]))
+    assert other.getpixel((120, 60)) != (0, 0, 0)
+    assert other.getpixel((408, 24)) != (0, 0, 0)
+    assert other.getpixel((240, 200)) == (0, 0, 0)
+
+
+MANY = """
+task: many
+version: 1
+about: Many values.
+data: {reader: jsonl, path: "{split}.jsonl", splits: {test: test}, languages: [en]}
+fields:
+  images: {kind: image, column: images, many: true}
+  options: {kind: text, column: options, many: true}
+  spots: {kind: box, column: spots, many: true, layout: xyxy, units: pixels}
+  place: {kind: point, column: place, units: pixels}
+  number: {kind: number, column: number}
+example:
+  source: "{images} {options} {spots} {place}"
+  target: "{number}"
+  pick: {options: first}
+score: [{metric: accuracy, against: number, primary: true}]
+"""
+
+
+def test_fields_of_many_values_take_a_line_each(
+    predictor: UnifiedVL, tmp_path: Path, picture
+) -> None:
+    (tmp_path / "many.yaml").write_text(MANY)
+    spec = load_task(tmp_path / "many.yaml")
+    picture(1).save(tmp_path / "a.png")
+    given = dict(
+        zip(
+            inputs_of(spec),
+            [str(tmp_path / "a.png"), "a dog\n\na cat", "[1, 2, 3, 4]\n5 6 7 8", "(9, 9)"],
+            strict=True,
+        )
+    )
+    values = read_values(spec, given)
+    assert values["options"] == ["a dog", "a cat"]
+    assert values["spots"] == [[1, 2, 3, 4], [5, 6, 7, 8]]
+    assert values["place"] == [9, 9]
+    predictor.specs = {**predictor.specs, "many": spec}
+    html = answer(predictor, "many", "en", given, 1).html
+    assert "[box 1.0 2.0 3.0 4.0]" in html and "[point 9.0 9.0]" in html
+    given[next(one for one in given if one.name == "place")] = "here"
+    assert (
+        "place: found &#39;here&#39;; expected the numbers of a point"
+        in answer(predictor, "many", "en", given, 1).html
+    )
 
 
 def test_examples_are_rows_of_the_tasks_data(tiny, tmp_path: Path) -> None:

@@ -93,8 +93,8 @@ def test_an_example_is_asked_and_its_box_is_drawn(page: Page, served: Served, ti
     assert ask(page) == ""
     image = tiny.data / "images/0.png"  # the first of those in German
     found = served.predictor.predict("tiny_ground", "de", image=image, phrase="a dog", n=3)
-    expected = [", ".join(f"{v:.1f}" for v in one.boxes[0]) for one in found.alternatives]
-    assert page.locator("#said .ranking .box").all_inner_texts() == expected
+    expected = ["box: " + ", ".join(f"{v:.1f}" for v in one.boxes[0]) for one in found.alternatives]
+    assert page.locator("#said .ranking .shape").all_inner_texts() == expected
     source = page.locator("#said .source .segment").all_inner_texts()
     assert source == ["[image 40x20 as 16x16]", "a dog"]
     drawn = page.locator("#picture img")

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from unified_vl.errors import UserError
+from unified_vl.inference.answers import FORMATS
 from unified_vl.inference.files import predict_file
+from unified_vl.inference.prediction import Alternative, Prediction
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.rows import BATCH, open_rows
 
@@ -158,6 +160,22 @@ def test_parquet_holds_images_and_is_read_from_any_row(predictor, tiny, tmp_path
         assert [a["boxes"] for a in answer["alternatives"]] == [
             a.boxes for a in expected.alternatives
         ]
+
+
+def test_every_shape_of_an_answer_has_a_column(tmp_path: Path) -> None:
+    other = Alternative("", [[1.0, 2, 3, 4]], -1.0, shapes={"labels": ["a"], "points": [[5.0, 6]]})
+    shapes = other.shapes | {"polygons": [[1.0, 2, 3, 4, 5, 6]]}
+    good = Prediction("k", "x", other.boxes, -1.0, shapes=shapes, alternatives=(other,)).as_row()
+    bad = Prediction(None, None, None, None, error="why").as_row()
+    gathered = write_jsonl(tmp_path / "gathered", [bad, good])
+    for ending in (".parquet", ".csv"):
+        FORMATS[ending].write(gathered, tmp_path / f"out{ending}")
+    first, second = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert first == dict.fromkeys(second) | bad
+    assert second.pop("alternatives") == [other.as_row() | {"polygons": None}]
+    assert second == {k: v for k, v in good.items() if k != "alternatives"}
+    with (tmp_path / "out.csv").open(newline="") as file:
+        assert json.loads(list(csv.DictReader(file))[1]["polygons"]) == good["polygons"]
 
 
 def test_a_folder_is_asked_in_several_languages(predictor, tmp_path: Path, picture) -> None:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from PIL import Image as PILImage
 
-from unified_vl.app.inputs import Input, inputs_of, read_values
+from unified_vl.app.inputs import Input, read_values
 from unified_vl.authoring.show import pieces_text, segment_text
 from unified_vl.codecs.segments import Segment
 from unified_vl.data.examples import Example
 from unified_vl.errors import UserError
 from unified_vl.evaluation.languages import language_of
-from unified_vl.inference.drawing import draw_boxes
+from unified_vl.inference.drawing import draw_shapes
 from unified_vl.inference.prediction import Alternative, Prediction
 from unified_vl.inference.predictor import UnifiedVL, input_row
 from unified_vl.specs.task import TaskSpec
@@ -34,7 +34,7 @@ class Answer:
 
     Attributes:
         html: text, ranking, source and target; or one message.
-        picture: the image with boxes on it, where the task has boxes.
+        picture: the image with them drawn, where the task has boxes or other shapes.
     """
 
     html: str
@@ -67,20 +67,30 @@ def answer(
     except UserError as error:
         error.file = error.line = None  # the row of the page is no file of anybody's
         return Answer(_template().render(error=str(error)))
-    pictures = [values[one.name] for one in inputs_of(spec) if one.kind == "image"]
-    picture = drawn(pictures[0], found.boxes) if pictures and found.boxes is not None else None
-    size = pictures[0].size if pictures else None
-    return Answer(_html(predictor, spec, example, found, size), picture)
+    picture = values[spec.image_field] if spec.image_field is not None else None
+    if isinstance(picture, list):
+        picture = picture[0]
+    shows = picture is not None and (found.boxes is not None or found.shapes)
+    html = _html(predictor, spec, example, found)
+    return Answer(html, drawn(picture, found) if shows else None)
 
 
-def drawn(picture: PILImage.Image, boxes: Sequence[Sequence[float]]) -> PILImage.Image:
-    """Boxes on a copy of a picture, which is enlarged or reduced to show them well."""
+def drawn(picture: PILImage.Image, found: Prediction) -> PILImage.Image:
+    """The shapes of an answer on a copy of a picture, enlarged or reduced to show them well."""
     side = max(picture.size)
     scale = max(1, math.ceil(SMALLEST_SIDE / side)) if side < LARGEST_SIDE else LARGEST_SIDE / side
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     # a small picture keeps its pixels: the person sees what the model saw
     how = PILImage.Resampling.NEAREST if scale > 1 else PILImage.Resampling.LANCZOS
-    return draw_boxes(picture.resize(size, how), [[v * scale for v in box] for box in boxes])
+    return draw_shapes(picture.resize(size, how), _scaled(found, scale))
+
+
+def _scaled(found: Prediction, scale: float) -> Prediction:
+    def larger(shapes: Sequence[Any]) -> list[Any]:
+        return [s if isinstance(s, str | None) else [v * scale for v in s] for s in shapes]
+
+    shapes = {name: larger(values) for name, values in found.shapes.items()}  # labels are texts
+    return replace(found, boxes=found.boxes and larger(found.boxes), shapes=shapes)
 
 
 def _html(
@@ -88,19 +98,18 @@ def _html(
     spec: TaskSpec,
     example: Example,
     found: Prediction,
-    size: tuple[int, int] | None,
 ) -> str:
     codec = predictor.codec
     ranking = found.alternatives or ()
     return _template().render(
         text=found.text,
-        boxes=_boxes(found),
+        shapes=_shapes(found),
         confidence=_confidence(found.score),
         language=language_of(example.language),
         ranking=[
             {
                 "text": one.text,
-                "boxes": _boxes(one),
+                "shapes": _shapes(one),
                 "score": one.score,
                 "confidence": _confidence(one.score),
             }
@@ -108,14 +117,20 @@ def _html(
         ],
         ranks_choices=spec.generate.method == "score_choices",
         choices=len(spec.choices),
-        source=_pieces(example.source, size),
-        target=_pieces(found.segments, size),
+        source=_pieces(example.source, example.image_size),
+        target=_pieces(found.segments, example.image_size),
         tokens=pieces_text(codec.encode_source(example.source).ids, codec),
     )
 
 
-def _boxes(found: Prediction | Alternative) -> list[str]:
-    return [", ".join(f"{value:.1f}" for value in box) for box in found.boxes or ()]
+def _shapes(found: Prediction | Alternative) -> list[str]:
+    """What each shape is, and its numbers in pixels."""
+    labels = found.shapes.get("labels") or [None] * len(found.boxes or ())
+    boxes = zip(labels, found.boxes or (), strict=True)
+    said = [(label or "box", box) for label, box in boxes]
+    said += [("point", one) for one in found.shapes.get("points", ())]
+    said += [("polygon", one) for one in found.shapes.get("polygons", ())]
+    return [f"{what}: " + ", ".join(f"{v:.1f}" for v in numbers) for what, numbers in said]
 
 
 def _pieces(segments: Sequence[Segment], size: tuple[int, int] | None) -> list[tuple[str, str]]:

@@ -114,16 +114,22 @@ def _rows(spec: TaskSpec, split: SplitName, root: Path) -> Iterator[tuple[str, d
 def _value(spec: TaskSpec, one: Input, row: Row, language: str, images: ImageLoader) -> Any:
     value = row.columns.get(fill(spec.fields[one.name].column, language=language))
     if one.kind == "image":
+        if one.many and isinstance(value, list | tuple):
+            value = next(iter(value), None)
         if isinstance(value, dict):
             value = value.get("bytes") or value.get("path")
         if not isinstance(value, str):
             return value
         return images.resolve(f"{row.images}/{value}" if row.images else value, row.where)
-    if spec.fields[one.name].many and isinstance(value, list | tuple):
-        value = value[0] if value else None
     if value is None:
         raise UserError("is missing", field=one.name)
-    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    items = value if one.many and isinstance(value, list | tuple) else [value]
+    return "\n".join(_written(item) for item in items)
+
+
+def _written(value: Any) -> str:
+    """A value as a person types it: numbers of a shape with commas between them."""
+    return str(value).replace("[", "").replace("]", "") if isinstance(value, list) else str(value)
 
 
 def _kept(language: str, values: dict[Input, Any], place: Path) -> PageExample | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,21 +12,22 @@ from PIL import Image as PILImage
 from unified_vl.data.images import open_image, to_rgb
 from unified_vl.errors import UserError
 from unified_vl.inference.predictor import source_fields
-from unified_vl.specs.fields import Kind
+from unified_vl.specs.fields import SHAPES, Kind
 from unified_vl.specs.task import TaskSpec
 
 MOST_BYTES = 20_000_000  # of an image file
 MOST_PIXELS = 25_000_000
 MOST_CHARACTERS = 10_000  # of a text
-_BETWEEN_NUMBERS = re.compile(r"[\s,;]+")
+_SPACES = str.maketrans("[](),;", "      ")
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A thing to fill in: tasks whose fields have this name and kind share it."""
+    """A thing to fill in: tasks whose fields are alike in these share it."""
 
     name: str
     kind: Kind
+    many: bool = False
 
     @property
     def label(self) -> str:
@@ -36,7 +36,8 @@ class Input:
 
 def inputs_of(spec: TaskSpec) -> tuple[Input, ...]:
     """What a task needs, images first."""
-    found = [Input(name, spec.fields[name].kind) for name in source_fields(spec)]
+    fields = ((name, spec.fields[name]) for name in source_fields(spec))
+    found = [Input(name, field.kind, field.many) for name, field in fields]
     return tuple(sorted(found, key=lambda one: one.kind != "image"))
 
 
@@ -51,11 +52,12 @@ def read_values(spec: TaskSpec, given: Mapping[Input, Any]) -> dict[str, Any]:
 
     Args:
         spec: the task.
-        given: an image as the path of its file, anything else as text.
+        given: an image as the path of its file, anything else as text; of a field with
+            many values a line each.
 
     Raises:
-        UserError: for an image or a text that is missing or too large, or a box that is
-            not four numbers.
+        UserError: for an image or a text that is missing or too large, or a shape that is
+            no numbers.
     """
     values: dict[str, Any] = {}
     for one in inputs_of(spec):
@@ -63,14 +65,28 @@ def read_values(spec: TaskSpec, given: Mapping[Input, Any]) -> dict[str, Any]:
         if value is None or value == "":
             raise UserError("is empty", field=one.label)
         if one.kind == "image":
-            value = read_image(Path(str(value)), one.label)
-        elif not isinstance(value, str) or len(value) > MOST_CHARACTERS:
+            picture = read_image(Path(str(value)), one.label)
+            values[one.name] = [picture] if one.many else picture
+            continue
+        if not isinstance(value, str) or len(value) > MOST_CHARACTERS:
             expected = f"a text of at most {MOST_CHARACTERS:,} characters"
             raise UserError("is no such text", field=one.label, expected=expected)
-        elif one.kind == "box":
-            value = _box(value, one.label)
-        values[one.name] = value
+        lines = value.splitlines() if one.many else [value]
+        said = [_parsed(line, one) for line in lines if line.strip()]
+        values[one.name] = said if one.many else said[0] if said else ""
     return values
+
+
+def _parsed(text: str, one: Input) -> str | list[float]:
+    """A text as it is; a shape as its numbers, with or without brackets and commas."""
+    if one.kind not in SHAPES:
+        return text
+    try:
+        return [float(number) for number in text.translate(_SPACES).split()]
+    except ValueError as error:
+        raise UserError(
+            f"found {text[:60]!r}", field=one.label, expected=f"the numbers of a {one.kind}"
+        ) from error
 
 
 def read_image(path: Path, field: str) -> PILImage.Image:
@@ -97,13 +113,3 @@ def read_image(path: Path, field: str) -> PILImage.Image:
     except UserError as error:
         error.field, error.file = field, None
         raise
-
-
-def _box(text: str, field: str) -> list[float]:
-    try:
-        numbers = [float(n) for n in _BETWEEN_NUMBERS.split(text.strip(" \t\n[]()"))]
-    except ValueError:
-        numbers = []
-    if len(numbers) != 4:
-        raise UserError(f"found {text[:60]!r}", field=field, expected="four numbers")
-    return numbers

@@ -14,6 +14,7 @@ from unified_vl.app.examples import PageExample
 from unified_vl.app.inputs import MOST_CHARACTERS, Input, all_inputs, inputs_of
 from unified_vl.evaluation.languages import language_of
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.specs.fields import SHAPES
 from unified_vl.specs.task import TaskSpec
 
 TITLE = "unified_vl"
@@ -56,7 +57,7 @@ def build_page(
                 picture = _drawing()
                 said = gr.HTML(elem_id="said")
         tables = {t: _table(examples[t], specs[t], inputs, t == first.task) for t in examples}
-        texts = [c.submit for one, c in inputs.items() if one.kind in ("text", "box")]
+        texts = [c.submit for one, c in inputs.items() if one.kind not in ("image", "language")]
         gr.on(
             [ask.click, *texts],  # the button, and Enter in a text
             partial(_answered, predictor, list(inputs)),
@@ -90,7 +91,8 @@ def _drawing() -> gr.Image:
 def _component(one: Input, first: TaskSpec) -> Any:
     """The widget of an input, as the first task has it."""
     state = _state(one, first)
-    name = f"input-{one.name}-{one.kind}" if one is not LANGUAGE else "language"
+    name = "language" if one is LANGUAGE else f"input-{one.name}-{one.kind}"
+    name += "-many" if one.many else ""
     if one.kind == "image":
         return gr.Image(
             label=one.label,
@@ -104,9 +106,14 @@ def _component(one: Input, first: TaskSpec) -> Any:
         )
     if one.kind == "language":
         return gr.Dropdown(label=one.label, elem_id=name, **state)
-    hint = "x1, y1, x2, y2" if one.kind == "box" else None
+    hint = "numbers, with commas between them" if one.kind in SHAPES else None
     return gr.Textbox(
-        label=one.label, max_length=MOST_CHARACTERS, placeholder=hint, elem_id=name, **state
+        label=f"{one.label} (a line each)" if one.many else one.label,
+        lines=3 if one.many else 1,
+        max_length=MOST_CHARACTERS,
+        placeholder=hint,
+        elem_id=name,
+        **state,
     )
 
 

@@ -93,7 +93,7 @@ def _columns(gathered: Path) -> list[str]:
 
 
 def _write_csv(gathered: Path, target: Path) -> None:
-    """A line a row; boxes and alternatives are JSON within their cells."""
+    """A line a row; shapes and alternatives are JSON within their cells."""
     with target.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, _columns(gathered))
         writer.writeheader()
@@ -106,15 +106,17 @@ def _cell(value: Any) -> Any:
 
 
 def _write_parquet(gathered: Path, target: Path) -> None:
-    """A column a key; boxes are lists of four numbers."""
+    """A column a key; a box is four numbers, a point two, a polygon more."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    text, number, boxes = pa.string(), pa.float64(), pa.list_(pa.list_(pa.float64()))
-    other = pa.struct([("prediction", text), ("boxes", boxes), ("score", number)])
-    kinds = dict.fromkeys(TEXTS, text)
-    kinds |= {"boxes": boxes, "score": number, "alternatives": pa.list_(other)}
-    schema = pa.schema([(name, kinds[name]) for name in _columns(gathered)])
+    text, number, shapes = pa.string(), pa.float64(), pa.list_(pa.list_(pa.float64()))
+    kinds = dict.fromkeys(TEXTS, text) | {"score": number, "labels": pa.list_(text)}
+    kinds |= dict.fromkeys(("boxes", "points", "polygons"), shapes)
+    columns = _columns(gathered)
+    each = [name for name in columns if name not in ("key", "language", "error", "alternatives")]
+    kinds["alternatives"] = pa.list_(pa.struct([(name, kinds[name]) for name in each]))
+    schema = pa.schema([(name, kinds[name]) for name in columns])
     with pq.ParquetWriter(target, schema) as writer:
         rows: list[dict[str, Any]] = []
         for row in _answers(gathered):
