@@ -70,9 +70,10 @@ def answer(
     picture = values[spec.image_field] if spec.image_field is not None else None
     if isinstance(picture, list):
         picture = picture[0]
-    shows = picture is not None and (found.boxes is not None or found.shapes)
     html = _html(predictor, spec, example, found)
-    return Answer(html, drawn(picture, found) if shows else None)
+    if picture is None or (found.boxes is None and not found.shapes):
+        return Answer(html)
+    return Answer(html, drawn(picture, found))
 
 
 def drawn(picture: PILImage.Image, found: Prediction) -> PILImage.Image:
