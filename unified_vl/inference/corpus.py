@@ -16,7 +16,7 @@ from typing import Literal
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.data.images import ImageLoader
 from unified_vl.errors import BadRow, UserError, nearest
-from unified_vl.inference.images import images_below
+from unified_vl.inference.images import ENDINGS, images_below
 from unified_vl.inference.rows import JsonLines, numbered_lines
 
 Kind = Literal["image", "text"]
@@ -100,7 +100,7 @@ def read_corpus(path: str | Path, languages: Collection[str], language: str | No
             expected="a folder of images, a .txt file of texts, or a .jsonl file of either",
         )
     if not items:
-        kinds = ", ".join(sorted(_suffixes())) if path.is_dir() else "a row"
+        kinds = ", ".join(ENDINGS) if path.is_dir() else "a row"
         raise UserError("the collection is empty", file=path, expected=kinds)
     kinds_found = {"text" if item.image is None else "image" for item in items}
     if len(kinds_found) > 1:
