@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.specs.document import KeyPath
 
 if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
@@ -47,12 +48,19 @@ def load_choices(spec: TaskSpec) -> tuple[str, ...]:
     carried = spec.file.with_name(f"{spec.file.stem}{CARRIED}")
     if carried.is_file():
         return read_choices(carried)
-    return () if asked.file is None else read_choices(_beside(spec, asked.file))
+    if asked.file is None:
+        return ()
+    return read_choices(file_beside(spec, asked.file, ("generate", "choices")))
 
 
-def _beside(spec: TaskSpec, name: str) -> Path:
+def file_beside(spec: TaskSpec, name: str, key: KeyPath, holds: str = "a choice a line") -> Path:
+    """The file that `KEY.file` of a spec names, relative to the spec.
+
+    Raises:
+        UserError: when it leaves the spec's folder, or is not there.
+    """
     assert spec.file is not None
-    folder, place = spec.file.parent, ("generate", "choices", "file")
+    folder, place = spec.file.parent, (*key, "file")
     path = Path(normpath(folder / name))
     if not path.resolve().is_relative_to(folder.resolve()):
         raise spec.error(place, f"{name!r} leaves the spec's folder", expected="a path below it")
@@ -62,7 +70,7 @@ def _beside(spec: TaskSpec, name: str) -> Path:
         raise spec.error(
             place,
             f"there is no file {name!r}",
-            expected="a file relative to the spec, a choice a line",
+            expected=f"a file relative to the spec, {holds}",
             nearest=nearest(name, names),
         )
     return path

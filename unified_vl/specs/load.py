@@ -9,6 +9,7 @@ from typing import Any
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.specs.choices import load_choices
+from unified_vl.specs.code_switch import load_dictionaries
 from unified_vl.specs.document import dotted
 from unified_vl.specs.mixture import Mixture
 from unified_vl.specs.parse import Parsed, missing_file, parse_file, parse_text, validate
@@ -21,13 +22,14 @@ KINDS = ("task", "mixture", "run")  # the key that says what a file is
 
 
 def load_task(path: str | Path) -> TaskSpec:
-    """Read a task spec, and its choices where they are in a file.
+    """Read a task spec, and what it keeps in other files: choices and dictionaries.
 
     Raises:
         UserError: with file, line, field and the nearest known name.
     """
     spec = validate(TaskSpec, _parse_kind(Path(path), "task"))
     spec._choices = load_choices(spec)
+    spec._dictionaries = load_dictionaries(spec)
     return spec
 
 

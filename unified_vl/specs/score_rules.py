@@ -40,7 +40,12 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
     for index, score in enumerate(spec.score):
         place: KeyPath = ("score", index, "against")
         kind = "box" if score.metric in METRICS_OF_BOXES else "text"
-        if score.against not in spec.fields:
+        mismatch = spec.example.mismatch
+        if mismatch is not None and score.against == mismatch.slot:
+            if kind != "text" or score.metric == "vqa_accuracy":
+                found = f"{score.against!r} is one text"
+                yield Problem(place, found, expected="a metric of texts, such as accuracy")
+        elif score.against not in spec.fields:
             yield Problem(
                 place,
                 f"{score.against!r} is not a field",

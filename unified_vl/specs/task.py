@@ -8,10 +8,12 @@ file's.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic_core import PydanticCustomError
 
+from unified_vl.specs.code_switch import Dictionary
 from unified_vl.specs.data import DataSpec
 from unified_vl.specs.document import Document, Name, refuse
 from unified_vl.specs.example import ExampleSpec
@@ -19,9 +21,25 @@ from unified_vl.specs.fields import FieldSpec
 from unified_vl.specs.generate import GenerateSpec
 from unified_vl.specs.rules import task_problems
 from unified_vl.specs.score import ScoreSpec
-from unified_vl.specs.template import Template, parse_template
+from unified_vl.specs.template import Template, parse_template, slots
 
 TaskTags = Literal["task", "family", "none"]
+
+
+def _texts(value: object) -> object:
+    """One text as a list of one.
+
+    Raises:
+        PydanticCustomError: for what is neither a text nor a list of texts.
+    """
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise PydanticCustomError("texts", "a text, or a list of texts")
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts, json_schema_input_type=str | list[str])]
 
 
 class TaskSpec(Document):
@@ -37,10 +55,10 @@ class TaskSpec(Document):
     data: DataSpec = Field(description="Where the rows are.")
     fields: dict[Name, FieldSpec] = Field(min_length=1, description="The values of a row by name.")
     example: ExampleSpec = Field(description="How a row becomes source and target.")
-    wording: dict[Name, dict[str, str]] = Field(
+    wording: dict[Name, dict[str, Texts]] = Field(
         default_factory=dict,
         description="Texts of the templates by language tag, or `default`; {language_name} is "
-        "filled in.",
+        "filled in. Of a list, training draws one at random and evaluation takes the first.",
     )
     generate: GenerateSpec = Field(
         default_factory=GenerateSpec, description="How an answer is generated."
@@ -53,6 +71,7 @@ class TaskSpec(Document):
     )
 
     _choices: tuple[str, ...] = PrivateAttr(default=())
+    _dictionaries: dict[str, Dictionary] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _obey_rules(self) -> TaskSpec:
@@ -90,7 +109,21 @@ class TaskSpec(Document):
         """The first image field: the one that boxes are measured in."""
         return next((name for name, f in self.fields.items() if f.kind == "image"), None)
 
-    def wording_in(self, slot: str, language: str) -> str:
-        """The text of a wording in a language, or else its default, not yet filled."""
+    @property
+    def dictionaries(self) -> dict[str, Dictionary]:
+        """The dictionaries of code-switched fields, by field; known once the spec is loaded."""
+        return self._dictionaries
+
+    def fields_of(self, template: Template) -> tuple[str, ...]:
+        """The fields that a template reads, in its order, also those within its joins."""
+        joins = self.example.join
+        names: dict[str, None] = {}
+        for name in slots(template):
+            within = slots(parse_template(joins[name].each)) if name in joins else (name,)
+            names |= dict.fromkeys(inner for inner in within if inner in self.fields)
+        return tuple(names)
+
+    def wording_in(self, slot: str, language: str) -> tuple[str, ...]:
+        """The texts of a wording in a language, or else its defaults, not yet filled."""
         texts = self.wording[slot]
         return texts[language] if language in texts else texts["default"]

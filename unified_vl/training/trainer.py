@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from unified_vl.data.batching import Batch
-from unified_vl.data.streams import draw_seed
+from unified_vl.data.order import draw_seed
 from unified_vl.errors import Stopped, UserError
 from unified_vl.evaluation.metrics.table import falling_tasks
 from unified_vl.inference.model_directory import save_model
