@@ -7,6 +7,7 @@ Spans of pieces are T5's (arXiv 1910.10683, section 3.1.4), prefixes SimVLM's (a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,7 @@ def spans_to_take(
 def _composition(total: int, parts: int, random: Random) -> list[int]:
     """`parts` positive numbers whose sum is `total`, each such list as likely as another."""
     cuts = [0, *sorted(random.sample(range(1, total), parts - 1)), total]
-    return [after - before for before, after in zip(cuts, cuts[1:], strict=False)]
+    return [after - before for before, after in pairwise(cuts)]
 
 
 def settle(source: Sequence[Segment], target: Sequence[Segment], codec: SequenceCodec) -> Both:

@@ -163,11 +163,13 @@ class ExampleSpec(Part):
         return (*(join.between for join in self.join.values()), *shots, *answers)
 
     @property
+    def sentinels(self) -> bool:
+        """Whether any noise writes sentinels."""
+        return any(noise.kind == "span_corruption" for noise in self.noise.values())
+
+    @property
     def tags(self) -> tuple[str, ...]:
         """The tags that noise needs in the vocabulary."""
-        kinds = {noise.kind for noise in self.noise.values()}
-        sentinels = map(sentinel_tag, range(SENTINELS))
-        return (
-            *((MASK_TAG,) if "masking" in kinds else ()),
-            *(sentinels if "span_corruption" in kinds else ()),
-        )
+        masks = any(noise.kind == "masking" for noise in self.noise.values())
+        sentinels = map(sentinel_tag, range(SENTINELS if self.sentinels else 0))
+        return (*((MASK_TAG,) if masks else ()), *sentinels)

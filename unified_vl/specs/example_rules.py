@@ -9,6 +9,7 @@ from unified_vl.errors import nearest
 from unified_vl.specs.checks import BUILT_INS, RESERVED, parse
 from unified_vl.specs.document import KeyPath, Problem
 from unified_vl.specs.example import BESIDE_A_JOIN, SHOTS
+from unified_vl.specs.fields import TEXTS
 from unified_vl.specs.template import Template, slots
 
 if TYPE_CHECKING:
@@ -112,8 +113,9 @@ def _joined(spec: TaskSpec, direct: set[str]) -> tuple[set[str], list[Problem]]:
 
 def _unused_problems(spec: TaskSpec, direct: set[str], joined: set[str]) -> Iterator[Problem]:
     used = direct | joined | {score.against for score in spec.score}
+    beside = {name for f in spec.fields.values() for name in (f.labels, f.of) if name is not None}
     for name in spec.fields:
-        if name not in used:
+        if name not in used | beside:
             yield Problem(("fields", name), "is never used", expected=f"{{{name}}} in a template")
     for name in spec.wording:
         if name not in used | _answers(spec):
@@ -135,7 +137,7 @@ def _target_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
     for name in (*slots(target), *fields):
         kind = spec.fields[name].kind if name in spec.fields else "text"
         if name in ("language", "task") or kind in ("image", "language"):
-            yield Problem(place, f"{{{name}}} cannot be written", expected="text or boxes")
+            yield Problem(place, f"{{{name}}} cannot be written", expected="text or shapes")
 
 
 def _pick_problems(spec: TaskSpec, direct: set[str]) -> Iterator[Problem]:
@@ -146,7 +148,8 @@ def _pick_problems(spec: TaskSpec, direct: set[str]) -> Iterator[Problem]:
         elif not spec.fields[name].many:
             yield Problem(place, "holds one value only", expected="a field with many: true")
     for name, field in spec.fields.items():
-        if field.many and field.kind == "text" and name in direct and name not in spec.example.pick:
+        listed = field.many and field.kind in TEXTS
+        if listed and name in direct and name not in spec.example.pick:
             yield Problem(
                 ("example", "pick"),
                 f"{name!r} holds many texts and nothing says which one to take",

@@ -13,12 +13,13 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
+from unified_vl.specs.checks import named_slots
 from unified_vl.specs.code_switch import Dictionary
 from unified_vl.specs.data import DataSpec
 from unified_vl.specs.document import Document, Name, refuse
 from unified_vl.specs.example import ExampleSpec
-from unified_vl.specs.fields import FieldSpec
-from unified_vl.specs.generate import GenerateSpec
+from unified_vl.specs.fields import SHAPES, FieldSpec, ShapeKind
+from unified_vl.specs.generate import AnswerForm, GenerateSpec
 from unified_vl.specs.rules import task_problems
 from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.template import Template, parse_template, slots
@@ -72,6 +73,7 @@ class TaskSpec(Document):
 
     _choices: tuple[str, ...] = PrivateAttr(default=())
     _dictionaries: dict[str, Dictionary] = PrivateAttr(default_factory=dict)
+    _class_names: dict[tuple[str, str | None], tuple[str, ...]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _obey_rules(self) -> TaskSpec:
@@ -91,6 +93,27 @@ class TaskSpec(Document):
         given = self.generate.choices
         return self._choices or (given.values if given and given.values else ())
 
+    def class_names(self, field: str, language: str) -> tuple[str, ...]:
+        """The names of a label's classes in a language, in the order of their numbers.
+
+        Those in a file are known once the spec is loaded.
+        """
+        names = self.fields[field].names
+        if names is not None and names.values is not None:
+            return names.values
+        known = self._class_names
+        return known[field, language] if (field, language) in known else known[field, None]
+
+    @property
+    def answer_form(self) -> AnswerForm:
+        """What runs of location tokens in an answer are, and how numbers are written."""
+        values = [self.fields[name] for name in self.fields_of(self.target)]
+        shapes = [field for field in values if field.kind in SHAPES]
+        shape: ShapeKind = next((k for k in SHAPES if shapes and k == shapes[0].kind), "box")
+        many = len(shapes) > 1 or any(field.many for field in shapes)
+        decimals = max((f.decimals or 0 for f in values), default=0)
+        return AnswerForm(shape, many, decimals, self.example.sentinels)
+
     @cached_property
     def source(self) -> Template:
         return parse_template(self.example.source)
@@ -99,6 +122,12 @@ class TaskSpec(Document):
     def target(self) -> Template:
         return parse_template(self.example.target)
 
+    @cached_property
+    def shot(self) -> Template | None:
+        """The template of a shot, where the task has shots."""
+        shots = self.example.shots
+        return None if shots is None else parse_template(shots.each)
+
     @property
     def primary(self) -> ScoreSpec:
         """The score that stands for the task."""
@@ -106,7 +135,7 @@ class TaskSpec(Document):
 
     @property
     def image_field(self) -> str | None:
-        """The first image field: the one that boxes are measured in."""
+        """The first image field: the one that shapes are measured in (its first image)."""
         return next((name for name, f in self.fields.items() if f.kind == "image"), None)
 
     @property
@@ -119,7 +148,7 @@ class TaskSpec(Document):
         joins = self.example.join
         names: dict[str, None] = {}
         for name in slots(template):
-            within = slots(parse_template(joins[name].each)) if name in joins else (name,)
+            within = named_slots(joins[name].each) if name in joins else [name]
             names |= dict.fromkeys(inner for inner in within if inner in self.fields)
         return tuple(names)
 
