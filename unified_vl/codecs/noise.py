@@ -7,6 +7,7 @@ Spans of pieces are T5's (arXiv 1910.10683, section 3.1.4), prefixes SimVLM's (a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
     from unified_vl.codecs.sequence import SequenceCodec
 
 Span = tuple[int, int]  # first, and one behind the last
-Both = tuple[tuple[Segment, ...], tuple[Segment, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Both sides of an example, and by field what its source holds of it."""
+
+    source: tuple[Segment, ...]
+    target: tuple[Segment, ...]
+    kept: dict[str, list[Segment]]
+
 
 _ALONE = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"  # no spaces
 _LETTER = rf"(?!{_ALONE})[\p{{L}}\p{{M}}\p{{N}}\u200c\u200d]"
@@ -65,7 +75,7 @@ def _composition(total: int, parts: int, random: Random) -> list[int]:
     return [after - before for before, after in pairwise(cuts)]
 
 
-def settle(source: Sequence[Segment], target: Sequence[Segment], codec: SequenceCodec) -> Both:
+def settle(source: Sequence[Segment], target: Sequence[Segment], codec: SequenceCodec) -> Settled:
     """Both sides with pieces and sentinels in the place of what is noised in them.
 
     Sentinels run on over the fields in the order of the source. Texts that do not fit are
@@ -75,19 +85,23 @@ def settle(source: Sequence[Segment], target: Sequence[Segment], codec: Sequence
     longest = max((len(codec.text.encode(each.text)) for each in noised), default=1)
     while True:
         parts = _parts(noised, codec, longest)
-        left = tuple(_put(source, {field: kept for field, (kept, _) in parts.items()}))
-        right = tuple(_put(target, {field: taken for field, (_, taken) in parts.items()}))
-        excess = max(codec.length(left) - codec.max_source, codec.length(right) - codec.max_target)
+        kept = {field: left for field, (left, _) in parts.items()}
+        taken = {field: right for field, (_, right) in parts.items()}
+        both = Settled(_put(source, kept), _put(target, taken), kept)
+        excess = max(
+            codec.length(both.source) - codec.max_source,
+            codec.length(both.target) - codec.max_target,
+        )
         if excess <= 0 or longest == 1:
-            return left, right
+            return both
         longest = max(1, min(longest - 1, longest - excess // len(noised)))
 
 
-def _put(segments: Sequence[Segment], parts: dict[str, list[Segment]]) -> list[Segment]:
+def _put(segments: Sequence[Segment], parts: dict[str, list[Segment]]) -> tuple[Segment, ...]:
     found: list[Segment] = []
     for segment in segments:
         found += parts[segment.field] if isinstance(segment, Noised) else [segment]
-    return found
+    return tuple(found)
 
 
 def _parts(

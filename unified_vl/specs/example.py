@@ -163,6 +163,11 @@ class ExampleSpec(Part):
         return (*(join.between for join in self.join.values()), *shots, *answers)
 
     @property
+    def on_pieces(self) -> bool:
+        """Whether any noise is on the tokenizer's pieces."""
+        return any(noise.on_pieces for noise in self.noise.values())
+
+    @property
     def sentinels(self) -> bool:
         """Whether any noise writes sentinels."""
         return any(noise.kind == "span_corruption" for noise in self.noise.values())
