@@ -28,8 +28,13 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         "train",
         "evaluate",
         "predict",
+        "app",
         "report",
         "compare",
+        "index",
+        "retrieve",
+        "evaluate-retrieval",
+        "evaluate-transfer",
     ],
 )
 def test_every_command_explains_itself(command: str) -> None:
@@ -54,6 +59,11 @@ BAD_INPUT = [
     (["schedule", "nowhere.yaml"], "nowhere.yaml"),
     (["evaluate", "nowhere", "--data", "."], "nowhere"),
     (["predict", "nowhere", "--task", "emoji_caption"], "nowhere"),
+    (["index", "nowhere", "photos"], "nowhere"),
+    (["retrieve", "nowhere", "photos.index", "--text", "a"], "nowhere"),
+    (["retrieve", "nowhere", "photos.index"], "expected one of --text and --image"),
+    (["evaluate-retrieval", "nowhere", "--data", "."], "nowhere"),
+    (["evaluate-transfer", "nowhere", "--data", "."], "nowhere"),
 ]
 
 
