@@ -43,6 +43,9 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
         yield from _split_problems(data, places, used)
     yield from _column_problems(spec)
     yield from repeated(("data", "languages"), data.languages)
+    if data.language_temperature is not None and len(data.languages) == 1:
+        place = ("data", "language_temperature")
+        yield Problem(place, "says nothing about a single language")
     if len(data.languages) > 1 and "language" not in used and data.language_column is None:
         yield Problem(
             ("data", "languages"),
