@@ -133,6 +133,9 @@ def _check_data(
             findings.add(error)
             continue
         checked["split"] += 1
+        for why, count in data.left_out.items():
+            message = f"{count} rows of {split} {why} and are left out"
+            findings.add(spec.error(("data",), message), "warning")
         by_language = data.by_language()
         for language in spec.data.languages:
             if language not in by_language:
