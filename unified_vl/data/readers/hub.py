@@ -57,7 +57,14 @@ def _table(found: Any, take: int | None) -> pa.Table:
 
     if isinstance(found, IterableDataset):
         assert take is not None  # a rule of the spec
-        tables = list(found.take(take).with_format("arrow").iter(batch_size=1000))
+        tables: list[pa.Table] = []
+        missing = take
+        # not `take` of the stream, which reads on to see that nothing follows
+        for table in found.with_format("arrow").iter(batch_size=min(take, 1000)):
+            tables.append(table.slice(0, missing))
+            missing -= len(tables[-1])
+            if not missing:
+                break
         return pa.concat_tables(tables) if tables else pa.table({})
     count = len(found) if take is None else min(take, len(found))
     return found.with_format("arrow")[:count]
