@@ -109,5 +109,5 @@ def test_lists_of_different_length(tmp_path: Path, open_task: Callable) -> None:
     (tmp_path / "c.txt").write_text("one\ntwo\n")
     (tmp_path / "u.txt").write_text("http://a\n")
     (tmp_path / "sbu").mkdir()
-    with pytest.raises(UserError, match="u.txt: has 1 lines; expected 2, as c.txt"):
+    with pytest.raises(UserError, match=r"u.txt: has 1 lines; expected 2, as c.txt"):
         open_task(SBU, **FIELDS)

@@ -16,7 +16,16 @@ from typing import Any
 import numpy as np
 
 from unified_vl.codecs.segments import Box
-from unified_vl.evaluation.metrics import boxes, captions, detection, text, translation, vqa
+from unified_vl.evaluation.metrics import (
+    boxes,
+    captions,
+    classes,
+    correlation,
+    detection,
+    text,
+    translation,
+    vqa,
+)
 from unified_vl.evaluation.metrics.statistics import (
     Finish,
     Floats,
@@ -156,6 +165,11 @@ def _on_words(rule: Callable[[_Sentences, Sequence[_Sentences]], Floats]) -> Cal
     return rows
 
 
+def _on_texts(rule: Callable[[Sequence[str], Sequence[Sequence[str]]], Any]) -> Callable[..., Any]:
+    """What a rule makes of all predictions and references at once."""
+    return lambda answers: rule(answers.predictions, answers.references)
+
+
 def _overlaps(answers: Answers) -> list[float]:
     pairs = zip(answers.predictions, answers.references, strict=True)
     return [boxes.best_iou(p, r) for p, r in pairs]
@@ -172,6 +186,12 @@ METRICS: dict[str, Metric | CorpusMetric] = {
     "vqa_accuracy": _marks(vqa.vqa_accuracy),
     "anls": _marks(text.anls),
     "f1": Metric(_f1),
+    "macro_f1": Metric(_on_texts(classes.class_statistics), classes.macro_f1),
+    "matthews_correlation": Metric(
+        _on_texts(classes.class_statistics), classes.matthews_correlation
+    ),
+    "pearson": Metric(_on_texts(correlation.pearson_statistics), correlation.pearson),
+    "spearman": CorpusMetric(_on_texts(correlation.spearman)),
     "bleu": _sacrebleu("bleu"),
     "chrf": _sacrebleu("chrf"),
     "ter": _sacrebleu("ter", higher_is_better=False),
@@ -191,6 +211,7 @@ METRICS: dict[str, Metric | CorpusMetric] = {
     "mean_iou": Metric(lambda a: per_row(_overlaps(a))),
     "coco_map": CorpusMetric(_map),
 }
+OF_CLASSES = frozenset({"macro_f1", "matthews_correlation"})
 MARKS = frozenset({"exact_match", "accuracy", "vqa_accuracy", "anls", "f1"})
 
 
@@ -221,6 +242,8 @@ def is_correct(
         return boxes.best_iou(found, references) >= iou
     if not isinstance(prediction, str):
         return False
+    if metric in OF_CLASSES:
+        return text.matches(prediction, references, text.normalise_case)
     scored = METRICS[metric]
     if metric in MARKS and isinstance(scored, Metric):
         answers = Answers([prediction], [references], [language])
