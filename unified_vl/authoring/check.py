@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from unified_vl.authoring.findings import Finding, Findings
-from unified_vl.codecs.boxes import BoxCodec
-from unified_vl.codecs.segments import Box, Image, Text
+from unified_vl.codecs.segments import Box, Image, Point, Polygon, Shape, Text
 from unified_vl.codecs.sequence import SequenceCodec
+from unified_vl.codecs.shapes import ShapeCodec, coordinates
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
+from unified_vl.specs.fields import ShapeKind
 from unified_vl.specs.load import file_kind, load_mixture, load_run, load_task
 from unified_vl.specs.parse import InvalidSpec
 from unified_vl.specs.task import TaskSpec
@@ -146,7 +147,7 @@ def _check_data(
             checked["row"] += 1
             try:
                 example = builder.build(row, seed=None)
-                _check_boxes(example, codec, checked, findings)
+                _check_shapes(example, codec, checked, findings)
                 if codec is not None:
                     _check_texts(spec, example, codec, findings)
             except BadRow as error:
@@ -176,21 +177,33 @@ def _check_keys(spec: TaskSpec, data: TaskData, findings: Findings) -> None:
         findings.add(spec.error(("data", "key_column"), message), "warning")
 
 
-def _check_boxes(
-    example: Example, codec: SequenceCodec | None, checked: Counter[str], findings: Findings
+def _check_shapes(
+    example: Example,
+    codec: SequenceCodec | None,
+    checked: Counter[str],
+    findings: Findings,
 ) -> None:
-    """That location tokens can say each box."""
-    boxes = BoxCodec(Vocabulary(0, ())) if codec is None else codec.boxes
-    bin_size = 1 / len(boxes.id_range)
-    for box in _boxes(example):
-        checked["box"] += 1
-        if box.x2 - box.x1 < bin_size or box.y2 - box.y1 < bin_size:
-            error = UserError(f"the box {_short(box)} is smaller than a location bin")
+    """That location tokens can say each box, point and polygon."""
+    shapes = ShapeCodec(Vocabulary(0, ())) if codec is None else codec.shapes
+    bin_size = 1 / len(shapes.id_range)
+    for shape in (*example.source, *example.target):
+        if not isinstance(shape, Box | Point | Polygon):
+            continue
+        kind = _KINDS[type(shape)]
+        checked[kind] += 1
+        numbers = coordinates(shape)
+        sides = (max(numbers[0::2]) - min(numbers[0::2]), max(numbers[1::2]) - min(numbers[1::2]))
+        if kind != "point" and min(sides) < bin_size:
+            error = UserError(f"the {kind} {_short(shape)} is smaller than a location bin")
             _warn(example, error, findings)
-        back = boxes.decode(boxes.encode(box))
-        pairs = zip(_corners(box), _corners(back), strict=True)
+        back = shapes.decode(shapes.encode(shape), kind)
+        pairs = zip(numbers, coordinates(back), strict=True)
         if any(abs(a - b) > bin_size / 2 + 1e-9 for a, b in pairs):
-            raise BadRow(f"the box {_short(box)} comes back as {_short(back)}", file=example.where)
+            message = f"the {kind} {_short(shape)} comes back as {_short(back)}"
+            raise BadRow(message, file=example.where)
+
+
+_KINDS: dict[type, ShapeKind] = {Box: "box", Point: "point", Polygon: "polygon"}
 
 
 def _check_texts(
@@ -224,18 +237,8 @@ def _warn(example: Example, error: UserError, findings: Findings) -> None:
     findings.add(error, "warning")
 
 
-def _boxes(example: Example) -> Iterator[Box]:
-    for segment in (*example.source, *example.target):
-        if isinstance(segment, Box):
-            yield segment
-
-
-def _corners(box: Box) -> tuple[float, float, float, float]:
-    return box.x1, box.y1, box.x2, box.y2
-
-
-def _short(box: Box) -> str:
-    return "[" + ", ".join(f"{v:.4f}" for v in _corners(box)) + "]"
+def _short(shape: Shape) -> str:
+    return "[" + ", ".join(f"{v:.4f}" for v in coordinates(shape)) + "]"
 
 
 def _plural(name: str, count: int) -> str:

@@ -8,6 +8,7 @@
     tokenizer/vocabulary.json
     specs/NAME.yaml          the task specs it was trained on, word for word
     specs/NAME.choices.txt   the closed answers of a task that has them elsewhere
+    specs/NAME.FIELD.names.txt   the names of classes, likewise
 
 Weights are safetensors and nothing in the folder is unpickled, so a model from
 elsewhere can be opened without trusting it.
@@ -33,7 +34,7 @@ from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, write_atomically
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
-from unified_vl.specs.choices import CARRIED
+from unified_vl.specs.choices import CARRIED, carried_names
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
@@ -102,6 +103,9 @@ def save_model(
                 raise UserError(f"the choices of the task {spec.task!r} are not known", file=path)
             choices = path.with_name(f"{path.stem}{CARRIED}")
             write_atomically(choices, "".join(f"{choice}\n" for choice in spec.choices))
+        for (field, language), names in spec._class_names.items():
+            path = partial / SPECS / carried_names(spec, field, language)
+            write_atomically(path, "".join(f"{name}\n" for name in names))
     write_atomically(partial / FACTS, json.dumps(dict(facts or {}), indent=1, ensure_ascii=False))
     _replace(partial, directory)
 

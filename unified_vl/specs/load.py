@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.errors import UserError, nearest
-from unified_vl.specs.choices import load_choices
+from unified_vl.specs.choices import load_choices, load_class_names
 from unified_vl.specs.document import dotted
 from unified_vl.specs.mixture import Mixture
 from unified_vl.specs.parse import Parsed, missing_file, parse_file, parse_text, validate
@@ -28,6 +28,7 @@ def load_task(path: str | Path) -> TaskSpec:
     """
     spec = validate(TaskSpec, _parse_kind(Path(path), "task"))
     spec._choices = load_choices(spec)
+    spec._class_names = load_class_names(spec)
     return spec
 
 
