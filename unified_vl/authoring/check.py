@@ -135,7 +135,7 @@ def _check_data(
             continue
         checked["split"] += 1
         for why, count in data.left_out.items():
-            message = f"{count} rows of {split} {why} and are left out"
+            message = f"{split} leaves out {count} of {count + len(data)} rows: they {why}"
             findings.add(spec.error(("data",), message), "warning")
         by_language = data.by_language()
         for language in spec.data.languages:

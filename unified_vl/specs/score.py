@@ -15,10 +15,6 @@ Metric = Literal[
     "vqa_accuracy",
     "anls",
     "f1",
-    "macro_f1",
-    "matthews_correlation",
-    "pearson",
-    "spearman",
     "bleu",
     "chrf",
     "ter",
@@ -34,6 +30,10 @@ Metric = Literal[
     "mean_absolute_error",
     "point_accuracy",
     "mask_iou",
+    "macro_f1",
+    "matthews_correlation",
+    "pearson",
+    "spearman",
 ]
 
 

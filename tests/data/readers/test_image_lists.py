@@ -77,7 +77,7 @@ def test_check_tells_how_many_are_left_out(
     open_task(f"{cc('cc3m')}, splits: {{train: train}}", **FIELDS)
     found = check_paths([tmp_path / "task.yaml"], data=tmp_path)
     assert [each.severity for each in found.findings] == ["warning"]
-    assert found.findings[0].message == "1 rows of train lack their image and are left out"
+    assert found.findings[0].message == "train leaves out 1 of 2 rows: they lack their image"
 
 
 @pytest.mark.parametrize(
