@@ -31,7 +31,7 @@ from transformers.utils import logging as transformers_logging
 
 from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY, SequenceCodec, load_tokenizer
 from unified_vl.errors import UserError
-from unified_vl.files import read_json_object, write_atomically
+from unified_vl.files import read_json_object, replace_directory, write_atomically
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.choices import CARRIED, carried_names
@@ -107,7 +107,7 @@ def save_model(
             path = partial / SPECS / carried_names(spec, field, language)
             write_atomically(path, "".join(f"{name}\n" for name in names))
     write_atomically(partial / FACTS, json.dumps(dict(facts or {}), indent=1, ensure_ascii=False))
-    _replace(partial, directory)
+    replace_directory(partial, directory)
 
 
 def load_model(directory: str | Path, device: str | torch.device = "cpu") -> SavedModel:
@@ -238,13 +238,3 @@ def _without_bars() -> Iterator[None]:
 
 def _fingerprint(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _replace(partial: Path, directory: Path) -> None:
-    """Put `partial` in the place of `directory`; a rename each, so no half is ever seen."""
-    old = directory.with_name(f"{directory.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if directory.exists():
-        directory.rename(old)
-    partial.rename(directory)
-    shutil.rmtree(old, ignore_errors=True)

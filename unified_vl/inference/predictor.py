@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
+
+import torch
 
 from unified_vl.codecs.segments import Box, Point, Polygon, Shape
 from unified_vl.codecs.shapes import to_pixels, with_labels
@@ -52,6 +55,14 @@ class UnifiedVL:
             UserError: naming the file, when a part is missing or broken.
         """
         return cls(load_model(directory, device))
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs where weights or the vocabulary do; what was made with a model names it."""
+        digest = hashlib.sha256(self.codec.vocabulary.fingerprint.encode())
+        for name, weight in self.model.state_dict().items():
+            digest.update(f"{name} {weight.sum(dtype=torch.float64).item()!r}".encode())
+        return digest.hexdigest()
 
     def spec(self, task: str | Path | TaskSpec) -> TaskSpec:
         """The spec of a task by its name or its file; a spec is itself.
@@ -247,18 +258,7 @@ def input_row(
     Raises:
         UserError: for a missing field, or a language that the task does not have.
     """
-    languages = spec.data.languages
-    if language is None and len(languages) == 1:
-        language = languages[0]
-    if language not in languages:
-        said = "no language is given" if language is None else f"unknown language {language!r}"
-        raise UserError(
-            said,
-            field="language",
-            expected=f"one of {', '.join(languages)}",
-            nearest=None if language is None else nearest(language, languages),
-        )
-    assert language is not None
+    language = input_language(spec, language)
     columns: dict[str, Any] = {}
     if spec.data.language_column:
         columns[spec.data.language_column] = language
@@ -273,6 +273,27 @@ def input_row(
             )
         columns[fill(spec.fields[name].column, language=language)] = fields[name]
     return Row(columns, file, index, language)
+
+
+def input_language(spec: TaskSpec, language: str | None) -> str:
+    """The language of an input; where a task has one only, it need not be said.
+
+    Raises:
+        UserError: for a language that the task does not have.
+    """
+    languages = spec.data.languages
+    if language is None and len(languages) == 1:
+        language = languages[0]
+    if language not in languages:
+        said = "no language is given" if language is None else f"unknown language {language!r}"
+        raise UserError(
+            said,
+            field="language",
+            expected=f"one of {', '.join(languages)}",
+            nearest=None if language is None else nearest(language, languages),
+        )
+    assert language is not None
+    return language
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
