@@ -16,6 +16,7 @@ from unified_vl.cli.demo import demo
 from unified_vl.cli.evaluate import evaluate
 from unified_vl.cli.evaluate_retrieval import evaluate_retrieval
 from unified_vl.cli.evaluate_transfer import evaluate_transfer
+from unified_vl.cli.image_tokenizer import image_tokenizer_app
 from unified_vl.cli.index import index
 from unified_vl.cli.predict import predict
 from unified_vl.cli.report import report
@@ -61,6 +62,7 @@ app.command()(show)
 app.command()(schema)
 app.add_typer(data_app, name="data")
 app.add_typer(tokenizer_app, name="tokenizer")
+app.add_typer(image_tokenizer_app, name="image-tokenizer")
 app.command()(schedule)
 app.command()(train)
 app.command()(evaluate)
