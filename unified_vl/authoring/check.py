@@ -19,7 +19,7 @@ from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.fields import ShapeKind
-from unified_vl.specs.load import file_kind, load_mixture, load_run, load_task
+from unified_vl.specs.load import file_kind, load_image_tokenizer, load_mixture, load_run, load_task
 from unified_vl.specs.parse import InvalidSpec
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import slots
@@ -80,6 +80,8 @@ def check_paths(
                 load_mixture(path)
             elif kind == "run":
                 load_run(path)
+            elif kind == "image_tokenizer":
+                load_image_tokenizer(path)
             else:
                 spec = load_task(path)
         except InvalidSpec as error:
@@ -91,7 +93,7 @@ def check_paths(
             continue
         finally:
             checked[f"{kind or 'task'} file"] += 1
-        if kind in ("mixture", "run"):
+        if kind not in ("task", None):
             continue
         _check_sense(spec, findings)
         if data is not None:
