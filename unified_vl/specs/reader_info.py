@@ -9,6 +9,7 @@ from typing import Literal
 ColumnType = Literal[
     "text", "texts", "whole", "number", "numbers", "image", "images", "box", "boxes", "polygons"
 ]
+Frequency = Literal["never", "sometimes", "always"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,18 @@ class ReaderInfo:
         files: names of its files under `data.files`; none for a reader of one `data.path`.
         optional: those of them that may be left out.
         columns: what it gives; None where the file itself says.
+        path: what `data.path` names: a file, a folder, either, or the id of a data set.
+        named: whether a file has no line of names and `data.columns` gives them: never,
+            sometimes or always.
+        images: whether `data.images` says where the images are: never, sometimes or always.
+        mapped: whether its rows stay on disk, and memory holds only what is asked for.
     """
 
     about: str
     files: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     columns: Mapping[str, Column] | None = field(default=None, hash=False)
+    path: Literal["file", "folder", "either", "id"] = "file"
+    named: Frequency = "never"
+    images: Frequency = "sometimes"
+    mapped: bool = False

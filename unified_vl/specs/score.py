@@ -31,6 +31,10 @@ Metric = Literal[
     "point_accuracy",
     "mask_iou",
     "consistency",
+    "macro_f1",
+    "matthews_correlation",
+    "pearson",
+    "spearman",
 ]
 
 

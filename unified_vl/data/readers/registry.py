@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 from unified_vl.data.readers import (
+    arrow,
     coco,
     flickr30k_entities,
+    hub,
+    image_lists,
+    imagefolder,
     karpathy,
+    moses,
+    ofa,
+    pairs,
     refcoco,
+    squad,
     tables,
     text_vqa,
     visual_genome,
     vqa,
+    webdataset,
 )
 from unified_vl.data.readers.reader import Reader
 
+FORMATS: dict[str, Reader] = {
+    "parquet": tables.read_parquet,
+    "jsonl": tables.read_jsonl,
+    "csv": tables.read_csv,
+    "tsv": tables.read_tsv,
+    "ofa_tsv": ofa.read_ofa_tsv,
+    "arrow": arrow.read_arrow,
+    "hub": hub.read_hub,
+    "webdataset": webdataset.read_webdataset,
+    "imagefolder": imagefolder.read_imagefolder,
+    "moses": moses.read_moses,
+    "iwslt": moses.read_iwslt,
+    "tmx": pairs.read_tmx,
+    "tatoeba": pairs.read_tatoeba,
+    "cc3m": image_lists.read_cc3m,
+    "cc12m": image_lists.read_cc12m,
+    "sbu": image_lists.read_sbu,
+    "squad": squad.squad,
+}
 BENCHMARKS: dict[str, Reader] = {
     "coco_captions": coco.coco_captions,
     "coco_instances": coco.coco_instances,
@@ -35,8 +63,6 @@ BENCHMARKS: dict[str, Reader] = {
     "flickr30k_sentences": flickr30k_entities.flickr30k_sentences,
 }
 READERS: dict[str, Reader] = {
-    "parquet": tables.read_parquet,
-    "csv": tables.read_csv,
-    "jsonl": tables.read_jsonl,
+    **FORMATS,
     **BENCHMARKS,
 }
