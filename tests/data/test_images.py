@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import io
 import struct
 import zlib
@@ -114,6 +115,20 @@ def test_paths_bytes_and_stored_images_are_the_same(tmp_path: Path, loader: Imag
     assert [pixel(loader, value) for value in values] == [RED] * len(values)
 
 
+def test_an_image_may_be_a_part_of_a_file(tmp_path: Path, loader: ImageLoader) -> None:
+    red, blue = (encoded(PILImage.new("RGB", (4, 4), c)) for c in (RED, (0, 0, 255)))
+    (tmp_path / "all").write_bytes(b"head" + red + blue + base64.urlsafe_b64encode(blue))
+    places = [(4, len(red), False), (4 + len(red), len(blue), False)]
+    places.append((4 + len(red) + len(blue), 4 * -(-len(blue) // 3), True))
+    found = [
+        {"file": "all", "offset": start, "size": size, "base64": written}
+        for start, size, written in places
+    ]
+    assert [pixel(loader, place) for place in found] == [RED, (0, 0, 255), (0, 0, 255)]
+    (tmp_path / "all").unlink()
+    assert [pixel(loader, place) for place in found] == [RED, (0, 0, 255), (0, 0, 255)]
+
+
 def test_a_file_is_decoded_once(tmp_path: Path, loader: ImageLoader) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(encoded(PILImage.new("RGB", (4, 4), RED)))
@@ -199,6 +214,30 @@ def test_a_large_image_is_refused_before_it_is_decoded(
         (None, "found nothing in place of an image"),
         (7, "found int in place of an image"),
         ({"bytes": None, "path": None}, "found nothing in place of an image"),
+        ({"file": "../outside.png", "offset": 0, "size": 9}, "'../outside.png' leaves the data r"),
+        ({"file": "/etc/passwd", "offset": 0, "size": 9}, "'/etc/passwd' leaves the data root"),
+        ({"file": "insid.png", "offset": 0, "size": 9}, "did you mean 'inside.png'?"),
+        ({"file": "inside.png", "offset": -1, "size": 9}, "found no place of an image; expected f"),
+        ({"file": "inside.png", "offset": True, "size": 9}, "found no place of an image"),
+        ({"file": "inside.png", "offset": 0}, "found no place of an image"),
+        ({"file": 7, "offset": 0, "size": 9}, "found no place of an image"),
+        (
+            {"file": "inside.png", "offset": 1 << 40, "size": 9},
+            "'inside.png' ends before the image of 9 bytes in 'inside.png' does",
+        ),
+        (
+            {"file": "inside.png", "offset": 1 << 80, "size": 9},
+            "'inside.png' cannot be read: ",
+        ),
+        (
+            {"file": "inside.png", "offset": 0, "size": 1 << 40},
+            "is too large; expected at most 256 MiB",
+        ),
+        ({"file": "inside.png", "offset": 3, "size": 9}, "of 9 bytes in 'inside.png' cannot be re"),
+        (
+            {"file": "inside.png", "offset": 0, "size": 9, "base64": True},
+            "the image of 9 bytes in 'inside.png' is not base64: ",
+        ),
     ],
 )
 def test_a_bad_path_is_refused(tmp_path: Path, value: object, message: str) -> None:

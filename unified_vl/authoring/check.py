@@ -139,6 +139,9 @@ def _check_data(
             findings.add(error)
             continue
         checked["split"] += 1
+        for why, count in data.left_out.items():
+            message = f"{split} leaves out {count} of {count + len(data)} rows: they {why}"
+            findings.add(spec.error(("data",), message), "warning")
         by_language = data.by_language()
         for language in spec.data.languages:
             if language not in by_language:

@@ -5,13 +5,14 @@ Legend: H height, W width, C channels.
 
 from __future__ import annotations
 
+import base64
 import io
 import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 import numpy as np
 from PIL import Image as PILImage
@@ -22,11 +23,13 @@ from unified_vl.errors import BadRow, nearest
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MOST_PIXELS = 64_000_000
+MOST_BYTES = 1 << 28  # of an image within a file of others
 _LIMIT = "at most 64 million pixels"
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 class ImageLoader:
-    """Reads images and keeps those that came from a path.
+    """Reads images and keeps those that came from a file.
 
     Args:
         root: folder that paths are relative to and may not leave; None trusts any
@@ -50,7 +53,8 @@ class ImageLoader:
 
         Args:
             value: a path, bytes, `{"bytes": ..., "path": ...}` as `datasets` stores
-                images, or a PIL image.
+                images, `{"file": ..., "offset": ..., "size": ..., "base64": ...}` for bytes
+                within a file (a tar, a TSV), or a PIL image.
             where: the row, for messages.
 
         Raises:
@@ -58,6 +62,8 @@ class ImageLoader:
                 large, or broken.
         """
         if isinstance(value, Mapping):
+            if value.get("file") is not None:
+                return self._load_place(value, where)
             value = value.get("bytes") or value.get("path")
         if isinstance(value, PILImage.Image):
             return self._prepare(value, where, "the image")
@@ -68,12 +74,51 @@ class ImageLoader:
         found = "nothing" if value is None else type(value).__name__
         raise BadRow(f"found {found} in place of an image", file=where)
 
-    def _load_path(self, name: str, where: str) -> LoadedImage:
+    def _load_place(self, value: Mapping[str, Any], where: str) -> LoadedImage:
+        name, start, size = value["file"], value.get("offset"), value.get("size")
+        if not isinstance(name, str) or not _is_count(start) or not _is_count(size):
+            raise BadRow(
+                "found no place of an image",
+                file=where,
+                expected="file, and offset and size in bytes",
+            )
+        key = f"{name}\0{start}"  # no path has a NUL
+        found = self._cached(key)
+        if found is not None:
+            return found
+        said = f"of {size} bytes in {name!r}"
+        if size > MOST_BYTES:
+            raise BadRow(f"the image {said} is too large", file=where, expected="at most 256 MiB")
+        try:
+            with self.resolve(name, where).open("rb") as file:
+                file.seek(start)
+                data = file.read(size)
+        except (OSError, OverflowError, ValueError) as error:  # an offset beyond all files
+            reason = getattr(error, "strerror", None) or error
+            raise BadRow(f"{name!r} cannot be read: {reason}", file=where) from error
+        if len(data) < size:
+            raise BadRow(f"{name!r} ends before the image {said} does", file=where)
+        if value.get("base64"):
+            try:
+                # OFA writes either alphabet
+                data = base64.b64decode(data.translate(_URL_SAFE), validate=True)
+            except ValueError as error:
+                raise BadRow(f"the image {said} is not base64: {error}", file=where) from error
+        image = self._decode(io.BytesIO(data), where, said)
+        self._keep(key, image)
+        return image
+
+    def _cached(self, key: str) -> LoadedImage | None:
         with self._lock:
-            found = self._cache.get(name)
+            found = self._cache.get(key)
             if found is not None:
-                self._cache.move_to_end(name)
-                return found
+                self._cache.move_to_end(key)
+            return found
+
+    def _load_path(self, name: str, where: str) -> LoadedImage:
+        found = self._cached(name)
+        if found is not None:
+            return found
         path = self.resolve(name, where)
         try:
             with path.open("rb") as file:
@@ -104,12 +149,12 @@ class ImageLoader:
             raise BadRow(f"{shown} is no path: {reason}", file=where) from error
         return path
 
-    def _keep(self, name: str, image: LoadedImage) -> None:
+    def _keep(self, key: str, image: LoadedImage) -> None:
         size = image.pixels_HWC.nbytes
         with self._lock:
-            if name in self._cache or size > self.cache_bytes:
+            if key in self._cache or size > self.cache_bytes:
                 return
-            self._cache[name] = image
+            self._cache[key] = image
             self._held += size
             while self._held > self.cache_bytes:
                 self._held -= self._cache.popitem(last=False)[1].pixels_HWC.nbytes
@@ -119,6 +164,10 @@ class ImageLoader:
 
     def _prepare(self, image: PILImage.Image, where: str, name: str) -> LoadedImage:
         return resize(to_rgb(image, where, name), self.size)
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def open_image(file: BinaryIO, where: str, name: str) -> PILImage.Image:

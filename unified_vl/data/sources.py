@@ -1,22 +1,25 @@
 """The rows of a task: tables on disk, read through `datasets`.
 
-A table is held in memory as Arrow, only the columns that the spec names of it:
-nothing is written anywhere, so any number of processes may read the same files.
+A table is held in memory as Arrow, only the columns that the spec names of it, and not
+the images of archives: nothing is written anywhere (but what the reader `hub` downloads),
+so any number of processes may read the same files.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from unified_vl.data.readers.reader import Source
+from unified_vl.data.paths import existing, in_split, languages_apart
+from unified_vl.data.readers.reader import Kept, Source
 from unified_vl.data.readers.registry import READERS
-from unified_vl.errors import nearest
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.document import KeyPath
+from unified_vl.specs.readers import READERS as READER_INFOS
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
 
@@ -59,6 +62,7 @@ class _Part:
         language: what its rows are in; None where a column says.
         images: the folder of its images.
         numbers: the place of each row in the file; None where the table is all of it.
+        kept: what the reader says of rows that it left out.
     """
 
     table: Dataset
@@ -66,13 +70,14 @@ class _Part:
     language: str | None
     images: str
     numbers: Sequence[int] | None
+    kept: Kept
 
 
 class TaskData:
     """The rows of one split of a task, by index.
 
     With one file a language, the files follow each other in the order of
-    `data.languages`.
+    `data.languages`; files that one `*` stands for, in the order of their names.
 
     Args:
         spec: the task.
@@ -94,15 +99,30 @@ class TaskData:
         self.spec = spec
         self.split = split
         self.root = root
-        self._parts = [_read_part(spec, split, root, tag) for tag in languages_apart(spec, split)]
+        self._parts = [
+            part
+            for tag in languages_apart(spec, split)
+            for part in _read_parts(spec, split, root, tag)
+        ]
         self._ends = list(accumulate(len(part.table) for part in self._parts))
         if len(self) == 0:
-            raise spec.error(("data", "path"), f"{split} holds no row", expected="at least one")
+            without = "".join(f" ({n} {why})" for why, n in self.left_out.items())
+            place = ("data", "files" if spec.data.path is None else "path")
+            raise spec.error(place, f"{split} holds no row{without}", expected="at least one")
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns that a row has: those that the spec names."""
         return tuple(self._parts[0].table.column_names)
+
+    @property
+    def left_out(self) -> dict[str, int]:
+        """How many rows of the files are none of the task, by what they lack."""
+        found: dict[str, int] = {}
+        for part in self._parts:
+            if part.kept.left_out:
+                found[part.kept.why] = found.get(part.kept.why, 0) + part.kept.left_out
+        return found
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -166,24 +186,9 @@ class TaskData:
         return found
 
     def _part_of(self, index: int) -> int:
-        for number, end in enumerate(self._ends):
-            if 0 <= index < end:
-                return number
-        raise IndexError(f"row {index} of {len(self)}")
-
-
-def files(spec: TaskSpec, split: SplitName, language: str | None) -> dict[str, str]:
-    """The files of a split by name, relative to the data root ("path" for a single one)."""
-    tag = language or spec.data.languages[0]
-    name = spec.data.splits[split]
-    return {n: fill(text, split=name, language=tag) for n, text in spec.data.templates.items()}
-
-
-def languages_apart(spec: TaskSpec, split: SplitName) -> Sequence[str | None]:
-    """The languages that have files of their own; None alone where a column names them."""
-    languages = spec.data.languages
-    paths = {tuple(files(spec, split, tag).values()) for tag in languages}
-    return languages if len(paths) == len(languages) else [None]
+        if not 0 <= index < len(self):
+            raise IndexError(f"row {index} of {len(self)}")
+        return bisect_right(self._ends, index)
 
 
 def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPath]:
@@ -203,26 +208,44 @@ def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPat
     return needed
 
 
-def _read_part(spec: TaskSpec, split: SplitName, root: Path, language: str | None) -> _Part:
+def _read_parts(
+    spec: TaskSpec, split: SplitName, root: Path, language: str | None
+) -> Iterator[_Part]:
+    said = spec.data.splits[split]
+    languages = spec.data.languages if language is None else (language,)
+    needed = needed_columns(spec, languages)
+    images = in_split(spec, spec.data.images or "", split, language)
+    config = in_split(spec, spec.data.config or "", split, language) or None
+    for files in existing(spec, split, root, language):
+        yield _read_part(Source(spec, files, needed, said, language, root, images, config))
+
+
+def _read_part(source: Source) -> _Part:
     from datasets import Dataset
     from datasets.table import InMemoryTable
 
-    names = files(spec, split, language)
-    found = {name: _existing(spec, root / file, name) for name, file in names.items()}
-    languages = spec.data.languages if language is None else (language,)
-    needed = needed_columns(spec, languages)
-    said = spec.data.splits[split]
-    table = READERS[spec.data.reader](Source(spec, found, needed, said, language))
-    numbers: Sequence[int] | None = None
-    if spec.data.split_column is not None:
-        numbers = _rows_of_split(table, spec.data.split_column, said)
-        table = table.take(numbers)
-    # without the metadata by which `datasets` would decode images itself, unguarded;
-    # one chunk a column: an index then is a place in memory, not a search
-    table = table.replace_schema_metadata(None).combine_chunks()
-    images = fill(spec.data.images or "", split=said, language=language or spec.data.languages[0])
-    file = next(iter(names.values()))
-    return _Part(Dataset(InMemoryTable(table)), file, language, images, numbers)
+    data = source.spec.data
+    table = READERS[data.reader](source)
+    kept = source.kept
+    numbers = kept.numbers
+    if data.split_column is not None:
+        chosen = _rows_of_split(table, data.split_column, source.split)
+        table = table.take(chosen)
+        numbers = chosen if numbers is None else [numbers[place] for place in chosen]
+    if data.language_column is not None and data.language_names:
+        table = _with_tags(table, data.language_column, data.language_names)
+    # without the metadata by which `datasets` would decode images itself, unguarded
+    table = table.replace_schema_metadata(None)
+    if not READER_INFOS[data.reader].mapped:
+        table = table.combine_chunks()  # an index then is a place in memory, not a search
+    return _Part(
+        Dataset(InMemoryTable(table)),
+        source.name(source.path),
+        source.language,
+        source.images,
+        numbers,
+        kept,
+    )
 
 
 def _rows_of_split(table: pa.Table, column: str, name: str) -> list[int]:
@@ -233,16 +256,11 @@ def _rows_of_split(table: pa.Table, column: str, name: str) -> list[int]:
     return [int(place) for place in np.flatnonzero(values == name)]
 
 
-def _existing(spec: TaskSpec, path: Path, name: str) -> Path:
-    place: KeyPath = ("data", "path") if name == "path" else ("data", "files", name)
-    if path.is_dir():
-        raise spec.error(place, f"{str(path)!r} is a folder", expected="a file")
-    if not path.is_file():
-        raise spec.error(place, f"there is no file {str(path)!r}", nearest=_nearest_file(path))
-    return path
+def _with_tags(table: pa.Table, column: str, names: Mapping[str, str]) -> pa.Table:
+    """With the tags of languages in place of what the files call them."""
+    import pyarrow as pa
 
-
-def _nearest_file(path: Path) -> str | None:
-    if not path.parent.is_dir():
-        return None
-    return nearest(path.name, (p.name for p in path.parent.iterdir()))
+    tags = {name: tag for tag, name in names.items()}
+    values = table.column(column).to_pylist()
+    cells = pa.array([tags.get(value, value) for value in values], pa.string())
+    return table.set_column(table.column_names.index(column), column, cells)

@@ -22,11 +22,32 @@ class DataSpec(Part):
     path: str | None = Field(
         default=None,
         min_length=1,
-        description="The file, relative to the data root; {split} and {language} are filled in.",
+        description="The file, relative to the data root; {split} and {language} are filled in, "
+        "and * stands for any part of a name: several files then are read one after the other, "
+        "sorted. For some readers a folder, or the id of a data set.",
     )
     files: dict[Name, str] | None = Field(
         default=None,
         description="In place of `path`, for a reader of several files: each by its name.",
+    )
+    columns: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Names of the columns, in their order, of a csv, tsv or ofa_tsv file that has "
+        "no line of names.",
+    )
+    config: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Reader `hub` only: the data set's configuration; {split} and {language} are "
+        "filled in.",
+    )
+    streaming: bool = Field(
+        default=False,
+        description="Reader `hub` only: read the first rows (`take`) without downloading the rest.",
+    )
+    take: int | None = Field(
+        default=None, gt=0, description="Reader `hub` only: how many rows of a split to take."
     )
     images: str | None = Field(
         default=None,
@@ -43,6 +64,11 @@ class DataSpec(Part):
     )
     languages: tuple[LanguageTag, ...] = Field(
         min_length=1, description="Tags of all languages of the rows."
+    )
+    language_names: dict[LanguageTag, str] = Field(
+        default_factory=dict,
+        description="What the files call a language, where that is not its tag: in {language} of "
+        "paths and in language_column.",
     )
     language_column: str | None = Field(
         default=None,
@@ -70,3 +96,7 @@ class DataSpec(Part):
     def templates(self) -> dict[str, str]:
         """The path templates by the name of the file; "path" for that of a single one."""
         return {"path": self.path} if self.path is not None else dict(self.files or {})
+
+    def language_name(self, tag: str) -> str:
+        """What the files call a language."""
+        return self.language_names.get(tag, tag)

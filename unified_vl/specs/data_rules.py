@@ -28,7 +28,8 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
         for name, text in data.templates.items()
     ]
     images: list[tuple[KeyPath, str]] = [(("data", "images"), data.images)] if data.images else []
-    for place, text in (*places, *images):
+    config: list[tuple[KeyPath, str]] = [(("data", "config"), data.config)] if data.config else []
+    for place, text in (*places, *images, *config):
         template, problems = parse(text, place, ("split", "language"))
         yield from problems
         broken = broken or bool(problems)
@@ -41,11 +42,21 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
             yield Problem(place, f"{text!r} leaves the data root", expected="a path below it")
     if not broken:
         yield from _split_problems(data, places, used)
+    yield from _reader_problems(data)
     yield from _column_problems(spec)
     yield from repeated(("data", "languages"), data.languages)
     if data.language_temperature is not None and len(data.languages) == 1:
-        place = ("data", "language_temperature")
-        yield Problem(place, "says nothing about a single language")
+        key: KeyPath = ("data", "language_temperature")
+        yield Problem(key, "says nothing about a single language")
+    yield from repeated(("data", "language_names"), data.language_names.values())
+    for tag in data.language_names:
+        if tag not in data.languages:
+            yield Problem(
+                ("data", "language_names", tag),
+                "is not among data.languages",
+                expected=one_of(data.languages),
+                nearest=nearest(tag, data.languages),
+            )
     if len(data.languages) > 1 and "language" not in used and data.language_column is None:
         yield Problem(
             ("data", "languages"),
@@ -82,10 +93,33 @@ def _file_problems(data: DataSpec) -> Iterator[Problem]:
             yield Problem(("data", "files", name), "is missing", expected="text")
 
 
+def _reader_problems(data: DataSpec) -> Iterator[Problem]:
+    """That the keys which only some readers know are given to these."""
+    info = READERS[data.reader]
+    for key, how in (("columns", info.named), ("images", info.images)):
+        given = getattr(data, key) is not None
+        if given and how == "never":
+            yield Problem(("data", key), f"says nothing to the reader {data.reader!r}")
+        if not given and how == "always":
+            yield Problem(("data", key), f"is missing for the reader {data.reader!r}")
+    yield from repeated(("data", "columns"), data.columns or ())
+    if info.path == "id":
+        if data.streaming and data.take is None:
+            yield Problem(("data", "take"), "is missing", expected="how many rows to stream")
+        if data.path is not None and "*" in data.path:
+            yield Problem(("data", "path"), f"found {data.path!r}", expected="one id, without *")
+        return
+    for key in ("config", "streaming", "take"):
+        if getattr(data, key):
+            yield Problem(("data", key), f"says nothing to the reader {data.reader!r}")
+
+
 def _split_problems(
     data: DataSpec, places: Sequence[tuple[KeyPath, str]], used: Collection[str]
 ) -> Iterator[Problem]:
     """That each split has rows of its own."""
+    if READERS[data.reader].path == "id":
+        return  # the name of a split is asked of the data set
     if "split" in used or data.split_column is not None or len(set(data.splits.values())) < 2:
         return
     for place, text in places[:1]:
@@ -98,11 +132,15 @@ def _split_problems(
 
 def _column_problems(spec: TaskSpec) -> Iterator[Problem]:
     """That a reader whose format fixes its columns gives those that the spec names."""
-    known = READERS[spec.data.reader].columns
+    known: Collection[str] | None = READERS[spec.data.reader].columns or spec.data.columns
     if known is None:
         return
     named: list[tuple[KeyPath, str]] = [
-        (("fields", name, "column"), field.column) for name, field in spec.fields.items()
+        (("fields", name, "column"), column)
+        for name, field in spec.fields.items()
+        for column in dict.fromkeys(
+            field.column.replace("{language}", tag) for tag in spec.data.languages
+        )
     ]
     for key in ("language_column", "key_column", "split_column"):
         column = getattr(spec.data, key)

@@ -17,6 +17,7 @@ from unified_vl.specs.document import one_of
 ColumnType = Literal[
     "text", "texts", "whole", "number", "numbers", "image", "images", "box", "boxes", "polygons"
 ]
+Frequency = Literal["never", "sometimes", "always"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,162 @@ class ReaderInfo:
         files: names of its files under `data.files`; none for a reader of one `data.path`.
         optional: those of them that may be left out.
         columns: what it gives; None where the file itself says.
+        path: what `data.path` names: a file, a folder, either, or the id of a data set.
+        named: whether a file has no line of names and `data.columns` gives them: never,
+            sometimes or always.
+        images: whether `data.images` says where the images are: never, sometimes or always.
+        mapped: whether its rows stay on disk, and memory holds only what is asked for.
     """
 
     about: str
     files: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     columns: Mapping[str, Column] | None = field(default=None, hash=False)
+    path: Literal["file", "folder", "either", "id"] = "file"
+    named: Frequency = "never"
+    images: Frequency = "sometimes"
+    mapped: bool = False
 
 
 TABLES = {
     "parquet": ReaderInfo("Parquet files."),
     "jsonl": ReaderInfo("A JSON object a line."),
-    "csv": ReaderInfo("Comma-separated values below a line of names; every value is text."),
+    "csv": ReaderInfo(
+        "Comma-separated values below a line of names, or without one where `data.columns` names "
+        "them; every value is text.",
+        named="sometimes",
+    ),
+    "tsv": ReaderInfo(
+        "Values between tabs below a line of names, or without one where `data.columns` names "
+        "them; every value is text, and a quotation mark is one. `on_bad_row: skip` also leaves "
+        "out lines with more or fewer values.",
+        named="sometimes",
+    ),
+    "ofa_tsv": ReaderInfo(
+        "The files of OFA (arXiv 2202.03052): values between tabs without a line of names, so "
+        "`data.columns` names them. What a field of the spec says decides how its column is read: "
+        "an image is base64 and stays in the file until it is asked for, the texts of `many: true` "
+        "stand between `&&` (without the confidence before `|!+` of OFA's answers), the four "
+        "numbers of a box between commas; all others are text.",
+        named="always",
+        images="never",
+    ),
+    "arrow": ReaderInfo(
+        "Arrow IPC files and streams (`.arrow`, `.feather`), or a folder that `save_to_disk` of "
+        "`datasets` wrote; the rows stay on disk.",
+        path="either",
+        mapped=True,
+    ),
+    "hub": ReaderInfo(
+        "A data set of the Hugging Face hub by its id, or a folder below the data root that "
+        "`datasets.load_dataset` can load: `data.config` names its configuration, `data.splits` "
+        "its splits, `data.take` how many rows to take, and with `data.streaming` only these are "
+        "downloaded. What is downloaded lies in the cache of `datasets`. Code of a data set is "
+        "never run.",
+        path="id",
+        images="never",
+        mapped=True,
+    ),
+}
+FOLDERS = {
+    "webdataset": ReaderInfo(
+        "Shards of WebDataset, plain `.tar` files: neighbouring members whose names are the same "
+        "up to the first dot are a row. A column is `__key__` (that name), the rest of a member's "
+        "name (`jpg`, `txt`, `cls`), several of which the row has one (`jpg;png`), or a key of a "
+        "JSON member (`json.caption`). Images stay in the file until they are asked for; nothing "
+        "is unpacked.",
+        images="never",
+    ),
+    "imagefolder": ReaderInfo(
+        "A folder of images, as `datasets` reads it: columns `image`, `file_name` (its path below "
+        "the folder) and `label` (the folder right above the image), in the order of the names; "
+        "where there are files `metadata.jsonl` or `metadata.csv`, their rows, which name images "
+        "beside them in `file_name`: columns `image` and those of the files.",
+        path="folder",
+        images="never",
+    ),
+}
+PAIRS = {
+    "source": Column("text", "a sentence"),
+    "target": Column("text", "its translation"),
+}
+DIRECTED = {
+    "key": Column("text", "the number of the unit, or the ids of both sentences"),
+    **PAIRS,
+    "source_language": Column("text", "the language of the sentence"),
+    "language": Column("text", "the language of its translation"),
+}
+PARALLEL_TEXT = {
+    "moses": ReaderInfo(
+        "Two text files, as OPUS and WMT have them: line n of one is a translation of line n of "
+        "the other.",
+        files=("source", "target"),
+        columns=PAIRS,
+    ),
+    "iwslt": ReaderInfo(
+        "Two files of IWSLT (WIT3) or WMT's SGM: the lines without a tag, or within `<seg>`, "
+        "translate each other.",
+        files=("source", "target"),
+        columns=PAIRS,
+    ),
+    "tmx": ReaderInfo(
+        "A translation memory (TMX 1.4): a row for each two languages of a unit, in each "
+        "direction, among those that the spec lists; where it lists one language, all that is "
+        "translated into it. Documents that define entities are refused.",
+        columns=DIRECTED,
+    ),
+    "tatoeba": ReaderInfo(
+        "Tatoeba's `sentences.csv` and `links.csv`: a row for each link, in each direction, among "
+        "the languages that the spec lists; where it lists one language, all that is translated "
+        "into it. Tatoeba's codes of languages (`deu`) stand in `data.language_names`.",
+        files=("sentences", "links"),
+        columns=DIRECTED,
+    ),
+}
+IMAGE_LIST = {
+    "key": Column("text", "the line, counted from 0"),
+    "image": Column("image", "the file of the image, below `data.images`"),
+    "caption": Column("text", "its caption"),
+    "url": Column("text", "where the image was"),
+}
+NUMBERED = (
+    "The image of line n, counted from 0, is `data.images`/SSSSS/NNNNNNNNN.jpg (or .png, .webp): n "
+    "with nine digits, in the folder of n // 10,000 with five, as img2dataset writes files. "
+    "Lines whose image is not there are left out and counted: dead links are normal here."
+)
+IMAGE_LISTS = {
+    "cc3m": ReaderInfo(
+        f"Conceptual Captions' lists, a caption and a URL between tabs. {NUMBERED}",
+        columns=IMAGE_LIST,
+        images="always",
+    ),
+    "cc12m": ReaderInfo(
+        f"Conceptual 12M's list, a URL and a caption between tabs. {NUMBERED}",
+        columns=IMAGE_LIST,
+        images="always",
+    ),
+    "sbu": ReaderInfo(
+        "SBU's two lists, line n of one being the URL of line n of the other. The image is "
+        "`data.images`/NAME, the last part of its URL. Lines whose image is not there are left "
+        "out and counted: dead links are normal here.",
+        files=("captions", "urls"),
+        columns=IMAGE_LIST,
+        images="always",
+    ),
+}
+QUESTIONS = {
+    "squad": ReaderInfo(
+        "SQuAD's JSON, which TyDi QA's gold passages, XQuAD and MLQA share: a row a question.",
+        columns={
+            "key": Column("text", "the question's id"),
+            "title": Column("text", "the title of the article; empty where it has none"),
+            "context": Column("text", "the passage"),
+            "question": Column("text", "the question"),
+            "answers": Column(
+                "texts", "the answers that people gave, each once; none, an empty list"
+            ),
+        },
+    ),
 }
 COCO = {
     "coco_captions": ReaderInfo(
@@ -66,7 +211,14 @@ COCO = {
         },
     ),
 }
-READERS: dict[str, ReaderInfo] = {**TABLES, **COCO}
+READERS: dict[str, ReaderInfo] = {
+    **TABLES,
+    **FOLDERS,
+    **PARALLEL_TEXT,
+    **IMAGE_LISTS,
+    **QUESTIONS,
+    **COCO,
+}
 
 
 def known_reader(name: object) -> object:

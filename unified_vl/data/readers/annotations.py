@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Rows = Callable[[Source], Iterable[Mapping[str, Any]]]
+_BLOCK = 1 << 16  # rows
 
 
 def reader_of(name: str, rows: Rows) -> Reader:
@@ -31,22 +33,22 @@ def reader_of(name: str, rows: Rows) -> Reader:
         columns = READERS[name].columns or {}
         source.require(list(columns))
         needed = {column: arrow_type(columns[column].type) for column in source.needed}
-        values: dict[str, list[Any]] = {column: [] for column in needed}
-        for row in rows(source):
-            for column, cells in values.items():
-                cells.append(row.get(column))
-        arrays = {}
-        for column, cells in values.items():
-            try:
-                arrays[column] = pa.array(cells, needed[column])
-            except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-                raise UserError(
-                    f"holds another kind of value: {first_line(error)}",
-                    file=source.path,
-                    field=column,
-                    expected=columns[column].about,
-                ) from error
-        return pa.table(arrays)
+        found: dict[str, list[pa.Array]] = {column: [] for column in needed}
+        all_rows = iter(rows(source))
+        # Python's objects take several times the room of Arrow's
+        while block := list(islice(all_rows, _BLOCK)):
+            for column, arrays in found.items():
+                try:
+                    cells = [row.get(column) for row in block]
+                    arrays.append(pa.array(cells, needed[column]))
+                except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+                    raise UserError(
+                        f"holds another kind of value: {first_line(error)}",
+                        file=source.path,
+                        field=column,
+                        expected=columns[column].about,
+                    ) from error
+        return pa.table({c: pa.chunked_array(a, needed[c]) for c, a in found.items()})
 
     return read
 

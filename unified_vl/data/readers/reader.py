@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import nearest
 from unified_vl.specs.document import KeyPath
+from unified_vl.specs.fields import FieldSpec
 from unified_vl.specs.task import TaskSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+@dataclass(slots=True)
+class Kept:
+    """Which rows of a file a reader gave, where these are not all.
+
+    Attributes:
+        numbers: the place of each in the file, from 0; None for all of them.
+        left_out: how many it left out.
+        why: what they lack, for messages: "lack their image".
+    """
+
+    numbers: Sequence[int] | None = None
+    left_out: int = 0
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +42,10 @@ class Source:
         needed: every column that the spec reads, with the key that names it.
         split: what the data call the split.
         language: the language that the files are in; None where a column says.
+        root: the data root, which holds the files.
+        images: the folder of the images, relative to it; empty where the spec names none.
+        config: the configuration of a data set of the hub.
+        kept: what a reader says that leaves out rows.
     """
 
     spec: TaskSpec
@@ -33,11 +53,29 @@ class Source:
     needed: Mapping[str, KeyPath]
     split: str
     language: str | None
+    root: Path
+    images: str = ""
+    config: str | None = None
+    kept: Kept = field(default_factory=Kept)
 
     @property
     def path(self) -> Path:
         """The first file, which stands for all in messages."""
         return next(iter(self.files.values()))
+
+    def name(self, path: Path) -> str:
+        """A file as rows name it: relative to the data root."""
+        return path.relative_to(self.root).as_posix()
+
+    def field_of(self, column: str) -> FieldSpec | None:
+        """The field that reads a column; None where only another key of the spec names it."""
+        place = self.needed[column]
+        return self.spec.fields[str(place[1])] if place[0] == "fields" else None
+
+    def keep(self, numbers: Sequence[int], of: int, why: str) -> None:
+        """Say which rows of a file the table holds, and what the others lack."""
+        if len(numbers) < of:
+            self.kept.numbers, self.kept.left_out, self.kept.why = numbers, of - len(numbers), why
 
     def require(self, known: Sequence[str]) -> None:
         """That each needed column is there, once.
@@ -59,6 +97,14 @@ class Source:
 
 
 Reader = Callable[[Source], "pa.Table"]
+
+
+def place_type() -> pa.DataType:
+    """An image in a file of others, as `data.images` reads it: where its bytes are."""
+    import pyarrow as pa
+
+    whole = pa.int64()
+    return pa.struct({"file": pa.string(), "offset": whole, "size": whole, "base64": pa.bool_()})
 
 
 def first_line(error: BaseException) -> str:

@@ -29,13 +29,29 @@ def read_parquet(source: Source) -> pa.Table:
 
 def read_csv(source: Source) -> pa.Table:
     """Every cell as text: `no`, `NA` and `007` are values that a guess would spoil."""
+    return _read_delimited(source, "CSV", newlines_in_values=True)
+
+
+def read_tsv(source: Source) -> pa.Table:
+    """As CSV, between tabs and without quoting: a line is a row, whatever it holds."""
+    return _read_delimited(source, "TSV", delimiter="\t", quote_char=False)
+
+
+def _read_delimited(source: Source, kind: str, **how: Any) -> pa.Table:
     import pyarrow as pa
     from pyarrow import csv
 
     path = source.path
+    names = source.spec.data.columns
+    bad: set[int] = set()  # lines, from 1, empty ones not counted
+
+    def invalid(row: csv.InvalidRow) -> str:
+        bad.add(row.number)
+        return "skip" if kind == "TSV" and source.spec.data.on_bad_row == "skip" else "error"
+
     # several threads would not always know the number of a bad row
-    read = csv.ReadOptions(use_threads=False)
-    parse = csv.ParseOptions(newlines_in_values=True)
+    read = csv.ReadOptions(use_threads=False, column_names=names)
+    parse = csv.ParseOptions(**how, invalid_row_handler=invalid)
     try:
         with csv.open_csv(path, read_options=read, parse_options=parse) as head:
             known = head.schema.names
@@ -44,9 +60,15 @@ def read_csv(source: Source) -> pa.Table:
             column_types={name: pa.string() for name in source.needed},
             include_columns=list(source.needed),
         )
-        return csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
+        table = csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise UserError(f"is not CSV: {first_line(error)}", file=path) from error
+        raise UserError(f"is not {kind}: {first_line(error)}", file=path) from error
+    if bad:
+        first = 1 if names else 2  # the line of the first row
+        count = len(table) + len(bad)
+        good = [place for place in range(count) if place + first not in bad]
+        source.keep(good, count, "have more or fewer values than there are columns")
+    return table
 
 
 def read_jsonl(source: Source) -> pa.Table:
@@ -58,10 +80,8 @@ def read_jsonl(source: Source) -> pa.Table:
     # said outright, or a text that looks like a date would become one
     texts = [
         pa.field(column, pa.list_(pa.string()) if field.many else pa.string())
-        for name, field in source.spec.fields.items()
-        if field.kind == "text"
-        for column, place in source.needed.items()
-        if place == ("fields", name, "column")
+        for column in source.needed
+        if (field := source.field_of(column)) is not None and field.kind == "text"
     ]
     options = arrow_json.ParseOptions(explicit_schema=pa.schema(texts))
     try:

@@ -1,0 +1,90 @@
+"""Data sets of the Hugging Face hub, through `datasets`: cached, or only their first rows."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from unified_vl.data.readers.reader import Source, first_line
+from unified_vl.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+
+
+def read_hub(source: Source) -> pa.Table:
+    """The rows of a split, or the first of them.
+
+    `datasets` has run no code of a data set since its version 4.
+    """
+    from datasets import load_dataset
+
+    data = source.spec.data
+    said = source.name(source.path)
+    if not source.path.is_dir() and not _ID.fullmatch(said):
+        raise source.spec.error(
+            ("data", "path"),
+            f"{said!r} is no folder below the data root, and no id",
+            expected="owner/name",
+        )
+    try:
+        found = load_dataset(
+            str(source.path) if source.path.is_dir() else said,
+            name=source.config,
+            split=source.split,
+            streaming=data.streaming,
+        )
+        source.require(list(found.features or _first_row(found)))
+        table = _table(found.select_columns(list(source.needed)), data.take)
+    except UserError:
+        raise
+    except Exception as error:  # its builders and the network raise almost anything
+        raise UserError(f"cannot be loaded: {first_line(error)}", file=said) from error
+    return _with_image_bytes(table)
+
+
+def _first_row(streamed: Any) -> dict[str, Any]:
+    """Of a stream that does not say its columns."""
+    return next(iter(streamed.take(1)), {})
+
+
+def _table(found: Any, take: int | None) -> pa.Table:
+    """Formatted as Arrow, nothing is decoded."""
+    import pyarrow as pa
+    from datasets import IterableDataset
+
+    if isinstance(found, IterableDataset):
+        assert take is not None  # a rule of the spec
+        tables: list[pa.Table] = []
+        missing = take
+        # not `take` of the stream, which reads on to see that nothing follows
+        for table in found.with_format("arrow").iter(batch_size=min(take, 1000)):
+            tables.append(table.slice(0, missing))
+            missing -= len(tables[-1])
+            if not missing:
+                break
+        return pa.concat_tables(tables) if tables else pa.table({})
+    count = len(found) if take is None else min(take, len(found))
+    return found.with_format("arrow")[:count]
+
+
+def _with_image_bytes(table: pa.Table) -> pa.Table:
+    """With the bytes of images that are files of their own: these lie outside the data root."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    from datasets.table import embed_table_storage
+
+    for field in table.schema:
+        if pa.types.is_struct(field.type) and {f.name for f in field.type} == {"bytes", "path"}:
+            column = table.column(field.name)
+            stored = pc.is_valid(pc.struct_field(column, "bytes"))
+            if not pc.all(pc.or_(stored, pc.is_null(column))).as_py():
+                try:
+                    return embed_table_storage(table)
+                except Exception as error:  # files and network, as above
+                    raise UserError(
+                        f"the images cannot be read: {first_line(error)}", field=field.name
+                    ) from error
+    return table

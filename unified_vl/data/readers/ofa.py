@@ -1,0 +1,87 @@
+"""OFA's TSV files (Wang et al., arXiv 2202.03052; "datasets.md" of its repository).
+
+They have no line of names, and their images are base64 in the lines. A file is read once for
+its texts; of an image only the place is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unified_vl.data.readers.reader import Source, place_type
+from unified_vl.errors import UserError
+from unified_vl.specs.fields import FieldSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BETWEEN = "&&"
+_CONFIDENCE = re.compile(r"^[0-9.]+\|!\+")
+
+
+def read_ofa_tsv(source: Source) -> pa.Table:
+    """The columns that the spec names, each as the kind of its field says."""
+    import pyarrow as pa
+
+    path = source.path
+    known = list(source.spec.data.columns or ())
+    source.require(known)
+    name = source.name(path)
+    fields = {column: source.field_of(column) for column in source.needed}
+    places = {column: known.index(column) for column in source.needed}
+    values: dict[str, list[Any]] = {column: [] for column in source.needed}
+    start = 0
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            starts = [0, *(match.end() for match in re.finditer(b"\t", line))]
+            if len(starts) != len(known):
+                raise UserError(
+                    f"found {len(starts)} values between tabs",
+                    file=path,
+                    line=number,
+                    expected=f"{len(known)}: {', '.join(known)}",
+                )
+            ends = [*(each - 1 for each in starts[1:]), len(line.rstrip(b"\r\n"))]
+            for column, place in places.items():
+                field, first, last = fields[column], starts[place], ends[place]
+                if field is not None and field.kind == "image":
+                    cell: Any = {"file": name, "offset": start + first, "size": last - first}
+                    values[column].append(cell | {"base64": True})
+                else:
+                    values[column].append(_value(line[first:last], field, path, number, column))
+            start += len(line)
+    types = {column: _type(field) for column, field in fields.items()}
+    return pa.table({column: pa.array(cells, types[column]) for column, cells in values.items()})
+
+
+def _value(
+    cell: bytes, field: FieldSpec | None, path: Path, line: int, column: str
+) -> str | list[str] | list[float]:
+    try:
+        text = cell.decode()
+        if field is not None and field.kind == "box":
+            return [float(number) for number in text.split(",")]
+    except UnicodeDecodeError as error:
+        raise UserError("is not UTF-8 text", file=path, line=line, field=column) from error
+    except ValueError as error:
+        found = f"found {text[:60]!r}"
+        raise UserError(
+            found, file=path, line=line, field=column, expected="numbers between commas"
+        ) from error
+    if field is not None and field.kind == "text" and field.many:
+        return [_CONFIDENCE.sub("", part, count=1).strip() for part in text.split(_BETWEEN)]
+    return text
+
+
+def _type(field: FieldSpec | None) -> pa.DataType:
+    import pyarrow as pa
+
+    if field is not None and field.kind == "image":
+        return place_type()
+    if field is not None and field.kind == "box":
+        return pa.list_(pa.float64())
+    if field is not None and field.kind == "text" and field.many:
+        return pa.list_(pa.string())
+    return pa.string()

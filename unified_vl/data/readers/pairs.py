@@ -1,0 +1,189 @@
+"""Pairs of sentences in several languages: Tatoeba's tables and translation memories (TMX 1.4).
+
+Both give a row for each two translations of each other, in each direction, whose languages
+the spec lists; where it lists one, all that is translated into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from xml.parsers import expat
+
+from unified_vl.data.readers.annotations import reader_of
+from unified_vl.data.readers.reader import Source, first_line
+from unified_vl.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BLOCK = 1 << 16  # bytes read at a time
+_LONGEST = 1 << 20  # characters of a sentence
+_MOST = 1000  # translations in a unit: each is paired with each
+
+
+def _is_asked(source: str, target: str, languages: Collection[str]) -> bool:
+    listed = source in languages or len(languages) == 1
+    return source != target and target in languages and listed
+
+
+def _tmx_rows(source: Source) -> Iterator[dict[str, Any]]:
+    data = source.spec.data
+    names = {data.language_name(tag).lower(): tag for tag in data.languages}
+
+    def tag_of(language: str) -> str:
+        """That of the spec for `de`, `DE` and `de-AT` alike."""
+        name = language.replace("_", "-").lower()
+        return names.get(name) or names.get(name.split("-")[0]) or name
+
+    for number, unit in enumerate(_units(source.path), 1):
+        said = [(tag_of(language), text) for language, text in unit]
+        for one, sentence in said:
+            for other, translation in said:
+                if _is_asked(one, other, data.languages):
+                    yield {
+                        "key": str(number),
+                        "source": sentence,
+                        "target": translation,
+                        "source_language": data.language_name(one),
+                        "language": data.language_name(other),
+                    }
+
+
+def _units(path: Path) -> Iterator[list[tuple[str, str]]]:
+    """The units of a translation memory, each as (language, text) pairs."""
+    reading = _Units()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = reading.start
+    parser.EndElementHandler = reading.end
+    parser.CharacterDataHandler = reading.text
+    # a document type is usual and nothing of it is fetched, but an entity of its own could
+    # stand for gigabytes
+    parser.EntityDeclHandler = reading.refuse
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                parser.Parse(block, False)
+                yield from reading.taken()
+            parser.Parse(b"", True)
+            yield from reading.taken()
+    except expat.ExpatError as error:
+        reason = expat.errors.messages[error.code]
+        raise UserError(
+            f"is not XML: {reason}", file=path, line=error.lineno, expected="a TMX file"
+        ) from error
+    except (ValueError, LookupError) as error:  # the latter for an unknown encoding
+        line = parser.CurrentLineNumber
+        raise UserError(first_line(error), file=path, line=line, expected="a TMX file") from error
+    if not reading.has_body:
+        raise UserError("has no <body>", file=path, expected="a TMX file")
+
+
+class _Units:
+    """Gathers units from the events of a parser. What is in <bpt>, <ph> and such is markup."""
+
+    def __init__(self) -> None:
+        self.has_body = False
+        self._units: list[list[tuple[str, str]]] = []
+        self._unit: list[tuple[str, str]] = []
+        self._language = ""
+        self._pieces: list[str] | None = None
+        self._length = 0
+        self._markup = 0  # how deep in it
+
+    def taken(self) -> list[list[tuple[str, str]]]:
+        """The units that are complete, once."""
+        units, self._units = self._units, []
+        return units
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if self._pieces is not None:
+            self._markup += name != "hi"  # which is the text's own
+        elif name == "body":
+            self.has_body = True
+        elif name == "tu":
+            self._unit = []
+        elif name == "tuv":
+            self._language = attributes.get("xml:lang") or attributes.get("lang") or ""
+            if not self._language:
+                raise ValueError("a <tuv> has no xml:lang")
+        elif name == "seg":
+            self._pieces, self._length = [], 0
+
+    def text(self, text: str) -> None:
+        if self._pieces is not None and not self._markup:
+            self._length += len(text)
+            if self._length > _LONGEST:
+                raise ValueError(f"a <seg> has more than {_LONGEST} characters")
+            self._pieces.append(text)
+
+    def end(self, name: str) -> None:
+        if self._pieces is None:
+            if name == "tu":
+                self._units.append(self._unit)
+        elif self._markup:
+            self._markup -= name != "hi"
+        elif name == "seg":
+            self._unit.append((self._language, " ".join("".join(self._pieces).split())))
+            self._pieces = None
+            if len(self._unit) > _MOST:
+                raise ValueError(f"a <tu> has more than {_MOST} translations")
+
+    def refuse(self, name: str, *rest: object) -> None:
+        raise ValueError(f"defines the entity {name!r}, and such are not followed")
+
+
+read_tmx = reader_of("tmx", _tmx_rows)
+
+
+def read_tatoeba(source: Source) -> pa.Table:
+    """The links, joined with the sentences of both their ends.
+
+    Tatoeba lists each link in both directions, so a link is one row.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    data = source.spec.data
+    names = [data.language_name(tag) for tag in data.languages]
+    sentences = _columns(source.files["sentences"], ("id", "language", "text"))
+    links = _columns(source.files["links"], ("source_id", "target_id"))
+    wanted = pc.is_in(sentences["language"], value_set=pa.array(names))
+    targets = sentences.filter(wanted)
+    sources = targets if len(names) > 1 else sentences
+    found = links.join(
+        targets.rename_columns(["target_id", "language", "target"]), "target_id", join_type="inner"
+    ).join(
+        sources.rename_columns(["source_id", "source_language", "source"]),
+        "source_id",
+        join_type="inner",
+    )
+    found = found.filter(pc.not_equal(found["language"], found["source_language"]))
+    # a join keeps no order
+    found = found.sort_by([("source_id", "ascending"), ("target_id", "ascending")])
+    ids = [found[name].cast(pa.string()) for name in ("source_id", "target_id")]
+    found = found.append_column("key", pc.binary_join_element_wise(*ids, "-"))
+    source.require(found.column_names)
+    return found.select(list(source.needed))
+
+
+def _columns(path: Path, names: tuple[str, ...]) -> pa.Table:
+    """A table of Tatoeba's; it has no line of names, and `\\N` for nothing."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    types = {name: pa.int64() if name.endswith("id") else pa.string() for name in names}
+    try:
+        return csv.read_csv(
+            path,
+            read_options=csv.ReadOptions(use_threads=False, column_names=names),
+            parse_options=csv.ParseOptions(delimiter="\t", quote_char=False),
+            convert_options=csv.ConvertOptions(column_types=types),
+        )
+    except (pa.ArrowException, OSError) as error:
+        expected = f"{', '.join(names)} between tabs"
+        raise UserError(
+            f"is no table of Tatoeba: {first_line(error)}", file=path, expected=expected
+        ) from error

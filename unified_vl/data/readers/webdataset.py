@@ -1,0 +1,198 @@
+"""WebDataset's shards: tar files whose neighbouring members of one name are a row.
+
+The names and places of the members are read, texts are taken in, and of an image only the
+place is kept. Nothing is unpacked, so the names of members lead nowhere.
+"""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from unified_vl.data.readers.reader import Source, first_line, place_type
+from unified_vl.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEY = "__key__"
+_TEXTS = ("txt", "text", "caption", "transcript", "json", "cls")
+_LARGEST_TEXT = 1 << 24  # bytes
+_LOOKED_AT = 100  # rows whose JSON tells which columns there are
+
+
+@dataclass(slots=True)
+class _Sample:
+    """The members of a row: where each begins, and its size in bytes."""
+
+    key: str
+    members: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def read_webdataset(source: Source) -> pa.Table:
+    """The columns that the spec names: images by their place, all else by its content."""
+    import pyarrow as pa
+
+    path = source.path
+    samples = list(_samples(path))
+    with path.open("rb") as shard:
+        if samples:  # an empty shard lacks no column
+            source.require(_known(source, samples, shard))
+        arrays = {}
+        for column in source.needed:
+            cells = list(_cells(source, column, samples, shard))
+            try:
+                arrays[column] = pa.array(cells, _type(source, column))
+            except (pa.ArrowException, OverflowError) as error:
+                reason = f"mixes kinds of values: {first_line(error)}"
+                raise UserError(reason, file=path, field=column) from error
+    return pa.table(arrays)
+
+
+def _samples(path: Path) -> Iterator[_Sample]:
+    sample: _Sample | None = None
+    for member in _members(path):
+        folder, slash, name = member.name.rpartition("/")
+        stem, dot, extension = name.partition(".")
+        if not stem or not dot:
+            continue  # a hidden file, or a note without an extension
+        key, extension = f"{folder}{slash}{stem}", extension.lower()
+        if sample is None or sample.key != key:
+            if sample is not None:
+                yield sample
+            sample = _Sample(key)
+        if extension in sample.members:
+            raise UserError(f"has the member {member.name!r} twice", file=path)
+        sample.members[extension] = (member.offset_data, member.size)
+    if sample is not None:
+        yield sample
+
+
+def _members(path: Path) -> Iterator[tarfile.TarInfo]:
+    """The plain files of a tar.
+
+    Raises:
+        UserError: when it is compressed, broken, or ends too early.
+    """
+    size = path.stat().st_size
+    last = "its beginning"
+    try:
+        with closing(tarfile.TarFile(path)) as archive:  # of no compression
+            while (member := archive.next()) is not None:
+                archive.members.clear()  # type: ignore[attr-defined]  # or it keeps them all
+                if member.size < 0 or member.offset_data + member.size > size:
+                    raise UserError(f"ends within its member {member.name!r}", file=path)
+                last = repr(member.name)
+                if member.isreg() and not member.issparse():
+                    yield member
+            end = archive.offset
+    except (tarfile.TarError, OSError, ValueError, EOFError, OverflowError) as error:
+        raise UserError(
+            f"is broken after {last}: {first_line(error)}", file=path, expected="a plain tar file"
+        ) from error
+    with path.open("rb") as shard:  # a header that makes no sense ends tarfile's reading silently
+        shard.seek(end)
+        if any(shard.read(tarfile.BLOCKSIZE)):
+            raise UserError(f"is broken after {last}", file=path, expected="a plain tar file")
+
+
+def _known(source: Source, samples: list[_Sample], shard: BinaryIO) -> list[str]:
+    """The columns of a shard, and those that name several members of which it has one."""
+    extensions = dict.fromkeys(name for sample in samples for name in sample.members)
+    known = dict.fromkeys([KEY, *extensions])
+    for column in source.needed:
+        if ";" in column and any(part in extensions for part in column.split(";")):
+            known[column] = None
+    if all(column in known for column in source.needed):
+        return list(known)
+    for sample in samples[:_LOOKED_AT]:
+        for name in filter(_is_json, sample.members):
+            known.update((f"{name}.{key}", None) for key in _json(source, sample, name, shard))
+    for column in source.needed:
+        head = column.rpartition(".")[0]
+        if len(samples) > _LOOKED_AT and _is_json(head) and head in extensions:
+            known[column] = None  # a later row may have it
+    return list(known)
+
+
+def _cells(source: Source, column: str, samples: list[_Sample], shard: BinaryIO) -> Iterator[Any]:
+    if column == KEY:
+        yield from (sample.key for sample in samples)
+        return
+    name = source.name(source.path)
+    is_image = _is_image(source, column)
+    choices = column.split(";")
+    for sample in samples:
+        extension = next((part for part in choices if part in sample.members), None)
+        if extension is None:
+            head, _, key = column.rpartition(".")
+            found = head in sample.members and _is_json(head)
+            yield _json(source, sample, head, shard).get(key) if found else None
+        elif is_image:
+            start, size = sample.members[extension]
+            yield {"file": name, "offset": start, "size": size, "base64": False}
+        else:
+            yield _content(source, sample, extension, shard)
+
+
+def _content(source: Source, sample: _Sample, extension: str, shard: BinaryIO) -> Any:
+    """What a member holds, by the end of its name."""
+    kind = extension.rpartition(".")[2]
+    if kind == "json":
+        return _json(source, sample, extension, shard)
+    if kind not in _TEXTS:
+        raise UserError(
+            f"is a member that is not read as text: {sample.key}.{extension}",
+            file=source.path,
+            field=extension,
+            expected=f"{', '.join(_TEXTS)}, or a field of kind image",
+        )
+    text = _text(source, sample, extension, shard)
+    return text.strip() if kind == "cls" else text
+
+
+def _json(source: Source, sample: _Sample, extension: str, shard: BinaryIO) -> dict[str, Any]:
+    where = f"{sample.key}.{extension}"
+    try:
+        value = json.loads(_text(source, sample, extension, shard))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"is not JSON: {error}", file=source.path, field=where) from error
+    if not isinstance(value, dict):
+        raise UserError("is not an object", file=source.path, field=where)
+    return value
+
+
+def _text(source: Source, sample: _Sample, extension: str, shard: BinaryIO) -> str:
+    start, size = sample.members[extension]
+    where = f"{sample.key}.{extension}"
+    if size > _LARGEST_TEXT:
+        message = f"is a text of {size} bytes"
+        raise UserError(message, file=source.path, field=where, expected="at most 16 MiB")
+    shard.seek(start)
+    try:
+        return shard.read(size).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError("is not UTF-8 text", file=source.path, field=where) from error
+
+
+def _is_json(extension: str) -> bool:
+    return extension.rpartition(".")[2] == "json"
+
+
+def _is_image(source: Source, column: str) -> bool:
+    field = source.field_of(column)
+    return field is not None and field.kind == "image"
+
+
+def _type(source: Source, column: str) -> pa.DataType | None:
+    """None where the values say."""
+    import pyarrow as pa
+
+    if column == KEY:
+        return pa.string()
+    return place_type() if _is_image(source, column) else None
