@@ -5,6 +5,7 @@ from __future__ import annotations
 from unified_vl.data.readers import (
     arrow,
     coco,
+    grit,
     hub,
     image_lists,
     imagefolder,
@@ -39,4 +40,5 @@ FORMATS: dict[str, Reader] = {
 READERS: dict[str, Reader] = {
     **FORMATS,
     "coco_captions": coco.coco_captions,
+    "grit": grit.grit,
 }
