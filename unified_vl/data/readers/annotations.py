@@ -144,6 +144,28 @@ def _text_of(path: Path) -> str:
         raise UserError("is not UTF-8 text", file=path) from error
 
 
+def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSONL file with the numbers of their lines, from 1; empty lines are none.
+
+    Raises:
+        UserError: for a line that is not UTF-8, not JSON, or no object.
+    """
+    with path.open("rb") as lines:  # text would be decoded in blocks of many lines
+        for number, line in enumerate(lines, 1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                row = json.loads(text) if text.strip() else None
+            except UnicodeDecodeError as error:
+                raise UserError("is not UTF-8 text", file=path, line=number) from error
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"is not JSON: {error}", file=path, line=number) from error
+            if not text.strip():
+                continue
+            if not isinstance(row, dict):
+                raise UserError("is not an object", file=path, line=number)
+            yield number, row
+
+
 def member(value: Any, key: str, kind: type, path: Path, where: str = "") -> Any:
     """What a JSON object holds under `key`.
 

@@ -6,6 +6,7 @@ from unified_vl.data.readers import (
     arrow,
     coco,
     flickr30k_entities,
+    grit,
     hub,
     image_lists,
     imagefolder,
@@ -65,4 +66,5 @@ BENCHMARKS: dict[str, Reader] = {
 READERS: dict[str, Reader] = {
     **FORMATS,
     **BENCHMARKS,
+    "grit": grit.grit,
 }
