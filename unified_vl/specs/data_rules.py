@@ -147,6 +147,9 @@ def _column_problems(spec: TaskSpec) -> Iterator[Problem]:
         if column is not None:
             named.append((("data", key), column))
     named += [(("report_by", i), c) for i, c in enumerate(spec.report_by) if c != "language"]
+    for index, score in enumerate(spec.score):
+        if score.implies is not None:
+            named.append((("score", index, "implies"), score.implies))
     for place, column in named:
         if column not in known:
             yield Problem(
