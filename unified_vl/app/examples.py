@@ -11,7 +11,8 @@ from PIL import Image as PILImage
 
 from unified_vl.app.inputs import Input, inputs_of, read_image
 from unified_vl.data.images import ImageLoader
-from unified_vl.data.sources import Row, TaskData, files, languages_apart
+from unified_vl.data.paths import filled, languages_apart
+from unified_vl.data.sources import Row, TaskData
 from unified_vl.errors import UserError
 from unified_vl.inference.images import images_below
 from unified_vl.specs.data import SplitName
@@ -85,7 +86,7 @@ def _candidates(spec: TaskSpec, folder: Path) -> Iterator[tuple[str, dict[Input,
 
 
 def _has_data(spec: TaskSpec, split: SplitName, root: Path) -> bool:
-    names = (files(spec, split, tag).values() for tag in languages_apart(spec, split))
+    names = (filled(spec, split, tag).values() for tag in languages_apart(spec, split))
     return all((root / name).is_file() for of_language in names for name in of_language)
 
 

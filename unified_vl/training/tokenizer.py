@@ -50,6 +50,8 @@ def texts_of_specs(tasks: Iterable[TaskSpec], root: Path) -> Iterator[str]:
             yield from (piece for piece in template if isinstance(piece, str))
         for wording in task.wording.values():
             yield from wording.values()
+        if "train" not in task.data.splits:
+            continue  # for scoring alone
         languages = task.data.languages
         data = TaskData(task, "train", root)
         for field in task.fields.values():

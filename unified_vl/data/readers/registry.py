@@ -5,14 +5,20 @@ from __future__ import annotations
 from unified_vl.data.readers import (
     arrow,
     coco,
+    flickr30k_entities,
     hub,
     image_lists,
     imagefolder,
+    karpathy,
     moses,
     ofa,
     pairs,
+    refcoco,
     squad,
     tables,
+    text_vqa,
+    visual_genome,
+    vqa,
     webdataset,
 )
 from unified_vl.data.readers.reader import Reader
@@ -36,7 +42,24 @@ FORMATS: dict[str, Reader] = {
     "sbu": image_lists.read_sbu,
     "squad": squad.squad,
 }
-READERS: dict[str, Reader] = {
-    **FORMATS,
+BENCHMARKS: dict[str, Reader] = {
     "coco_captions": coco.coco_captions,
+    "coco_instances": coco.coco_instances,
+    "coco_objects": coco.coco_objects,
+    "coco_keypoints": coco.coco_keypoints,
+    "karpathy": karpathy.karpathy,
+    "vqa_v2": vqa.vqa_v2,
+    "gqa": vqa.gqa,
+    "aokvqa": vqa.aokvqa,
+    "aokvqa_direct": vqa.aokvqa_direct,
+    "textvqa": text_vqa.textvqa,
+    "textcaps": text_vqa.textcaps,
+    "st_vqa": text_vqa.st_vqa,
+    "docvqa": text_vqa.docvqa,
+    "vg_regions": visual_genome.vg_regions,
+    "vg_questions": visual_genome.vg_questions,
+    "refcoco": refcoco.refcoco,
+    "flickr30k_phrases": flickr30k_entities.flickr30k_phrases,
+    "flickr30k_sentences": flickr30k_entities.flickr30k_sentences,
 }
+READERS: dict[str, Reader] = {**FORMATS, **BENCHMARKS}
