@@ -1,7 +1,8 @@
 """Localized Narratives (Pont-Tuset et al., arXiv 1912.03098).
 
-google.github.io/localized-narratives has JSONL files for images of four collections. A line is what a person said of an image, the words with their times, and where the mouse was
-meanwhile: `traces`, lists of `{x, y, t}` relative to the image, which it may leave.
+google.github.io/localized-narratives has JSONL files for images of four collections. A line is
+what a person said of an image, the words with their times, and where the mouse was meanwhile:
+`traces`, lists of `{x, y, t}` relative to the image, which they may leave.
 """
 
 from __future__ import annotations
