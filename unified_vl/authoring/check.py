@@ -16,13 +16,13 @@ from unified_vl.codecs.shapes import ShapeCodec, coordinates
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
+from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.fields import ShapeKind
 from unified_vl.specs.load import file_kind, load_image_tokenizer, load_mixture, load_run, load_task
 from unified_vl.specs.parse import InvalidSpec
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import slots
 
 CHECKED_SIZE = (64, 64)  # an image is decoded whole, whatever size it is brought to
 Progress = Callable[[str], None]
@@ -114,7 +114,8 @@ def _yaml_files(paths: Sequence[Path]) -> list[Path]:
 
 def _check_sense(spec: TaskSpec, findings: Findings) -> None:
     """What is allowed and yet hardly meant."""
-    for name in set(slots(spec.source)) & set(slots(spec.target)) & set(spec.fields):
+    given = set(spec.fields_of(spec.source)) - set(spec.example.noise)
+    for name in sorted(given & set(spec.fields_of(spec.target))):
         error = spec.error(("example", "source"), f"{{{name}}} gives the answer away")
         findings.add(error, "warning")
 
@@ -128,10 +129,12 @@ def _check_data(
     checked: Counter[str],
 ) -> None:
     """All splits of a task."""
-    builder = ExampleBuilder(spec, ImageLoader(root, CHECKED_SIZE))
+    images = ImageLoader(root, CHECKED_SIZE)
     for split in spec.data.splits:
         try:
             data = TaskData(spec, split, root)
+            train = train_rows(spec, root, data)
+            builder = ExampleBuilder(spec, images, codec=codec, rows=data, train=train)
         except UserError as error:
             findings.add(error)
             continue
@@ -151,6 +154,7 @@ def _check_data(
                 example = builder.build(row, seed=None)
                 _check_shapes(example, codec, checked, findings)
                 if codec is not None:
+                    _check_shots(spec, example, findings)
                     _check_texts(spec, example, codec, findings)
             except BadRow as error:
                 findings.add(error, "warning" if spec.data.on_bad_row == "skip" else "error")
@@ -206,6 +210,14 @@ def _check_shapes(
 
 
 _KINDS: dict[type, ShapeKind] = {Box: "box", Point: "point", Polygon: "polygon"}
+
+
+def _check_shots(spec: TaskSpec, example: Example, findings: Findings) -> None:
+    """That they fit into the source."""
+    shots = spec.example.shots
+    if shots is not None and example.shots < shots.count:
+        message = f"{example.shots} of {shots.count} shots fit into the source"
+        _warn(example, UserError(message), findings)
 
 
 def _check_texts(

@@ -17,12 +17,24 @@ from random import Random
 from PIL import Image as PILImage
 
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Box, Image, Point, Polygon, Segment, Shape, Tag, Text
+from unified_vl.codecs.segments import (
+    Box,
+    Image,
+    Noised,
+    Pieces,
+    Point,
+    Polygon,
+    Segment,
+    Shape,
+    Tag,
+    Text,
+)
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.shapes import coordinates, to_pixels
 from unified_vl.codecs.vocabulary import IMAGE_TAG
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
+from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import TaskData
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.fields import ShapeKind
@@ -67,7 +79,9 @@ def show_rows(
         UserError: for data that cannot be read, or a row that breaks the spec.
     """
     data = TaskData(spec, split, root)
-    builder = ExampleBuilder(spec, ImageLoader(root, image_size))
+    images = ImageLoader(root, image_size)
+    train = train_rows(spec, root, data)
+    builder = ExampleBuilder(spec, images, codec=codec, rows=data, train=train)
     shown = []
     for index in sorted(Random(0).sample(range(len(data)), min(count, len(data)))):
         example = builder.build(data[index], seed=index)
@@ -93,7 +107,10 @@ def _parts(shown: Shown, codec: SequenceCodec | None) -> list[tuple[str, str]]:
     """What there is to say of an example, as names and values."""
     example = shown.example
     size = example.image_size
-    parts = [("source", _line(example.source, size)), ("target", _line(example.target, size))]
+    parts = [
+        ("source", _line(example.source, size, codec)),
+        ("target", _line(example.target, size, codec)),
+    ]
     for name, values in example.references.items():
         for value in values:
             said = value if isinstance(value, str) else segment_text(value, size)
@@ -104,22 +121,30 @@ def _parts(shown: Shown, codec: SequenceCodec | None) -> list[tuple[str, str]]:
             ("pieces", pieces_text(shown.source_ids, codec)),
             ("target ids", _ids(shown.target_ids, codec)),
             ("pieces", pieces_text(shown.target_ids, codec)),
-            ("decoded", _line(codec.decode(shown.target_ids, shown.shape), size)),
+            ("decoded", _line(codec.decode(shown.target_ids, shown.shape), size, codec)),
         ]
     return parts
 
 
-def _line(segments: Sequence[Segment], size: Size | None) -> str:
-    return " ".join(segment_text(segment, size) for segment in segments)
+def _line(segments: Sequence[Segment], size: Size | None, codec: SequenceCodec | None) -> str:
+    return " ".join(segment_text(segment, size, codec) for segment in segments)
 
 
-def segment_text(segment: Segment, size: Size | None) -> str:
-    """A segment in a few words; a shape in pixels of an image of `size` (width, height)."""
+def segment_text(segment: Segment, size: Size | None, codec: SequenceCodec | None = None) -> str:
+    """A segment in a few words; a shape in pixels of an image of `size` (width, height).
+
+    What is in pieces already needs the codec that made them.
+    """
     match segment:
         case Text(text):
             return text
         case Tag(name):
             return f"<{name}>"
+        case Pieces(ids):
+            assert codec is not None  # which made them
+            return codec.text.decode(ids)
+        case Noised():
+            return f"[{segment.kind} of {segment.text!r}: a tokenizer shows it]"
         case Image(image):
             height, width = image.pixels_HWC.shape[:2]
             return f"[image {image.width}x{image.height} as {width}x{height}]"
@@ -198,10 +223,12 @@ def as_html(spec: TaskSpec, shown: Sequence[Shown], codec: SequenceCodec | None)
 def _article(shown: Shown, codec: SequenceCodec | None) -> str:
     example = shown.example
     segments = (*example.source, *example.target)
-    shapes = [s for s in segments if isinstance(s, Box | Point | Polygon)]
+    drawn = example.target if example.shots else segments
+    shapes = [s for s in drawn if isinstance(s, Box | Point | Polygon)]
     images = [s.image for s in segments if isinstance(s, Image)]
-    # shapes are measured in the first image
-    figures = "".join(_figure(image, [] if n else shapes) for n, image in enumerate(images))
+    # shapes are measured in the row's first image, which is behind those of its shots
+    own = len(images) - 1 if example.shots else 0
+    figures = "".join(_figure(image, shapes if n == own else []) for n, image in enumerate(images))
     rows = "".join(
         f'<dt>{escape(name)}<dd dir="auto" lang="{escape(example.language)}">{escape(value)}'
         for name, value in _parts(shown, codec)

@@ -54,6 +54,9 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
                 expected=one_of(data.languages),
                 nearest=nearest(tag, data.languages),
             )
+    if data.language_temperature is not None and len(data.languages) == 1:
+        place = ("data", "language_temperature")
+        yield Problem(place, "says nothing about a single language")
     if len(data.languages) > 1 and "language" not in used and data.language_column is None:
         yield Problem(
             ("data", "languages"),
