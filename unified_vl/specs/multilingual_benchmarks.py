@@ -22,13 +22,14 @@ FLICKR = {
         columns={"key": IMAGE_ID, "image": IMAGE, "captions": CAPTIONS},
     ),
     "multi30k_pairs": ReaderInfo(
-        "Multi30k's task 1, two text files and a list of images: line n of all is about the same "
-        "image.",
+        "Multi30k's task 1, two text files (or `target` alone) and a list of images: line n of all "
+        "is about the same image.",
         files=("source", "target", "images"),
+        optional=("source",),
         columns={
             "key": IMAGE_ID,
             "image": IMAGE,
-            "source": Column("text", "a sentence"),
+            "source": Column("text", "a sentence of the image"),
             "target": Column("text", "its translation"),
         },
     ),
