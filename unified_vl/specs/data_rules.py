@@ -45,6 +45,9 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
     yield from _reader_problems(data)
     yield from _column_problems(spec)
     yield from repeated(("data", "languages"), data.languages)
+    if data.language_temperature is not None and len(data.languages) == 1:
+        place = ("data", "language_temperature")
+        yield Problem(place, "says nothing about a single language")
     yield from repeated(("data", "language_names"), data.language_names.values())
     for tag in data.language_names:
         if tag not in data.languages:
@@ -54,9 +57,6 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
                 expected=one_of(data.languages),
                 nearest=nearest(tag, data.languages),
             )
-    if data.language_temperature is not None and len(data.languages) == 1:
-        place = ("data", "language_temperature")
-        yield Problem(place, "says nothing about a single language")
     if len(data.languages) > 1 and "language" not in used and data.language_column is None:
         yield Problem(
             ("data", "languages"),
@@ -147,6 +147,9 @@ def _column_problems(spec: TaskSpec) -> Iterator[Problem]:
         if column is not None:
             named.append((("data", key), column))
     named += [(("report_by", i), c) for i, c in enumerate(spec.report_by) if c != "language"]
+    for index, score in enumerate(spec.score):
+        if score.implies is not None:
+            named.append((("score", index, "implies"), score.implies))
     for place, column in named:
         if column not in known:
             yield Problem(

@@ -30,6 +30,7 @@ Metric = Literal[
     "mean_absolute_error",
     "point_accuracy",
     "mask_iou",
+    "consistency",
     "macro_f1",
     "matthews_correlation",
     "pearson",
@@ -58,6 +59,11 @@ class ScoreSpec(Part):
         allow_inf_nan=False,
         description="point_accuracy against points only: the distance that counts as right, as a "
         "fraction of the image's diagonal (0.05 unless given).",
+    )
+    implies: str | None = Field(
+        default=None,
+        description="consistency only, and mandatory there: the column with the keys of the rows "
+        "whose answers follow from this one's.",
     )
     primary: bool = Field(
         default=False, description="Marks the one score that stands for the task."

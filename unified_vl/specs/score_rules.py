@@ -73,6 +73,7 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
             yield Problem(("score", index, "iou"), f"says nothing about {score.metric}")
         if score.within is not None and score.metric != "point_accuracy":
             yield Problem(("score", index, "within"), f"says nothing about {score.metric}")
+        yield from _implies_problems(spec, index, score)
     primaries = sum(score.primary for score in spec.score)
     if primaries != 1:
         yield Problem(
@@ -80,6 +81,22 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
             f"{primaries} of {len(spec.score)} are primary",
             expected="primary: true on exactly one",
         )
+
+
+def _implies_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[Problem]:
+    """That consistency knows which rows follow from which, by their keys."""
+    place: KeyPath = ("score", index, "implies")
+    if score.metric != "consistency":
+        if score.implies is not None:
+            yield Problem(place, f"says nothing about {score.metric}")
+        return
+    if score.implies is None:
+        yield Problem(place, "is missing for consistency", expected="a column of keys")
+    if spec.data.key_column is None:
+        yield Problem(("data", "key_column"), "is missing for consistency", expected="a column")
+    if score.primary:
+        message = "consistency says nothing of how many answers are right"
+        yield Problem(("score", index, "primary"), message, expected="another score as primary")
 
 
 def _many_problems(spec: TaskSpec, place: KeyPath, score: ScoreSpec) -> Iterator[Problem]:

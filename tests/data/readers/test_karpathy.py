@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,3 +56,10 @@ def test_the_rest_of_validation_is_for_training(read_all: Callable) -> None:
 def test_a_file_of_another_shape_is_refused(read_all: Callable, content: Any, says: str) -> None:
     with pytest.raises(UserError, match=says):
         read_all("karpathy", path=content)
+
+
+def test_a_split_that_the_file_does_not_have(tmp_path: Path, open_task: Callable) -> None:
+    (tmp_path / "coco.json").write_text(json.dumps({"images": [image(0, "val")]}))
+    data = "reader: karpathy, path: coco.json, split_column: split"
+    with pytest.raises(UserError, match="train holds no row; expected at least one"):
+        open_task(data, answer="key")

@@ -12,7 +12,7 @@ from unified_vl.specs.score_rules import KINDS_OF_METRICS
 
 CORRELATIONS = ("matthews_correlation", "pearson", "spearman")
 HIGHEST = {"cider": 1000.0, "ter": float("inf")}
-OF_TEXTS = [name for name in METRICS if name not in KINDS_OF_METRICS]
+OF_TEXTS = [name for name in METRICS if name not in {*KINDS_OF_METRICS, "consistency"}]
 
 
 def score(name: str, predictions: list[str], references: list[list[str]], tag: str = "en") -> float:

@@ -98,7 +98,8 @@ def _objects(source: Source) -> Iterator[dict[str, Any]]:
         drawn = outlines(annotation.get("segmentation"), width, height, path, where)
         if box is None or ("polygons" in source.needed and not drawn):
             continue
-        area = annotation.get("area", box[2] * box[3])
+        drawn_on = "area" in annotation  # the object itself, and not its box
+        area = member(annotation, "area", float, path, where) if drawn_on else box[2] * box[3]
         yield {
             "key": str(member(annotation, "id", int, path, where)),
             "image": images[key]["file_name"],

@@ -98,13 +98,15 @@ def _docvqa(source: Source) -> Iterator[dict[str, Any]]:
     path = source.path
     for number, question in enumerate(member(read_json(path), "data", list, path)):
         where = f"data.{number}"
-        kinds = question.get("question_types") if isinstance(question, dict) else None
+        key = str(member(question, "questionId", int, path, where))
+        typed = "question_types" in question  # in later files
+        kinds = texts(question, "question_types", path, where) if typed else []
         yield {
-            "key": str(member(question, "questionId", int, path, where)),
+            "key": key,
             "image": member(question, "image", str, path, where),
             "question": member(question, "question", str, path, where),
             "answers": texts(question, "answers", path, where),
-            "question_type": ", ".join(kinds) if kinds else None,
+            "question_type": ", ".join(kinds) or None,
         }
 
 

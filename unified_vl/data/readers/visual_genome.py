@@ -41,8 +41,14 @@ def _splits(source: Source) -> dict[int, str]:
         return {}
     path = source.files["splits"]
     content = read_json(path)
-    names = ("train", "val", "test")
-    return {key: name for name in names for key in member(content, name, list, path)}
+    found: dict[int, str] = {}
+    for name in ("train", "val", "test"):
+        for number, key in enumerate(member(content, name, list, path)):
+            if not isinstance(key, int):
+                where = f"{name}.{number}"
+                raise UserError(f"found {key!r}", file=path, field=where, expected="an image's id")
+            found[key] = name
+    return found
 
 
 def _each(

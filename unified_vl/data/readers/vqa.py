@@ -55,6 +55,7 @@ def _gqa(source: Source) -> Iterator[dict[str, Any]]:
     path = source.path
     for key, question in read_items(path, dict):
         kinds = member(question, "types", dict, path, key)
+        groups = member(question, "groups", dict, path, key) if "groups" in question else {}
         yield {
             "key": key,
             "image": member(question, "imageId", str, path, key) + ".jpg",
@@ -64,7 +65,7 @@ def _gqa(source: Source) -> Iterator[dict[str, Any]]:
             "structural": kinds.get("structural"),
             "semantic": kinds.get("semantic"),
             "detailed": kinds.get("detailed"),
-            "group": (question.get("groups") or {}).get("global"),
+            "group": groups.get("global"),
             "entailed": _entailed(question, path, key),
         }
 
