@@ -206,8 +206,9 @@ def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPat
         if name != "language":
             needed.setdefault(name, ("report_by",))
     for index, score in enumerate(spec.score):
-        if score.implies is not None:
-            needed.setdefault(score.implies, ("score", index, "implies"))
+        if score.column is not None:
+            key, column = score.column
+            needed.setdefault(column, ("score", index, key))
     return needed
 
 
