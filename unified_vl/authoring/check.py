@@ -159,6 +159,9 @@ def _check_data(
             except BadRow as error:
                 findings.add(error, "warning" if spec.data.on_bad_row == "skip" else "error")
                 continue
+            except UserError as error:  # of the task, not of the row
+                findings.add(error)
+                break
             checked["image"] += sum(isinstance(s, Image) for s in example.source)
 
 
