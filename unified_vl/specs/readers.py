@@ -154,6 +154,20 @@ QUESTIONS = {
         },
     ),
 }
+GRIT = {
+    "grit": ReaderInfo(
+        "GRIT's pairs of image and caption, whose phrases have boxes: JSON as img2dataset writes "
+        "it beside each image, an object a line. Of phrases that overlap the surest are kept.",
+        columns={
+            "key": Column("text", "the image's key"),
+            "image": Column("image", "its file: 00000/000000012.jpg for the key 000000012"),
+            "caption": Column("text", "the caption, whole"),
+            "pieces": Column("texts", "the caption up to the end of each phrase with a box"),
+            "boxes": Column("boxes", "of each piece: [x1, y1, x2, y2] between 0 and 1"),
+            "rest": Column("texts", "what follows the last of them: one text, or none"),
+        },
+    ),
+}
 READERS: dict[str, ReaderInfo] = {
     **TABLES,
     **FOLDERS,
@@ -163,6 +177,7 @@ READERS: dict[str, ReaderInfo] = {
     **BENCHMARKS,
     **MULTILINGUAL,
     **REASONING,
+    **GRIT,
 }
 
 

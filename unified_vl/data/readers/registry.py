@@ -8,6 +8,7 @@ from unified_vl.data.readers import (
     crossmodal,
     flickr30k_entities,
     flickr_tokens,
+    grit,
     hub,
     image_lists,
     image_statements,
@@ -93,4 +94,10 @@ REASONING: dict[str, Reader] = {
     "visdial": visdial.visdial,
     "imagenet": imagenet.imagenet,
 }
-READERS: dict[str, Reader] = {**FORMATS, **BENCHMARKS, **MULTILINGUAL, **REASONING}
+READERS: dict[str, Reader] = {
+    **FORMATS,
+    **BENCHMARKS,
+    **MULTILINGUAL,
+    **REASONING,
+    "grit": grit.grit,
+}
