@@ -175,9 +175,9 @@ READERS: dict[str, ReaderInfo] = {
     **IMAGE_LISTS,
     **QUESTIONS,
     **BENCHMARKS,
-    **GRIT,
     **MULTILINGUAL,
     **REASONING,
+    **GRIT,
 }
 
 

@@ -72,7 +72,6 @@ BENCHMARKS: dict[str, Reader] = {
     "refcoco": refcoco.refcoco,
     "flickr30k_phrases": flickr30k_entities.flickr30k_phrases,
     "flickr30k_sentences": flickr30k_entities.flickr30k_sentences,
-    "grit": grit.grit,
 }
 MULTILINGUAL: dict[str, Reader] = {
     "flickr_tokens": flickr_tokens.flickr_tokens,
@@ -95,4 +94,10 @@ REASONING: dict[str, Reader] = {
     "visdial": visdial.visdial,
     "imagenet": imagenet.imagenet,
 }
-READERS: dict[str, Reader] = {**FORMATS, **BENCHMARKS, **MULTILINGUAL, **REASONING}
+READERS: dict[str, Reader] = {
+    **FORMATS,
+    **BENCHMARKS,
+    **MULTILINGUAL,
+    **REASONING,
+    "grit": grit.grit,
+}
