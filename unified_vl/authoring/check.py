@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from unified_vl.authoring.findings import Finding, Findings
+from unified_vl.authoring.findings import ROW_REMEDY, Finding, Findings
+from unified_vl.authoring.leakage import Leak, find_leaks
+from unified_vl.authoring.prints import PrintMaker, Prints
+from unified_vl.authoring.same_sources import SameSources
+from unified_vl.authoring.texts import TextChecks
 from unified_vl.codecs.boxes import BoxCodec
 from unified_vl.codecs.segments import Box, Image, Text
 from unified_vl.codecs.sequence import SequenceCodec
@@ -33,6 +37,7 @@ class CheckResult:
 
     findings: tuple[Finding, ...]
     checked: dict[str, int]
+    leaks: tuple[Leak, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -53,6 +58,7 @@ def check_paths(
     data: Path | None = None,
     rows: int = 200,
     codec: SequenceCodec | None = None,
+    leakage: bool = True,
     progress: Progress = lambda what: None,
 ) -> CheckResult:
     """Check spec files and, with a data root, rows of every split.
@@ -62,6 +68,8 @@ def check_paths(
         data: the data root; without it only the files themselves are checked.
         rows: rows of each split, spread over its languages; 0 takes all.
         codec: checks also that texts survive the tokenizer and fit.
+        leakage: whether all rows are compared for what a held-out split has too, which reads
+            every image once.
         progress: is told what is being checked.
 
     Raises:
@@ -71,32 +79,38 @@ def check_paths(
         raise UserError("is not a folder", file=data, expected="the data root")
     findings = Findings()
     checked: Counter[str] = Counter()
+    task: _TaskCheck | None = None
+    if data is not None:
+        task = _TaskCheck(data, rows, codec, leakage, findings, checked, progress)
     for path in _yaml_files(paths):
         progress(str(path))
-        kind = file_kind(path)
-        try:
-            if kind == "mixture":
-                load_mixture(path)
-            elif kind == "run":
-                load_run(path)
-            else:
-                spec = load_task(path)
-        except InvalidSpec as error:
-            for each in error.all:
-                findings.add(each)
-            continue
-        except UserError as error:
-            findings.add(error)
-            continue
-        finally:
-            checked[f"{kind or 'task'} file"] += 1
-        if kind in ("mixture", "run"):
+        spec = _load(path, findings, checked)
+        if spec is None:
             continue
         _check_sense(spec, findings)
-        if data is not None:
-            progress(f"{path}: data")
-            _check_data(spec, data, rows, codec, findings, checked)
-    return CheckResult(findings.all(), dict(checked))
+        if task is not None:
+            task.check(spec)
+    leaks = () if task is None else task.leaks()
+    return CheckResult(findings.all(), dict(checked), leaks)
+
+
+def _load(path: Path, findings: Findings, checked: Counter[str]) -> TaskSpec | None:
+    """The task spec in a file, if it is one and right."""
+    kind = file_kind(path)
+    checked[f"{kind or 'task'} file"] += 1
+    try:
+        if kind == "mixture":
+            load_mixture(path)
+        elif kind == "run":
+            load_run(path)
+        else:
+            return load_task(path)
+    except InvalidSpec as error:
+        for each in error.all:
+            findings.add(each)
+    except UserError as error:
+        findings.add(error)
+    return None
 
 
 def _yaml_files(paths: Sequence[Path]) -> list[Path]:
@@ -113,46 +127,89 @@ def _check_sense(spec: TaskSpec, findings: Findings) -> None:
     """What is allowed and yet hardly meant."""
     for name in set(slots(spec.source)) & set(slots(spec.target)) & set(spec.fields):
         error = spec.error(("example", "source"), f"{{{name}}} gives the answer away")
-        findings.add(error, "warning")
+        findings.add(error, "warning", remedy=f"take {{{name}}} out of the source")
 
 
-def _check_data(
-    spec: TaskSpec,
-    root: Path,
-    rows: int,
-    codec: SequenceCodec | None,
-    findings: Findings,
-    checked: Counter[str],
-) -> None:
-    """All splits of a task."""
-    builder = ExampleBuilder(spec, ImageLoader(root, CHECKED_SIZE))
-    for split in spec.data.splits:
-        try:
-            data = TaskData(spec, split, root)
-        except UserError as error:
-            findings.add(error)
-            continue
-        checked["split"] += 1
+@dataclass
+class _TaskCheck:
+    """Checks the data of one spec after the other, and what they have in common."""
+
+    root: Path
+    rows: int
+    codec: SequenceCodec | None
+    leakage: bool
+    findings: Findings
+    checked: Counter[str]
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self._loader = ImageLoader(self.root, CHECKED_SIZE)
+        self._maker = PrintMaker(self._loader, self.progress)
+        self._prints: list[Prints] = []
+        self._bad: set[str] = set()  # rows that were reported
+
+    def check(self, spec: TaskSpec) -> None:
+        """All splits of a task."""
+        for split in spec.data.splits:
+            self.progress(f"{spec.task}: {split}")
+            try:
+                data = TaskData(spec, split, self.root)
+            except UserError as error:
+                self.findings.add(error)
+                continue
+            self.checked["split"] += 1
+            self._check_split(spec, data)
+            if self.leakage:
+                if data.excluded:
+                    data = TaskData(spec, split, self.root, with_excluded=True)
+                prints = self._maker.take(data, lambda error: self._bad_row(spec, error))
+                self._prints.append(prints)
+                self.checked["compared row"] += len(data)
+
+    def leaks(self) -> tuple[Leak, ...]:
+        """The rows of training that a split of any of the specs holds out."""
+        return find_leaks(self._prints, self.findings, self.root)
+
+    def _check_split(self, spec: TaskSpec, data: TaskData) -> None:
+        split, findings = data.split, self.findings
         for why, count in data.left_out.items():
             message = f"{count} rows of {split} {why} and are left out"
-            findings.add(spec.error(("data",), message), "warning")
+            error = spec.error(("data",), message)
+            findings.add(error, "warning", remedy="mend them, unless they may be lost")
+        if split == "train" and spec.data.exclude is not None and not data.excluded:
+            error = spec.error(("data", "exclude"), "names no row of train")
+            findings.add(error, "warning", remedy="write it again: check --write-leaks")
         by_language = data.by_language()
         for language in spec.data.languages:
             if language not in by_language:
                 message = f"{split} holds no row in {language!r}"
-                findings.add(spec.error(("data", "languages"), message), "warning")
+                error = spec.error(("data", "languages"), message)
+                findings.add(error, "warning", remedy="take it off the list, or add its rows")
         _check_keys(spec, data, findings)
-        for row in data.rows(_spread(list(by_language.values()), rows)):
-            checked["row"] += 1
+        builder = ExampleBuilder(spec, self._loader)
+        sources = SameSources(spec)
+        texts = None if self.codec is None else TextChecks(spec, self.codec)
+        for row in data.rows(_spread(list(by_language.values()), self.rows)):
+            self.checked["row"] += 1
             try:
                 example = builder.build(row, seed=None)
-                _check_boxes(example, codec, checked, findings)
-                if codec is not None:
-                    _check_texts(spec, example, codec, findings)
+                _check_target(example)
+                _check_boxes(example, self.codec, self.checked, findings)
+                if texts is not None:
+                    texts.add(example, findings)
             except BadRow as error:
-                findings.add(error, "warning" if spec.data.on_bad_row == "skip" else "error")
+                self._bad_row(spec, error)
                 continue
-            checked["image"] += sum(isinstance(s, Image) for s in example.source)
+            sources.add(example)
+            self.checked["image"] += sum(isinstance(s, Image) for s in example.source)
+        sources.report(split, findings)
+        if texts is not None:
+            texts.report(split, findings)
+
+    def _bad_row(self, spec: TaskSpec, error: BadRow) -> None:
+        if error.file not in self._bad:
+            self._bad.add(error.file or "")
+            self.findings.add(error, "warning" if spec.data.on_bad_row == "skip" else "error")
 
 
 def _spread(groups: Sequence[Sequence[int]], rows: int) -> list[int]:
@@ -173,7 +230,9 @@ def _check_keys(spec: TaskSpec, data: TaskData, findings: Findings) -> None:
     distinct = len(set(data.distinct(column)))
     if distinct < len(data):
         message = f"{data.split} has {len(data)} rows and {distinct} distinct keys"
-        findings.add(spec.error(("data", "key_column"), message), "warning")
+        error = spec.error(("data", "key_column"), message)
+        remedy = "name a column whose values differ: predictions go by it"
+        findings.add(error, "warning", remedy=remedy)
 
 
 def _check_boxes(
@@ -185,43 +244,26 @@ def _check_boxes(
     for box in _boxes(example):
         checked["box"] += 1
         if box.x2 - box.x1 < bin_size or box.y2 - box.y1 < bin_size:
-            error = UserError(f"the box {_short(box)} is smaller than a location bin")
-            _warn(example, error, findings)
+            message = f"the box {_short(box)} is smaller than a location bin"
+            error = UserError(message, file=example.where)
+            findings.add(error, "warning", remedy=ROW_REMEDY)
         back = boxes.decode(boxes.encode(box))
         pairs = zip(_corners(box), _corners(back), strict=True)
         if any(abs(a - b) > bin_size / 2 + 1e-9 for a, b in pairs):
             raise BadRow(f"the box {_short(box)} comes back as {_short(back)}", file=example.where)
 
 
-def _check_texts(
-    spec: TaskSpec, example: Example, codec: SequenceCodec, findings: Findings
-) -> None:
-    """That the tokenizer gives each text back, and the limits leave it whole."""
-    for segment in (*example.source, *example.target):
-        if isinstance(segment, Text):
-            back = codec.text.decode(codec.text.encode(segment.text))
-            if back != unicodedata.normalize("NFC", segment.text):
-                error = UserError(f"the tokenizer makes {back!r} of {segment.text!r}")
-                _warn(example, error, findings)
-    try:
-        source, target = codec.encode_source(example.source), codec.encode_target(example.target)
-    except UserError as error:
-        raise BadRow(error.message, file=example.where, nearest=error.nearest) from error
-    for name, encoded, limit in (
-        ("source", source, codec.max_source),
-        ("target", target, codec.max_target),
-    ):
-        if encoded.truncated:
-            _warn(example, UserError(f"the {name} is cut to {limit} tokens"), findings)
-    longest = spec.generate.max_tokens
-    if len(target.ids) > longest:
-        message = f"the target needs {len(target.ids)} tokens, and generate.max_tokens is {longest}"
-        _warn(example, UserError(message), findings)
+def _check_target(example: Example) -> None:
+    """That there is something to write which can be seen."""
+    texts = [s.text for s in example.target if isinstance(s, Text)]
+    if len(texts) == len(example.target) and not any(_is_seen(c) for t in texts for c in t):
+        raise BadRow(
+            "is empty", file=example.where, field="target", expected="something to be written"
+        )
 
 
-def _warn(example: Example, error: UserError, findings: Findings) -> None:
-    error.file = example.where
-    findings.add(error, "warning")
+def _is_seen(character: str) -> bool:
+    return unicodedata.category(character)[0] not in "CZ"
 
 
 def _boxes(example: Example) -> Iterator[Box]:

@@ -24,11 +24,16 @@ VOCABULARY = "vocabulary.json"
 
 @dataclass(frozen=True)
 class Encoded:
-    """Ids that end in eos, and the images (uint8 HWC) whose places they hold."""
+    """Ids that end in eos, the images (uint8 HWC) whose places they hold, and the ids of text
+    that were cut, a list for each text that gave way."""
 
     ids: list[int]
     images: list[np.ndarray] = field(default_factory=list)
-    truncated: bool = False
+    cut: list[list[int]] = field(default_factory=list)
+
+    @property
+    def truncated(self) -> bool:
+        return bool(self.cut)
 
 
 class SequenceCodec:
@@ -79,14 +84,15 @@ class SequenceCodec:
         """All ids, cut to `limit`: only text gives way, from its end, never an image."""
         pieces = [self._ids(segment) for segment in segments]
         excess = sum(map(len, pieces)) + 1 - limit
-        truncated = excess > 0
+        gone: list[list[int]] = []
         for index in reversed(range(len(pieces))):
             if excess <= 0:
                 break
             if isinstance(segments[index], Text):
-                cut = min(excess, len(pieces[index]))
-                pieces[index] = pieces[index][: len(pieces[index]) - cut]
-                excess -= cut
+                kept = max(0, len(pieces[index]) - excess)
+                pieces[index], lost = pieces[index][:kept], pieces[index][kept:]
+                excess -= len(lost)
+                gone.insert(0, lost)
         if excess > 0:
             raise UserError(
                 f"a sequence needs {limit + excess} tokens without its text",
@@ -94,7 +100,7 @@ class SequenceCodec:
             )
         ids = [i for piece in pieces for i in piece] + [EOS_ID]
         images = [s.image.pixels_HWC for s in segments if isinstance(s, Image)]
-        return Encoded(ids, images, truncated)
+        return Encoded(ids, images, gone)
 
     def _ids(self, segment: Segment) -> list[int]:
         match segment:

@@ -91,7 +91,7 @@ class ExampleBuilder:
         return Example(
             task=self.spec.task,
             language=plan.language,
-            key=self._key(row),
+            key=row.key(self.spec.data.key_column),
             source=_fill(plan.source, chosen),
             target=target,
             references=references,  # type: ignore[arg-type]  # rules: scored are texts or boxes
@@ -150,11 +150,6 @@ class ExampleBuilder:
                 number = 0 if first or random is None else random.randrange(len(several))
                 chosen[name] = several[number : number + 1]
         return chosen
-
-    def _key(self, row: Row) -> str:
-        column = self.spec.data.key_column
-        key = None if column is None else row.columns.get(column)
-        return row.where if key is None else str(key)
 
     def _groups(self, row: Row, language: str) -> dict[str, str]:
         return {

@@ -78,6 +78,13 @@ class DataSpec(Part):
     key_column: str | None = Field(
         default=None, description="The column that names a row in predictions and reports."
     )
+    exclude: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A JSONL file below the data root whose lines name rows by `key`, and by "
+        "`task` where it serves several: the train split is without them. "
+        "`unified-vl check --write-leaks` writes one.",
+    )
     on_bad_row: Literal["stop", "skip"] = Field(
         default="stop",
         description="Whether a row that breaks the spec stops the work or is skipped and counted.",
