@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.inference.retrieval import Retriever
 
-__all__ = ["UnifiedVL", "__version__"]
+__all__ = ["Retriever", "UnifiedVL", "__version__"]
 __version__ = "0.1.0"
 
 
@@ -22,4 +23,8 @@ def __getattr__(name: str) -> Any:
         from unified_vl.inference.predictor import UnifiedVL
 
         return UnifiedVL
+    if name == "Retriever":
+        from unified_vl.inference.retrieval import Retriever
+
+        return Retriever
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

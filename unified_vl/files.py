@@ -1,8 +1,9 @@
-"""Files that are there whole or not at all, and JSON that is what it should be."""
+"""Files and folders that are there whole or not at all, and JSON that is what it should be."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,16 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         if temporary.is_file():
             temporary.unlink()
         raise UserError(f"cannot be written: {error.strerror}", file=path) from error
+
+
+def replace_directory(partial: Path, directory: Path) -> None:
+    """Put `partial` in the place of `directory`; a rename each, so no half is ever seen."""
+    old = directory.with_name(f"{directory.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if directory.exists():
+        directory.rename(old)
+    partial.rename(directory)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

@@ -121,15 +121,17 @@ CASES: dict[str, dict[str, Any]] = YAML(typ="safe", pure=True).load(
 def spoil(folder: Path, case: Mapping[str, Any]) -> None:
     """Do to a workplace what a case asks for.
 
-    `edit: {FILE: [OLD, NEW]}` replaces a text, `write: {FILE: TEXT}` a file, `bytes: {FILE:
+    `edit: {FILE: [OLD, NEW, ...]}` replaces texts, `write: {FILE: TEXT}` a file, `bytes: {FILE:
     LATIN-1}` too, `remove: FILE` takes it away, `row: {NUMBER: {COLUMN: VALUE}}` changes a row of
     train.jsonl, `parquet: {COLUMN: VALUES}` writes answers.parquet, and `call: NAME` calls a
     function of `Spoilers`.
     """
-    for file, (old, new) in case.get("edit", {}).items():
+    for file, edits in case.get("edit", {}).items():
         text = (folder / file).read_text(encoding="utf-8")
-        assert old in text, f"{old!r} is not in {file}"
-        (folder / file).write_text(text.replace(old, new, 1), encoding="utf-8")
+        for old, new in zip(edits[::2], edits[1::2], strict=True):
+            assert old in text, f"{old!r} is not in {file}"
+            text = text.replace(old, new, 1)
+        (folder / file).write_text(text, encoding="utf-8")
     for file, text in case.get("write", {}).items():
         (folder / file).write_text(text, encoding="utf-8")
     for file, text in case.get("bytes", {}).items():

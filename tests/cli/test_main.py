@@ -30,6 +30,10 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         "predict",
         "report",
         "compare",
+        "index",
+        "retrieve",
+        "evaluate-retrieval",
+        "evaluate-transfer",
     ],
 )
 def test_every_command_explains_itself(command: str) -> None:
@@ -54,6 +58,11 @@ BAD_INPUT = [
     (["schedule", "nowhere.yaml"], "nowhere.yaml"),
     (["evaluate", "nowhere", "--data", "."], "nowhere"),
     (["predict", "nowhere", "--task", "emoji_caption"], "nowhere"),
+    (["index", "nowhere", "photos"], "nowhere"),
+    (["retrieve", "nowhere", "photos.index", "--text", "a"], "nowhere"),
+    (["retrieve", "nowhere", "photos.index"], "expected one of --text and --image"),
+    (["evaluate-retrieval", "nowhere", "--data", "."], "nowhere"),
+    (["evaluate-transfer", "nowhere", "--data", "."], "nowhere"),
 ]
 
 

@@ -71,7 +71,7 @@ def test_a_target_comes_back_as_segments(codec):
 
 
 def test_incomplete_boxes_are_dropped(codec):
-    ids = codec.boxes.encode(Box(0.1, 0.2, 0.3, 0.4))
+    ids = codec.shapes.encode(Box(0.1, 0.2, 0.3, 0.4))
     assert codec.decode([*ids, *ids[:3], EOS_ID]) == codec.decode(ids)
     assert codec.decode(ids[:2]) == ()
 

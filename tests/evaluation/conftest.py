@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from unified_vl.codecs.boxes import box_to_pixels
 from unified_vl.codecs.segments import Box, Segment, Text
+from unified_vl.codecs.shapes import to_pixels
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.evaluation.evaluate import evaluate
@@ -110,7 +110,7 @@ class Oracle:
             yield Prediction(
                 key=example.key,
                 text=answer.text if isinstance(answer, Text) else "",
-                boxes=[box_to_pixels(answer, width, height)] if pointed else None,
+                boxes=[to_pixels(answer, width, height)] if pointed else None,
                 score=-0.1 * len(self.asked),
                 segments=(answer,),
             )

@@ -78,7 +78,7 @@ def test_predict_draws_the_boxes_on_the_picture(tiny, model_directory: Path, pic
     assert not changed[y1 + 5 : y2 - 5, x1 + 5 : x2 - 5].any()
     changed[max(y1 - 5, 0) : y2 + 6, max(x1 - 5, 0) : x2 + 6] = False
     assert not changed.any()
-    with pytest.raises(UserError, match="the task 'tiny_caption' has no boxes to draw"):
+    with pytest.raises(UserError, match="the task 'tiny_caption' has no shapes to draw"):
         call(*asked, "--task", "tiny_caption")
     with pytest.raises(UserError, match=r"expected a file ending in \.png, \.jpg"):
         call(*asked[:-1], drawn.with_suffix(".pgn"), "--task", "tiny_ground", "--phrase", "a")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -12,14 +14,13 @@ from hypothesis import strategies as st
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID, Vocabulary
 from unified_vl.errors import UserError
 from unified_vl.inference.constraints import (
-    BoxGrammar,
     ChoiceGrammar,
     Grammar,
     GrammarProcessor,
-    TextGrammar,
-    grammar_of,
 )
+from unified_vl.inference.grammars import ShapeGrammar, TextGrammar, grammar_of
 from unified_vl.inference.trie import build_trie
+from unified_vl.specs.generate import AnswerForm, GenerateSpec
 
 CPU = torch.device("cpu")
 VOCABULARY = Vocabulary(30, ("image", "task:t"), location_bins=4, image_code_count=5)
@@ -42,8 +43,13 @@ def complete(grammar: Grammar, written: list[int]) -> list[list[int]]:
     return found
 
 
+def grammar(allow: str, most: int) -> Grammar:
+    codec: Any = SimpleNamespace(vocabulary=VOCABULARY, text=None)
+    return grammar_of(GenerateSpec(allow=allow, max_tokens=most), AnswerForm(), codec, CPU)
+
+
 def test_the_box_grammar_writes_all_boxes_and_nothing_else() -> None:
-    written = complete(BoxGrammar(VOCABULARY, CPU), [])
+    written = complete(ShapeGrammar(VOCABULARY, "box", CPU), [])
     corners = itertools.combinations(VOCABULARY.locations, 2)  # in rising order
     boxes = [
         [x1, y1, x2, y2, EOS_ID] for (x1, x2), (y1, y2) in itertools.product(corners, repeat=2)
@@ -60,8 +66,7 @@ def test_the_text_grammar_allows_text_and_eos_at_every_step() -> None:
 @given(st.integers(0, 2**31), st.sampled_from(["text", "box"]))
 def test_whatever_a_model_prefers_the_impossible_is_not_written(seed: int, allow: str) -> None:
     generator = torch.Generator().manual_seed(seed)
-    grammar = grammar_of(allow, 6, VOCABULARY, CPU)
-    process = GrammarProcessor(grammar)
+    process = GrammarProcessor(grammar(allow, 6))
     ids_BT = torch.zeros(3, 1, dtype=torch.long)  # the start id
     for _ in range(5):
         logits_BV = 50 * torch.randn(3, VOCABULARY.size, generator=generator)
@@ -78,7 +83,7 @@ def test_whatever_a_model_prefers_the_impossible_is_not_written(seed: int, allow
 
 def test_each_row_of_a_batch_has_its_own_box() -> None:
     first, last = VOCABULARY.locations.start, VOCABULARY.locations.stop - 1
-    process = GrammarProcessor(BoxGrammar(VOCABULARY, CPU))
+    process = GrammarProcessor(ShapeGrammar(VOCABULARY, "box", CPU))
     ids_BT = torch.tensor([[PAD_ID, first, first], [PAD_ID, last - 1, first]])
     allowed = process(ids_BT, torch.zeros(2, VOCABULARY.size)) == 0
     assert allowed[0].nonzero()[:, 0].tolist() == [first + 1, first + 2, last]
@@ -87,7 +92,7 @@ def test_each_row_of_a_batch_has_its_own_box() -> None:
 
 def test_a_box_needs_room() -> None:
     with pytest.raises(UserError, match=r"generate\.max_tokens: .*at least 4"):
-        grammar_of("box", 3, VOCABULARY, CPU)
+        grammar("box", 3)
 
 
 CHOICES = st.lists(

@@ -14,9 +14,10 @@ from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.data.batching import Batch, collate
 from unified_vl.data.examples import Example
 from unified_vl.errors import UserError
-from unified_vl.inference.constraints import GrammarProcessor, grammar_of
+from unified_vl.inference.constraints import GrammarProcessor
 from unified_vl.inference.decoding import Generator
-from unified_vl.specs.generate import GenerateSpec
+from unified_vl.inference.grammars import grammar_of
+from unified_vl.specs.generate import AnswerForm, GenerateSpec
 
 TEXTS = ("a", "a red cat", "yes", "eine rote Katze und ein Hund", "گربه قرمز")
 SPECS = [
@@ -61,7 +62,7 @@ def teacher_forced(tiny, batch: Batch, ids: list[list[int]]) -> list[float]:
 def test_greedy_writes_what_transformers_writes(tiny, batch: Batch, how: GenerateSpec) -> None:
     codec = tiny.saved.codec
     found = Generator(tiny.saved.model, how, codec)(batch)
-    grammar = grammar_of(how.allow, how.max_tokens, codec.vocabulary, torch.device("cpu"))
+    grammar = grammar_of(how, AnswerForm(), codec, torch.device("cpu"))
     theirs = tiny.saved.model.generate(
         **batch.model_inputs(),
         do_sample=False,

@@ -82,8 +82,8 @@ def test_choices_are_in_the_spec_or_in_a_file_beside_it(tmp_path: Path) -> None:
         ),
         (
             "method: constrained, choices: {field: anwser}",
-            "14: generate.choices.field: 'anwser' is not a field; expected a field of kind 'text'; "
-            "did you mean 'answer'?",
+            "14: generate.choices.field: 'anwser' is not a field; expected a field of kind 'text' "
+            "or 'label'; did you mean 'answer'?",
         ),
         (
             "method: constrained, choices: {field: place}",

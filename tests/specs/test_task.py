@@ -82,7 +82,7 @@ BAD = [
     ("languages: [", "langauges: [", "8: data.langauges: is not a known key; did you mean 'langu"),
     ("about: Describe an image in one sentence.\n", "", "1: about: is missing; expected text"),
     ("version: 1", "version: 1\nlr: 1", "3: lr: is not a known key; expected 'task', 'version'"),
-    ("kind: image,", "", "11: fields.image.kind: is missing; expected 'text', 'image', 'box' or"),
+    ("kind: image,", "", "11: fields.image.kind: is missing; expected 'text', 'number', 'label'"),
     ("version: 1", "version: 1\nversion: 2", "3: version: the key is there twice"),
     # wrong types and values
     ("version: 1", "version: '1'", "2: version: found '1'; expected a whole number"),
@@ -118,7 +118,7 @@ BAD = [
     ("layout: xywh, ", "", "13: fields.region.layout: is missing for a box; expected 'xyxy' or"),
     (", units: pixels", "", "13: fields.region.units: is missing for a box; expected 'pixels' or"),
     ("column: file", "column: file, units: pixels", "11: fields.image.units: says nothing about"),
-    ("column: file", "column: file, many: true", "11: fields.image.many: a field of kind 'image'"),
+    ("kind: image, column: file", "kind: language, column: file, many: true", "kind 'language' ho"),
     ("column: file", 'column: "{lang}"', "11: fields.image.column: unknown slot {lang}; expected"),
     ("region: {kind", "region2: {kind", "13: fields.region2: is never used; expected {region2} in"),
     ("  region: {kind", "  key: {kind", "13: fields.key: 'key' is a built-in name; expected anoth"),
@@ -269,7 +269,7 @@ def test_every_metric_of_a_spec_is_one_that_evaluation_knows() -> None:
 
     from unified_vl.evaluation.metrics.table import METRICS
     from unified_vl.specs.score import Metric
-    from unified_vl.specs.score_rules import METRICS_OF_BOXES
+    from unified_vl.specs.score_rules import KINDS_OF_METRICS
 
     assert set(get_args(Metric)) == set(METRICS)
-    assert set(METRICS_OF_BOXES) <= set(METRICS)
+    assert set(KINDS_OF_METRICS) <= set(METRICS)

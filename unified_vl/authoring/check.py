@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from unified_vl.authoring.findings import ROW_REMEDY, Finding, Findings
+from unified_vl.authoring.findings import Finding, Findings
 from unified_vl.authoring.leakage import Leak, find_leaks
 from unified_vl.authoring.prints import PrintMaker, Prints
 from unified_vl.authoring.same_sources import SameSources
+from unified_vl.authoring.shapes import check_shapes
 from unified_vl.authoring.texts import TextChecks
-from unified_vl.codecs.boxes import BoxCodec
-from unified_vl.codecs.segments import Box, Image, Text
+from unified_vl.codecs.segments import Image, Text
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
@@ -194,7 +193,7 @@ class _TaskCheck:
             try:
                 example = builder.build(row, seed=None)
                 _check_target(example)
-                _check_boxes(example, self.codec, self.checked, findings)
+                check_shapes(example, self.codec, self.checked, findings)
                 if texts is not None:
                     texts.add(example, findings)
             except BadRow as error:
@@ -235,24 +234,6 @@ def _check_keys(spec: TaskSpec, data: TaskData, findings: Findings) -> None:
         findings.add(error, "warning", remedy=remedy)
 
 
-def _check_boxes(
-    example: Example, codec: SequenceCodec | None, checked: Counter[str], findings: Findings
-) -> None:
-    """That location tokens can say each box."""
-    boxes = BoxCodec(Vocabulary(0, ())) if codec is None else codec.boxes
-    bin_size = 1 / len(boxes.id_range)
-    for box in _boxes(example):
-        checked["box"] += 1
-        if box.x2 - box.x1 < bin_size or box.y2 - box.y1 < bin_size:
-            message = f"the box {_short(box)} is smaller than a location bin"
-            error = UserError(message, file=example.where)
-            findings.add(error, "warning", remedy=ROW_REMEDY)
-        back = boxes.decode(boxes.encode(box))
-        pairs = zip(_corners(box), _corners(back), strict=True)
-        if any(abs(a - b) > bin_size / 2 + 1e-9 for a, b in pairs):
-            raise BadRow(f"the box {_short(box)} comes back as {_short(back)}", file=example.where)
-
-
 def _check_target(example: Example) -> None:
     """That there is something to write which can be seen."""
     texts = [s.text for s in example.target if isinstance(s, Text)]
@@ -264,20 +245,6 @@ def _check_target(example: Example) -> None:
 
 def _is_seen(character: str) -> bool:
     return unicodedata.category(character)[0] not in "CZ"
-
-
-def _boxes(example: Example) -> Iterator[Box]:
-    for segment in (*example.source, *example.target):
-        if isinstance(segment, Box):
-            yield segment
-
-
-def _corners(box: Box) -> tuple[float, float, float, float]:
-    return box.x1, box.y1, box.x2, box.y2
-
-
-def _short(box: Box) -> str:
-    return "[" + ", ".join(f"{v:.4f}" for v in _corners(box)) + "]"
 
 
 def _plural(name: str, count: int) -> str:

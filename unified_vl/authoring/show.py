@@ -16,15 +16,16 @@ from random import Random
 
 from PIL import Image as PILImage
 
-from unified_vl.codecs.boxes import box_to_pixels
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Box, Image, Segment, Tag, Text
+from unified_vl.codecs.segments import Box, Image, Point, Polygon, Segment, Shape, Tag, Text
 from unified_vl.codecs.sequence import SequenceCodec
+from unified_vl.codecs.shapes import coordinates, to_pixels
 from unified_vl.codecs.vocabulary import IMAGE_TAG
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
 from unified_vl.specs.data import SplitName
+from unified_vl.specs.fields import ShapeKind
 from unified_vl.specs.task import TaskSpec
 
 Size = tuple[int, int]
@@ -32,11 +33,15 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Shown:
-    """An example, and the ids of its source and target when there is a tokenizer."""
+    """An example, and the ids of its source and target when there is a tokenizer.
+
+    `shape` says what runs of location ids in the target are.
+    """
 
     example: Example
     source_ids: list[int] | None
     target_ids: list[int] | None
+    shape: ShapeKind = "box"
 
 
 def show_rows(
@@ -70,7 +75,7 @@ def show_rows(
         if codec is not None:
             source = codec.encode_source(example.source).ids
             target = codec.encode_target(example.target).ids
-        shown.append(Shown(example, source, target))
+        shown.append(Shown(example, source, target, spec.answer_form.shape))
     return shown
 
 
@@ -99,7 +104,7 @@ def _parts(shown: Shown, codec: SequenceCodec | None) -> list[tuple[str, str]]:
             ("pieces", _pieces(shown.source_ids, codec)),
             ("target ids", _ids(shown.target_ids, codec)),
             ("pieces", _pieces(shown.target_ids, codec)),
-            ("decoded", _line(codec.decode(shown.target_ids), size)),
+            ("decoded", _line(codec.decode(shown.target_ids, shown.shape), size)),
         ]
     return parts
 
@@ -117,10 +122,14 @@ def _segment(segment: Segment, size: Size | None) -> str:
         case Image(image):
             height, width = image.pixels_HWC.shape[:2]
             return f"[image {image.width}x{image.height} as {width}x{height}]"
-        case Box():
+        case Box() | Point() | Polygon():
+            kind = type(segment).__name__.lower()
+            label = f" {segment.label}" if isinstance(segment, Box) and segment.label else ""
             if size is None:
-                return f"[box {segment.x1:.3f} {segment.y1:.3f} {segment.x2:.3f} {segment.y2:.3f}]"
-            return "[box " + " ".join(f"{v:.1f}" for v in box_to_pixels(segment, *size)) + "]"
+                numbers = " ".join(f"{v:.3f}" for v in coordinates(segment))
+            else:
+                numbers = " ".join(f"{v:.1f}" for v in to_pixels(segment, *size))
+            return f"[{kind}{label} {numbers}]"
 
 
 def _ids(ids: Sequence[int], codec: SequenceCodec) -> str:
@@ -163,7 +172,8 @@ article {{ display: flex; flex-wrap: wrap; gap: 1.5rem; padding: 1.5rem 0;
 figure {{ position: relative; margin: 0; width: 16rem; align-self: flex-start; }}
 img, svg {{ position: absolute; inset: 0; width: 100%; height: 100%; }}
 img {{ image-rendering: pixelated; }}
-rect {{ fill: none; stroke: #d6006c; stroke-width: 3; vector-effect: non-scaling-stroke; }}
+rect, polygon {{ fill: none; stroke: #d6006c; stroke-width: 3; vector-effect: non-scaling-stroke; }}
+circle {{ fill: #d6006c; }}
 div {{ flex: 1 1 20rem; min-width: 0; }}
 h2 {{ font-size: 1rem; margin: 0; overflow-wrap: anywhere; }}
 dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: .5rem 0; }}
@@ -186,8 +196,10 @@ def as_html(spec: TaskSpec, shown: Sequence[Shown], codec: SequenceCodec | None)
 def _article(shown: Shown, codec: SequenceCodec | None) -> str:
     example = shown.example
     segments = (*example.source, *example.target)
-    boxes = [s for s in segments if isinstance(s, Box)]
-    figures = "".join(_figure(s.image, boxes) for s in segments if isinstance(s, Image))
+    shapes = [s for s in segments if isinstance(s, Box | Point | Polygon)]
+    images = [s.image for s in segments if isinstance(s, Image)]
+    # shapes are measured in the first image
+    figures = "".join(_figure(image, [] if n else shapes) for n, image in enumerate(images))
     rows = "".join(
         f'<dt>{escape(name)}<dd dir="auto" lang="{escape(example.language)}">{escape(value)}'
         for name, value in _parts(shown, codec)
@@ -196,15 +208,25 @@ def _article(shown: Shown, codec: SequenceCodec | None) -> str:
     return f"<article>{figures}<div><h2>{escape(title)}</h2><dl>{rows}</dl></div></article>"
 
 
-def _figure(image: LoadedImage, boxes: Sequence[Box]) -> str:
+def _figure(image: LoadedImage, shapes: Sequence[Shape]) -> str:
     buffer = io.BytesIO()
     PILImage.fromarray(image.pixels_HWC).save(buffer, "PNG")
     data = base64.b64encode(buffer.getvalue()).decode()
-    rects = "".join(
-        f'<rect x="{b.x1}" y="{b.y1}" width="{b.x2 - b.x1}" height="{b.y2 - b.y1}"/>' for b in boxes
-    )
+    drawn = "".join(_outline(shape) for shape in shapes)
     return (
         f'<figure style="aspect-ratio: {image.width} / {image.height}">'
         f'<img alt="what the model sees of the image" src="data:image/png;base64,{data}">'
-        f'<svg viewBox="0 0 1 1" preserveAspectRatio="none">{rects}</svg></figure>'
+        f'<svg viewBox="0 0 1 1" preserveAspectRatio="none">{drawn}</svg></figure>'
     )
+
+
+def _outline(shape: Shape) -> str:
+    """A shape in the units of the picture, which is 1 x 1."""
+    match shape:
+        case Box():
+            width, height = shape.x2 - shape.x1, shape.y2 - shape.y1
+            return f'<rect x="{shape.x1}" y="{shape.y1}" width="{width}" height="{height}"/>'
+        case Point():
+            return f'<circle cx="{shape.x}" cy="{shape.y}" r="0.02"/>'
+        case Polygon(xy):
+            return f'<polygon points="{" ".join(map(str, xy))}"/>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 RUN = Path("task_specs/runs/emoji_demo.yaml")
 VOCABULARY_SIZE = 3000
+RETRIEVED_IMAGES, CANDIDATES = 100, 5  # a sample; `evaluate-retrieval` takes all
 
 
 def demo(
@@ -38,7 +40,9 @@ def demo(
     from unified_vl.cli.evaluate import progress_of_tasks, table_of
     from unified_vl.evaluation.evaluate import evaluate
     from unified_vl.evaluation.report import write_report
-    from unified_vl.evaluation.results import write_results
+    from unified_vl.evaluation.results import RETRIEVAL, write_json, write_results
+    from unified_vl.evaluation.retrieval import evaluate_retrieval
+    from unified_vl.inference.pair_scoring import PairScorer
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.specs.load import load_run
     from unified_vl.training.tokenizer import texts_of_specs, train_tokenizer
@@ -62,7 +66,18 @@ def demo(
         evaluation = evaluate(
             predictor, specs, "test", run.data, model_name=str(model), progress=progress
         )
+    scorer = PairScorer(predictor, "emoji_caption")
+    retrieval = evaluate_retrieval(
+        scorer,
+        scorer.spec,
+        "test",
+        run.data,
+        model_name=str(model),
+        images=RETRIEVED_IMAGES,
+        candidates=CANDIDATES,
+    )
     _say("5/5 report")
+    write_json(output / RETRIEVAL, retrieval)
     write_results(evaluation, output / "report.json", output / "predictions.jsonl")
     page = write_report(output, run.data)
     _finish(run, table_of(evaluation.report), model, page, evaluation.predictions)
@@ -75,11 +90,13 @@ def _say(text: str) -> None:
 
 
 def _finish(run: Run, table: Table, model: Path, page: Path, rows: list[dict[str, Any]]) -> None:
-    """What was reached, and three things to try."""
+    """What was reached, and some things to try."""
     from rich.console import Console
 
     command = os.path.relpath(sys.argv[0])  # not on the PATH of who ran `make demo`
-    picture = run.data / _first(rows, "emoji_caption")["image"]
+    scene = _first(rows, "emoji_caption")
+    index = run.output / "scenes.index"
+    found = f"--language {scene['language']} --text {shlex.quote(scene['references'][0])}"
     word = _first(rows, "emoji_translate")
     asked = f"--text '{word['inputs']['text']}'"
     for field, language in word["input_languages"].items():
@@ -88,8 +105,11 @@ def _finish(run: Run, table: Table, model: Path, page: Path, rows: list[dict[str
     console.print(table)
     console.print(
         f"\nThe model is in {model}; open its report, {page}. Now try:\n\n"
-        f"  {command} predict {model} --task emoji_caption --language ja --image {picture}\n"
+        f"  {command} predict {model} --task emoji_caption --language ja "
+        f"--image {run.data / scene['image']}\n"
         f"  {command} predict {model} --task emoji_translate --language ar {asked}\n"
+        f"  {command} index {model} {run.data / 'scenes/test'} --output {index}\n"
+        f"  {command} retrieve {model} {index} {found}\n"
         f"  {command} show task_specs/emoji/emoji_ground.yaml --data {run.data}\n"
     )
 

@@ -14,8 +14,13 @@ from unified_vl.cli.compare import compare
 from unified_vl.cli.data import data_app
 from unified_vl.cli.demo import demo
 from unified_vl.cli.evaluate import evaluate
+from unified_vl.cli.evaluate_retrieval import evaluate_retrieval
+from unified_vl.cli.evaluate_transfer import evaluate_transfer
+from unified_vl.cli.image_tokenizer import image_tokenizer_app
+from unified_vl.cli.index import index
 from unified_vl.cli.predict import predict
 from unified_vl.cli.report import report
+from unified_vl.cli.retrieve import retrieve
 from unified_vl.cli.schedule import schedule
 from unified_vl.cli.schema import schema
 from unified_vl.cli.show import show
@@ -57,12 +62,17 @@ app.command()(show)
 app.command()(schema)
 app.add_typer(data_app, name="data")
 app.add_typer(tokenizer_app, name="tokenizer")
+app.add_typer(image_tokenizer_app, name="image-tokenizer")
 app.command()(schedule)
 app.command()(train)
 app.command()(evaluate)
 app.command(context_settings=FREE_FORM)(predict)
+app.command()(index)
+app.command()(retrieve)
 app.command()(report)
 app.command()(compare)
+app.command()(evaluate_retrieval)
+app.command()(evaluate_transfer)
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as encoder
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,11 +80,20 @@ def predict(
 
 
 def _lines_of(answer: Prediction | Alternative) -> Iterator[str]:
-    """The text, then a line a box."""
-    if answer.text:
+    """The text, then a line a shape; the text of labelled boxes is with them."""
+    labels = answer.shapes.get("labels")
+    if answer.text and labels is None:
         yield answer.text
-    for box in answer.boxes or ():
-        yield " ".join(f"{value:.1f}" for value in box)
+    for number, box in enumerate(answer.boxes or ()):
+        label = labels[number] if labels is not None else None
+        yield (f"{label}\t" if label else "") + _numbers(box)
+    for key in ("points", "polygons"):
+        for shape in answer.shapes.get(key, ()):
+            yield _numbers(shape)
+
+
+def _numbers(values: Sequence[float]) -> str:
+    return " ".join(f"{value:.1f}" for value in values)
 
 
 def _check_draw(draw: Path, image: Path | None) -> None:
@@ -98,11 +107,11 @@ def _check_draw(draw: Path, image: Path | None) -> None:
 def _draw(answer: Prediction, image: Path, draw: Path, task: str) -> None:
     from unified_vl.inference.drawing import save_drawing
 
-    if answer.boxes is None:
+    if answer.boxes is None and not answer.shapes:
         raise UserError(
-            f"the task {task!r} has no boxes to draw", file="command line", field="--draw"
+            f"the task {task!r} has no shapes to draw", file="command line", field="--draw"
         )
-    save_drawing(image, answer.boxes, draw)
+    save_drawing(image, answer, draw)
 
 
 def parse_fields(arguments: list[str]) -> dict[str, str]:

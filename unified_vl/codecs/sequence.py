@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from unified_vl.codecs.boxes import BoxCodec
-from unified_vl.codecs.segments import Box, Image, Segment, Tag, Text
+from unified_vl.codecs.segments import Box, Image, Point, Polygon, Segment, Tag, Text
+from unified_vl.codecs.shapes import ShapeCodec
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, IMAGE_TAG, PAD_ID, Vocabulary
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
+from unified_vl.specs.fields import ShapeKind
 
 TEXT_MODEL = "text.model"
 VOCABULARY = "vocabulary.json"
@@ -67,7 +68,7 @@ class SequenceCodec:
             )
         self.vocabulary = vocabulary
         self.text = text
-        self.boxes = BoxCodec(vocabulary)
+        self.shapes = ShapeCodec(vocabulary)
         self.image_tokens = image_tokens
         self.image_size = image_size
         self.max_source = max_source
@@ -108,16 +109,16 @@ class SequenceCodec:
                 return self.text.encode(text)
             case Tag(name):
                 return [self.vocabulary.tag_id(name)]
-            case Box():
-                return self.boxes.encode(segment)
+            case Box() | Point() | Polygon():
+                return self.shapes.encode(segment)
             case Image():
                 return [self._image_id] * self.image_tokens
 
-    def decode(self, ids: Sequence[int]) -> tuple[Segment, ...]:
+    def decode(self, ids: Sequence[int], shape: ShapeKind = "box") -> tuple[Segment, ...]:
         """Segments of a generated sequence, up to its eos.
 
-        A run of location ids becomes boxes, four by four; what is left of it is
-        dropped, as are ids that mean nothing in a target.
+        A run of location ids becomes shapes of the kind that the task writes; what is left
+        of it is dropped, as are ids that mean nothing in a target.
         """
         segments: list[Segment] = []
         run: list[int] = []
@@ -127,8 +128,7 @@ class SequenceCodec:
             if run_range == self.vocabulary.text and run:
                 segments.append(Text(self.text.decode(run)))
             elif run_range == self.vocabulary.locations:
-                whole = len(run) // 4 * 4
-                segments.extend(self.boxes.decode(run[i : i + 4]) for i in range(0, whole, 4))
+                segments.extend(self.shapes.decode_run(run, shape))
             run.clear()
 
         for token in self._until_eos(ids):

@@ -121,11 +121,11 @@ def collate_encoded(
     tasks = {row.example.task for row in rows}
     if len(tasks) != 1:
         raise ValueError(f"a batch holds rows of one task, not of {sorted(tasks)}")
-    input_ids_BS, mask_BS = _pad([row.source.ids for row in rows], PAD_ID, pad_to_multiple)
+    input_ids_BS, mask_BS = pad([row.source.ids for row in rows], PAD_ID, pad_to_multiple)
     labels_BT, target_tokens = None, 0
     targets = [row.target.ids for row in rows if row.target is not None]
     if len(targets) == len(rows):
-        labels_BT, _ = _pad(targets, IGNORED, pad_to_multiple)
+        labels_BT, _ = pad(targets, IGNORED, pad_to_multiple)
         target_tokens = sum(map(len, targets))
     elif targets:
         raise ValueError("some examples of the batch have a target and some have none")
@@ -146,10 +146,10 @@ def collate_encoded(
     )
 
 
-def _pad(
+def pad(
     sequences: Sequence[Sequence[int]], filler: int, multiple: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(B, L) int64 and the mask of what is not padding, L a multiple of `multiple`."""
+    """(B, L) int64, L a multiple of `multiple`, and the mask of what is not padding."""
     lengths_B = np.fromiter(map(len, sequences), np.int64, len(sequences))
     longest = -(-int(lengths_B.max()) // multiple) * multiple
     mask_BL = np.arange(longest) < lengths_B[:, None]

@@ -11,7 +11,9 @@ from unified_vl.specs.template import fill
 
 
 def learn_choices(spec: TaskSpec, root: Path) -> None:
-    """Let a spec whose choices are a field's know them: all texts of the train split, sorted.
+    """Let a spec whose choices are a field's know them.
+
+    They are all texts of the train split, sorted, or the names of a label's classes.
 
     Nothing is read for another spec, or when they are known already (from a saved model).
 
@@ -20,6 +22,10 @@ def learn_choices(spec: TaskSpec, root: Path) -> None:
     """
     asked = spec.generate.choices
     if asked is None or asked.field is None or spec.choices:
+        return
+    if spec.fields[asked.field].kind == "label":  # known without the data
+        names = (spec.class_names(asked.field, tag) for tag in spec.data.languages)
+        spec._choices = tuple(dict.fromkeys(same_choice(name) for tag in names for name in tag))
         return
     data = TaskData(spec, "train", root)
     column = spec.fields[asked.field].column

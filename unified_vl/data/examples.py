@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from random import Random
 
-from unified_vl.codecs.segments import Box, Segment, Tag, Text
+from unified_vl.codecs.segments import Segment, Shape, Tag, Text
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import Row
-from unified_vl.data.values import Value, ValueReader, unlisted
+from unified_vl.data.values import Value, ValueReader, pieces_of, unlisted
 from unified_vl.specs.languages import language_name
 from unified_vl.specs.task import TaskSpec, TaskTags
 from unified_vl.specs.template import Slot, Template, fill
@@ -37,7 +37,7 @@ class Example:
     key: str
     source: tuple[Segment, ...]
     target: tuple[Segment, ...]
-    references: Mapping[str, tuple[str, ...] | tuple[Box, ...]]
+    references: Mapping[str, tuple[str | Shape, ...]]
     groups: Mapping[str, str]
     where: str
     image_size: tuple[int, int] | None
@@ -84,7 +84,7 @@ class ExampleBuilder:
         names = self._source_fields
         if with_target:
             names = tuple(dict.fromkeys((*names, *self._target_fields, *self._scored)))
-        values, size = self._values.read(row, names, plan.columns)
+        values, size = self._values.read(row, names, plan.columns, plan.language)
         chosen = self._choose(values, seed)
         target = _fill(plan.target, chosen) if with_target else ()
         references = {name: values[name] for name in self._scored} if with_target else {}
@@ -94,7 +94,7 @@ class ExampleBuilder:
             key=row.key(self.spec.data.key_column),
             source=_fill(plan.source, chosen),
             target=target,
-            references=references,  # type: ignore[arg-type]  # rules: scored are texts or boxes
+            references=references,  # type: ignore[arg-type]  # rules: texts or shapes
             groups=self._groups(row, plan.language),
             where=row.where,
             image_size=size,
@@ -179,7 +179,7 @@ def _fill(plan: tuple[str | Slot | Tag, ...], values: Mapping[str, Value]) -> tu
     segments: list[Segment] = []
     text = ""
     for piece in plan:
-        parts = values[piece.name] if isinstance(piece, Slot) else (piece,)
+        parts = pieces_of(values[piece.name]) if isinstance(piece, Slot) else (piece,)
         for part in parts:
             if isinstance(part, str):
                 text += part

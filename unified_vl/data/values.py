@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from unified_vl.codecs.boxes import box_from_row
-from unified_vl.codecs.segments import Box, Image, Tag
+from unified_vl.codecs.segments import Box, Image, Point, Polygon, Segment, Tag
+from unified_vl.codecs.shapes import box_from_row, points_from_row
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import Row
 from unified_vl.errors import BadRow, nearest
-from unified_vl.specs.fields import FieldSpec
+from unified_vl.specs.fields import FieldSpec, ShapeKind
 from unified_vl.specs.task import TaskSpec
 
-Value = tuple[str, ...] | tuple[Box, ...] | tuple[Image, ...] | tuple[Tag, ...]
+Value = (
+    tuple[str, ...]
+    | tuple[Box, ...]
+    | tuple[Point | Polygon, ...]
+    | tuple[Image, ...]
+    | tuple[Tag, ...]
+)
+Size = tuple[int, int]  # (width, height) in pixels of the user's image
+BETWEEN_POLYGONS = ";"
 
 
 class ValueReader:
@@ -31,90 +40,225 @@ class ValueReader:
         self.images = images
 
     def read(
-        self, row: Row, names: Iterable[str], columns: Mapping[str, str]
-    ) -> tuple[dict[str, Value], tuple[int, int] | None]:
-        """All values of each field, and the size of the image (read first: boxes need it)."""
+        self, row: Row, names: Iterable[str], columns: Mapping[str, str], language: str
+    ) -> tuple[dict[str, Value], Size | None]:
+        """All values of each field, and the size of the first image (read first: shapes need it).
+
+        Args:
+            row: the row.
+            names: the fields to read.
+            columns: the column of each field.
+            language: of the row; names of classes may differ by it.
+
+        Raises:
+            BadRow: for a value that is missing, empty or not of its kind.
+        """
         values: dict[str, Value] = {}
-        size: tuple[int, int] | None = None
+        size: Size | None = None
         main = self.spec.image_field
         for name in (main, *names) if main is not None else names:
             if name in values:
                 continue
-            field, column = self.spec.fields[name], columns[name]
-            value = row.columns.get(column)
-            if value is None:
-                close = None if column in row.columns else nearest(column, row.columns)
-                raise BadRow("is missing", file=row.where, field=column, nearest=close)
-            match field.kind:
-                case "image":
-                    values[name] = (self._image(row, column, value),)
-                case "text":
-                    values[name] = self._texts(row, column, field, value)
-                case "box":
-                    values[name] = self._boxes(row, column, field, value, size)
-                case "language":
-                    values[name] = self._language(row, column, value)
+            cell = self._cell(row, name, columns)
+            values[name] = self._value(cell, columns, language, size)
             if name == main:
                 image = values[name][0]
                 assert isinstance(image, Image)
                 size = (image.image.width, image.image.height)
         return values, size
 
-    def _image(self, row: Row, column: str, value: object) -> Image:
+    def _cell(self, row: Row, name: str, columns: Mapping[str, str]) -> _Cell:
+        column = columns[name]
+        value = row.columns.get(column)
+        if value is None:
+            close = None if column in row.columns else nearest(column, row.columns)
+            raise BadRow("is missing", file=row.where, field=column, nearest=close)
+        return _Cell(row, name, column, self.spec.fields[name], value)
+
+    def _value(
+        self, cell: _Cell, columns: Mapping[str, str], language: str, size: Size | None
+    ) -> Value:
+        match cell.field.kind:
+            case "text":
+                return _texts(cell)
+            case "number":
+                return _numbers(cell)
+            case "label":
+                return self._labels(cell, language)
+            case "choice":
+                options = _texts(self._cell(cell.row, str(cell.field.of), columns))
+                return (_chosen(cell, options),)
+            case "image":
+                return tuple(self._image(cell, item) for item in _items(cell))
+            case "box":
+                return self._boxes(cell, columns, language, size)
+            case "point" | "polygon":
+                return _places(cell, size)
+            case "language":
+                return self._language(cell)
+
+    def _image(self, cell: _Cell, value: object) -> Image:
+        row = cell.row
         if row.images and isinstance(value, str):
             value = f"{row.images}/{value}"
         try:
             return Image(self.images.load(value, row.where))
         except BadRow as error:
-            error.field = column
+            error.field = cell.column
             raise
 
-    def _language(self, row: Row, column: str, value: object) -> tuple[Tag, ...]:
-        if value not in self.spec.data.languages:
-            raise unlisted(self.spec, row, column, value)
-        return (Tag(f"language:{value}"),)
+    def _language(self, cell: _Cell) -> tuple[Tag, ...]:
+        if cell.value not in self.spec.data.languages:
+            raise unlisted(self.spec, cell.row, cell.column, cell.value)
+        return (Tag(f"language:{cell.value}"),)
 
-    def _texts(self, row: Row, column: str, field: FieldSpec, value: object) -> tuple[str, ...]:
-        texts = []
-        for item in self._items(row, column, field, value):
-            if not isinstance(item, str) and not _is_number(item):
-                raise _bad(row, column, f"found {_say(item)}", "text")
-            text = str(item).strip()
-            if not text:
-                raise _bad(row, column, "is empty", "text")
-            texts.append(text)
-        return tuple(texts)
+    def _labels(self, cell: _Cell, language: str) -> tuple[str, ...]:
+        """Names of classes, from their numbers or as they are."""
+        names = self.spec.class_names(cell.name, language)
+        first = cell.field.first or 0
+        found = []
+        for item in _items(cell):
+            number = _whole(item)
+            if number is not None and first <= number < first + len(names):
+                found.append(names[number - first])
+            elif isinstance(item, str) and item.strip() in names:
+                found.append(item.strip())
+            else:
+                expected = f"{first} to {first + len(names) - 1}, or a name of a class"
+                close = nearest(str(item), names) if isinstance(item, str) else None
+                raise cell.bad(f"found {_say(item)}", expected, close)
+        return tuple(found)
 
     def _boxes(
-        self,
-        row: Row,
-        column: str,
-        field: FieldSpec,
-        value: object,
-        size: tuple[int, int] | None,
+        self, cell: _Cell, columns: Mapping[str, str], language: str, size: Size | None
     ) -> tuple[Box, ...]:
         width, height = size or (1, 1)
+        field = cell.field
         assert field.layout is not None and field.units is not None
         boxes = []
-        for item in self._items(row, column, field, _unpacked(value)):
-            if not isinstance(item, Sequence) or not all(_is_number(v) for v in item):
-                raise _bad(row, column, f"found {_say(item)}", "a box of four numbers")
+        for item in _items(cell):
+            numbers = _list_of_numbers(item)
+            if numbers is None:
+                raise cell.bad(f"found {_say(item)}", "a box of four numbers")
             try:
-                boxes.append(box_from_row(item, field.layout, field.units, width, height))
+                boxes.append(box_from_row(numbers, field.layout, field.units, width, height))
             except ValueError as error:
-                raise _bad(row, column, str(error)) from error
-        return tuple(boxes)
+                raise cell.bad(str(error)) from error
+        if field.labels is None:
+            return tuple(boxes)
+        beside = self._cell(cell.row, field.labels, columns)
+        labels = self._value(beside, columns, language, size)
+        if len(labels) != len(boxes):
+            raise beside.bad(f"holds {len(labels)} labels for {len(boxes)} boxes")
+        return tuple(replace(b, label=str(n)) for b, n in zip(boxes, labels, strict=True))
 
-    def _items(self, row: Row, column: str, field: FieldSpec, value: object) -> Sequence[Any]:
-        """The values of a field: one, or those of its list."""
-        if not field.many:
-            return (value,)
-        value = _unpacked(value)
-        if not isinstance(value, (list, tuple)):
-            raise _bad(row, column, f"found {_say(value)}", "a list, for many: true")
-        if not value:
-            raise _bad(row, column, "is an empty list", "at least one value")
-        return value
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A value of a row with all that a message about it says."""
+
+    row: Row
+    name: str
+    column: str
+    field: FieldSpec
+    value: object
+
+    def bad(self, message: str, expected: str | None = None, nearest: str | None = None) -> BadRow:
+        return BadRow(
+            message, file=self.row.where, field=self.column, expected=expected, nearest=nearest
+        )
+
+
+def _items(cell: _Cell) -> Sequence[Any]:
+    """The values of a field: one, or those of its list."""
+    if not cell.field.many:
+        return (cell.value,)
+    value = _unpacked(cell.value)
+    if not isinstance(value, (list, tuple)):
+        raise cell.bad(f"found {_say(value)}", "a list, for many: true")
+    if not value:
+        raise cell.bad("is an empty list", "at least one value")
+    return value
+
+
+def _texts(cell: _Cell) -> tuple[str, ...]:
+    texts = []
+    for item in _items(cell):
+        if not isinstance(item, str) and not _is_number(item):
+            raise cell.bad(f"found {_say(item)}", "text")
+        text = str(item).strip()
+        if not text:
+            raise cell.bad("is empty", "text")
+        texts.append(text)
+    return tuple(texts)
+
+
+def _numbers(cell: _Cell) -> tuple[str, ...]:
+    """Numbers as they are written: with the field's digits behind the point."""
+    digits = cell.field.decimals or 0
+    found = []
+    for item in _items(cell):
+        try:
+            number = float(item) if isinstance(item, str) or _is_number(item) else math.nan
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise cell.bad(f"found {_say(item)}", "a number")
+        text = f"{number:.{digits}f}"
+        found.append(text.removeprefix("-") if float(text) == 0 else text)
+    return tuple(found)
+
+
+def _chosen(cell: _Cell, options: Sequence[str]) -> str:
+    """The letter, the number or the text of a choice."""
+    first = cell.field.first or 0
+    number = _whole(cell.value)
+    if number is None or not first <= number < first + len(options):
+        last = first + len(options) - 1
+        raise cell.bad(f"found {_say(cell.value)}", f"a number from {first} to {last}")
+    place = number - first
+    if cell.field.write == "text":
+        return options[place]
+    return str(place + 1) if cell.field.write == "number" else letter(place)
+
+
+def letter(place: int) -> str:
+    """A for 0, B for 1, ..., AA for 26."""
+    text = ""
+    while place >= 0:
+        place, digit = divmod(place, 26)
+        text, place = chr(ord("A") + digit) + text, place - 1
+    return text
+
+
+def _places(cell: _Cell, size: Size | None) -> tuple[Point | Polygon, ...]:
+    width, height = size or (1, 1)
+    field = cell.field
+    assert field.units is not None
+    kind: ShapeKind = "point" if field.kind == "point" else "polygon"
+    found = []
+    for item in _items(cell):
+        numbers = _list_of_numbers(item)
+        if numbers is None:
+            raise cell.bad(f"found {_say(item)}", f"the numbers of a {kind}")
+        try:
+            found.append(points_from_row(numbers, kind, field.units, width, height))
+        except ValueError as error:
+            raise cell.bad(str(error)) from error
+    return tuple(found)
+
+
+def pieces_of(value: Value) -> Iterator[str | Segment]:
+    """What a field's values write into a template: texts, and segments of other kinds.
+
+    A box comes behind its label; polygons have a text between them, or two would be one.
+    """
+    for number, item in enumerate(value):
+        if isinstance(item, Box) and item.label is not None:
+            yield f" {item.label} "
+        if isinstance(item, Polygon) and number:
+            yield BETWEEN_POLYGONS
+        yield item
 
 
 def unlisted(spec: TaskSpec, row: Row, column: str, language: object) -> BadRow:
@@ -127,8 +271,24 @@ def unlisted(spec: TaskSpec, row: Row, column: str, language: object) -> BadRow:
     )
 
 
-def _bad(row: Row, column: str, message: str, expected: str | None = None) -> BadRow:
-    return BadRow(message, file=row.where, field=column, expected=expected)
+def _list_of_numbers(value: object) -> list[float] | None:
+    """The numbers of a list, one pair of brackets less where points are pairs; else None."""
+    value = _unpacked(value)
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return None
+    flat = [n for item in value for n in (item if isinstance(item, (list, tuple)) else (item,))]
+    return flat if all(_is_number(v) for v in flat) else None
+
+
+def _whole(value: object) -> int | None:
+    """A whole number, also as a cell of CSV has it."""
+    if isinstance(value, str):
+        return int(value) if value.strip().isdecimal() else None
+    return int(value) if isinstance(value, (int, float)) and _is_whole(value) else None
+
+
+def _is_whole(value: float) -> bool:
+    return _is_number(value) and value == int(value)
 
 
 def _unpacked(value: object) -> object:

@@ -1,4 +1,4 @@
-"""Learning curves as SVG that takes its colours from the page around it."""
+"""Curves: those of the report as SVG that takes its colours from the page around it."""
 
 from __future__ import annotations
 
@@ -174,6 +174,38 @@ def draw_timeline(tasks: Sequence[str], rounds: Sequence[Sequence[str]], path: P
     axes.invert_yaxis()
     axes.set_xlim(0, len(rounds))
     axes.set_xlabel("round")
+    _save(figure, path)
+
+
+def draw_transfer(report: Mapping[str, Any], path: Path) -> None:
+    """Draw what transferred captions score over the size of the collection.
+
+    Args:
+        report: of `evaluate_transfer`.
+        path: the file to write.
+
+    Raises:
+        UserError: for a file ending that matplotlib does not know.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot()
+    sizes = [int(size) for size in report["transferred"]]
+    for number, (metric, own) in enumerate(report["own"]["metrics"].items()):
+        values = [of["metrics"][metric] for of in report["transferred"].values()]
+        axes.plot(sizes, values, color=f"C{number}", marker="o", label=metric)
+        axes.axhline(own, color=f"C{number}", linestyle="--")
+    axes.set_xscale("log")
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.minorticks_off()
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("images of the collection; dashed: the model's own captions")
+    figure.legend(loc="outside upper center", ncols=len(report["own"]["metrics"]), frameon=False)
+    _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
     try:
         figure.savefig(path, dpi=150)
     except (ValueError, OSError) as error:

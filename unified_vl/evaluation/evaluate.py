@@ -10,8 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from unified_vl.codecs.boxes import box_to_pixels
-from unified_vl.codecs.segments import Box
+from unified_vl.codecs.segments import Shape
+from unified_vl.codecs.shapes import to_pixels
 from unified_vl.data.choices import learn_choices
 from unified_vl.data.examples import Example
 from unified_vl.data.sources import Row, TaskData
@@ -194,8 +194,8 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
     return rows
 
 
-def _reference(value: str | Box, image_size: tuple[int, int] | None) -> str | list[float]:
-    return value if isinstance(value, str) else box_to_pixels(value, *(image_size or (1, 1)))
+def _reference(value: str | Shape, image_size: tuple[int, int] | None) -> str | list[float]:
+    return value if isinstance(value, str) else to_pixels(value, *(image_size or (1, 1)))
 
 
 def _inputs(spec: TaskSpec, row: Row, language: str, kinds: tuple[str, ...]) -> dict[str, str]:
@@ -211,6 +211,8 @@ def _image_path(spec: TaskSpec, row: Row, language: str) -> str | None:
     if spec.image_field is None:
         return None
     value = row.columns[fill(spec.fields[spec.image_field].column, language=language)]
+    if row.images and isinstance(value, str):
+        value = f"{row.images}/{value}"
     if isinstance(value, Mapping):
         value = value.get("path")
     return value if isinstance(value, str) else None

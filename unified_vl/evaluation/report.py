@@ -1,7 +1,7 @@
 """The report of a run as one page that needs nothing beside it.
 
-It is made from what the run wrote: report.json, predictions.jsonl, events.jsonl and the
-saved model's facts. Images are within the page; nothing is fetched.
+It is made from what the run wrote: report.json, predictions.jsonl, retrieval.json,
+events.jsonl and the saved model's facts. Images are within the page; nothing is fetched.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from unified_vl.evaluation.results import (
     MODEL,
     PREDICTIONS,
     REPORT,
+    RETRIEVAL,
     read_events,
     read_facts,
     read_predictions,
     read_report,
+    read_retrieval,
 )
+from unified_vl.evaluation.retrieval import DEPTHS, DIRECTIONS, STAGES
 from unified_vl.files import write_atomically
 
 PAGE = "report.html"
@@ -31,6 +34,7 @@ PARTS = (
     "curves",
     "gallery",
     "table",
+    "retrieval",
     "breakdowns",
     "texts",
     "mistakes",
@@ -129,6 +133,7 @@ def render(
         curves=[curve | {"svg": Markup(curve["svg"])} for curve in curves],
         scenes=gallery.scenes(predictions, data_root)[:most_scenes] if "gallery" in parts else [],
         table=_table(report),
+        retrieval=_retrieval(read_retrieval(run / RETRIEVAL)),
         breakdowns=_breakdowns(report),
         texts=gallery.text_pairs(predictions),
         mistakes=gallery.worst_mistakes(predictions, data_root) if "mistakes" in parts else [],
@@ -236,6 +241,30 @@ def _table(report: Mapping[str, Any]) -> dict[str, Any]:
             (task["metrics"][task["primary"]], task.get("intervals", {}).get(task["primary"]))
             for task in tasks.values()
         ],
+    }
+
+
+def _retrieval(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """A row a language and one for all: each direction's recall, and its median rank."""
+    if scores is None:
+        return None
+
+    def cells(of: Mapping[str, Any]) -> list[tuple[float, list[float], float]]:
+        found = []
+        for direction in DIRECTIONS:
+            first, second = (of[direction][stage] for stage in STAGES)
+            recalls = [second[f"recall_at_{k}"] for k in DEPTHS]
+            found.append((first["recall_at_1"], recalls, second["median_rank"]))
+        return found
+
+    by = sorted(scores["by"]["language"].items())
+    return {
+        "images": scores["images"],
+        "candidates": scores["candidates"],
+        "directions": [direction.replace("_", " ") for direction in DIRECTIONS],
+        "depths": DEPTHS,
+        "rows": [(language_of(tag), cells(of)) for tag, of in by],
+        "all": cells(scores["all"]),
     }
 
 

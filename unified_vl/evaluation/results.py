@@ -3,6 +3,7 @@
 report.json         the scores of `evaluate`
 report.rows.npz     what each row adds to them, for `compare`
 predictions.jsonl   every answer that they were made from
+retrieval.json      recall and ranks of `evaluate-retrieval`, where they were computed
 events.jsonl        losses and events of the training
 model/              the saved model
 """
@@ -18,11 +19,12 @@ from safetensors import SafetensorError, safe_open
 
 from unified_vl.errors import UserError
 from unified_vl.evaluation.rows import ScoredRows, rows_path, write_rows
-from unified_vl.files import write_atomically
+from unified_vl.files import read_json_object, write_atomically
 from unified_vl.inference.model_directory import FACTS, WEIGHTS
 
 REPORT = "report.json"
 PREDICTIONS = "predictions.jsonl"
+RETRIEVAL = "retrieval.json"
 EVENTS = "events.jsonl"
 MODEL = "model"
 KEYS_OF_TASK = frozenset({"split", "count", "primary", "metrics", "by"})
@@ -47,10 +49,29 @@ def write_results(
     report, predictions, rows = evaluation
     if report_path:
         write_rows(rows_path(report_path), rows)
-        write_atomically(report_path, json.dumps(report, ensure_ascii=False, indent=1) + "\n")
+        write_json(report_path, report)
     if predictions_path:
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in predictions)
         write_atomically(predictions_path, "".join(lines))
+
+
+def write_json(path: Path, scores: dict[str, Any]) -> None:
+    """Write scores as people read JSON."""
+    write_atomically(path, json.dumps(scores, ensure_ascii=False, indent=1) + "\n")
+
+
+def read_retrieval(path: Path) -> dict[str, Any] | None:
+    """What `evaluate-retrieval` found; None without a file.
+
+    Raises:
+        UserError: when the file is something else.
+    """
+    if not path.is_file():
+        return None
+    scores = read_json_object(path)
+    if not {"images", "candidates", "all", "by"} <= set(scores):
+        raise UserError("these are no scores of a retrieval", file=path)
+    return scores
 
 
 def read_report(path: Path) -> dict[str, Any]:

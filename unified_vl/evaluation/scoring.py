@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from unified_vl.codecs.segments import Box
+from unified_vl.codecs.segments import Box, Point, Polygon
 from unified_vl.data.examples import Example
 from unified_vl.data.sources import Row
 from unified_vl.evaluation.metrics.detection import Detection
@@ -18,7 +18,6 @@ from unified_vl.evaluation.metrics.table import METRICS, Answers, CorpusMetric, 
 from unified_vl.evaluation.rows import ScoredRows, digest
 from unified_vl.inference.predictor import Prediction
 from unified_vl.specs.score import ScoreSpec
-from unified_vl.specs.score_rules import METRICS_OF_BOXES
 from unified_vl.specs.task import TaskSpec
 
 
@@ -124,19 +123,26 @@ def _label(spec: TaskSpec, score: ScoreSpec) -> str:
     """The metric's name; with its field and threshold where the spec has it twice."""
     if sum(other.metric == score.metric for other in spec.score) == 1:
         return score.metric
-    threshold = f"@{score.threshold:g}" if score.metric == "box_accuracy" else ""
+    thresholded = score.metric in ("box_accuracy", "point_accuracy")
+    threshold = f"@{score.threshold:g}" if thresholded else ""
     return f"{score.metric}:{score.against}{threshold}"
 
 
 def answer_of(score: ScoreSpec, prediction: Prediction) -> Any:
-    """The value that a metric compares: the text, the first box, or all boxes.
+    """The value that a metric compares: the text, the first box or point, or all shapes.
 
     Boxes have no scores of their own: each has the probability of the whole answer.
     """
-    if score.metric not in METRICS_OF_BOXES:
-        return prediction.text or ""
-    boxes = [segment for segment in prediction.segments if isinstance(segment, Box)]
-    if score.metric == "coco_map":
-        sure = math.exp(prediction.score or 0.0)
-        return [Detection(box, sure) for box in boxes]
-    return boxes[0] if boxes else None
+    segments = prediction.segments
+    boxes = [segment for segment in segments if isinstance(segment, Box)]
+    match score.metric:
+        case "coco_map":
+            sure = math.exp(prediction.score or 0.0)
+            return [Detection(box, sure, box.label or "") for box in boxes]
+        case "box_accuracy" | "mean_iou":
+            return boxes[0] if boxes else None
+        case "point_accuracy":
+            return next((each for each in segments if isinstance(each, Point)), None)
+        case "mask_iou":
+            return [each for each in segments if isinstance(each, Polygon)]
+    return prediction.text or ""

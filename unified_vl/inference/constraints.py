@@ -17,11 +17,8 @@ import numpy as np
 import torch
 from transformers import LogitsProcessor
 
-from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID, Vocabulary
-from unified_vl.errors import UserError
+from unified_vl.codecs.vocabulary import EOS_ID
 from unified_vl.inference.trie import Trie
-
-BOX_TOKENS = 4
 
 
 class Scored(NamedTuple):
@@ -67,60 +64,6 @@ class Grammar(ABC):
     def place_of(self, state_RF: torch.Tensor, ids_R: torch.Tensor) -> torch.Tensor:
         """Where ids stand in the scores that `allowed` gives."""
         return ids_R
-
-
-class TextGrammar(Grammar):
-    """Text, then eos: no tags, locations, image codes, padding or unused embedding rows."""
-
-    def __init__(self, vocabulary: Vocabulary, device: torch.device) -> None:
-        forbidden_V = torch.ones(vocabulary.size, dtype=torch.bool, device=device)
-        forbidden_V[vocabulary.text.start : vocabulary.text.stop] = False
-        forbidden_V[[PAD_ID, UNK_ID]] = True
-        forbidden_V[EOS_ID] = False
-        self._forbidden_1V = forbidden_V[None]
-
-    def start(self, rows: int) -> torch.Tensor:
-        return torch.empty((rows, 0), dtype=torch.long, device=self._forbidden_1V.device)
-
-    def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
-        return Scored(scores_RV.masked_fill(self._forbidden_1V, -torch.inf))
-
-    def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:
-        return state_RF
-
-
-class BoxGrammar(Grammar):
-    """Exactly one box, x1 y1 x2 y2 with x1 < x2 and y1 < y2, then eos.
-
-    The state is the corner (x1, y1) as far as it is written.
-    """
-
-    def __init__(self, vocabulary: Vocabulary, device: torch.device) -> None:
-        self._ids_1V = torch.arange(vocabulary.size, device=device)[None]
-        start, last = vocabulary.locations.start, vocabulary.locations.stop - 1
-        self._first_1V = (self._ids_1V >= start) & (self._ids_1V < last)  # room for x2, y2
-        self._second_1V = (self._ids_1V > start) & (self._ids_1V <= last)
-        self._end_1V = self._ids_1V == EOS_ID
-
-    def start(self, rows: int) -> torch.Tensor:
-        return torch.zeros((rows, 2), dtype=torch.long, device=self._ids_1V.device)
-
-    def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
-        if step >= BOX_TOKENS:
-            allowed = self._end_1V
-        elif step < BOX_TOKENS // 2:
-            allowed = self._first_1V
-        else:
-            corner_R1 = state_RF[:, step - 2, None]
-            allowed = self._second_1V & (self._ids_1V > corner_R1)
-        return Scored(scores_RV.masked_fill(~allowed, -torch.inf))
-
-    def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:
-        if step >= BOX_TOKENS // 2:
-            return state_RF
-        state_RF = state_RF.clone()
-        state_RF[:, step] = place_R
-        return state_RF
 
 
 class ChoiceGrammar(Grammar):
@@ -199,22 +142,3 @@ class GrammarProcessor(LogitsProcessor):
         restricted_RV = torch.full_like(scores, -torch.inf)
         # where a row has fewer ids than another its last is repeated, without a score
         return restricted_RV.scatter_reduce_(1, allowed.ids_RC, allowed.scores_RC, "amax")
-
-
-def grammar_of(
-    allow: str, max_tokens: int, vocabulary: Vocabulary, device: torch.device
-) -> Grammar:
-    """The grammar that a spec's `generate.allow` names.
-
-    Raises:
-        UserError: when `max_tokens` has no room for what the grammar must write.
-    """
-    if allow == "text":
-        return TextGrammar(vocabulary, device)
-    if max_tokens < BOX_TOKENS:
-        raise UserError(
-            f"a box does not fit into {max_tokens} tokens",
-            field="generate.max_tokens",
-            expected=f"at least {BOX_TOKENS}",
-        )
-    return BoxGrammar(vocabulary, device)

@@ -14,13 +14,14 @@ from unified_vl.codecs.segments import Text
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.batching import Batch
 from unified_vl.errors import UserError
-from unified_vl.inference.constraints import ChoiceGrammar, Grammar, grammar_of
+from unified_vl.inference.constraints import ChoiceGrammar, Grammar
+from unified_vl.inference.grammars import grammar_of
 from unified_vl.inference.sampling import Sampler, uniform_numbers
 from unified_vl.inference.scoring import ChoiceScorer
 from unified_vl.inference.search import Hypothesis, Memory, beam_search, write
 from unified_vl.inference.trie import build_trie
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
-from unified_vl.specs.generate import GenerateSpec
+from unified_vl.specs.generate import AnswerForm, GenerateSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Generator:
         how: the spec's `generate`.
         codec: the model's.
         choices: the closed answers, for the methods that have them.
+        form: the spec's `answer_form`.
 
     Raises:
         UserError: when `max_tokens` has no room for what must be written, or the choices
@@ -66,6 +68,7 @@ class Generator:
         how: GenerateSpec,
         codec: SequenceCodec,
         choices: Sequence[str] = (),
+        form: AnswerForm = AnswerForm(),  # noqa: B008 (frozen)
     ) -> None:
         self.model = model
         self.how = how
@@ -76,7 +79,7 @@ class Generator:
         self._choice_ids: list[list[int]] = []
         device = model.device
         if how.choices is None:
-            self._grammar = grammar_of(how.allow, how.max_tokens, codec.vocabulary, device)
+            self._grammar = grammar_of(how, form, codec, device)
             return
         if not choices:
             raise UserError("the choices are not known", field="generate.choices")

@@ -11,8 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-import torch
-
 from unified_vl.data.batching import EncodedExample, encode_example
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.errors import UserError, nearest
@@ -71,12 +69,12 @@ def predict_file(
     partial = output.with_name(f"{output.name}.partial")
     job_file = output.with_name(f"{output.name}.partial.job")
     job = _job(predictor, reader, n)
-    total = sum(1 for _ in _lines(source))
+    total = sum(1 for _ in numbered_lines(source))
     with _opened(partial, job_file, job) as writer:
         done, failed = _answered(writer)
         if progress:
             progress(done, total)
-        left = islice(_lines(source), done, None)
+        left = islice(numbered_lines(source), done, None)
         for lines in chunks(left, CHUNK * batch_size):
             for answer in reader.answer(lines, batch_size, n):
                 row = json.dumps(answer.as_row(), ensure_ascii=False)
@@ -97,16 +95,13 @@ def _job(predictor: UnifiedVL, reader: _Reader, n: int) -> dict[str, Any]:
         read = hashlib.file_digest(file, "sha256").hexdigest()
     specs = predictor.specs.values() if reader.spec is None else (reader.spec,)
     tasks = hashlib.sha256(repr([(s.text, s.choices) for s in specs]).encode()).hexdigest()
-    weights = hashlib.sha256()
-    for name, weight in predictor.model.state_dict().items():
-        weights.update(f"{name} {weight.sum(dtype=torch.float64).item()!r}".encode())
     return {
         "input": read,
         "tasks": tasks,
         "rows_name_their_task": reader.spec is None,
         "language": reader.language,
         "n": n,
-        "model": weights.hexdigest(),
+        "model": predictor.fingerprint,
     }
 
 
@@ -143,7 +138,7 @@ def _answered(file: IO[bytes]) -> tuple[int, int]:
     return rows, failed
 
 
-def _lines(path: Path) -> Iterator[Numbered]:
+def numbered_lines(path: Path) -> Iterator[Numbered]:
     """Lines that are not empty, with their numbers; undecodable bytes fail in their line."""
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as reader:
         for number, line in enumerate(reader, start=1):
@@ -171,7 +166,7 @@ class _Reader:
         for place, (number, line) in enumerate(lines):
             keys.append(None)
             try:
-                values = _parse(line, self.source, number)
+                values = parse_row(line, self.source, number)
                 keys[place] = None if values.get("key") is None else str(values["key"])
                 inputs.append(self._encode(values, number))
             except UserError as error:
@@ -208,7 +203,12 @@ class _Reader:
         return known[name]
 
 
-def _parse(line: str, source: Path, number: int) -> dict[str, Any]:
+def parse_row(line: str, source: Path, number: int) -> dict[str, Any]:
+    """The JSON object of a line.
+
+    Raises:
+        UserError: when it is something else.
+    """
     try:
         values = json.loads(line.encode("utf-8", "surrogateescape").decode("utf-8"))
     except (ValueError, RecursionError) as error:

@@ -8,6 +8,7 @@
     tokenizer/vocabulary.json
     specs/NAME.yaml          the task specs it was trained on, word for word
     specs/NAME.choices.txt   the closed answers of a task that has them elsewhere
+    specs/NAME.FIELD.names.txt   the names of classes, likewise
 
 Weights are safetensors and nothing in the folder is unpickled, so a model from
 elsewhere can be opened without trusting it.
@@ -30,10 +31,10 @@ from transformers.utils import logging as transformers_logging
 
 from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY, SequenceCodec, load_tokenizer
 from unified_vl.errors import UserError
-from unified_vl.files import read_json_object, write_atomically
+from unified_vl.files import read_json_object, replace_directory, write_atomically
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
-from unified_vl.specs.choices import CARRIED
+from unified_vl.specs.choices import CARRIED, carried_names
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
@@ -102,8 +103,11 @@ def save_model(
                 raise UserError(f"the choices of the task {spec.task!r} are not known", file=path)
             choices = path.with_name(f"{path.stem}{CARRIED}")
             write_atomically(choices, "".join(f"{choice}\n" for choice in spec.choices))
+        for (field, language), names in spec._class_names.items():
+            path = partial / SPECS / carried_names(spec, field, language)
+            write_atomically(path, "".join(f"{name}\n" for name in names))
     write_atomically(partial / FACTS, json.dumps(dict(facts or {}), indent=1, ensure_ascii=False))
-    _replace(partial, directory)
+    replace_directory(partial, directory)
 
 
 def load_model(directory: str | Path, device: str | torch.device = "cpu") -> SavedModel:
@@ -234,13 +238,3 @@ def _without_bars() -> Iterator[None]:
 
 def _fingerprint(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _replace(partial: Path, directory: Path) -> None:
-    """Put `partial` in the place of `directory`; a rename each, so no half is ever seen."""
-    old = directory.with_name(f"{directory.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if directory.exists():
-        directory.rename(old)
-    partial.rename(directory)
-    shutil.rmtree(old, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +17,11 @@ class Alternative:
     boxes: list[list[float]] | None
     score: float
     segments: tuple[Segment, ...] = field(default=(), repr=False)
+    shapes: Mapping[str, list[Any]] = field(default_factory=dict)
 
     def as_row(self) -> dict[str, Any]:
-        return {"prediction": self.text, "boxes": self.boxes, "score": self.score}
+        row = {"prediction": self.text, "boxes": self.boxes, "score": self.score}
+        return row | dict(self.shapes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,9 @@ class Prediction:
         score: mean log-probability of the tokens; 0 is certain. (Of a task that ranks its
             choices with `normalize: none`: their sum.)
         error: why there is no answer.
-        segments: the answer piece by piece, boxes as fractions of the image.
+        segments: the answer piece by piece, shapes as fractions of the image.
+        shapes: what else the task writes: `labels` of the boxes, `points` (`[x, y]` each),
+            `polygons` (`[x, y, x, y, ...]` each), in pixels of the user's image.
         alternatives: the best answers, this one first; None unless several were asked for.
     """
 
@@ -43,10 +48,12 @@ class Prediction:
     score: float | None
     error: str | None = None
     segments: tuple[Segment, ...] = field(default=(), repr=False)
+    shapes: Mapping[str, list[Any]] = field(default_factory=dict)
     alternatives: tuple[Alternative, ...] | None = None
 
     def as_row(self) -> dict[str, Any]:
-        """The row of an output file; `alternatives` only where they were asked for."""
+        """The row of an output file; other shapes than boxes only where the task has them,
+        `alternatives` only where they were asked for."""
         row: dict[str, Any] = {
             "key": self.key,
             "prediction": self.text,
@@ -54,6 +61,7 @@ class Prediction:
             "score": self.score,
             "error": self.error,
         }
+        row |= dict(self.shapes)
         if self.alternatives is not None:
             row["alternatives"] = [other.as_row() for other in self.alternatives]
         return row

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from unified_vl.codecs.boxes import box_to_pixels
-from unified_vl.codecs.segments import Box
+import torch
+
+from unified_vl.codecs.segments import Box, Point, Polygon, Shape
+from unified_vl.codecs.shapes import to_pixels, with_labels
 from unified_vl.data.batching import EncodedExample, collate_encoded, encode_example
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
@@ -17,12 +20,15 @@ from unified_vl.errors import UserError, nearest
 from unified_vl.inference.decoding import Generator
 from unified_vl.inference.model_directory import SavedModel, load_model
 from unified_vl.inference.prediction import Alternative, Prediction
-from unified_vl.specs.fields import FieldSpec
+from unified_vl.inference.search import Hypothesis
+from unified_vl.specs.fields import SHAPES, FieldSpec
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill, slots
 
 CHUNK = 8  # batches that are sorted by length together
+SHAPE_TYPES: dict[str, type[Shape]] = {"box": Box, "point": Point, "polygon": Polygon}
+SHAPE_KEYS = {"box": "boxes", "point": "points", "polygon": "polygons"}
 T = TypeVar("T")
 
 
@@ -49,6 +55,14 @@ class UnifiedVL:
             UserError: naming the file, when a part is missing or broken.
         """
         return cls(load_model(directory, device))
+
+    @property
+    def fingerprint(self) -> str:
+        """Differs where weights or the vocabulary do; what was made with a model names it."""
+        digest = hashlib.sha256(self.codec.vocabulary.fingerprint.encode())
+        for name, weight in self.model.state_dict().items():
+            digest.update(f"{name} {weight.sum(dtype=torch.float64).item()!r}".encode())
+        return digest.hexdigest()
 
     def spec(self, task: str | Path | TaskSpec) -> TaskSpec:
         """The spec of a task by its name or its file; a spec is itself.
@@ -159,7 +173,8 @@ class UnifiedVL:
     def _generator(self, spec: TaskSpec) -> Generator:
         if spec not in self._generators:
             try:
-                made = Generator(self.model, spec.generate, self.codec, spec.choices)
+                how, form = spec.generate, spec.answer_form
+                made = Generator(self.model, how, self.codec, spec.choices, form)
             except UserError as error:
                 key = (error.field or "generate").split(".")
                 raise spec.error(tuple(key), error.message, expected=error.expected) from error
@@ -172,22 +187,12 @@ class UnifiedVL:
         batch = collate_encoded(rows).to(self.model.device)
         generator = self._generator(spec)
         written = generator(batch, n)
-        has_boxes = any(spec.fields[name].kind == "box" for name in target_fields(spec))
         predictions = []
         for example, hypotheses in zip(batch.examples, written.hypotheses, strict=True):
-            width, height = example.image_size or (1, 1)
-            answers = []
-            for hypothesis in hypotheses:
-                segments = self.codec.decode(hypothesis.ids)
-                boxes = [box_to_pixels(s, width, height) for s in segments if isinstance(s, Box)]
-                answers.append(
-                    Alternative(
-                        text=generator.text(hypothesis.ids),
-                        boxes=boxes if has_boxes else None,
-                        score=hypothesis.score,
-                        segments=segments,
-                    )
-                )
+            answers = [
+                self._alternative(spec, example, generator.text(found.ids), found)
+                for found in hypotheses
+            ]
             best = answers[0]
             predictions.append(
                 Prediction(
@@ -196,10 +201,31 @@ class UnifiedVL:
                     boxes=best.boxes,
                     score=best.score,
                     segments=best.segments,
+                    shapes=best.shapes,
                     alternatives=tuple(answers) if n > 1 else None,
                 )
             )
         return predictions
+
+    def _alternative(
+        self, spec: TaskSpec, example: Example, text: str, found: Hypothesis
+    ) -> Alternative:
+        """An answer with its shapes in pixels of the user's image."""
+        size = example.image_size or (1, 1)
+        segments = self.codec.decode(found.ids, spec.answer_form.shape)
+        written = [spec.fields[name] for name in target_fields(spec)]
+        if any(field.labels is not None for field in written):
+            segments = with_labels(segments)
+        shapes: dict[str, list[Any]] = {}
+        for key, kind in SHAPE_TYPES.items():
+            if any(field.kind == key for field in written):
+                shapes[SHAPE_KEYS[key]] = [
+                    to_pixels(s, *size) for s in segments if isinstance(s, kind)
+                ]
+        if any(field.labels is not None for field in written):
+            shapes["labels"] = [s.label for s in segments if isinstance(s, Box)]
+        boxes = shapes.pop("boxes", None)
+        return Alternative(text, boxes, found.score, segments, shapes)
 
 
 def source_fields(spec: TaskSpec) -> tuple[str, ...]:
@@ -232,18 +258,7 @@ def input_row(
     Raises:
         UserError: for a missing field, or a language that the task does not have.
     """
-    languages = spec.data.languages
-    if language is None and len(languages) == 1:
-        language = languages[0]
-    if language not in languages:
-        said = "no language is given" if language is None else f"unknown language {language!r}"
-        raise UserError(
-            said,
-            field="language",
-            expected=f"one of {', '.join(languages)}",
-            nearest=None if language is None else nearest(language, languages),
-        )
-    assert language is not None
+    language = input_language(spec, language)
     columns: dict[str, Any] = {}
     if spec.data.language_column:
         columns[spec.data.language_column] = language
@@ -260,6 +275,27 @@ def input_row(
     return Row(columns, file, index, language)
 
 
+def input_language(spec: TaskSpec, language: str | None) -> str:
+    """The language of an input; where a task has one only, it need not be said.
+
+    Raises:
+        UserError: for a language that the task does not have.
+    """
+    languages = spec.data.languages
+    if language is None and len(languages) == 1:
+        language = languages[0]
+    if language not in languages:
+        said = "no language is given" if language is None else f"unknown language {language!r}"
+        raise UserError(
+            said,
+            field="language",
+            expected=f"one of {', '.join(languages)}",
+            nearest=None if language is None else nearest(language, languages),
+        )
+    assert language is not None
+    return language
+
+
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Lists of `size` items, the last one shorter."""
     iterator = iter(items)
@@ -268,7 +304,9 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def _is_list(spec: FieldSpec, value: Any) -> bool:
-    """Whether a value stands for several inputs; one box is itself a list of numbers."""
+    """Whether a value stands for several inputs; one box, and one list of a field with
+    `many`, is itself a list."""
     if not isinstance(value, list):
         return False
-    return spec.kind != "box" or not value or isinstance(value[0], list | tuple)
+    nested = not value or isinstance(value[0], list | tuple)
+    return nested if spec.many or spec.kind in SHAPES else True

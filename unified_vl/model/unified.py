@@ -76,9 +76,10 @@ class Encoder(nn.Module):
         attention_mask: torch.Tensor | None = None,
         pixel_values: torch.Tensor | None = None,
         output_image_features: bool = False,
+        image_features: torch.Tensor | None = None,
         **_: Any,
     ) -> EncoderOutput:
-        embedded_BSM, feature_NPM = self._embed(input_ids, pixel_values)
+        embedded_BSM, feature_NPM = self._embed(input_ids, pixel_values, image_features)
         x_BSM = self.dropout(embedded_BSM)
         mask_bias = padding_bias(attention_mask, x_BSM.dtype)
         length = input_ids.shape[1]
@@ -93,22 +94,29 @@ class Encoder(nn.Module):
         )
 
     def _embed(
-        self, ids_BS: torch.Tensor, pixels_NCHW: torch.Tensor | None
+        self,
+        ids_BS: torch.Tensor,
+        pixels_NCHW: torch.Tensor | None,
+        feature_NPM: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Token embeddings, with an image's features in its places, and those features.
 
+        Where the features were computed before, the pixels are not read.
         A training batch without images sends one blank image through the branch with
         weight zero: ZeRO needs the same module graph on every rank and step.
         """
         x_BSM = self.embedding(ids_BS)
         if self.vision is None or self.image_token_id is None:
             return x_BSM, None
-        if pixels_NCHW is None:
+        if pixels_NCHW is None and feature_NPM is None:
             if not self.training:
                 return x_BSM, None
             blank = torch.zeros(1, 3, *self.image_size, dtype=torch.uint8, device=ids_BS.device)
             return x_BSM + 0.0 * self.vision(blank)[0].mean(), None
-        placed_NPM, feature_NPM = self.vision(pixels_NCHW)
+        if feature_NPM is None:
+            placed_NPM, feature_NPM = self.vision(pixels_NCHW)
+        else:
+            placed_NPM = self.vision.place(feature_NPM)
         places_BS1 = ids_BS.eq(self.image_token_id).unsqueeze(-1)
         return x_BSM.masked_scatter(places_BS1, placed_NPM.to(x_BSM.dtype)), feature_NPM
 

@@ -130,6 +130,9 @@ class ImageEncoder(nn.Module):
         """Features (N, P, M), with and without positions, from uint8 pixels (N, 3, H, W)."""
         x_NCHW = pixels_NCHW.to(self.row.dtype) / 127.5 - 1.0
         feature_NMRL = self.features(x_NCHW.contiguous(memory_format=torch.channels_last))
-        feature_NRLM = self.norm(feature_NMRL.permute(0, 2, 3, 1))
-        placed_NRLM = feature_NRLM + self.row[:, None] + self.column
-        return placed_NRLM.flatten(1, 2), feature_NRLM.flatten(1, 2)
+        feature_NPM = self.norm(feature_NMRL.permute(0, 2, 3, 1)).flatten(1, 2)
+        return self.place(feature_NPM), feature_NPM
+
+    def place(self, feature_NPM: torch.Tensor) -> torch.Tensor:
+        """Features with their positions added, (N, P, M)."""
+        return feature_NPM + (self.row[:, None] + self.column).flatten(0, 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.specs.template import fill, parse_template, slots
 
 if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
@@ -47,12 +48,47 @@ def load_choices(spec: TaskSpec) -> tuple[str, ...]:
     carried = spec.file.with_name(f"{spec.file.stem}{CARRIED}")
     if carried.is_file():
         return read_choices(carried)
-    return () if asked.file is None else read_choices(_beside(spec, asked.file))
+    return (
+        ()
+        if asked.file is None
+        else read_choices(_beside(spec, asked.file, ("generate", "choices")))
+    )
 
 
-def _beside(spec: TaskSpec, name: str) -> Path:
+def load_class_names(spec: TaskSpec) -> dict[tuple[str, str | None], tuple[str, ...]]:
+    """The names of classes that lie in files, by field and language (None for all of them).
+
+    A saved model carries them beside the spec, as `NAME.FIELD.names.txt` or, where each
+    language has its own, `NAME.FIELD.LANGUAGE.names.txt`.
+
+    Raises:
+        UserError: as for `load_choices`.
+    """
+    found: dict[tuple[str, str | None], tuple[str, ...]] = {}
+    for name, field in spec.fields.items():
+        if field.names is None or field.names.file is None or spec.file is None:
+            continue
+        template = field.names.file
+        tags = spec.data.languages if "language" in slots(parse_template(template)) else (None,)
+        for tag in tags:
+            carried = spec.file.with_name(carried_names(spec, name, tag))
+            if carried.is_file():
+                found[name, tag] = read_choices(carried)
+            else:
+                file = fill(template, language=tag or "")
+                found[name, tag] = read_choices(_beside(spec, file, ("fields", name, "names")))
+    return found
+
+
+def carried_names(spec: TaskSpec, field: str, language: str | None) -> str:
+    """The file of a saved model with the names of a field's classes."""
+    parts = (spec.task, field) if language is None else (spec.task, field, language)
+    return f"{'.'.join(parts)}.names.txt"
+
+
+def _beside(spec: TaskSpec, name: str, key: tuple[str, ...]) -> Path:
     assert spec.file is not None
-    folder, place = spec.file.parent, ("generate", "choices", "file")
+    folder, place = spec.file.parent, (*key, "file")
     path = Path(normpath(folder / name))
     if not path.resolve().is_relative_to(folder.resolve()):
         raise spec.error(place, f"{name!r} leaves the spec's folder", expected="a path below it")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from unified_vl.errors import nearest
 from unified_vl.specs.checks import BUILT_INS, RESERVED, parse
 from unified_vl.specs.document import KeyPath, Problem
+from unified_vl.specs.fields import TEXTS
 from unified_vl.specs.template import Template, slots
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ def template_problems(spec: TaskSpec) -> Iterator[Problem]:
         return
     used = {*slots(source), *slots(target)}
     scored = {score.against for score in spec.score}
+    beside = {name for f in spec.fields.values() for name in (f.labels, f.of) if name is not None}
     for name in spec.fields:
-        if name not in used and name not in scored:
+        if name not in used | scored | beside:
             yield Problem(("fields", name), "is never used", expected=f"{{{name}}} in a template")
     for name in spec.wording:
         if name not in used:
@@ -70,7 +72,7 @@ def _target_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
     for name in named:
         kind = spec.fields[name].kind if name in spec.fields else "text"
         if name in ("language", "task") or kind in ("image", "language"):
-            yield Problem(place, f"{{{name}}} cannot be written", expected="text or boxes")
+            yield Problem(place, f"{{{name}}} cannot be written", expected="text or shapes")
 
 
 def _pick_problems(spec: TaskSpec, used: set[str]) -> Iterator[Problem]:
@@ -81,7 +83,8 @@ def _pick_problems(spec: TaskSpec, used: set[str]) -> Iterator[Problem]:
         elif not spec.fields[name].many:
             yield Problem(place, "holds one value only", expected="a field with many: true")
     for name, field in spec.fields.items():
-        if field.many and field.kind == "text" and name in used and name not in spec.example.pick:
+        listed = field.many and field.kind in TEXTS
+        if listed and name in used and name not in spec.example.pick:
             yield Problem(
                 ("example", "pick"),
                 f"{name!r} holds many texts and nothing says which one to take",

@@ -5,33 +5,92 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from unified_vl.errors import nearest
 from unified_vl.specs.checks import RESERVED, parse
+from unified_vl.specs.choices import repeated_choice
 from unified_vl.specs.document import KeyPath, Problem, one_of
+from unified_vl.specs.fields import LISTS, SHAPES, FieldSpec
 
 if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
 
+ONLY_FOR = {  # a key of a field, and the kinds that it says something about
+    "layout": ("box",),
+    "units": SHAPES,
+    "labels": ("box",),
+    "decimals": ("number",),
+    "names": ("label",),
+    "first": ("label", "choice"),
+    "of": ("choice",),
+    "write": ("choice",),
+}
+MANDATORY = {
+    "layout": one_of(("xyxy", "xywh")),
+    "units": one_of(("pixels", "relative")),
+    "names": "{file: NAME.txt} or {values: [...]}",
+    "of": "a field of kind 'text' with many: true",
+}
+
 
 def field_problems(spec: TaskSpec) -> Iterator[Problem]:
+    """What is wrong with `fields`."""
     for name, field in spec.fields.items():
         place: KeyPath = ("fields", name)
         if name in RESERVED:
             yield Problem(place, f"{name!r} is a built-in name", expected="another name")
         yield from parse(field.column, (*place, "column"), ("language",))[1]
-        if field.many and field.kind not in ("text", "box"):
+        if field.many and field.kind not in LISTS:
             yield Problem(
                 (*place, "many"),
                 f"a field of kind {field.kind!r} holds one value",
-                expected="many only for 'text' and 'box'",
+                expected=f"many only for {one_of(LISTS)}",
             )
-        for key in ("layout", "units"):
-            value = getattr(field, key)
-            if field.kind == "box" and value is None:
-                known = ("xyxy", "xywh") if key == "layout" else ("pixels", "relative")
-                yield Problem((*place, key), "is missing for a box", expected=one_of(known))
-            if field.kind != "box" and value is not None:
-                yield Problem((*place, key), f"says nothing about a field of kind {field.kind!r}")
-        if field.kind == "box" and field.units == "pixels" and spec.image_field is None:
+        yield from _key_problems(field, place)
+        if field.kind in SHAPES and field.units == "pixels" and spec.image_field is None:
             yield Problem(
                 (*place, "units"), "pixels of what?", expected="a field of kind 'image' beside it"
             )
+        if field.names is not None:
+            yield from _names_problems(field, (*place, "names"))
+        if field.labels is not None:
+            yield from _beside(spec, (*place, "labels"), field.labels, ("text", "label"))
+            if not field.many:
+                expected = "many: true, a label a box"
+                yield Problem((*place, "many"), "one box has no list of labels", expected=expected)
+        if field.of is not None:
+            yield from _beside(spec, (*place, "of"), field.of, ("text",))
+
+
+def _key_problems(field: FieldSpec, place: KeyPath) -> Iterator[Problem]:
+    """Keys that say nothing about the kind, and those that it must have."""
+    for key, kinds in ONLY_FOR.items():
+        given = getattr(field, key) is not None
+        if field.kind in kinds and not given and key in MANDATORY:
+            message = f"is missing for a {field.kind}"
+            yield Problem((*place, key), message, expected=MANDATORY[key])
+        if field.kind not in kinds and given:
+            yield Problem((*place, key), f"says nothing about a field of kind {field.kind!r}")
+
+
+def _names_problems(field: FieldSpec, place: KeyPath) -> Iterator[Problem]:
+    assert field.names is not None
+    if (field.names.file is None) == (field.names.values is None):
+        found = "'file' and 'values'" if field.names.file is not None else "none"
+        yield Problem(place, f"found {found}", expected="one of 'file' and 'values'")
+    if field.names.file is not None:
+        yield from parse(field.names.file, (*place, "file"), ("language",))[1]
+    repeated = repeated_choice(field.names.values or ())
+    if repeated:
+        again, first = repeated
+        yield Problem((*place, "values", again), f"is also number {first + 1} of the list")
+
+
+def _beside(spec: TaskSpec, place: KeyPath, name: str, kinds: tuple[str, ...]) -> Iterator[Problem]:
+    """That `name` is a list of one of these kinds."""
+    other = spec.fields.get(name)
+    expected = f"a field of kind {one_of(kinds)} with many: true"
+    if other is None:
+        yield Problem(place, f"{name!r} is not a field", expected, nearest(name, spec.fields))
+    elif other.kind not in kinds or not other.many:
+        found = f"a field of kind {other.kind!r}" if other.many else "one value"
+        yield Problem(place, f"{name!r} is {found}", expected=expected)

@@ -6,9 +6,28 @@ from typing import Literal
 
 from pydantic import Field
 
-from unified_vl.specs.document import Part
+from unified_vl.specs.document import Name, Part
 
-Kind = Literal["text", "image", "box", "language"]
+Kind = Literal["text", "number", "label", "choice", "image", "box", "point", "polygon", "language"]
+ShapeKind = Literal["box", "point", "polygon"]
+Written = Literal["letter", "number", "text"]
+TEXTS: tuple[Kind, ...] = ("text", "number", "label", "choice")  # written in pieces of text
+SHAPES: tuple[ShapeKind, ...] = ("box", "point", "polygon")  # written in location tokens
+LISTS: tuple[Kind, ...] = ("text", "number", "label", "image", *SHAPES)  # may hold many values
+
+
+class NamesSpec(Part):
+    """The names of a label's classes, in the order of their numbers: exactly one of the keys."""
+
+    file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A text file, a name a line, relative to the spec and below its folder; may "
+        "contain {language}.",
+    )
+    values: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="The names themselves."
+    )
 
 
 class FieldSpec(Part):
@@ -20,14 +39,35 @@ class FieldSpec(Part):
         description="The column that holds it; may contain {language}, the tag of the row's "
         "language.",
     )
-    many: bool = Field(
-        default=False, description="Whether the column holds a list of values (text and box)."
-    )
+    many: bool = Field(default=False, description="Whether the column holds a list of values.")
     layout: Literal["xyxy", "xywh"] | None = Field(
         default=None,
         description="Boxes only, and mandatory there: two corners, or a corner and a size.",
     )
     units: Literal["pixels", "relative"] | None = Field(
         default=None,
-        description="Boxes only, and mandatory there: pixels of the image, or fractions of it.",
+        description="Boxes, points and polygons only, and mandatory there: pixels of the image, "
+        "or fractions of it.",
+    )
+    labels: Name | None = Field(
+        default=None,
+        description="Boxes only: the field of as many texts or labels that say what is in each.",
+    )
+    decimals: int | None = Field(
+        default=None, ge=0, le=9, description="Numbers only: digits behind the point (0)."
+    )
+    names: NamesSpec | None = Field(
+        default=None, description="Labels only, and mandatory there: the names of the classes."
+    )
+    first: int | None = Field(
+        default=None, ge=0, le=1, description="Labels and choices only: the lowest number (0)."
+    )
+    of: Name | None = Field(
+        default=None,
+        description="Choices only, and mandatory there: the field with the texts to choose from.",
+    )
+    write: Written | None = Field(
+        default=None,
+        description="Choices only: what is written, the letter (A, B, ...), the number (1, 2, ...) "
+        "or the text that is chosen (letter).",
     )

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
 
 from unified_vl.specs.document import Name, Part
+from unified_vl.specs.fields import ShapeKind
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """What a grammar must know of a task's target.
+
+    Attributes:
+        shape: what runs of location tokens are.
+        many: whether there may be several of them.
+        decimals: digits behind a number's point.
+    """
+
+    shape: ShapeKind = "box"
+    many: bool = False
+    decimals: int = 0
+
+
+Allow = Literal["text", "number", "box", "labelled_boxes", "point", "polygon", "mixed"]
 
 
 class ChoicesSpec(Part):
@@ -21,7 +41,9 @@ class ChoicesSpec(Part):
         default=None, min_length=1, description="The choices themselves."
     )
     field: Name | None = Field(
-        default=None, description="A field of kind text: all that it holds in the train split."
+        default=None,
+        description="A field of kind text: all that it holds in the train split; or of kind label: "
+        "the names of its classes.",
     )
 
 
@@ -71,7 +93,8 @@ class GenerateSpec(Part):
         description="sample only: the same seed draws the same (0 unless given).",
     )
     max_tokens: int = Field(default=64, ge=1, le=4096, description="Longest answer, in tokens.")
-    allow: Literal["text", "box"] = Field(
+    allow: Allow = Field(
         default="text",
-        description="The grammar of the answer, enforced while decoding: text, or boxes alone.",
+        description="The grammar of the answer, enforced while decoding: text, a number, shapes "
+        "alone, boxes behind their labels, or text mixed with shapes.",
     )

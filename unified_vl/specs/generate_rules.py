@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from unified_vl.errors import nearest
 from unified_vl.specs.choices import repeated_choice
 from unified_vl.specs.document import KeyPath, Problem, one_of
-from unified_vl.specs.template import TemplateError, parse_template, slots
+from unified_vl.specs.fields import SHAPES
+from unified_vl.specs.template import Template, TemplateError, parse_template, slots
 
 if TYPE_CHECKING:
     from unified_vl.specs.generate import ChoicesSpec
@@ -53,21 +54,38 @@ def generate_problems(spec: TaskSpec) -> Iterator[Problem]:
         target = parse_template(spec.example.target)
     except TemplateError:
         return
-    boxes = [n for n in slots(target) if n in spec.fields and spec.fields[n].kind == "box"]
+    yield from _allow_problems(spec, target)
+
+
+def _allow_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
+    """That the grammar of the answers is that of the target."""
+    place: KeyPath = ("generate", "allow")
+    allow = spec.generate.allow
+    fields = [spec.fields[name] for name in slots(target) if name in spec.fields]
+    shapes = [field for field in fields if field.kind in SHAPES]
     rest = [p for p in target if not (isinstance(p, str) and not p.strip())]
-    if generate.allow == "box" and len(rest) != len(boxes):
+    alone = len(rest) == len(fields) == 1
+    if len({field.kind for field in shapes}) > 1:
+        kinds = one_of(dict.fromkeys(field.kind for field in shapes), "and")
+        yield Problem(("example", "target"), f"{kinds} are written alike", expected="one of them")
+        return
+    if spec.generate.choices is not None:
+        if allow != "text":
+            yield Problem(place, "says nothing about choices", expected="no `allow`")
+        return
+    labelled = any(field.labels is not None for field in shapes)
+    fitting: list[str] = ["text", "mixed"]
+    if shapes:
+        only = len(rest) == len(shapes)
+        kind = "labelled_boxes" if labelled else shapes[0].kind
+        fitting = [*([kind] if only else []), "mixed"]
+    elif alone and fields[0].kind == "number":
+        fitting = ["number", "text", "mixed"]
+    if allow not in fitting:
         yield Problem(
-            ("generate", "allow"),
-            f"'box' does not fit the target {spec.example.target!r}",
-            expected="a target of box fields alone",
-        )
-    if generate.allow == "box" and generate.choices is not None:
-        yield Problem(("generate", "allow"), "says nothing about choices", expected="no `allow`")
-    if generate.allow == "text" and boxes:
-        yield Problem(
-            ("generate", "allow"),
-            f"'text' does not fit the target {spec.example.target!r}",
-            expected="allow: box",
+            place,
+            f"{allow!r} does not fit the target {spec.example.target!r}",
+            expected=f"allow: {' or '.join(fitting)}",
         )
 
 
@@ -87,12 +105,12 @@ def _choices_problems(spec: TaskSpec, choices: ChoicesSpec) -> Iterator[Problem]
             )
     if choices.field is not None:
         field = spec.fields.get(choices.field)
-        if field is None or field.kind != "text":
+        if field is None or field.kind not in ("text", "label"):
             found = "not a field" if field is None else f"a field of kind {field.kind!r}"
             yield Problem(
                 (*place, "field"),
                 f"{choices.field!r} is {found}",
-                expected="a field of kind 'text'",
+                expected="a field of kind 'text' or 'label'",
                 nearest=nearest(choices.field, spec.fields) if field is None else None,
             )
     values = choices.values or ()

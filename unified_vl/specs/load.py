@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.errors import UserError, nearest
-from unified_vl.specs.choices import load_choices
+from unified_vl.specs.choices import load_choices, load_class_names
 from unified_vl.specs.document import dotted
+from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.mixture import Mixture
 from unified_vl.specs.parse import Parsed, missing_file, parse_file, parse_text, validate
 from unified_vl.specs.run import Run
@@ -17,7 +18,7 @@ from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import Slot, Template
 
 COMMAND_LINE = "command line"  # stands for the file in errors of overrides
-KINDS = ("task", "mixture", "run")  # the key that says what a file is
+KINDS = ("task", "mixture", "run", "image_tokenizer")  # the key that says what a file is
 
 
 def load_task(path: str | Path) -> TaskSpec:
@@ -28,6 +29,7 @@ def load_task(path: str | Path) -> TaskSpec:
     """
     spec = validate(TaskSpec, _parse_kind(Path(path), "task"))
     spec._choices = load_choices(spec)
+    spec._class_names = load_class_names(spec)
     return spec
 
 
@@ -194,6 +196,22 @@ def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
             expected="1 or more",
         )
     return run
+
+
+def load_image_tokenizer(path: str | Path, overrides: Sequence[str] = ()) -> ImageTokenizerSpec:
+    """Read the file of an image tokenizer's training.
+
+    Args:
+        path: the file.
+        overrides: `key=value`, as for `load_run`.
+
+    Raises:
+        UserError: for a bad file or override.
+    """
+    parsed = _parse_kind(Path(path), "image_tokenizer")
+    for text in overrides:
+        _override(parsed, text)
+    return validate(ImageTokenizerSpec, parsed)
 
 
 def _parse_kind(path: Path, kind: str) -> Parsed:

@@ -27,6 +27,9 @@ Metric = Literal[
     "box_accuracy",
     "mean_iou",
     "coco_map",
+    "mean_absolute_error",
+    "point_accuracy",
+    "mask_iou",
 ]
 
 
@@ -44,11 +47,22 @@ class ScoreSpec(Part):
         allow_inf_nan=False,
         description="box_accuracy only: the overlap that counts as right (0.5 unless given).",
     )
+    within: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="point_accuracy against points only: the distance that counts as right, as a "
+        "fraction of the image's diagonal (0.05 unless given).",
+    )
     primary: bool = Field(
         default=False, description="Marks the one score that stands for the task."
     )
 
     @property
     def threshold(self) -> float:
-        """The overlap (intersection over union) from which a box counts as right."""
+        """The overlap (intersection over union) from which a box counts as right; for points
+        the distance up to which they do."""
+        if self.metric == "point_accuracy":
+            return 0.05 if self.within is None else self.within
         return 0.5 if self.iou is None else self.iou

@@ -9,13 +9,21 @@ from pydantic_core import PydanticCustomError
 
 from unified_vl.errors import nearest
 from unified_vl.specs.document import KeyPath, Problem, one_of
+from unified_vl.specs.fields import TEXTS, Kind
 from unified_vl.specs.template import TemplateError, parse_template, slots
 
 if TYPE_CHECKING:
     from unified_vl.specs.score import ScoreSpec
     from unified_vl.specs.task import TaskSpec
 
-METRICS_OF_BOXES = frozenset({"box_accuracy", "mean_iou", "coco_map"})
+KINDS_OF_METRICS: dict[str, tuple[Kind, ...]] = {  # those of all others are texts
+    "box_accuracy": ("box",),
+    "mean_iou": ("box",),
+    "coco_map": ("box",),
+    "mean_absolute_error": ("number",),
+    "point_accuracy": ("point", "box"),
+    "mask_iou": ("polygon",),
+}
 REFUSED_METRICS = {
     "meteor": "another metric, such as cider: METEOR is what its Java program makes of WordNet "
     "and paraphrase tables, and cannot be computed exactly without it",
@@ -39,7 +47,7 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
     """What is wrong with `score`."""
     for index, score in enumerate(spec.score):
         place: KeyPath = ("score", index, "against")
-        kind = "box" if score.metric in METRICS_OF_BOXES else "text"
+        kinds = KINDS_OF_METRICS.get(score.metric, TEXTS)
         if score.against not in spec.fields:
             yield Problem(
                 place,
@@ -47,17 +55,19 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
                 expected=one_of(spec.fields),
                 nearest=nearest(score.against, spec.fields),
             )
-        elif spec.fields[score.against].kind != kind:
+        elif spec.fields[score.against].kind not in kinds:
             found = spec.fields[score.against].kind
             yield Problem(
                 place,
                 f"{score.against!r} is a field of kind {found!r}",
-                expected=f"kind {kind!r} for {score.metric}",
+                expected=f"kind {one_of(kinds)} for {score.metric}",
             )
         else:
             yield from _many_problems(spec, place, score)
         if score.iou is not None and score.metric != "box_accuracy":
             yield Problem(("score", index, "iou"), f"says nothing about {score.metric}")
+        if score.within is not None and score.metric != "point_accuracy":
+            yield Problem(("score", index, "within"), f"says nothing about {score.metric}")
     primaries = sum(score.primary for score in spec.score)
     if primaries != 1:
         yield Problem(

@@ -15,11 +15,11 @@ from pydantic import Field, PrivateAttr, model_validator
 from unified_vl.specs.data import DataSpec
 from unified_vl.specs.document import Document, Name, refuse
 from unified_vl.specs.example import ExampleSpec
-from unified_vl.specs.fields import FieldSpec
-from unified_vl.specs.generate import GenerateSpec
+from unified_vl.specs.fields import SHAPES, FieldSpec, ShapeKind
+from unified_vl.specs.generate import AnswerForm, GenerateSpec
 from unified_vl.specs.rules import task_problems
 from unified_vl.specs.score import ScoreSpec
-from unified_vl.specs.template import Template, parse_template
+from unified_vl.specs.template import Template, parse_template, slots
 
 TaskTags = Literal["task", "family", "none"]
 
@@ -53,6 +53,7 @@ class TaskSpec(Document):
     )
 
     _choices: tuple[str, ...] = PrivateAttr(default=())
+    _class_names: dict[tuple[str, str | None], tuple[str, ...]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _obey_rules(self) -> TaskSpec:
@@ -72,6 +73,26 @@ class TaskSpec(Document):
         given = self.generate.choices
         return self._choices or (given.values if given and given.values else ())
 
+    def class_names(self, field: str, language: str) -> tuple[str, ...]:
+        """The names of a label's classes in a language, in the order of their numbers.
+
+        Those in a file are known once the spec is loaded.
+        """
+        names = self.fields[field].names
+        if names is not None and names.values is not None:
+            return names.values
+        known = self._class_names
+        return known[field, language] if (field, language) in known else known[field, None]
+
+    @property
+    def answer_form(self) -> AnswerForm:
+        """What runs of location tokens in an answer are, and how numbers are written."""
+        values = [self.fields[name] for name in slots(self.target) if name in self.fields]
+        shapes = [field for field in values if field.kind in SHAPES]
+        shape: ShapeKind = next((k for k in SHAPES if shapes and k == shapes[0].kind), "box")
+        many = len(shapes) > 1 or any(field.many for field in shapes)
+        return AnswerForm(shape, many, max((f.decimals or 0 for f in values), default=0))
+
     @cached_property
     def source(self) -> Template:
         return parse_template(self.example.source)
@@ -87,7 +108,7 @@ class TaskSpec(Document):
 
     @property
     def image_field(self) -> str | None:
-        """The first image field: the one that boxes are measured in."""
+        """The first image field: the one that shapes are measured in (its first image)."""
         return next((name for name, f in self.fields.items() if f.kind == "image"), None)
 
     def wording_in(self, slot: str, language: str) -> str:

@@ -43,7 +43,9 @@ def test_iou_is_symmetric_bounded_and_one_for_itself(a: Box, b: Box) -> None:
 @given(st.lists(st.tuples(any_box, any_box), min_size=1, max_size=6))
 def test_accuracy_falls_as_the_threshold_rises(pairs: list[tuple[Box, Box]]) -> None:
     found, right = [p for p, _ in pairs], [[r] for _, r in pairs]
-    answers = [Answers(found, right, [None] * len(found), iou=t) for t in (0.0, 0.3, 0.5, 0.9)]
+    answers = [
+        Answers(found, right, [None] * len(found), threshold=t) for t in (0.0, 0.3, 0.5, 0.9)
+    ]
     scores = [METRICS["box_accuracy"].score(each) for each in answers]
     assert scores == sorted(scores, reverse=True)
     assert scores[0] == 100
@@ -60,11 +62,11 @@ def test_a_known_case() -> None:
 def test_the_threshold_of_the_spec_is_used_and_reached_by_equality() -> None:
     half = Box(0.0, 0.0, 0.5, 1.0)
     whole = Box(0.0, 0.0, 1.0, 1.0)
-    assert is_correct("box_accuracy", half, [whole], iou=0.5)
-    assert not is_correct("box_accuracy", half, [whole], iou=0.51)
+    assert is_correct("box_accuracy", half, [whole], threshold=0.5)
+    assert not is_correct("box_accuracy", half, [whole], threshold=0.51)
     assert not is_correct("mean_iou", None, [whole])
-    loose = Answers([half], [[whole]], [None], iou=0.5)
-    strict = Answers([half], [[whole]], [None], iou=0.6)
+    loose = Answers([half], [[whole]], [None], threshold=0.5)
+    strict = Answers([half], [[whole]], [None], threshold=0.6)
     assert METRICS["box_accuracy"].score(loose) == 100
     assert METRICS["box_accuracy"].score(strict) == 0
 

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from unified_vl.evaluation.metrics import text
 from unified_vl.evaluation.metrics.table import METRICS, Answers, is_correct
+from unified_vl.specs.score_rules import KINDS_OF_METRICS
 
 HIGHEST = {"cider": 1000.0, "ter": float("inf")}
-OF_TEXTS = [name for name in METRICS if name not in ("box_accuracy", "mean_iou", "coco_map")]
+OF_TEXTS = [name for name in METRICS if name not in KINDS_OF_METRICS]
 
 
 def score(name: str, predictions: list[str], references: list[list[str]], tag: str = "en") -> float:

@@ -6,6 +6,7 @@ import contextlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from unified_vl.codecs.segments import Box
 from unified_vl.evaluation.metrics.boxes import iou
@@ -95,11 +96,12 @@ def _annotation(box: Box) -> dict[str, object]:
 def all_found(boxes: Sequence[Box], truths: Sequence[Box], threshold: float) -> bool:
     """Whether each box that was found meets a truth of its own, and none is left over.
 
-    Boxes take, in order, the truth that they overlap most of those still free.
+    Boxes take, in order, the truth of their label that they overlap most of those still free.
     """
     free = list(truths)
     for box in boxes:
-        best = max(free, key=lambda truth: iou(box, truth), default=None)
+        alike = (truth for truth in free if truth.label == box.label)
+        best = max(alike, key=partial(iou, box), default=None)
         if best is None or iou(box, best) < threshold:
             return False
         free.remove(best)

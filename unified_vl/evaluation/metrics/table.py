@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from unified_vl.codecs.segments import Box
-from unified_vl.evaluation.metrics import boxes, captions, detection, text, translation, vqa
+from unified_vl.evaluation.metrics import boxes, captions, detection, shapes, text, translation, vqa
 from unified_vl.evaluation.metrics.statistics import (
     Finish,
     Floats,
@@ -35,16 +35,18 @@ class Answers:
     """What was predicted, what was right, and in which language, row by row.
 
     Attributes:
-        predictions: a text each, a box or None (nothing predicted) each, or all detections.
+        predictions: a text each, a box or point or None (nothing predicted) each, all
+            detections, or all polygons.
         references: the right answers of each row, at least one.
         languages: the language tag of each row, or None.
-        iou: the overlap from which a box counts as found.
+        threshold: the overlap from which a box counts as found, or the distance up to which
+            a point does.
     """
 
     predictions: Sequence[Any]
     references: Sequence[Sequence[Any]]
     languages: Sequence[str | None]
-    iou: float = 0.5
+    threshold: float = 0.5
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -55,7 +57,7 @@ class Answers:
             [self.predictions[i] for i in rows],
             [self.references[i] for i in rows],
             [self.languages[i] for i in rows],
-            self.iou,
+            self.threshold,
         )
 
 
@@ -116,14 +118,19 @@ def _groups(languages: Sequence[str | None]) -> np.ndarray[Any, np.dtype[np.int6
     return np.asarray(found, np.int64)
 
 
-def _marks(rule: Callable[[str, Sequence[str]], float]) -> Metric:
-    """The mean of what `rule` gives each answer."""
+def _marks(
+    rule: Callable[[Any, Sequence[Any]], float],
+    finish: Finish = mean_of_rows,
+    *,
+    higher_is_better: bool = True,
+) -> Metric:
+    """The mean of what `rule` gives each answer, in percent unless `finish` says otherwise."""
 
     def rows(answers: Answers) -> Floats:
         pairs = zip(answers.predictions, answers.references, strict=True)
         return per_row([rule(p, r) for p, r in pairs])
 
-    return Metric(rows)
+    return Metric(rows, finish, higher_is_better=higher_is_better)
 
 
 def _f1(answers: Answers) -> Floats:
@@ -161,8 +168,13 @@ def _overlaps(answers: Answers) -> list[float]:
     return [boxes.best_iou(p, r) for p, r in pairs]
 
 
+def _points(answers: Answers) -> Floats:
+    pairs = zip(answers.predictions, answers.references, strict=True)
+    return per_row([shapes.point_fits(p, r, answers.threshold) for p, r in pairs])
+
+
 def _map(answers: Answers) -> float:
-    truths = [[(box, "") for box in row] for row in answers.references]
+    truths = [[(box, box.label or "") for box in row] for row in answers.references]
     return detection.coco_map(answers.predictions, truths)
 
 
@@ -187,9 +199,14 @@ METRICS: dict[str, Metric | CorpusMetric] = {
         )
         for order in range(1, captions.LONGEST + 1)
     },
-    "box_accuracy": Metric(lambda a: per_row([found >= a.iou for found in _overlaps(a)])),
+    "box_accuracy": Metric(lambda a: per_row([found >= a.threshold for found in _overlaps(a)])),
     "mean_iou": Metric(lambda a: per_row(_overlaps(a))),
     "coco_map": CorpusMetric(_map),
+    "mean_absolute_error": _marks(
+        text.absolute_error, lambda sums_RK: sums_RK[:, 0] / sums_RK[:, 1], higher_is_better=False
+    ),
+    "point_accuracy": Metric(_points),
+    "mask_iou": _marks(shapes.mask_iou),
 }
 MARKS = frozenset({"exact_match", "accuracy", "vqa_accuracy", "anls", "f1"})
 
@@ -205,20 +222,27 @@ def is_correct(
     metric: str,
     prediction: Any,
     references: Sequence[Any],
-    iou: float = 0.5,
+    threshold: float = 0.5,
     language: str | None = None,
 ) -> bool:
     """Whether one row counts as right.
 
-    A box does from `iou` on; all boxes do when each meets a reference of its own and none is
-    left. A text does when it equals a reference (case is ignored under `accuracy` only), or,
-    under the metrics that give marks to an answer, when it has half of them.
+    A box does from `threshold` on, a point up to it, outlines from half on; all boxes do when
+    each meets a reference of its own and none is left. A number does when it is the same, a
+    text when it equals a reference (case is ignored under `accuracy` only) or, under the
+    metrics that give marks to an answer, when it has half of them.
     """
     if metric == "coco_map":
-        return detection.all_found([d.box for d in prediction], references, iou)
+        return detection.all_found([d.box for d in prediction], references, threshold)
     if metric in ("box_accuracy", "mean_iou"):
         found = prediction if isinstance(prediction, Box) else None
-        return boxes.best_iou(found, references) >= iou
+        return boxes.best_iou(found, references) >= threshold
+    if metric == "point_accuracy":
+        return shapes.point_fits(prediction, references, threshold)
+    if metric == "mask_iou":
+        return shapes.mask_iou(prediction, references) >= HALF_MARKS
+    if metric == "mean_absolute_error":
+        return text.absolute_error(prediction, references) == 0
     if not isinstance(prediction, str):
         return False
     scored = METRICS[metric]

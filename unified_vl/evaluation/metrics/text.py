@@ -84,3 +84,12 @@ def _squad_words(text: str, language: str | None) -> list[str]:
         bare = unicodedata.normalize("NFC", text).lower().translate(_ASCII_PUNCTUATION)
         return _ARTICLES.sub(" ", bare).split()
     return words_of(text, language)
+
+
+def absolute_error(prediction: str, references: Sequence[str]) -> float:
+    """How far a number is from the nearest that is right; an answer that is none counts as 0."""
+    try:
+        found = float(prediction)
+    except ValueError:
+        found = 0.0
+    return min(abs(found - float(reference)) for reference in references)

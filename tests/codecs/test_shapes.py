@@ -4,11 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_vl.codecs.boxes import BoxCodec, box_from_row, box_to_pixels
-from unified_vl.codecs.segments import Box
+from unified_vl.codecs.segments import Box, Point, Polygon, Text
+from unified_vl.codecs.shapes import (
+    ShapeCodec,
+    box_from_row,
+    coordinates,
+    to_pixels,
+    with_labels,
+)
 from unified_vl.codecs.vocabulary import Vocabulary
 
-CODEC = BoxCodec(Vocabulary(300, ("image",)))
+CODEC = ShapeCodec(Vocabulary(300, ("image",)))
 SIZES = st.integers(1, 5000)
 
 
@@ -28,7 +34,7 @@ def test_round_trip_is_within_half_a_bin_and_inside(box):
     ids = CODEC.encode(box)
     assert len(ids) == 4
     assert all(i in CODEC.id_range for i in ids)
-    found = CODEC.decode(ids)
+    found = CODEC.decode(ids, "box")
     for before, after in zip(corners(box), corners(found), strict=True):
         assert abs(before - after) <= 0.5 / 1000 + 1e-12
         assert 0 <= after <= 1
@@ -37,12 +43,12 @@ def test_round_trip_is_within_half_a_bin_and_inside(box):
 @given(boxes())
 def test_encoding_what_was_decoded_changes_nothing(box):
     ids = CODEC.encode(box)
-    assert CODEC.encode(CODEC.decode(ids)) == ids
+    assert CODEC.encode(CODEC.decode(ids, "box")) == ids
 
 
 @given(boxes(), SIZES, SIZES)
 def test_pixels_and_layouts_mean_the_same_box(box, width, height):
-    x1, y1, x2, y2 = box_to_pixels(box, width, height)
+    x1, y1, x2, y2 = to_pixels(box, width, height)
     if x2 - x1 < 1e-6 or y2 - y1 < 1e-6:
         return
     by_corners = box_from_row([x1, y1, x2, y2], "xyxy", "pixels", width, height)
@@ -68,5 +74,36 @@ def test_boxes_that_are_none_are_refused(values, message):
 
 
 def test_ids_of_another_range_are_no_box():
-    with pytest.raises(ValueError, match="four location ids"):
-        CODEC.decode([5, 6, 7, 8])
+    with pytest.raises(ValueError, match="is not the location ids"):
+        CODEC.decode([5, 6, 7, 8], "box")
+
+
+FRACTIONS = st.floats(0, 1)
+
+
+@given(st.lists(st.tuples(FRACTIONS, FRACTIONS), min_size=3, max_size=9))
+def test_polygons_and_points_come_back_within_half_a_bin(corners):
+    polygon = Polygon(tuple(v for corner in corners for v in corner))
+    for kind, shape in (("polygon", polygon), ("point", Point(*corners[0]))):
+        ids = CODEC.encode(shape)
+        back = CODEC.decode(ids, kind)
+        assert type(back) is type(shape)
+        for before, after in zip(coordinates(shape), coordinates(back), strict=True):
+            assert abs(before - after) <= 0.5 / 1000 + 1e-12
+        assert CODEC.encode(back) == ids
+
+
+def test_what_is_left_of_a_run_is_dropped():
+    ids = list(CODEC.id_range)[:11]
+    assert len(CODEC.decode_run(ids, "box")) == 2
+    assert len(CODEC.decode_run(ids, "point")) == 5
+    (polygon,) = CODEC.decode_run(ids, "polygon")
+    assert len(coordinates(polygon)) == 10
+    assert CODEC.decode_run(ids[:5], "polygon") == []
+
+
+@given(boxes(), st.text(min_size=1))
+def test_a_label_is_the_text_before_a_box(box, label):
+    found = with_labels([Text("a"), Text(label), box, Text("b"), box, box])
+    assert [s.label for s in found if isinstance(s, Box)] == [label.strip(), "b", None]
+    assert found[0] == Text("a")

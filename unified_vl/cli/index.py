@@ -1,0 +1,57 @@
+"""`unified-vl index`: compute what a search in a collection needs, once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def index(
+    model: Annotated[Path, typer.Argument(help="The directory of a saved model.")],
+    corpus: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder of images, a .txt file of texts, or a .jsonl file with an `image` or "
+            "a `text` a row."
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The index; CORPUS.index beside the collection unless given."),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Language of texts that name none: de, zh, ...")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+) -> None:
+    """Index images or texts for `unified-vl retrieve`. Unreadable images are named and left out."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from unified_vl.errors import BadRow
+    from unified_vl.inference.corpus import read_corpus
+    from unified_vl.inference.index import build_index
+    from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.inference.retrieval import known_languages
+
+    predictor = UnifiedVL.from_pretrained(model, device)
+    read = read_corpus(corpus, known_languages(predictor), language)
+    console = Console(stderr=True, highlight=False)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("indexing", total=len(read.items))
+
+        def on_bad(error: BadRow) -> None:
+            console.print(f"left out: {error}", markup=False, soft_wrap=True)
+
+        built = build_index(
+            predictor,
+            read,
+            on_bad,
+            lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    path = output or corpus.with_name(f"{corpus.name}.index")
+    built.save(path)
+    console.print(f"{len(built)} {built.kind}s")
+    typer.echo(str(path))

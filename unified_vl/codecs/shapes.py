@@ -1,0 +1,157 @@
+"""Boxes, points, polygons and location tokens.
+
+A coordinate v in [0, 1] becomes the token `floor(v * bins)`, clipped to the last
+bin, and comes back as the bin's centre: the error is at most half a bin and a
+decoded shape never leaves the image (Pix2Seq, arXiv 2109.10852, section 2.1, with
+centres in place of edges). The order is x1 y1 x2 y2; of points and polygons x y x y ...
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from unified_vl.codecs.segments import Box, Point, Polygon, Segment, Shape, Text
+from unified_vl.codecs.vocabulary import Vocabulary
+from unified_vl.specs.fields import ShapeKind
+
+SIZES: dict[ShapeKind, tuple[int, bool]] = {  # location ids, and whether never more
+    "box": (4, True),
+    "point": (2, True),
+    "polygon": (6, False),
+}
+SLACK = 1e-6  # what rounding in a file may cost
+
+
+class ShapeCodec:
+    """Boxes, points and polygons to location ids and back; a label is not written."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.id_range = vocabulary.locations
+
+    def encode(self, shape: Shape) -> list[int]:
+        """Ids in the order x1 y1 x2 y2 (box), x y (point) or x y x y ... (polygon)."""
+        bins = len(self.id_range)
+        return [self.id_range[min(math.floor(v * bins), bins - 1)] for v in coordinates(shape)]
+
+    def decode(self, ids: Sequence[int], kind: ShapeKind) -> Shape:
+        """The shape at the centres of the ids' bins; corners in the wrong order are swapped.
+
+        Raises:
+            ValueError: when `ids` are not location ids, or not as many as the shape has.
+        """
+        size, fixed = SIZES[kind]
+        whole = len(ids) == size if fixed else len(ids) >= size and len(ids) % 2 == 0
+        if not whole or any(i not in self.id_range for i in ids):
+            raise ValueError(f"a {kind} is not the location ids {list(ids)}")
+        bins = len(self.id_range)
+        xy = tuple((i - self.id_range.start + 0.5) / bins for i in ids)
+        if kind == "polygon":
+            return Polygon(xy)
+        if kind == "point":
+            return Point(*xy)
+        xa, ya, xb, yb = xy
+        return Box(min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb))
+
+    def decode_run(self, ids: Sequence[int], kind: ShapeKind) -> list[Shape]:
+        """The shapes of ids that follow each other; what is left of them is dropped."""
+        size, fixed = SIZES[kind]
+        if not fixed:
+            whole = len(ids) // 2 * 2
+            return [self.decode(ids[:whole], kind)] if whole >= size else []
+        starts = range(0, len(ids) // size * size, size)
+        return [self.decode(ids[i : i + size], kind) for i in starts]
+
+
+def coordinates(shape: Shape) -> tuple[float, ...]:
+    """The numbers that say where a shape is, in the order in which they are written."""
+    match shape:
+        case Box():
+            return shape.x1, shape.y1, shape.x2, shape.y2
+        case Point():
+            return shape.x, shape.y
+        case Polygon():
+            return shape.xy
+
+
+def with_labels(segments: Sequence[Segment]) -> tuple[Segment, ...]:
+    """The segments with each text that stands before a box as that box's label."""
+    found: list[Segment] = []
+    for segment in segments:
+        if isinstance(segment, Box) and found and isinstance(found[-1], Text):
+            label = found.pop()
+            assert isinstance(label, Text)
+            segment = replace(segment, label=label.text.strip())
+        found.append(segment)
+    return tuple(found)
+
+
+def points_from_row(
+    values: Sequence[float], kind: ShapeKind, units: str, width: int, height: int
+) -> Point | Polygon:
+    """The point or polygon that the numbers x, y, x, y, ... of a data file mean.
+
+    Args:
+        values: two numbers for a point; six or more, an even count, for a polygon.
+        kind: `point` or `polygon`.
+        units: `pixels` of the user's image or `relative` to it.
+        width: of the user's image, in pixels.
+        height: the same.
+
+    Raises:
+        ValueError: for another count, numbers that are not finite, or a place outside the
+            image.
+    """
+    size, fixed = SIZES[kind]
+    right = len(values) == size if fixed else len(values) >= size and len(values) % 2 == 0
+    if not right or not all(math.isfinite(float(v)) for v in values):
+        wanted = "two finite numbers" if fixed else "six or more finite numbers, an even count"
+        raise ValueError(f"a {kind} is {wanted}, not {_short(values)}")
+    sides = (width, height) if units == "pixels" else (1, 1)
+    xy = [float(v) / sides[place % 2] for place, v in enumerate(values)]
+    if min(xy) < -SLACK or max(xy) > 1 + SLACK:
+        where = f"{width}x{height} pixels" if units == "pixels" else "0 to 1"
+        raise ValueError(f"{kind} {_short(values)} lies outside its image ({where})")
+    inside = tuple(min(max(v, 0.0), 1.0) for v in xy)
+    return Polygon(inside) if kind == "polygon" else Point(*inside)
+
+
+def _short(values: Sequence[float]) -> str:
+    text = str(list(values))
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def box_from_row(values: Sequence[float], layout: str, units: str, width: int, height: int) -> Box:
+    """The box that four numbers of a data file mean.
+
+    Args:
+        values: four numbers.
+        layout: `xyxy` (two corners) or `xywh` (corner and size).
+        units: `pixels` of the user's image or `relative` to it.
+        width: of the user's image, in pixels.
+        height: the same.
+
+    Raises:
+        ValueError: when there are not four finite numbers, the box is empty, or it
+            lies outside the image.
+    """
+    if len(values) != 4 or not all(math.isfinite(float(v)) for v in values):
+        raise ValueError(f"a box is four finite numbers, not {list(values)}")
+    x1, y1, x2, y2 = (float(v) for v in values)
+    if layout == "xywh":
+        x2, y2 = x1 + x2, y1 + y2
+    if units == "pixels":
+        x1, x2, y1, y2 = x1 / width, x2 / width, y1 / height, y2 / height
+    if min(x1, y1) < -SLACK or max(x2, y2) > 1 + SLACK:
+        size = f"{width}x{height} pixels" if units == "pixels" else "0 to 1"
+        raise ValueError(f"box {list(values)} ({layout}) lies outside its image ({size})")
+    if x2 <= x1 or y2 <= y1:
+        raise ValueError(f"box {list(values)} ({layout}) is empty")
+    return Box(max(x1, 0.0), max(y1, 0.0), min(x2, 1.0), min(y2, 1.0))
+
+
+def to_pixels(shape: Shape, width: int, height: int) -> list[float]:
+    """The coordinates of a shape in pixels of an image of that size: `[x1, y1, x2, y2]` ..."""
+    sides = (width, height)
+    return [v * sides[place % 2] for place, v in enumerate(coordinates(shape))]

@@ -1,0 +1,217 @@
+"""The grammars that a spec's `generate.allow` names.
+
+Legend: R hypotheses, V vocabulary, F numbers that a grammar remembers of a hypothesis,
+S states of an automaton.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from unified_vl.codecs.sequence import SequenceCodec
+from unified_vl.codecs.shapes import SIZES
+from unified_vl.codecs.text import TextCodec
+from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID, Vocabulary
+from unified_vl.errors import UserError
+from unified_vl.inference.constraints import Grammar, Scored
+from unified_vl.specs.fields import ShapeKind
+from unified_vl.specs.generate import AnswerForm, GenerateSpec
+
+
+def grammar_of(
+    how: GenerateSpec, form: AnswerForm, codec: SequenceCodec, device: torch.device
+) -> Grammar:
+    """The grammar of a task's answers.
+
+    Raises:
+        UserError: when `max_tokens` has no room for what the grammar must write.
+    """
+    if how.allow == "text":
+        return TextGrammar(codec.vocabulary, device)
+    if how.allow == "number":
+        return NumberGrammar(codec.vocabulary, codec.text, form.decimals, device)
+    size, _ = SIZES[form.shape]
+    if how.max_tokens < size and how.allow != "mixed":
+        raise UserError(
+            f"a {form.shape} does not fit into {how.max_tokens} tokens",
+            field="generate.max_tokens",
+            expected=f"at least {size}",
+        )
+    texts = {"labelled_boxes": "before", "mixed": "anywhere"}.get(how.allow, "nowhere")
+    if form.shape == "polygon" and form.many and texts == "nowhere":
+        texts = "between"
+    return ShapeGrammar(codec.vocabulary, form.shape, device, many=form.many, texts=texts)
+
+
+def _text_ids(vocabulary: Vocabulary, device: torch.device) -> torch.Tensor:
+    """Which ids (V) are pieces of text."""
+    text_V = torch.zeros(vocabulary.size, dtype=torch.bool, device=device)
+    text_V[vocabulary.text.start : vocabulary.text.stop] = True
+    text_V[[PAD_ID, EOS_ID, UNK_ID]] = False
+    return text_V
+
+
+class TextGrammar(Grammar):
+    """Text, then eos: no tags, locations, image codes, padding or unused embedding rows."""
+
+    def __init__(self, vocabulary: Vocabulary, device: torch.device) -> None:
+        self._forbidden_1V = ~_text_ids(vocabulary, device)[None]
+        self._forbidden_1V[:, EOS_ID] = False
+
+    def start(self, rows: int) -> torch.Tensor:
+        return torch.empty((rows, 0), dtype=torch.long, device=self._forbidden_1V.device)
+
+    def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
+        return Scored(scores_RV.masked_fill(self._forbidden_1V, -torch.inf))
+
+    def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:
+        return state_RF
+
+
+class ShapeGrammar(Grammar):
+    """Whole boxes, points or polygons; nothing is cut short but by the limit of tokens.
+
+    Of a box, x1 < x2 and y1 < y2. The state is [locations of the run, whether the last id
+    was text, x1, y1 of the box that is being written].
+
+    Args:
+        vocabulary: the id ranges.
+        kind: of shape.
+        device: of the model.
+        many: whether another shape may follow.
+        texts: `nowhere`, `before` each shape (labels), `between` two, or `anywhere`.
+    """
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        kind: ShapeKind,
+        device: torch.device,
+        *,
+        many: bool = False,
+        texts: str = "nowhere",
+    ) -> None:
+        self._ids_1V = torch.arange(vocabulary.size, device=device)[None]
+        self._text_1V = _text_ids(vocabulary, device)[None]
+        self._locations = vocabulary.locations
+        self._kind = kind
+        self._size, self._fixed = SIZES[kind]
+        self._many = many
+        self._texts = texts
+
+    def start(self, rows: int) -> torch.Tensor:
+        state_RF = torch.zeros((rows, 4), dtype=torch.long, device=self._ids_1V.device)
+        if self._texts in ("nowhere", "between"):
+            return state_RF
+        state_RF[:, 1] = 2  # a text may come, and a location may not yet
+        return state_RF
+
+    def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
+        run_R1, text_R1 = state_RF[:, :1], state_RF[:, 1:2]
+        begins_R1 = run_R1 == 0
+        whole_R1 = self._whole(run_R1) & ~begins_R1
+        first = (text_R1 == 2) & (self._texts == "before")
+        wants_text = self._texts == "anywhere"
+        another_R1 = whole_R1 & self._many & (self._texts in ("nowhere", "anywhere"))
+        goes_on_R1 = (~whole_R1 & ~begins_R1) | (whole_R1 & (not self._fixed))
+        location_R1 = goes_on_R1 | another_R1 | (begins_R1 & ~first)
+        if self._texts == "between":
+            location_R1 = location_R1 | (text_R1 == 1)
+        open_R1 = whole_R1 & self._many & (self._texts in ("before", "between"))
+        said_R1 = begins_R1 & (text_R1 > 0)  # a text has begun, or must
+        written_R1 = open_R1 | said_R1 | (wants_text & (whole_R1 | begins_R1))
+        ends_R1 = whole_R1 | (wants_text & begins_R1 & (step > 0))
+        allowed_RV = self._location(state_RF) & location_R1
+        allowed_RV = allowed_RV | (self._text_1V & written_R1)
+        allowed_RV = allowed_RV | ((self._ids_1V == EOS_ID) & ends_R1)
+        return Scored(scores_RV.masked_fill(~allowed_RV, -torch.inf))
+
+    def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:
+        start = self._locations.start
+        located_R = (place_R >= start) & (place_R < self._locations.stop)
+        run_R = state_RF[:, 0]
+        begins_R = (run_R % self._size == 0) if self._fixed else run_R == 0
+        next_RF = state_RF.clone()
+        next_RF[:, 0] = torch.where(located_R, run_R + 1, 0)
+        next_RF[:, 1] = torch.where(located_R, 0, 1)
+        if self._kind == "box":
+            place_in_box_R = run_R % 4
+            next_RF[:, 2] = torch.where(located_R & begins_R, place_R, state_RF[:, 2])
+            second_R = located_R & (place_in_box_R == 1)
+            next_RF[:, 3] = torch.where(second_R, place_R, state_RF[:, 3])
+        return next_RF
+
+    def _whole(self, run_R1: torch.Tensor) -> torch.Tensor:
+        """Whether the locations of a run are whole shapes."""
+        if self._fixed:
+            return run_R1 % self._size == 0
+        return (run_R1 >= self._size) & (run_R1 % 2 == 0)
+
+    def _location(self, state_RF: torch.Tensor) -> torch.Tensor:
+        """Which locations may come next (R, V), or (1, V) where that is the same for all."""
+        start, last = self._locations.start, self._locations.stop - 1
+        any_1V = (self._ids_1V >= start) & (self._ids_1V <= last)
+        if self._kind != "box":
+            return any_1V
+        place_R1 = state_RF[:, :1] % 4
+        corner_R1 = torch.where(place_R1 == 2, state_RF[:, 2:3], state_RF[:, 3:4])
+        second_R1 = place_R1 >= 2
+        above_RV = self._ids_1V > torch.where(second_R1, corner_R1, -1)
+        room_RV = second_R1 | (self._ids_1V < last)  # for x2, y2
+        return any_1V & above_RV & room_RV
+
+
+class NumberGrammar(Grammar):
+    """A number with as many digits behind its point as the task writes, then eos.
+
+    An automaton over the characters of the pieces, made a table of states and pieces once.
+    """
+
+    START, SPACED, SIGN, WHOLE = 0, 1, 2, 3  # then the point, and a state for each digit behind it
+
+    def __init__(
+        self, vocabulary: Vocabulary, text: TextCodec, decimals: int, device: torch.device
+    ) -> None:
+        self._decimals = decimals
+        self._point = self.WHOLE + 1
+        self._last = self.WHOLE if decimals == 0 else self._point + decimals
+        states = self._last + 1
+        next_SV = np.full((states + 1, vocabulary.size), -1, np.int64)  # behind eos: nothing
+        pieces = text.pieces(list(vocabulary.text))
+        for token, piece in enumerate(pieces):
+            characters = piece.replace("\u2581", " ")
+            if token in (PAD_ID, EOS_ID, UNK_ID) or not set(characters) <= set(" -.0123456789"):
+                continue
+            for state in range(states):
+                next_SV[state, token] = self._read(state, characters)
+        next_SV[self._last, EOS_ID] = states
+        next_SV[states, EOS_ID] = states
+        self._next_SV = torch.from_numpy(next_SV).to(device)
+
+    def start(self, rows: int) -> torch.Tensor:
+        return torch.zeros((rows, 1), dtype=torch.long, device=self._next_SV.device)
+
+    def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
+        return Scored(scores_RV.masked_fill(self._next_SV[state_RF[:, 0]] < 0, -torch.inf))
+
+    def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:
+        following_R1 = self._next_SV[state_RF[:, 0], place_R][:, None]
+        return torch.where(following_R1 < 0, state_RF, following_R1)
+
+    def _read(self, state: int, characters: str) -> int:
+        """The state behind some characters; -1 where they cannot stand."""
+        for character in characters:
+            if character == " ":
+                state = self.SPACED if state == self.START else -1
+            elif character == "-":
+                state = self.SIGN if state <= self.SPACED else -1
+            elif character == ".":
+                state = self._point if state == self.WHOLE and self._decimals else -1
+            elif state <= self.WHOLE:
+                state = self.WHOLE
+            else:
+                state = state + 1 if state < self._last else -1
+            if state < 0:
+                return -1
+        return state

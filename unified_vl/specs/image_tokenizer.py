@@ -1,0 +1,199 @@
+"""An image tokenizer: what it is, what it learns from, and how."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from unified_vl.specs.document import Document, KeyPath, Name, Part, Problem, refuse
+from unified_vl.specs.run import OptimizerSpec
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class ConvolutionSpec(Part):
+    """The convolutional encoder and decoder."""
+
+    channels: tuple[Count, ...] = Field(
+        min_length=1, description="Channels of each level, the finest first; each halves the sides."
+    )
+    patch: Count = Field(
+        default=1, description="Side of the squares of pixels that become channels first."
+    )
+    blocks: Count = Field(default=2, description="Residual blocks of a level.")
+    groups: Count = Field(default=32, description="Groups of the group norms.")
+    latent: Count = Field(default=8, description="Channels between encoder and quantiser.")
+    attention: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        default=(), description="Levels, counted from 0, with attention among places."
+    )
+    attend_in_the_middle: bool = Field(
+        default=True, description="Whether the middle of the coarsest level has attention."
+    )
+
+    @property
+    def downsampling(self) -> int:
+        """Pixels of a side of what one code stands for."""
+        return self.patch * 2 ** (len(self.channels) - 1)
+
+
+class QuantizerSpec(Part):
+    """How a vector becomes one of a number of codes."""
+
+    kind: Literal["vq", "fsq", "lfq"] = Field(
+        default="vq",
+        description="A codebook of running means (VQ, arXiv 1711.00937 appendix A.1), rounding to "
+        "levels (FSQ, arXiv 2309.15505) or signs (lookup-free, arXiv 2310.05737).",
+    )
+    codes: int | None = Field(
+        default=None, ge=2, le=1 << 20, description="Number of codes (vq; lfq: a power of two)."
+    )
+    levels: tuple[Annotated[int, Field(ge=3, le=64)], ...] | None = Field(
+        default=None, min_length=1, description="fsq only: levels of each channel."
+    )
+    decay: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.99, description="vq only: decay of the running means."
+    )
+    commitment: float = Field(
+        default=0.25, ge=0, allow_inf_nan=False, description="Weight of the commitment loss."
+    )
+    revive_below: float = Field(
+        default=0.5,
+        ge=0,
+        allow_inf_nan=False,
+        description="vq only: a code whose running count is lower takes the place of a vector of "
+        "the batch.",
+    )
+
+    @property
+    def size(self) -> int:
+        """Number of codes."""
+        return self.codes or math.prod(self.levels or (1,))
+
+
+class PerceptualSpec(Part):
+    """A distance in the features of an image classifier, as in LPIPS without its weights."""
+
+    backbone: str = Field(min_length=1, description="A model of `timm` with feature maps.")
+    weights: Path = Field(
+        description="Its weights (safetensors), relative to the working directory."
+    )
+    weight: Positive = Field(default=1.0, description="Weight of the loss.")
+
+
+class AdversarialSpec(Part):
+    """A discriminator of patches (PatchGAN, as in VQGAN)."""
+
+    weight: Positive = Field(default=0.1, description="Weight of the loss.")
+    from_step: int = Field(default=0, ge=0, description="Step from which it counts.")
+    channels: Count = Field(default=64, description="Channels of the first layer.")
+
+
+class ImageTokenizerLosses(Part):
+    """What the image tokenizer learns by."""
+
+    pixels: Literal["l1", "l2"] = Field(
+        default="l1", description="Distance of pixels in the scale -1 to 1."
+    )
+    perceptual: PerceptualSpec | None = Field(
+        default=None, description="A distance of features, where weights are at hand."
+    )
+    adversarial: AdversarialSpec | None = Field(
+        default=None, description="A discriminator that the decoder has to convince."
+    )
+
+
+class ImageTokenizerSpec(Document):
+    """The training of an image tokenizer, as its YAML file says."""
+
+    image_tokenizer: Name = Field(description="Name of the tokenizer.")
+    version: int = Field(ge=1, description="Raise it when the same codes would mean another image.")
+    about: str = Field(min_length=1, description="What it is for, in one sentence.")
+    seed: int = Field(default=0, ge=0, description="Decides everything that is random.")
+    data: Path = Field(description="The data root, relative to the working directory.")
+    images: tuple[str, ...] = Field(
+        min_length=1, description="Patterns of the images to learn from, below the data root."
+    )
+    held_out: tuple[str, ...] = Field(
+        min_length=1, description="Patterns of images that are only reported on."
+    )
+    output: Path = Field(description="Directory to write, relative to the working directory.")
+    image_size: tuple[Count, Count] = Field(description="Height and width that it learns at.")
+    crop: Literal["center", "random"] = Field(
+        default="center", description="What of an image of another shape it sees."
+    )
+    model: ConvolutionSpec = Field(description="The convolutional encoder and decoder.")
+    quantizer: QuantizerSpec = Field(description="How a vector becomes a code.")
+    losses: ImageTokenizerLosses = Field(
+        default_factory=ImageTokenizerLosses, description="What it learns by."
+    )
+    optimizer: OptimizerSpec = Field(
+        default_factory=OptimizerSpec, description="The optimiser and its learning rate."
+    )
+    clip: Positive = Field(default=1.0, description="Largest norm of the gradient.")
+    precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="What convolutions compute in."
+    )
+    steps: Count = Field(description="Optimiser steps.")
+    batch_size: Count = Field(description="Images of a step.")
+    log_every: Count = Field(default=50, description="Steps between two log lines.")
+    checkpoint_every: Count = Field(default=500, description="Steps between two checkpoints.")
+
+    @model_validator(mode="after")
+    def _obey_rules(self) -> ImageTokenizerSpec:
+        refuse([*_sizes(self), *_quantizer(self)])
+        return self
+
+
+def _sizes(spec: ImageTokenizerSpec) -> list[Problem]:
+    problems = []
+    step = spec.model.downsampling
+    if any(side % step for side in spec.image_size):
+        problems.append(
+            Problem(
+                ("image_size",),
+                f"{list(spec.image_size)} cannot be cut into squares of {step} pixels",
+                expected=f"multiples of {step}",
+            )
+        )
+    for number, channels in enumerate(spec.model.channels):
+        if channels % spec.model.groups:
+            problems.append(
+                Problem(
+                    ("model", "channels", number),
+                    f"{channels} channels cannot be normed in {spec.model.groups} groups",
+                    expected=f"a multiple of {spec.model.groups}",
+                )
+            )
+    for level in spec.model.attention:
+        if level >= len(spec.model.channels):
+            problems.append(
+                Problem(
+                    ("model", "attention"),
+                    f"there is no level {level}",
+                    expected=f"0 to {len(spec.model.channels) - 1}",
+                )
+            )
+    return problems
+
+
+def _quantizer(spec: ImageTokenizerSpec) -> list[Problem]:
+    quantizer, latent = spec.quantizer, spec.model.latent
+    place: KeyPath = ("quantizer",)
+    if quantizer.kind == "fsq":
+        if quantizer.levels is None or quantizer.codes is not None:
+            return [Problem((*place, "levels"), "fsq is made of levels", "`levels`, no `codes`")]
+        if len(quantizer.levels) != latent:
+            found = f"{len(quantizer.levels)} levels for model.latent {latent}"
+            return [Problem((*place, "levels"), found, expected="one a channel")]
+        return []
+    if quantizer.codes is None or quantizer.levels is not None:
+        found = f"{quantizer.kind} is made of codes"
+        return [Problem((*place, "codes"), found, expected="`codes`, no `levels`")]
+    if quantizer.kind == "lfq" and quantizer.codes != 2**latent:
+        found = f"{quantizer.codes} codes for model.latent {latent}"
+        return [Problem((*place, "codes"), found, expected=f"2 ** latent, {2**latent}")]
+    return []
