@@ -6,8 +6,10 @@ command as a person would, and says what the message must hold.
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -168,6 +170,16 @@ class Spoilers:
     def cut_parquet(folder: Path) -> None:
         path = folder / "answers.parquet"
         path.write_bytes(path.read_bytes()[:-20])
+
+    @staticmethod
+    def cut_shard(folder: Path) -> None:
+        with tarfile.open(folder / "words.csv", "w") as archive:
+            for name in ("0.txt", "0.cls"):
+                member = tarfile.TarInfo(name)
+                member.size = 300
+                archive.addfile(member, io.BytesIO(b"x" * 300))
+        path = folder / "words.csv"
+        path.write_bytes(path.read_bytes()[: 3 * 512 + 100])
 
     @staticmethod
     def cut_rows(folder: Path) -> None:

@@ -172,7 +172,7 @@ class _TaskCheck:
     def _check_split(self, spec: TaskSpec, data: TaskData) -> None:
         split, findings = data.split, self.findings
         for why, count in data.left_out.items():
-            message = f"{count} rows of {split} {why} and are left out"
+            message = f"{split} leaves out {count} of {count + len(data)} rows: they {why}"
             error = spec.error(("data",), message)
             findings.add(error, "warning", remedy="mend them, unless they may be lost")
         if split == "train" and spec.data.exclude is not None and not data.excluded:

@@ -125,7 +125,7 @@ class ImageLoader:
             with self.resolve(name, where).open("rb") as file:
                 file.seek(start)
                 data = file.read(size)
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, ValueError) as error:  # an offset beyond all files
             reason = getattr(error, "strerror", None) or error
             raise BadRow(f"{name!r} cannot be read: {reason}", file=where) from error
         if len(data) < size:

@@ -51,6 +51,7 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
     yield from _reader_problems(data)
     yield from _column_problems(spec)
     yield from repeated(("data", "languages"), data.languages)
+    yield from repeated(("data", "language_names"), data.language_names.values())
     for tag in data.language_names:
         if tag not in data.languages:
             yield Problem(

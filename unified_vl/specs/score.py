@@ -30,6 +30,10 @@ Metric = Literal[
     "mean_absolute_error",
     "point_accuracy",
     "mask_iou",
+    "macro_f1",
+    "matthews_correlation",
+    "pearson",
+    "spearman",
 ]
 
 

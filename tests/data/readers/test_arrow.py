@@ -86,7 +86,7 @@ def test_a_cut_file(tmp_path: Path, open_task: Callable) -> None:
     path = tmp_path / "train.arrow"
     write(path, "file")
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(UserError, match="train.arrow: is not an Arrow file: "):
+    with pytest.raises(UserError, match=r"train.arrow: is not an Arrow file: "):
         open_task('reader: arrow, path: "{split}.arrow"', text="a", answer="b")
 
 

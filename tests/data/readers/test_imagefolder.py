@@ -67,7 +67,7 @@ def test_metadata_that_leads_out(
 ) -> None:
     (pets / "metadata.csv").write_text(f"file_name,said\n{name},a\n")
     row = open_task(FOLDER, image="image, kind: image", answer="said")[0]
-    with pytest.raises(BadRow, match="leaves the data root|there is no image"):
+    with pytest.raises(BadRow, match=r"leaves the data root|there is no image"):
         ImageLoader(tmp_path, (4, 4)).load(row.columns["image"], row.where)
 
 

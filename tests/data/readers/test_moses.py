@@ -41,10 +41,9 @@ def test_files_of_different_length(
     write(tmp_path, train_en=english, train_de=german)
     with pytest.raises(UserError) as error:
         open_task(f"{MOSES}, languages: [de]", **FIELDS)
-    counts = german.count("\n"), english.count("\n")
-    assert str(error.value).endswith(
-        "train.de: has %d sentences; expected %d, as train.en" % counts
-    )
+    found, right = german.count("\n"), english.count("\n")
+    says = f"train.de: has {found} sentences; expected {right}, as train.en"
+    assert str(error.value).endswith(says)
 
 
 def test_a_line_that_is_no_utf8(tmp_path: Path, open_task: Callable) -> None:

@@ -96,6 +96,7 @@ def test_languages_have_the_names_of_the_files(tmp_path: Path, open_task: Callab
         ("reader: cc3m, path: a", "data.images: is missing for the reader 'cc3m'"),
         ("reader: webdataset, path: a, images: b", "data.images: says nothing to the reader 'web"),
         ("reader: tsv, path: a, language_names: {nb: b}", "language_names.nb: is not among data.l"),
+        ("reader: tsv, path: a, language_names: {en: x, de: x}", "names: 'x' is listed 2 times"),
         ("reader: tsv, path: ../a", "data.path: '../a' leaves the data root"),
         ("reader: tsv, path: '/a/*'", "data.path: '/a/*' leaves the data root"),
         ("reader: moses, path: a", "data.path: moses reads several files; expected `files`: sour"),

@@ -71,7 +71,9 @@ def _units(path: Path) -> Iterator[list[tuple[str, str]]]:
             yield from reading.taken()
     except expat.ExpatError as error:
         reason = expat.errors.messages[error.code]
-        raise UserError(f"is not XML: {reason}", file=path, line=error.lineno) from error
+        raise UserError(
+            f"is not XML: {reason}", file=path, line=error.lineno, expected="a TMX file"
+        ) from error
     except (ValueError, LookupError) as error:  # the latter for an unknown encoding
         line = parser.CurrentLineNumber
         raise UserError(first_line(error), file=path, line=line, expected="a TMX file") from error

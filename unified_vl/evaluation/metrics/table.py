@@ -16,7 +16,17 @@ from typing import Any
 import numpy as np
 
 from unified_vl.codecs.segments import Box
-from unified_vl.evaluation.metrics import boxes, captions, detection, shapes, text, translation, vqa
+from unified_vl.evaluation.metrics import (
+    boxes,
+    captions,
+    classes,
+    correlation,
+    detection,
+    shapes,
+    text,
+    translation,
+    vqa,
+)
 from unified_vl.evaluation.metrics.statistics import (
     Finish,
     Floats,
@@ -163,6 +173,11 @@ def _on_words(rule: Callable[[_Sentences, Sequence[_Sentences]], Floats]) -> Cal
     return rows
 
 
+def _on_texts(rule: Callable[[Sequence[str], Sequence[Sequence[str]]], Any]) -> Callable[..., Any]:
+    """What a rule makes of all predictions and references at once."""
+    return lambda answers: rule(answers.predictions, answers.references)
+
+
 def _overlaps(answers: Answers) -> list[float]:
     pairs = zip(answers.predictions, answers.references, strict=True)
     return [boxes.best_iou(p, r) for p, r in pairs]
@@ -184,6 +199,12 @@ METRICS: dict[str, Metric | CorpusMetric] = {
     "vqa_accuracy": _marks(vqa.vqa_accuracy),
     "anls": _marks(text.anls),
     "f1": Metric(_f1),
+    "macro_f1": Metric(_on_texts(classes.class_statistics), classes.macro_f1),
+    "matthews_correlation": Metric(
+        _on_texts(classes.class_statistics), classes.matthews_correlation
+    ),
+    "pearson": Metric(_on_texts(correlation.pearson_statistics), correlation.pearson),
+    "spearman": CorpusMetric(_on_texts(correlation.spearman)),
     "bleu": _sacrebleu("bleu"),
     "chrf": _sacrebleu("chrf"),
     "ter": _sacrebleu("ter", higher_is_better=False),
@@ -208,6 +229,7 @@ METRICS: dict[str, Metric | CorpusMetric] = {
     "point_accuracy": Metric(_points),
     "mask_iou": _marks(shapes.mask_iou),
 }
+OF_CLASSES = frozenset({"macro_f1", "matthews_correlation"})
 MARKS = frozenset({"exact_match", "accuracy", "vqa_accuracy", "anls", "f1"})
 
 
@@ -229,7 +251,7 @@ def is_correct(
 
     A box does from `threshold` on, a point up to it, outlines from half on; all boxes do when
     each meets a reference of its own and none is left. A number does when it is the same, a
-    text when it equals a reference (case is ignored under `accuracy` only) or, under the
+    text when it equals a reference (case is ignored under `accuracy` and for classes) or, under the
     metrics that give marks to an answer, when it has half of them.
     """
     if metric == "coco_map":
@@ -245,6 +267,8 @@ def is_correct(
         return text.absolute_error(prediction, references) == 0
     if not isinstance(prediction, str):
         return False
+    if metric in OF_CLASSES:
+        return text.matches(prediction, references, text.normalise_case)
     scored = METRICS[metric]
     if metric in MARKS and isinstance(scored, Metric):
         answers = Answers([prediction], [references], [language])
