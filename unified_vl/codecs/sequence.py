@@ -25,16 +25,13 @@ VOCABULARY = "vocabulary.json"
 
 @dataclass(frozen=True)
 class Encoded:
-    """Ids that end in eos, the images (uint8 HWC) whose places they hold, and the ids of text
-    that were cut, a list for each text that gave way."""
+    """Ids that end in eos, the images (uint8 HWC) whose places they hold, whether anything was
+    cut, and the ids that were, a list for each text that gave way."""
 
     ids: list[int]
     images: list[np.ndarray] = field(default_factory=list)
+    truncated: bool = False
     cut: list[list[int]] = field(default_factory=list)
-
-    @property
-    def truncated(self) -> bool:
-        return bool(self.cut)
 
 
 class SequenceCodec:
@@ -83,17 +80,18 @@ class SequenceCodec:
 
     def _encode(self, segments: Sequence[Segment], limit: int) -> Encoded:
         """All ids, cut to `limit`: only text gives way, from its end, never an image."""
+        gone: list[list[int]] = []
         pieces = [self._ids(segment) for segment in segments]
         excess = sum(map(len, pieces)) + 1 - limit
-        gone: list[list[int]] = []
+        truncated = excess > 0
         for index in reversed(range(len(pieces))):
             if excess <= 0:
                 break
             if isinstance(segments[index], Text):
-                kept = max(0, len(pieces[index]) - excess)
-                pieces[index], lost = pieces[index][:kept], pieces[index][kept:]
-                excess -= len(lost)
-                gone.insert(0, lost)
+                cut = min(excess, len(pieces[index]))
+                gone.insert(0, pieces[index][len(pieces[index]) - cut :])
+                pieces[index] = pieces[index][: len(pieces[index]) - cut]
+                excess -= cut
         if excess > 0:
             raise UserError(
                 f"a sequence needs {limit + excess} tokens without its text",
@@ -101,7 +99,7 @@ class SequenceCodec:
             )
         ids = [i for piece in pieces for i in piece] + [EOS_ID]
         images = [s.image.pixels_HWC for s in segments if isinstance(s, Image)]
-        return Encoded(ids, images, gone)
+        return Encoded(ids, images, truncated, gone)
 
     def _ids(self, segment: Segment) -> list[int]:
         match segment:
