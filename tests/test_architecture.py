@@ -18,6 +18,7 @@ ORDER = [
     "model",
     "inference",
     "evaluation",
+    "app",
     "training",
     "worlds",
     "cli",

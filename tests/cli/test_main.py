@@ -28,6 +28,7 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         "train",
         "evaluate",
         "predict",
+        "app",
         "report",
         "compare",
         "index",

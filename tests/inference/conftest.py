@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,9 +100,16 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         path = root / f"{text.split()[1]}.yaml"
         path.write_text(text, encoding="utf-8")
         specs[path.stem] = load_task(path)
+    saved = tiny_model(list(specs.values()), LANGUAGES, root)
+    _write_data(root / "data")
+    return Tiny(saved, root / "data")
+
+
+def tiny_model(specs: Sequence[TaskSpec], languages: Sequence[str], folder: Path) -> SavedModel:
+    """A model of any tasks, with random weights; its tokenizer is trained in `folder`."""
     sentences = ["a red cat and a dog", "eine rote Katze und ein Hund", "گربه قرمز", "yes no"]
-    text_codec = train_text_tokenizer(sentences * 4, root / "text.model", 320)
-    tags = standard_tags(LANGUAGES, specs)
+    text_codec = train_text_tokenizer(sentences * 4, folder / "text.model", 320)
+    tags = standard_tags(languages, [spec.task for spec in specs])
     vocabulary = Vocabulary(len(text_codec), tags, location_bins=50)
     torch.manual_seed(0)
     config = UnifiedVLConfig(
@@ -124,8 +131,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
         max_source=40,
         max_target=20,
     )
-    _write_data(root / "data")
-    return Tiny(SavedModel(model, codec, specs, {"steps": 3}), root / "data")
+    return SavedModel(model, codec, {spec.task: spec for spec in specs}, {"steps": 3})
 
 
 @pytest.fixture

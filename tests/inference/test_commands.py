@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import typer
 from PIL import Image
@@ -105,6 +107,95 @@ def test_predict_answers_a_file(model_directory: Path, tmp_path: Path) -> None:
         call(*asked)
     with pytest.raises(UserError, match="together with --text"):
         call(*asked, "--output", out, "--text", "no")
+
+
+UNSEEN = """
+task: which
+version: 1
+about: A task that the model was never trained on.
+data:
+  reader: jsonl
+  path: "{split}.jsonl"
+  splits: {test: test}
+  languages: [de, en]
+  language_column: said
+fields:
+  image: {kind: image, column: file_name}
+  hint: {kind: text, column: a_hint}
+  label: {kind: text, column: label}
+wording:
+  ask: {de: "Was ist das?", default: "What is it?"}
+example: {source: "SOURCE", target: "{label}"}
+generate: {method: score_choices, choices: {values: [yes, no, a red cat]}, max_tokens: 12}
+score: [{metric: accuracy, against: label, primary: true}]
+"""
+
+
+def test_a_spec_that_the_model_has_never_seen(tiny, model_directory: Path, tmp_path: Path) -> None:
+    spec = tmp_path / "which.yaml"
+    spec.write_text(UNSEEN.replace("SOURCE", "{image} {ask} {hint}"))
+    image = tiny.data / "images/1.png"
+    asked = ("predict", model_directory, "--task", spec)
+    one = ("--image", image, "--hint", "a dog", "--language", "de", "--n", 3, "--json")
+    alone = json.loads(call(*asked, *one).stdout)
+    assert sorted(a["prediction"] for a in alone["alternatives"]) == ["a red cat", "no", "yes"]
+    rows, out = tiny.data / "which.jsonl", tmp_path / "out.parquet"
+    lines = [
+        {"image": "images/1.png", "hint": "a dog", "language": "de"},
+        {"file_name": "images/1.png", "hint": "a dog"},
+    ]
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = call(*asked, "--input", rows, "--output", out, "--n", 3)
+    rows.unlink()
+    assert "2 rows, 1 of them with an error" in result.stderr
+    good, bad = pq.read_table(out).to_pylist()
+    assert good["alternatives"] == [
+        a | {"score": pytest.approx(a["score"], abs=1e-5)} for a in alone["alternatives"]
+    ]
+    assert "no language is given" in bad["error"]
+
+
+def test_a_spec_whose_tag_the_model_has_never_seen(
+    tiny, model_directory: Path, tmp_path: Path
+) -> None:
+    spec = tmp_path / "which.yaml"
+    spec.write_text(UNSEEN.replace("SOURCE", "{task} {image} {ask} {hint}"))
+    image = tiny.data / "images/1.png"
+    asked = ("predict", model_directory, "--task", spec, "--image", image, "--hint", "a")
+    with pytest.raises(UserError, match="task:which"):
+        call(*asked, "--language", "de")
+
+
+def test_predict_asks_a_folder_in_every_language(
+    tiny, model_directory: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out.csv"
+    asked = ("predict", model_directory, "--input", tiny.data / "images", "--output", out)
+    result = call(*asked, "--task", "tiny_caption", "--language", "all")
+    assert "9 rows, 0 of them with an error" in result.stderr
+    with out.open(encoding="utf-8", newline="") as file:
+        found = [(row["key"], row["language"]) for row in csv.DictReader(file)]
+    assert found == [(f"{n}.png", language) for n in range(3) for language in ("en", "de", "fa")]
+    call(*asked, "--task", "tiny_caption", "--language", "fa, en")
+    with out.open(encoding="utf-8", newline="") as file:
+        assert [row["language"] for row in csv.DictReader(file)] == ["fa", "en"] * 3
+    with pytest.raises(UserError, match="--language all needs a task"):
+        call(*asked, "--language", "all")
+
+
+def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere(
+    model_directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "yes"}\n' * 40)
+    asked = ("predict", model_directory, "--task", "tiny_copy", "--input", rows)
+    asked += ("--output", tmp_path / "out.jsonl", "--batch-size", 1)
+    lines = call(*asked).stderr.splitlines()
+    assert lines[:-1] == [f"{n} of 40 rows answered" for n in (8, 16, 24, 32, 40)]
+    monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
+    said = call(*asked).stderr
+    assert "━" in said and "40/40" in said
+    assert "rows answered" not in said
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from unified_vl.training.trainer import train
 
 SPECS = Path(__file__).parents[2] / "task_specs"
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
-OTHER = ("emoji", "mixtures", "runs")  # the demo's, which its own tests train
+OTHER = ("emoji", "mixtures", "runs", "image_tokenizers")  # which tests of their own train
 NAMES = sorted(
     path.relative_to(SPECS).with_suffix("").as_posix()
     for path in SPECS.rglob("*.yaml")

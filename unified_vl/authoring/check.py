@@ -21,7 +21,7 @@ from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
-from unified_vl.specs.load import file_kind, load_mixture, load_run, load_task
+from unified_vl.specs.load import file_kind, load_image_tokenizer, load_mixture, load_run, load_task
 from unified_vl.specs.parse import InvalidSpec
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import slots
@@ -102,6 +102,8 @@ def _load(path: Path, findings: Findings, checked: Counter[str]) -> TaskSpec | N
             load_mixture(path)
         elif kind == "run":
             load_run(path)
+        elif kind == "image_tokenizer":
+            load_image_tokenizer(path)
         else:
             return load_task(path)
     except InvalidSpec as error:

@@ -96,24 +96,25 @@ def _parts(shown: Shown, codec: SequenceCodec | None) -> list[tuple[str, str]]:
     parts = [("source", _line(example.source, size)), ("target", _line(example.target, size))]
     for name, values in example.references.items():
         for value in values:
-            said = value if isinstance(value, str) else _segment(value, size)
+            said = value if isinstance(value, str) else segment_text(value, size)
             parts.append((f"right {name}", said))
     if codec is not None and shown.source_ids is not None and shown.target_ids is not None:
         parts += [
             ("source ids", _ids(shown.source_ids, codec)),
-            ("pieces", _pieces(shown.source_ids, codec)),
+            ("pieces", pieces_text(shown.source_ids, codec)),
             ("target ids", _ids(shown.target_ids, codec)),
-            ("pieces", _pieces(shown.target_ids, codec)),
+            ("pieces", pieces_text(shown.target_ids, codec)),
             ("decoded", _line(codec.decode(shown.target_ids, shown.shape), size)),
         ]
     return parts
 
 
 def _line(segments: Sequence[Segment], size: Size | None) -> str:
-    return " ".join(_segment(segment, size) for segment in segments)
+    return " ".join(segment_text(segment, size) for segment in segments)
 
 
-def _segment(segment: Segment, size: Size | None) -> str:
+def segment_text(segment: Segment, size: Size | None) -> str:
+    """A segment in a few words; a shape in pixels of an image of `size` (width, height)."""
     match segment:
         case Text(text):
             return text
@@ -136,7 +137,8 @@ def _ids(ids: Sequence[int], codec: SequenceCodec) -> str:
     return _runs(ids, codec, str)
 
 
-def _pieces(ids: Sequence[int], codec: SequenceCodec) -> str:
+def pieces_text(ids: Sequence[int], codec: SequenceCodec) -> str:
+    """Ids as the pieces of text, the tags and the locations that they stand for."""
     vocabulary = codec.vocabulary
 
     def piece(token: int) -> str:

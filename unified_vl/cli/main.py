@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from unified_vl.cli.app import app as open_page
 from unified_vl.cli.check import check
 from unified_vl.cli.compare import compare
 from unified_vl.cli.data import data_app
@@ -71,6 +72,7 @@ app.command()(evaluate)
 app.command(context_settings=FREE_FORM)(predict)
 app.command()(index)
 app.command()(retrieve)
+app.command("app")(open_page)
 app.command()(report)
 app.command()(compare)
 app.command()(evaluate_retrieval)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as encoder
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,8 @@ import typer
 from unified_vl.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from unified_vl.inference.prediction import Alternative, Prediction
     from unified_vl.inference.predictor import UnifiedVL
 
@@ -27,11 +30,24 @@ def predict(
         ),
     ] = None,
     image: Annotated[Path | None, typer.Option(help="The image, where the task has one.")] = None,
-    language: Annotated[str | None, typer.Option(help="Tag of the language: de, zh, ...")] = None,
-    input: Annotated[
-        Path | None, typer.Option(help="A JSONL file of rows in place of one input.")
+    language: Annotated[
+        str | None,
+        typer.Option(help="Tag of the language: de, zh, ...; with --input also de,zh or all."),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="Where the answers to --input go.")] = None,
+    input: Annotated[
+        Path | None,
+        typer.Option(
+            help="Rows in place of one input: a .jsonl, .parquet or .csv file, or a folder of "
+            "images."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the answers to --input go: .jsonl, .parquet, .csv, or .json for COCO "
+            "results."
+        ),
+    ] = None,
     n: Annotated[int, typer.Option(min=1, max=64, help="How many answers to give.")] = 1,
     scores: Annotated[bool, typer.Option(help="Print the score before each answer.")] = False,
     draw: Annotated[
@@ -149,32 +165,62 @@ def _predict_rows(
     batch_size: int,
     n: int,
 ) -> None:
-    """Answer a file: with a bar on a terminal, and a line at the end everywhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    """Answer a file, and say at the end how many answers are messages."""
+    from unified_vl.inference.files import errors_file, predict_file
 
-    from unified_vl.inference.files import predict_file
-
-    console = Console(stderr=True, highlight=False)
-    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("answering")
-        rows: list[int] = []
-
-        def show(done: int, total: int) -> None:
-            if not rows and done:
-                console.print(f"{done} rows were answered before", soft_wrap=True)
-            rows.append(done)
-            progress.update(bar, completed=done, total=total)
-
+    languages: str | Sequence[str] | None = language
+    if language == "all":
+        if task is None:
+            raise UserError("--language all needs a task", file="command line", expected="--task")
+        languages = predictor.spec(task).data.languages
+    elif language is not None and "," in language:
+        languages = [one.strip() for one in language.split(",")]
+    with _progress() as show:
         failed = predict_file(
             predictor,
             task,
             source,
             output,
-            language=language,
+            language=languages,
             batch_size=batch_size,
             n=n,
             progress=show,
         )
-    console.print(f"{rows[-1]} rows, {failed} of them with an error: {output}", soft_wrap=True)
+    said = f"{show.total} rows, {failed} of them with an error: {output}"
+    messages = errors_file(output)
+    typer.echo(said if not messages.is_file() else f"{said}, {messages}", err=True)
+
+
+class _Show:
+    """Tells how far a file is: a bar on a terminal, up to ten lines elsewhere."""
+
+    def __init__(self, bar: Progress) -> None:
+        self.total = 0
+        self._bar = bar
+        self._task = bar.add_task("answering")
+        self._tenths: int | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        self._bar.update(self._task, completed=done, total=total)
+        self.total = total
+        tenths = 10 * done // max(total, 1)
+        if self._tenths is None:
+            if done:
+                self._say(f"{done} rows were answered before")
+        elif tenths > self._tenths and self._bar.disable:
+            self._say(f"{done} of {total} rows answered")
+        self._tenths = tenths
+
+    def _say(self, text: str) -> None:
+        self._bar.console.print(text, soft_wrap=True)  # above the bar
+
+
+@contextmanager
+def _progress() -> Iterator[_Show]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True, highlight=False)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        yield _Show(bar)

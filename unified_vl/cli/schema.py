@@ -12,10 +12,10 @@ import typer
 
 def schema(
     output: Annotated[
-        Path | None, typer.Option(help="Write task, mixture and run `.schema.json` here.")
+        Path | None, typer.Option(help="Write a `.schema.json` of each kind here.")
     ] = None,
 ) -> None:
-    """Print the JSON Schemas of task, mixture and run files, or write them to a folder."""
+    """Print the JSON Schemas of all kinds of spec file, or write them to a folder."""
     from unified_vl.files import write_atomically
     from unified_vl.specs.schema import json_schemas
 

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image as PILImage
-
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.data.images import FORMATS, ImageLoader
+from unified_vl.data.images import ImageLoader
 from unified_vl.errors import BadRow, UserError, nearest
-from unified_vl.inference.files import numbered_lines, parse_row
+from unified_vl.inference.images import ENDINGS, images_below
+from unified_vl.inference.rows import JsonLines, numbered_lines
 
 Kind = Literal["image", "text"]
 OnBad = Callable[[BadRow], None]
@@ -101,7 +100,7 @@ def read_corpus(path: str | Path, languages: Collection[str], language: str | No
             expected="a folder of images, a .txt file of texts, or a .jsonl file of either",
         )
     if not items:
-        kinds = ", ".join(sorted(_suffixes())) if path.is_dir() else "a row"
+        kinds = ", ".join(ENDINGS) if path.is_dir() else "a row"
         raise UserError("the collection is empty", file=path, expected=kinds)
     kinds_found = {"text" if item.image is None else "image" for item in items}
     if len(kinds_found) > 1:
@@ -111,15 +110,8 @@ def read_corpus(path: str | Path, languages: Collection[str], language: str | No
     return Corpus(root, "text", [_spoken(item, languages, language) for item in items])
 
 
-def _suffixes() -> set[str]:
-    PILImage.init()
-    return {suffix for suffix, name in PILImage.EXTENSION.items() if name in FORMATS}
-
-
 def _images_below(folder: Path) -> list[Item]:
-    known = _suffixes()
-    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in known and p.is_file())
-    names = [path.relative_to(folder).as_posix() for path in paths]
+    names = [path.relative_to(folder).as_posix() for path in images_below(folder)]
     return [Item(name, image=name, where=str(folder)) for name in names]
 
 
@@ -133,7 +125,10 @@ def _lines(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
-    return ((number, parse_row(line, path, number)) for number, line in numbered_lines(path))
+    for number, row in JsonLines(path).rows(0):
+        if isinstance(row, UserError):
+            raise row
+        yield number, row
 
 
 def _item(row: dict[str, object], path: Path, number: int) -> Item:

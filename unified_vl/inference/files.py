@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from itertools import islice
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,11 +14,18 @@ from unified_vl.data.batching import EncodedExample, encode_example
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object, write_atomically
+from unified_vl.inference.answers import answer_format, carried_values, write_errors
 from unified_vl.inference.prediction import Prediction
-from unified_vl.inference.predictor import CHUNK, UnifiedVL, chunks, input_row
+from unified_vl.inference.predictor import (
+    CHUNK,
+    UnifiedVL,
+    chunks,
+    input_row,
+    target_fields,
+    unknown_language,
+)
+from unified_vl.inference.rows import RowFile, Values, open_rows
 from unified_vl.specs.task import TaskSpec
-
-Numbered = tuple[int, str]
 
 
 def predict_file(
@@ -28,12 +34,12 @@ def predict_file(
     source: str | Path,
     output: str | Path,
     *,
-    language: str | None = None,
+    language: str | Sequence[str] | None = None,
     batch_size: int = 64,
     n: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Answer every row of a JSONL file, in order; a bad row gets a message and no answer.
+    """Answer every row of a file, in order; a bad row gets a message and no answer.
 
     Answers are added to `OUTPUT.partial` as they come. A call that finds one of the same
     job (the same input, tasks, language, `n` and model) goes on behind its last whole
@@ -42,64 +48,97 @@ def predict_file(
     Args:
         predictor: the model.
         task: name, spec or spec file of the task; None when the rows say it.
-        source: a row a line: the task's fields by name, with `language` and, if wished,
-            `key` and `task`, the name of one of the model's tasks. Image paths are
-            relative to this file and stay below its folder.
-        output: rows `{"key", "prediction", "boxes", "score", "error"}`, with
-            `alternatives` where `n` is above 1; it appears when the last row is
-            answered, so a file that is there is whole.
-        language: of rows that name none.
+        source: JSONL, Parquet or CSV: the task's fields by name, with `language` and, if
+            wished, `key` and `task`, the name of one of the model's tasks. Image paths are
+            relative to this file and stay below its folder. Or a folder: its images.
+        output: rows `{"key", "prediction", "boxes", "score", "error"}` as JSONL, Parquet or
+            CSV, with `alternatives` where `n` is above 1; or, ending in `.json`, the boxes as
+            COCO results, of rows with `image_id` and `category_id`, and the messages, if
+            any, in `OUTPUT.errors.jsonl`. It appears when the last row is answered, so a
+            file that is there is whole.
+        language: of rows that name none. Several: every row is answered in each, one after
+            the other, and the answers have a column `language`; rows then name none.
         batch_size: rows that the model reads at once.
         n: how many answers a row gets in `alternatives`.
-        progress: told the number of rows done, and of all rows.
+        progress: told the number of answers that are there, and of all.
 
     Returns:
-        How many rows got a message in place of an answer.
+        How many answers are messages.
 
     Raises:
         UserError: when the task is unknown or the input file cannot be read.
     """
-    source, output = Path(source), Path(output)
-    reader = _Reader(predictor, None if task is None else predictor.spec(task), source, language)
-    if not source.is_file():
-        raise UserError("the input file is missing", file=source)
+    output = Path(output)
+    kind = answer_format(output)
+    spec = None if task is None else predictor.spec(task)
+    if spec is not None and not kind.errors and not _writes_boxes(spec):
+        raise UserError(f"the task {spec.task!r} has no boxes for COCO results", file=output)
+    rows = open_rows(Path(source), None if spec is None else spec.image_field)
     if output.exists() and output.samefile(source):
         raise UserError("the output would replace the input", file=output)
+    languages = _languages(language, spec)
+    reader = _Reader(predictor, spec, Path(source), rows, languages, kind.carried)
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f"{output.name}.partial")
     job_file = output.with_name(f"{output.name}.partial.job")
-    job = _job(predictor, reader, n)
-    total = sum(1 for _ in numbered_lines(source))
-    with _opened(partial, job_file, job) as writer:
+    total = len(rows) * len(languages)
+    with _opened(partial, job_file, _job(reader, n)) as writer:
         done, failed = _answered(writer)
         if progress:
             progress(done, total)
-        left = islice(numbered_lines(source), done, None)
-        for lines in chunks(left, CHUNK * batch_size):
-            for answer in reader.answer(lines, batch_size, n):
-                row = json.dumps(answer.as_row(), ensure_ascii=False)
-                writer.write(row.encode("utf-8", "backslashreplace") + b"\n")
-                failed += answer.error is not None
+        for asked in chunks(reader.asked(done), CHUNK * batch_size):
+            for row in reader.answer(asked, batch_size, n):
+                line = json.dumps(row, ensure_ascii=False)
+                writer.write(line.encode("utf-8", "backslashreplace") + b"\n")
+                failed += row["error"] is not None
             writer.flush()
-            done += len(lines)
+            done += len(asked)
             if progress:
                 progress(done, total)
-    partial.replace(output)
+    if not kind.errors:
+        errors_file(output).unlink(missing_ok=True)
+        if failed:
+            write_errors(partial, errors_file(output))
+    if kind.write is None:
+        partial.replace(output)
+    else:
+        whole = output.with_name(f"{output.name}.whole")
+        kind.write(partial, whole)
+        whole.replace(output)
+        partial.unlink()
     job_file.unlink()
     return failed
 
 
-def _job(predictor: UnifiedVL, reader: _Reader, n: int) -> dict[str, Any]:
+def errors_file(output: Path) -> Path:
+    """Where the messages go that a format has no room for."""
+    return output.with_name(f"{output.name}.errors.jsonl")
+
+
+def _languages(given: str | Sequence[str] | None, spec: TaskSpec | None) -> tuple[str | None, ...]:
+    languages = (given,) if given is None or isinstance(given, str) else tuple(given)
+    if not languages or len(set(languages)) < len(languages):
+        raise UserError(f"found {list(languages)}", field="language", expected="each once")
+    for one in languages:
+        if spec is not None and one is not None and one not in spec.data.languages:
+            raise unknown_language(spec, one)
+    return languages
+
+
+def _writes_boxes(spec: TaskSpec) -> bool:
+    return any(spec.fields[name].kind == "box" for name in target_fields(spec))
+
+
+def _job(reader: _Reader, n: int) -> dict[str, Any]:
     """What must be the same for the answers that are there to be this call's."""
-    with reader.source.open("rb") as file:
-        read = hashlib.file_digest(file, "sha256").hexdigest()
+    predictor = reader.predictor
     specs = predictor.specs.values() if reader.spec is None else (reader.spec,)
     tasks = hashlib.sha256(repr([(s.text, s.choices) for s in specs]).encode()).hexdigest()
     return {
-        "input": read,
+        "input": reader.rows.digest(),
         "tasks": tasks,
         "rows_name_their_task": reader.spec is None,
-        "language": reader.language,
+        "languages": list(reader.languages),
         "n": n,
         "model": predictor.fingerprint,
     }
@@ -138,54 +177,88 @@ def _answered(file: IO[bytes]) -> tuple[int, int]:
     return rows, failed
 
 
-def numbered_lines(path: Path) -> Iterator[Numbered]:
-    """Lines that are not empty, with their numbers; undecodable bytes fail in their line."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape") as reader:
-        for number, line in enumerate(reader, start=1):
-            if line.strip():
-                yield number, line
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One row in one language, or what is wrong with the row."""
+
+    number: int
+    values: Values | UserError
+    language: str | None
 
 
 class _Reader:
-    """Turns the lines of a file into examples, of one task or of the one that each names."""
+    """Turns rows into examples, of one task or of the one that each names.
+
+    Args:
+        predictor: the model.
+        spec: the task of all rows, if there is one.
+        source: their file, for messages.
+        rows: what is in it.
+        languages: one for rows that name none (perhaps no one), or several for all.
+        carried: columns that go with the answers.
+    """
 
     def __init__(
-        self, predictor: UnifiedVL, spec: TaskSpec | None, source: Path, language: str | None
+        self,
+        predictor: UnifiedVL,
+        spec: TaskSpec | None,
+        source: Path,
+        rows: RowFile,
+        languages: tuple[str | None, ...],
+        carried: tuple[str, ...],
     ) -> None:
         self.predictor = predictor
         self.spec = spec
         self.source = source
-        self.language = language
+        self.rows = rows
+        self.languages = languages
+        self.carried = carried
         self._builders: dict[TaskSpec, ExampleBuilder] = {}
 
-    def answer(self, lines: list[Numbered], batch_size: int, n: int) -> Iterator[Prediction]:
-        """An answer or a message a line; keys are given back as they came."""
-        keys: list[str | None] = []
+    def asked(self, start: int) -> Iterator[_Asked]:
+        """What to answer, from the place `start` on."""
+        first, done = divmod(start, len(self.languages))
+        for number, values in self.rows.rows(first):
+            for language in self.languages[done:]:
+                yield _Asked(number, values, language)
+            done = 0
+
+    def answer(self, asked: list[_Asked], batch_size: int, n: int) -> Iterator[dict[str, Any]]:
+        """A row of the output for each; keys are given back as they came."""
         inputs: list[tuple[TaskSpec, EncodedExample]] = []
         failures: dict[int, str] = {}
-        for place, (number, line) in enumerate(lines):
-            keys.append(None)
+        carried: dict[int, dict[str, int]] = {}
+        for place, one in enumerate(asked):
             try:
-                values = parse_row(line, self.source, number)
-                keys[place] = None if values.get("key") is None else str(values["key"])
-                inputs.append(self._encode(values, number))
+                if isinstance(one.values, UserError):
+                    raise one.values
+                carried[place] = carried_values(one.values, self.carried)
+                inputs.append(self._encode(one.values, one))
             except UserError as error:
                 if error.file is None:
-                    error.file, error.line = str(self.source), number
+                    error.file, error.line = str(self.source), one.number
                 failures[place] = str(error)
         answers = self.predictor.predict_encoded(inputs, batch_size, n=n)
-        for place, key in enumerate(keys):
+        for place, one in enumerate(asked):
             if place in failures:
-                yield Prediction(key, None, None, None, error=failures[place])
+                found = Prediction(None, None, None, None, error=failures[place])
             else:
-                yield replace(next(answers), key=key)
+                found = next(answers)
+            row = replace(found, key=_key(one.values)).as_row()
+            if len(self.languages) > 1:
+                row = {"key": row.pop("key"), "language": one.language, **row}
+            yield row | carried.get(place, {})
 
-    def _encode(self, values: dict[str, Any], number: int) -> tuple[TaskSpec, EncodedExample]:
+    def _encode(self, values: Values, one: _Asked) -> tuple[TaskSpec, EncodedExample]:
         spec = self.spec or self._named(values.get("task"))
         if spec not in self._builders:
-            self._builders[spec] = self.predictor.builder(spec, self.source.parent)
-        spoken = values.get("language", self.language)
-        row = input_row(spec, values, spoken, file=str(self.source), index=number - 1)
+            self._builders[spec] = self.predictor.builder(spec, self.rows.root)
+        language = values.get("language", one.language)
+        if len(self.languages) > 1 and language != one.language:
+            raise UserError(
+                f"the row is in {language!r}", field="language", expected="none beside several"
+            )
+        row = input_row(spec, values, language, file=str(self.source), index=one.number - 1)
         example = self._builders[spec].build(row, seed=None, with_target=False)
         return spec, encode_example(example, self.predictor.codec)
 
@@ -203,16 +276,6 @@ class _Reader:
         return known[name]
 
 
-def parse_row(line: str, source: Path, number: int) -> dict[str, Any]:
-    """The JSON object of a line.
-
-    Raises:
-        UserError: when it is something else.
-    """
-    try:
-        values = json.loads(line.encode("utf-8", "surrogateescape").decode("utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"this is not JSON: {error}", file=source, line=number) from error
-    if not isinstance(values, dict):
-        raise UserError("this is not a JSON object", file=source, line=number)
-    return values
+def _key(values: Values | UserError) -> str | None:
+    key = None if isinstance(values, UserError) else values.get("key")
+    return None if key is None else str(key)

@@ -229,14 +229,16 @@ class UnifiedVL:
 
 
 def source_fields(spec: TaskSpec) -> tuple[str, ...]:
-    """The fields that an input must give: those of the source template, and the image.
+    """The fields that an input must give: those of the source template, what these need
+    beside them (labels of boxes, texts of a choice), and the image.
 
     (Where boxes are written about an image that the source leaves out, its size counts.)
     """
     names = [name for name in slots(spec.source) if name in spec.fields]
     if spec.image_field is not None:
         names.append(spec.image_field)
-    return tuple(dict.fromkeys(names))
+    beside = [n for name in names for n in (spec.fields[name].labels, spec.fields[name].of) if n]
+    return tuple(dict.fromkeys([*names, *beside]))
 
 
 def target_fields(spec: TaskSpec) -> tuple[str, ...]:
@@ -285,15 +287,20 @@ def input_language(spec: TaskSpec, language: str | None) -> str:
     if language is None and len(languages) == 1:
         language = languages[0]
     if language not in languages:
-        said = "no language is given" if language is None else f"unknown language {language!r}"
-        raise UserError(
-            said,
-            field="language",
-            expected=f"one of {', '.join(languages)}",
-            nearest=None if language is None else nearest(language, languages),
-        )
+        raise unknown_language(spec, language)
     assert language is not None
     return language
+
+
+def unknown_language(spec: TaskSpec, language: str | None) -> UserError:
+    """What to say of a language that a task does not have, or of none."""
+    languages = spec.data.languages
+    return UserError(
+        "no language is given" if language is None else f"unknown language {language!r}",
+        field="language",
+        expected=f"one of {', '.join(languages)}",
+        nearest=None if language is None else nearest(str(language), languages),
+    )
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -1,0 +1,158 @@
+"""A question asked on the page, and its answer as HTML and a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image as PILImage
+
+from unified_vl.app.inputs import Input, read_values
+from unified_vl.authoring.show import pieces_text, segment_text
+from unified_vl.codecs.segments import Segment
+from unified_vl.data.examples import Example
+from unified_vl.errors import UserError
+from unified_vl.evaluation.languages import language_of
+from unified_vl.inference.drawing import draw_shapes
+from unified_vl.inference.prediction import Alternative, Prediction
+from unified_vl.inference.predictor import UnifiedVL, input_row
+from unified_vl.specs.task import TaskSpec
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+MOST_ANSWERS = 10
+SMALLEST_SIDE, LARGEST_SIDE = 480, 1600  # pixels of a drawn picture
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the page shows.
+
+    Attributes:
+        html: text, ranking, source and target; or one message.
+        picture: the image with them drawn, where the task has boxes or other shapes.
+    """
+
+    html: str
+    picture: PILImage.Image | None = None
+
+
+def answer(
+    predictor: UnifiedVL, task: str, language: str | None, given: Mapping[Input, Any], count: int
+) -> Answer:
+    """Ask the model; what is wrong with the input becomes a message.
+
+    Args:
+        predictor: the model.
+        task: name of one of its tasks (a name only: the page opens no spec file).
+        language: of the answer.
+        given: what was filled in, of this task and perhaps of others.
+        count: how many answers to rank; a task that ranks its choices shows several anyway.
+    """
+    try:
+        if task not in predictor.specs:
+            raise UserError("the model has no such task", field="task")
+        spec = predictor.specs[task]
+        count = max(1, min(int(count), MOST_ANSWERS))
+        if spec.generate.method == "score_choices":
+            count = MOST_ANSWERS
+        values = read_values(spec, given)
+        row = input_row(spec, values, language)
+        example = predictor.builder(spec, root=None).build(row, seed=None, with_target=False)
+        found = next(predictor.predict_examples(spec, [example], n=count))
+    except UserError as error:
+        error.file = error.line = None  # the row of the page is no file of anybody's
+        return Answer(_template().render(error=str(error)))
+    picture = values[spec.image_field] if spec.image_field is not None else None
+    if isinstance(picture, list):
+        picture = picture[0]
+    html = _html(predictor, spec, example, found)
+    if picture is None or (found.boxes is None and not found.shapes):
+        return Answer(html)
+    return Answer(html, drawn(picture, found))
+
+
+def drawn(picture: PILImage.Image, found: Prediction) -> PILImage.Image:
+    """The shapes of an answer on a copy of a picture, enlarged or reduced to show them well."""
+    side = max(picture.size)
+    scale = max(1, math.ceil(SMALLEST_SIDE / side)) if side < LARGEST_SIDE else LARGEST_SIDE / side
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    # a small picture keeps its pixels: the person sees what the model saw
+    how = PILImage.Resampling.NEAREST if scale > 1 else PILImage.Resampling.LANCZOS
+    return draw_shapes(picture.resize(size, how), _scaled(found, scale))
+
+
+def _scaled(found: Prediction, scale: float) -> Prediction:
+    def larger(shapes: Sequence[Any]) -> list[Any]:
+        return [s if isinstance(s, str | None) else [v * scale for v in s] for s in shapes]
+
+    shapes = {name: larger(values) for name, values in found.shapes.items()}  # labels are texts
+    return replace(found, boxes=found.boxes and larger(found.boxes), shapes=shapes)
+
+
+def _html(
+    predictor: UnifiedVL,
+    spec: TaskSpec,
+    example: Example,
+    found: Prediction,
+) -> str:
+    codec = predictor.codec
+    ranking = found.alternatives or ()
+    return _template().render(
+        text=found.text,
+        shapes=_shapes(found),
+        confidence=_confidence(found.score),
+        language=language_of(example.language),
+        ranking=[
+            {
+                "text": one.text,
+                "shapes": _shapes(one),
+                "score": one.score,
+                "confidence": _confidence(one.score),
+            }
+            for one in ranking
+        ],
+        ranks_choices=spec.generate.method == "score_choices",
+        choices=len(spec.choices),
+        source=_pieces(example.source, example.image_size),
+        target=_pieces(found.segments, example.image_size),
+        tokens=pieces_text(codec.encode_source(example.source).ids, codec),
+    )
+
+
+def _shapes(found: Prediction | Alternative) -> list[str]:
+    """What each shape is, and its numbers in pixels."""
+    labels = found.shapes.get("labels") or [None] * len(found.boxes or ())
+    boxes = zip(labels, found.boxes or (), strict=True)
+    said = [(label or "box", box) for label, box in boxes]
+    said += [("point", one) for one in found.shapes.get("points", ())]
+    said += [("polygon", one) for one in found.shapes.get("polygons", ())]
+    return [f"{what}: " + ", ".join(f"{v:.1f}" for v in numbers) for what, numbers in said]
+
+
+def _pieces(segments: Sequence[Segment], size: tuple[int, int] | None) -> list[tuple[str, str]]:
+    """Each segment's kind and what it holds."""
+    return [(type(one).__name__.lower(), segment_text(one, size)) for one in segments]
+
+
+def _confidence(score: float | None) -> float:
+    """0 to 100: the geometric mean of the tokens' probabilities."""
+    return 100 * math.exp(score or 0.0)
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    environment = Environment(
+        loader=PackageLoader("unified_vl.app", ""),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("answer.html.jinja")

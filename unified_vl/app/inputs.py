@@ -1,0 +1,115 @@
+"""What a person gives a task on the page, and how it becomes a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image as PILImage
+
+from unified_vl.data.images import open_image, to_rgb
+from unified_vl.errors import UserError
+from unified_vl.inference.predictor import source_fields
+from unified_vl.specs.fields import SHAPES, Kind
+from unified_vl.specs.task import TaskSpec
+
+MOST_BYTES = 20_000_000  # of an image file
+MOST_PIXELS = 25_000_000
+MOST_CHARACTERS = 10_000  # of a text
+_SPACES = str.maketrans("[](),;", "      ")
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A thing to fill in: tasks whose fields are alike in these share it."""
+
+    name: str
+    kind: Kind
+    many: bool = False
+
+    @property
+    def label(self) -> str:
+        return self.name.replace("_", " ")
+
+
+def inputs_of(spec: TaskSpec) -> tuple[Input, ...]:
+    """What a task needs, images first."""
+    fields = ((name, spec.fields[name]) for name in source_fields(spec))
+    found = [Input(name, field.kind, field.many) for name, field in fields]
+    return tuple(sorted(found, key=lambda one: one.kind != "image"))
+
+
+def all_inputs(specs: Iterable[TaskSpec]) -> tuple[Input, ...]:
+    """What any of the tasks needs, each once, images first."""
+    found = dict.fromkeys(one for spec in specs for one in inputs_of(spec))
+    return tuple(sorted(found, key=lambda one: one.kind != "image"))
+
+
+def read_values(spec: TaskSpec, given: Mapping[Input, Any]) -> dict[str, Any]:
+    """The fields of a task out of what was filled in; images are decoded.
+
+    Args:
+        spec: the task.
+        given: an image as the path of its file, anything else as text; of a field with
+            many values a line each.
+
+    Raises:
+        UserError: for an image or a text that is missing or too large, or a shape that is
+            no numbers.
+    """
+    values: dict[str, Any] = {}
+    for one in inputs_of(spec):
+        value = given.get(one)
+        if value is None or value == "":
+            raise UserError("is empty", field=one.label)
+        if one.kind == "image":
+            picture = read_image(Path(str(value)), one.label)
+            values[one.name] = [picture] if one.many else picture
+            continue
+        if not isinstance(value, str) or len(value) > MOST_CHARACTERS:
+            expected = f"a text of at most {MOST_CHARACTERS:,} characters"
+            raise UserError("is no such text", field=one.label, expected=expected)
+        lines = value.splitlines() if one.many else [value]
+        said = [_parsed(line, one) for line in lines if line.strip()]
+        values[one.name] = said if one.many else said[0] if said else ""
+    return values
+
+
+def _parsed(text: str, one: Input) -> str | list[float]:
+    """A text as it is; a shape as its numbers, with or without brackets and commas."""
+    if one.kind not in SHAPES:
+        return text
+    try:
+        return [float(number) for number in text.translate(_SPACES).split()]
+    except ValueError as error:
+        raise UserError(
+            f"found {text[:60]!r}", field=one.label, expected=f"the numbers of a {one.kind}"
+        ) from error
+
+
+def read_image(path: Path, field: str) -> PILImage.Image:
+    """An uploaded image, upright and in RGB.
+
+    Raises:
+        UserError: before anything is decoded when the file or the picture is too large;
+            when it is no picture.
+    """
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise UserError(
+            f"the file has {size:,} bytes", field=field, expected=f"at most {MOST_BYTES:,}"
+        )
+    try:
+        with path.open("rb") as file:
+            image = open_image(file, "", "")
+            if image.width * image.height > MOST_PIXELS:
+                raise UserError(
+                    f"the picture has {image.width:,} x {image.height:,} pixels",
+                    expected=f"at most {MOST_PIXELS:,} in all",
+                )
+            return to_rgb(image, "", "")
+    except UserError as error:
+        error.field, error.file = field, None
+        raise

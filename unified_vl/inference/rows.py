@@ -1,0 +1,219 @@
+"""Rows to answer: the lines of a JSONL or CSV file, the rows of a Parquet file, or the images
+of a folder. None of them is read as a whole."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+from unified_vl.errors import UserError, nearest
+from unified_vl.inference.images import images_below
+
+Values = dict[str, Any]
+NumberedRow = tuple[int, Values | UserError]
+BATCH = 64  # rows of Parquet in memory at once: they may hold images
+
+
+class RowFile(Protocol):
+    """Rows with their numbers; what is wrong with one of them takes its place."""
+
+    root: Path
+    """The folder that image paths are relative to and stay below."""
+
+    def __len__(self) -> int: ...
+
+    def rows(self, start: int) -> Iterator[NumberedRow]:
+        """The rows from the one at `start` on, counted from 0."""
+        ...
+
+    def digest(self) -> str:
+        """A text that differs where the rows do."""
+        ...
+
+
+def open_rows(source: Path, image_field: str | None) -> RowFile:
+    """The rows of a file by its ending, or of a folder of images.
+
+    Args:
+        source: NAME.jsonl, NAME.parquet, NAME.csv or a folder.
+        image_field: what a folder's images are given as; None where no task says it.
+
+    Raises:
+        UserError: when it is missing or none of these, or a folder is given without need.
+    """
+    if source.is_dir():
+        if image_field is None:
+            raise UserError("is a folder, and no task with images is named", file=source)
+        return ImageFolder(source, image_field)
+    ending = source.suffix.lower()
+    if ending not in READERS:
+        raise UserError(
+            "no rows are read from such a file",
+            file=source,
+            expected=f"a file ending in {', '.join(READERS)}, or a folder of images",
+            nearest=nearest(ending, READERS),
+        )
+    if not source.is_file():
+        raise UserError("the input file is missing", file=source)
+    return READERS[ending](source)
+
+
+class _File:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.root = path.parent
+
+    def digest(self) -> str:
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines that are not empty, with their numbers; undecodable bytes fail in their line."""
+    with path.open(encoding="utf-8-sig", errors="surrogateescape") as reader:
+        for number, line in enumerate(reader, start=1):
+            if line.strip():
+                yield number, line
+
+
+class JsonLines(_File):
+    """An object a line; empty lines are passed over."""
+
+    def __len__(self) -> int:
+        return sum(1 for _ in numbered_lines(self.path))
+
+    def rows(self, start: int) -> Iterator[NumberedRow]:
+        for number, line in islice(numbered_lines(self.path), start, None):
+            yield number, self._parse(line, number)
+
+    def _parse(self, line: str, number: int) -> Values | UserError:
+        try:
+            values = json.loads(line.encode("utf-8", "surrogateescape").decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            return UserError(f"this is not JSON: {error}", file=self.path, line=number)
+        if not isinstance(values, dict):
+            return UserError("this is not a JSON object", file=self.path, line=number)
+        return values
+
+
+class Csv(_File):
+    """Text by column; the first line names the columns, and an empty cell holds nothing."""
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.rows(0))
+
+    def rows(self, start: int) -> Iterator[NumberedRow]:
+        with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            try:
+                names = next(reader, [])
+                if not names or "" in names or len(set(names)) < len(names):
+                    raise UserError(
+                        "the first line does not name the columns", file=self.path, line=1
+                    )
+                lines = ((reader.line_num, cells) for cells in reader if cells)
+                for number, cells in islice(lines, start, None):
+                    yield number, self._parse(names, cells, number)
+            except csv.Error as error:  # a quote that does not end: all that follows is lost
+                raise UserError(
+                    f"is not CSV: {error}", file=self.path, line=reader.line_num
+                ) from error
+
+    def _parse(self, names: list[str], cells: list[str], number: int) -> Values | UserError:
+        if len(cells) != len(names):
+            return UserError(
+                f"found {len(cells)} cells",
+                file=self.path,
+                line=number,
+                expected=f"{len(names)}, as in the first line",
+            )
+        if any(not _is_utf8(cell) for cell in cells):
+            return UserError("is not UTF-8 text", file=self.path, line=number)
+        return {name: cell for name, cell in zip(names, cells, strict=True) if cell}
+
+
+class Parquet(_File):
+    """Rows of any columns; images are paths, bytes or `{"bytes", "path"}`."""
+
+    def __len__(self) -> int:
+        return self._open().metadata.num_rows
+
+    def rows(self, start: int) -> Iterator[NumberedRow]:
+        import pyarrow as pa
+
+        file = self._open()
+        number = 0
+        for group in range(file.num_row_groups):
+            size = file.metadata.row_group(group).num_rows
+            if number + size <= start:  # answered before: not even read
+                number += size
+                continue
+            try:
+                for batch in file.iter_batches(BATCH, row_groups=[group]):
+                    skipped = min(max(0, start - number), len(batch))
+                    left = batch.slice(skipped).to_pylist()
+                    for place, row in enumerate(left, number + skipped + 1):
+                        yield place, {k: v for k, v in row.items() if v is not None}
+                    number += len(batch)
+            except (pa.ArrowException, OSError) as error:
+                raise self._broken(error) from error
+
+    def _open(self) -> Any:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            file = pq.ParquetFile(self.path)
+        except (pa.ArrowException, OSError) as error:
+            raise self._broken(error) from error
+        names = file.schema_arrow.names
+        if len(set(names)) < len(names):
+            raise UserError("two columns have one name", file=self.path)
+        return file
+
+    def _broken(self, error: BaseException) -> UserError:
+        first_line = str(error).strip().split("\n", 1)[0]
+        return UserError(f"is not a Parquet file: {first_line}", file=self.path)
+
+
+class ImageFolder:
+    """The images below a folder, each a row whose key is its path."""
+
+    def __init__(self, folder: Path, field: str) -> None:
+        self.root = folder
+        self._field = field
+        self._names = [path.relative_to(folder).as_posix() for path in images_below(folder)]
+        if not self._names:
+            raise UserError("holds no image", file=folder)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def rows(self, start: int) -> Iterator[NumberedRow]:
+        for number, name in enumerate(self._names[start:], start + 1):
+            yield number, {"key": name, self._field: name}
+
+    def digest(self) -> str:
+        found = [(name, (self.root / name).stat()) for name in self._names]
+        facts = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in found]
+        return hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+READERS: dict[str, Callable[[Path], RowFile]] = {
+    ".jsonl": JsonLines,
+    ".parquet": Parquet,
+    ".csv": Csv,
+}
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
