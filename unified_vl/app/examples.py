@@ -11,7 +11,8 @@ from PIL import Image as PILImage
 
 from unified_vl.app.inputs import Input, inputs_of, read_image
 from unified_vl.data.images import ImageLoader
-from unified_vl.data.sources import Row, TaskData, files, languages_apart
+from unified_vl.data.paths import existing, languages_apart
+from unified_vl.data.sources import Row, TaskData
 from unified_vl.errors import UserError
 from unified_vl.inference.images import images_below
 from unified_vl.specs.data import SplitName
@@ -85,8 +86,12 @@ def _candidates(spec: TaskSpec, folder: Path) -> Iterator[tuple[str, dict[Input,
 
 
 def _has_data(spec: TaskSpec, split: SplitName, root: Path) -> bool:
-    names = (files(spec, split, tag).values() for tag in languages_apart(spec, split))
-    return all((root / name).is_file() for of_language in names for name in of_language)
+    """Whether a split is there; nothing is downloaded to show how a task is asked."""
+    try:
+        found = [existing(spec, split, root, tag) for tag in languages_apart(spec, split)]
+    except UserError:
+        return False
+    return all(p.exists() for several in found for files in several for p in files.values())
 
 
 def _rows(spec: TaskSpec, split: SplitName, root: Path) -> Iterator[tuple[str, dict[Input, Any]]]:
