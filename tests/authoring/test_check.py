@@ -127,13 +127,14 @@ def test_an_answer_that_is_given_away_is_found(root: Path) -> None:
         (
             {"max_source": 8},
             ("", ""),
-            "warning: train.jsonl:1: source: the source of 20 of 20 rows (100.0 %) is cut to 8 tokens",
+            "warning: train.jsonl:1: source: the source of 20 of 20 rows (100.0 %) is cut to 8 ",
         ),
         (
             {},
             ("max_tokens: 5", "max_tokens: 4"),
-            "warning: {spec}:18: generate.max_tokens: the target of 20 of 20 rows (100.0 %) of train "
-            "needs more: 5 tokens for the longest (first: train.jsonl:1); remedy: max_tokens: 5",
+            "warning: {spec}:18: generate.max_tokens: the target of 20 of 20 rows (100.0 %) of "
+            "train needs more: 5 tokens for the longest (first: train.jsonl:1); remedy: "
+            "max_tokens: 5",
         ),
         ({"max_target": 4}, ("", ""), "error: train.jsonl:1: a sequence needs 5 tokens without"),
         ({}, ("task: ground", "task: grounds"), "error: train.jsonl:1: the vocabulary has no tag"),

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image as PILImage
 from typer.testing import CliRunner
 
-from unified_vl.authoring.show import as_html, as_text, show_rows
+from unified_vl.authoring.page import as_html
+from unified_vl.authoring.show import as_text, show_rows
 from unified_vl.authoring.tokens import load_codec
 from unified_vl.cli.main import app
 from unified_vl.errors import BadRow
@@ -95,7 +96,9 @@ def test_the_page_holds_images_boxes_and_texts(root: Path) -> None:
     assert boxes[0] == {"x": "0.1", "y": "0.1", "width": "0.5", "height": "0.8"}
     assert "قطة &lt;حمراء&gt;" in page  # values are text, never markup
     assert "<حمراء>" not in page
-    assert 'dir="auto" lang="ar"' in page
+    texts = [attributes for tag, attributes in tags.found if tag == "bdi" and "lang" in attributes]
+    # each text by itself, so that a tag before it does not decide its direction
+    assert texts[1] == {"class": "text", "lang": "ar", "dir": "auto"}
     assert not re.search(r"""(?:src|href)=["'](?!data:)|url\(|@import""", page)  # self-contained
 
 
