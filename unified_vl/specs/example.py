@@ -16,9 +16,13 @@ class ExampleSpec(Part):
         min_length=1,
         description="Template of what the model reads. Slots: fields, wordings, {language}, "
         "{task}, {language_name}.",
+        examples=["{task} {language} {image} {question}"],
     )
-    target: str = Field(min_length=1, description="Template of what it shall write.")
+    target: str = Field(
+        min_length=1, description="Template of what it shall write.", examples=["{answers}"]
+    )
     pick: dict[Name, Literal["random", "first"]] = Field(
         default_factory=dict,
         description="For fields with many values: which one an example of training takes.",
+        examples=[{"answers": "random"}],
     )
