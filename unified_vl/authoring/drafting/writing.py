@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 
 from unified_vl.authoring.drafting.plan import Plan
 from unified_vl.authoring.drafting.roles import Field, Roles, generation, request, scores
+from unified_vl.authoring.yaml_text import quoted
 from unified_vl.specs.data import SplitName
-
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")  # what YAML takes for text without quotes
-_WORDS = ("yes", "no", "true", "false", "null", "on", "off", "y", "n", "none")
 
 
 def render(plan: Plan) -> str:
@@ -25,7 +22,7 @@ def render(plan: Plan) -> str:
         "# `guessed`, look twice; then `unified-vl check` and `unified-vl show` it.",
         f"task: {plan.task}",
         "version: 1",
-        _said(f"about: {_quoted(_about(roles))}", "say it in your words"),
+        _said(f"about: {quoted(_about(roles))}", "say it in your words"),
         "data:",
         f"  reader: {place.reader}",
         f"  path: {json.dumps(place.path, ensure_ascii=False)}",
@@ -35,15 +32,15 @@ def render(plan: Plan) -> str:
         lines.append(_said(f"  images: {images}", "the first images are there"))
     lines.append(f"  splits: {{{_pairs(place.splits)}}}")
     if plan.split_column is not None:
-        lines.append(f"  split_column: {_quoted(plan.split_column)}")
-    tags = ", ".join(map(_quoted, plan.languages))
+        lines.append(f"  split_column: {quoted(plan.split_column)}")
+    tags = ", ".join(map(quoted, plan.languages))
     lines.append(_said(f"  languages: [{tags}]", plan.why_languages))
     others = {tag: name for tag, name in plan.language_names.items() if tag != name}
     if others:
         lines.append(f"  language_names: {{{_pairs(others)}}}")
     for key in ("language_column", "key_column"):
         if (column := getattr(plan, key)) is not None:
-            lines.append(f"  {key}: {_quoted(column)}")
+            lines.append(f"  {key}: {quoted(column)}")
     if plan.skip:
         lines.append(_said("  on_bad_row: skip", plan.skip))
     lines.append("fields:")
@@ -68,7 +65,7 @@ def _example(plan: Plan, ask: str) -> list[str]:
     if many:
         lines.append(f"  pick: {{{', '.join(f'{f.name}: random' for f in many)}}}")
     if ask:
-        lines += ["wording:", f"  ask: {{default: {_quoted(ask)}}}"]
+        lines += ["wording:", f"  ask: {{default: {quoted(ask)}}}"]
     return lines
 
 
@@ -76,7 +73,7 @@ def _field(each: Field) -> str:
     guess = each.guess
     keys = [
         f"kind: {guess.kind}",
-        f"column: {_quoted(guess.column.replace('{', '{{').replace('}', '}}'))}",
+        f"column: {quoted(guess.column.replace('{', '{{').replace('}', '}}'))}",
     ]
     if guess.many:
         keys.append("many: true")
@@ -111,11 +108,4 @@ def _one_line(text: str) -> str:
 
 
 def _pairs(values: Mapping[SplitName, str] | Mapping[str, str]) -> str:
-    return ", ".join(f"{key}: {_quoted(value)}" for key, value in values.items())
-
-
-def _quoted(text: str) -> str:
-    """A text as YAML has it, quoted where it must be."""
-    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
-        return text
-    return json.dumps(text, ensure_ascii=False)
+    return ", ".join(f"{key}: {quoted(value)}" for key, value in values.items())
