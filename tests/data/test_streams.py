@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from unified_vl.codecs.sequence import Encoded
 from unified_vl.data.batching import Batch
 from unified_vl.data.examples import Example
-from unified_vl.data.streams import TaskStream, permutation
+from unified_vl.data.order import permutation
+from unified_vl.data.streams import TaskStream
 from unified_vl.errors import BadRow, UserError
 
 
@@ -23,7 +24,9 @@ class Rows:
 
     def __init__(self, count: int, on_bad_row: str = "stop") -> None:
         self.count = count
-        self.spec = SimpleNamespace(task="task", data=SimpleNamespace(on_bad_row=on_bad_row))
+        self.spec = SimpleNamespace(
+            task="task", data=SimpleNamespace(on_bad_row=on_bad_row, language_temperature=None)
+        )
 
     def __len__(self) -> int:
         return self.count

@@ -15,6 +15,7 @@ from unified_vl.codecs.segments import Box, Segment, Text
 from unified_vl.codecs.shapes import to_pixels
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
+from unified_vl.data.sources import TaskData
 from unified_vl.evaluation.evaluate import evaluate
 from unified_vl.evaluation.results import Evaluation, write_results
 from unified_vl.inference.predictor import Prediction
@@ -96,7 +97,7 @@ class Oracle:
     wrong: Callable[[Example], Segment | None] = lambda example: None
     asked: list[Example] = field(default_factory=list)
 
-    def builder(self, spec: TaskSpec, root: Path) -> ExampleBuilder:
+    def builder(self, spec: TaskSpec, root: Path, data: TaskData) -> ExampleBuilder:
         return ExampleBuilder(spec, ImageLoader(root, (8, 8)))
 
     def predict_examples(

@@ -57,8 +57,8 @@ def test_a_spec_is_loaded_with_its_origin(tmp_path: Path) -> None:
     assert spec.generate.beams == 4
     assert (spec.file, spec.text) == (path, SPEC)
     assert spec.line("fields", "image", "column") == 11
-    assert spec.wording_in("ask", "de") == "Beschreibe das Bild."
-    assert spec.wording_in("ask", "no") == "Describe the image in {language_name}."
+    assert spec.wording_in("ask", "de") == ("Beschreibe das Bild.",)
+    assert spec.wording_in("ask", "no") == ("Describe the image in {language_name}.",)
 
 
 def test_a_spec_is_frozen_hashable_and_survives_pickling(tmp_path: Path) -> None:

@@ -19,12 +19,12 @@ from unified_vl.codecs.segments import Image, Text
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
+from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.load import file_kind, load_image_tokenizer, load_mixture, load_run, load_task
 from unified_vl.specs.parse import InvalidSpec
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import slots
 
 CHECKED_SIZE = (64, 64)  # an image is decoded whole, whatever size it is brought to
 Progress = Callable[[str], None]
@@ -126,7 +126,8 @@ def _yaml_files(paths: Sequence[Path]) -> list[Path]:
 
 def _check_sense(spec: TaskSpec, findings: Findings) -> None:
     """What is allowed and yet hardly meant."""
-    for name in set(slots(spec.source)) & set(slots(spec.target)) & set(spec.fields):
+    given = set(spec.fields_of(spec.source)) - set(spec.example.noise)
+    for name in sorted(given & set(spec.fields_of(spec.target))):
         error = spec.error(("example", "source"), f"{{{name}}} gives the answer away")
         findings.add(error, "warning", remedy=f"take {{{name}}} out of the source")
 
@@ -155,11 +156,14 @@ class _TaskCheck:
             self.progress(f"{spec.task}: {split}")
             try:
                 data = TaskData(spec, split, self.root)
+                train = train_rows(spec, self.root, data)
             except UserError as error:
                 self.findings.add(error)
                 continue
             self.checked["split"] += 1
-            self._check_split(spec, data)
+            loader, codec = self._loader, self.codec
+            builder = ExampleBuilder(spec, loader, codec=codec, rows=data, train=train)
+            self._check_split(spec, data, builder)
             if self.leakage:
                 if data.excluded:
                     data = TaskData(spec, split, self.root, with_excluded=True)
@@ -171,7 +175,7 @@ class _TaskCheck:
         """The rows of training that a split of any of the specs holds out."""
         return find_leaks(self._prints, self.findings, self.root)
 
-    def _check_split(self, spec: TaskSpec, data: TaskData) -> None:
+    def _check_split(self, spec: TaskSpec, data: TaskData, builder: ExampleBuilder) -> None:
         split, findings = data.split, self.findings
         for why, count in data.left_out.items():
             message = f"{split} leaves out {count} of {count + len(data)} rows: they {why}"
@@ -187,7 +191,6 @@ class _TaskCheck:
                 error = spec.error(("data", "languages"), message)
                 findings.add(error, "warning", remedy="take it off the list, or add its rows")
         _check_keys(spec, data, findings)
-        builder = ExampleBuilder(spec, self._loader)
         sources = SameSources(spec)
         texts = None if self.codec is None else TextChecks(spec, self.codec)
         for row in data.rows(_spread(list(by_language.values()), self.rows)):

@@ -18,7 +18,7 @@ from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import Row, TaskData
 from unified_vl.errors import BadRow
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import fill, slots
+from unified_vl.specs.template import fill
 
 LONG = 32  # characters of a text that two people hardly write alike
 _BLOCK = 1024  # rows read at a time
@@ -137,7 +137,7 @@ class _Texts:
 
     def __init__(self, spec: TaskSpec) -> None:
         self.spec = spec
-        written = {*slots(spec.target), *(score.against for score in spec.score)}
+        written = {*spec.fields_of(spec.target), *(score.against for score in spec.score)}
         texts = [name for name, f in spec.fields.items() if f.kind == "text"]
         self.written = [name for name in texts if name in written]
         self.read = [name for name in texts if name not in written]

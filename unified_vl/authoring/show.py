@@ -11,12 +11,23 @@ from random import Random
 from typing import Any
 
 from unified_vl.authoring.prints import normal
-from unified_vl.codecs.segments import Box, Image, Point, Polygon, Segment, Tag, Text
+from unified_vl.codecs.segments import (
+    Box,
+    Image,
+    Noised,
+    Pieces,
+    Point,
+    Polygon,
+    Segment,
+    Tag,
+    Text,
+)
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
 from unified_vl.codecs.shapes import coordinates, to_pixels
 from unified_vl.codecs.vocabulary import IMAGE_TAG
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
+from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import Row, TaskData
 from unified_vl.errors import BadRow
 from unified_vl.specs.data import SplitName
@@ -91,7 +102,9 @@ def show_rows(
         UserError: for data that cannot be read, or a row that breaks the spec.
     """
     data = TaskData(spec, split, root)
-    builder = ExampleBuilder(spec, ImageLoader(root, image_size))
+    train = train_rows(spec, root, data)
+    images = ImageLoader(root, image_size)
+    builder = ExampleBuilder(spec, images, codec=codec, rows=data, train=train)
     shown: dict[int, Shown] = {}
     for index in Random(0).sample(range(len(data)), len(data)):
         row = data[index]
@@ -119,7 +132,7 @@ def _unused(spec: TaskSpec, row: Row, example: Example) -> Iterator[tuple[str, s
     labels = [s.label for s in (*example.source, *example.target) if isinstance(s, Box)]
     held = f" {normal(' '.join([*texts, *(label or '' for label in labels)]))} "
     for name, field in spec.fields.items():
-        if field.kind != "text" or not field.many:
+        if field.kind != "text" or not field.many or name in spec.example.noise:
             continue
         values = _list(row.columns.get(fill(field.column, language=example.language)))
         for value in dict.fromkeys(map(str, values)):
@@ -151,13 +164,13 @@ def lines(shown: Shown, codec: SequenceCodec | None) -> list[Line]:
     example = shown.example
     size = example.image_size
     found = [
-        Line("source", tuple(_pieces(example.source, size))),
-        Line("target", tuple(_pieces(example.target, size))),
+        Line("source", tuple(_pieces(example.source, size, codec))),
+        Line("target", tuple(_pieces(example.target, size, codec))),
     ]
     for name, values in example.references.items():
         for value in values:
             segment = Text(value) if isinstance(value, str) else value
-            found.append(Line(f"right {name}", tuple(_pieces([segment], size))))
+            found.append(Line(f"right {name}", tuple(_pieces([segment], size, codec))))
     found += [
         Line(f"not used {name}", (Piece(value, True),), is_lost=True)
         for name, value in shown.unused
@@ -170,22 +183,32 @@ def lines(shown: Shown, codec: SequenceCodec | None) -> list[Line]:
                 text = Piece(codec.text.decode(ids), True)
                 found.append(Line(f"cut off {side}", (text,), is_lost=True))
         decoded = codec.decode(shown.target.ids, shown.shape)
-        found.append(Line("decoded", tuple(_pieces(decoded, size))))
+        found.append(Line("decoded", tuple(_pieces(decoded, size, codec))))
     return found
 
 
-def _pieces(segments: Sequence[Segment], size: Size | None) -> Iterator[Piece]:
+def _pieces(
+    segments: Sequence[Segment], size: Size | None, codec: SequenceCodec | None
+) -> Iterator[Piece]:
     for segment in segments:
-        yield Piece(segment_text(segment, size), isinstance(segment, Text))
+        yield Piece(segment_text(segment, size, codec), isinstance(segment, Text | Pieces))
 
 
-def segment_text(segment: Segment, size: Size | None) -> str:
-    """A segment in a few words; a shape in pixels of an image of `size` (width, height)."""
+def segment_text(segment: Segment, size: Size | None, codec: SequenceCodec | None = None) -> str:
+    """A segment in a few words; a shape in pixels of an image of `size` (width, height).
+
+    What is in pieces already needs the codec that made them.
+    """
     match segment:
         case Text(text):
             return text
         case Tag(name):
             return f"<{name}>"
+        case Pieces(ids):
+            assert codec is not None  # which made them
+            return codec.text.decode(ids)
+        case Noised():
+            return f"[{segment.kind} of {segment.text!r}: a tokenizer shows it]"
         case Image(image):
             height, width = image.pixels_HWC.shape[:2]
             return f"[image {image.width}x{image.height} as {width}x{height}]"

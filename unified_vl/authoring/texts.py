@@ -63,6 +63,11 @@ class TextChecks:
             BadRow: when its tokens do not fit even without its text, or a tag is unknown.
         """
         self._examples += 1
+        shots = self.spec.example.shots
+        if shots is not None and example.shots < shots.count:
+            message = f"{example.shots} of {shots.count} shots fit into the source"
+            error = UserError(message, file=example.where, field="source")
+            findings.add(error, "warning", remedy=LIMITS["source"].format("more"))
         texts = list(_texts(example))
         for text in texts:
             self._check_round_trip(text, example, findings)
@@ -108,13 +113,13 @@ class TextChecks:
             if cut.count:
                 limit = self.codec.max_source if side == "source" else self.codec.max_target
                 rows = share(cut.count, self._examples)
-                message = f"the {side} of {rows} is cut to {limit} tokens; the longest has"
-                self._add(
-                    UserError(f"{message} {cut.longest}", file=cut.first, field=side),
-                    cut.count,
-                    findings,
-                    LIMITS[side].format(cut.longest),
-                )
+                # of text under noise it is not known how much there was
+                known = cut.longest > limit
+                longest = f"; the longest has {cut.longest}" if known else ""
+                message = f"the {side} of {rows} is cut to {limit} tokens{longest}"
+                error = UserError(message, file=cut.first, field=side)
+                more = str(cut.longest) if known else f"more than {limit}"
+                self._add(error, cut.count, findings, LIMITS[side].format(more))
         if self._long_answers.count:
             long = self._long_answers
             error = self.spec.error(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from unified_vl.codecs.images import LoadedImage
 
@@ -57,5 +58,34 @@ class Image:
     image: LoadedImage
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Text that is in the tokenizer's pieces already; `cut` where more of it did not fit."""
+
+    ids: tuple[int, ...]
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Noised:
+    """A text of whose pieces some will be taken out, which `codecs.noise.settle` does.
+
+    Attributes:
+        field: the field; source and target have one segment each of it.
+        text: all of the text.
+        kind: spans, or all behind a place.
+        rate: the share that spans take.
+        mean_span: mean length of a span, in pieces.
+        seed: decides what.
+    """
+
+    field: str
+    text: str
+    kind: Literal["span_corruption", "prefix_lm"]
+    rate: float
+    mean_span: float
+    seed: int
+
+
 Shape = Box | Point | Polygon
-Segment = Text | Tag | Shape | Image
+Segment = Text | Tag | Shape | Image | Pieces | Noised

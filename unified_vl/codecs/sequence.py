@@ -11,7 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
-from unified_vl.codecs.segments import Box, Image, Point, Polygon, Segment, Tag, Text
+from unified_vl.codecs.segments import (
+    Box,
+    Image,
+    Noised,
+    Pieces,
+    Point,
+    Polygon,
+    Segment,
+    Tag,
+    Text,
+)
 from unified_vl.codecs.shapes import ShapeCodec
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, IMAGE_TAG, PAD_ID, Vocabulary
@@ -83,7 +93,7 @@ class SequenceCodec:
         gone: list[list[int]] = []
         pieces = [self._ids(segment) for segment in segments]
         excess = sum(map(len, pieces)) + 1 - limit
-        truncated = excess > 0
+        truncated = excess > 0 or any(isinstance(s, Pieces) and s.cut for s in segments)
         for index in reversed(range(len(pieces))):
             if excess <= 0:
                 break
@@ -101,6 +111,10 @@ class SequenceCodec:
         images = [s.image.pixels_HWC for s in segments if isinstance(s, Image)]
         return Encoded(ids, images, truncated, gone)
 
+    def length(self, segments: Sequence[Segment]) -> int:
+        """How many ids these take, with eos."""
+        return sum(len(self._ids(segment)) for segment in segments) + 1
+
     def _ids(self, segment: Segment) -> list[int]:
         match segment:
             case Text(text):
@@ -111,6 +125,10 @@ class SequenceCodec:
                 return self.shapes.encode(segment)
             case Image():
                 return [self._image_id] * self.image_tokens
+            case Pieces(ids):
+                return list(ids)
+            case Noised():
+                raise ValueError("noise has no ids before `settle`")
 
     def decode(self, ids: Sequence[int], shape: ShapeKind = "box") -> tuple[Segment, ...]:
         """Segments of a generated sequence, up to its eos.

@@ -103,12 +103,19 @@ class Vocabulary:
 
 
 def standard_tags(
-    languages: Iterable[str], tasks: Iterable[str], families: Iterable[str] = ()
+    languages: Iterable[str],
+    tasks: Iterable[str],
+    families: Iterable[str] = (),
+    others: Iterable[str] = (),
 ) -> tuple[str, ...]:
-    """The tags of a model: the image placeholder, its languages, tasks and their families."""
+    """The tags of a model: the image placeholder, its languages, tasks and their families.
+
+    `others` (of noise: the mask, sentinels) follow in their order, each once.
+    """
     return (
         IMAGE_TAG,
         *(f"language:{code}" for code in sorted(set(languages))),
         *(f"task:{name}" for name in sorted(set(tasks))),
         *(f"family:{name}" for name in sorted(set(families))),
+        *dict.fromkeys(others),
     )

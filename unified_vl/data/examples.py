@@ -1,19 +1,39 @@
-"""Rows to examples: the typed pieces that a task's templates ask for."""
+"""Rows to examples: the typed pieces that a task's templates ask for.
+
+All that is drawn at random is a function of the example's seed; without one, which is
+evaluation, of the row alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
-from random import Random
 
-from unified_vl.codecs.segments import Segment, Shape, Tag, Text
+from unified_vl.codecs.noise import settle
+from unified_vl.codecs.segments import Noised, Segment, Shape, Text
+from unified_vl.codecs.sequence import SequenceCodec
+from unified_vl.data.draws import Draws
 from unified_vl.data.images import ImageLoader
-from unified_vl.data.sources import Row
-from unified_vl.data.values import Value, ValueReader, pieces_of, unlisted
-from unified_vl.specs.languages import language_name
+from unified_vl.data.noising import as_read, given_parts, noised_parts, sentinels
+from unified_vl.data.other_rows import OtherRows, Shot, Shots
+from unified_vl.data.sources import Row, TaskData
+from unified_vl.data.templates import (
+    Part,
+    Plan,
+    filled,
+    joined,
+    make_plan,
+    merged,
+    slot_parts,
+)
+from unified_vl.data.values import Value, ValueReader, unlisted
+from unified_vl.errors import BadRow
+from unified_vl.specs.example import SHOTS
 from unified_vl.specs.task import TaskSpec, TaskTags
-from unified_vl.specs.template import Slot, Template, fill
+from unified_vl.specs.template import slots
+
+Parts = Mapping[str, Sequence[Part]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +50,8 @@ class Example:
         groups: what the scores are broken down by, as names and values.
         where: `file:row`.
         image_size: (width, height) in pixels of the user's image, where there is one.
+        read: fields of which the model reads another text than the row's, with that text.
+        shots: how many rows are shown before it.
     """
 
     task: str
@@ -41,13 +63,8 @@ class Example:
     groups: Mapping[str, str]
     where: str
     image_size: tuple[int, int] | None
-
-
-def task_tags(spec: TaskSpec, tags: TaskTags) -> list[str]:
-    """Names of the tags that {task} stands for in a spec's templates: one, or none."""
-    if tags == "task":
-        return [f"task:{spec.task}"]
-    return [] if tags == "none" else [f"family:{spec.family}"]
+    read: Mapping[str, str] = field(default_factory=dict)
+    shots: int = 0
 
 
 class ExampleBuilder:
@@ -57,50 +74,120 @@ class ExampleBuilder:
         spec: the task.
         images: reads its images.
         tags: what {task} stands for.
+        codec: settles noise on pieces, and how many shots fit; without it noise stays
+            `Noised` and all shots are there.
+        rows: the rows that are built, which wrong partners come from.
+        train: the rows that shots come from.
+        shots: those of evaluation, where they are known already (from a saved model).
+
+    Raises:
+        UserError: when the codec's vocabulary lacks what the task's noise needs.
     """
 
-    def __init__(self, spec: TaskSpec, images: ImageLoader, tags: TaskTags = "task") -> None:
+    def __init__(
+        self,
+        spec: TaskSpec,
+        images: ImageLoader,
+        tags: TaskTags = "task",
+        *,
+        codec: SequenceCodec | None = None,
+        rows: TaskData | None = None,
+        train: TaskData | None = None,
+        shots: Shots | None = None,
+    ) -> None:
         self.spec = spec
-        self.tags = tags
+        self._codec = codec
         self._values = ValueReader(spec, images)
-        self._plan = cache(self._plan_for)
-        self._source_fields = _fields_of(spec, spec.source)
-        self._target_fields = _fields_of(spec, spec.target)
-        self._scored = tuple(dict.fromkeys(score.against for score in spec.score))
+        self._plan = cache(lambda language: make_plan(spec, language, tags))
+        self._source_fields = spec.fields_of(spec.source)
+        self._target_fields = spec.fields_of(spec.target)
+        scored = dict.fromkeys(score.against for score in spec.score)
+        self._scored = tuple(name for name in scored if name in spec.fields)
+        self._noised = tuple(name for name in slots(spec.source) if name in spec.example.noise)
+        self._others = OtherRows(spec, self._values, self._plan_of, rows, train, shots)
+        self._check_tags()
 
     def build(self, row: Row, *, seed: int | None, with_target: bool = True) -> Example:
         """The example of a row.
 
         Args:
             row: the row.
-            seed: decides what `pick: random` takes; None takes the first, for scoring.
-            with_target: whether the row holds the answer too.
+            seed: decides what is drawn at random; None, for scoring, takes the first of what
+                `pick` and wordings have, and draws the rest for the row once and for all.
+            with_target: whether the row holds the answer too. Without, its texts are taken
+                as they are: nothing is noised or exchanged.
 
         Raises:
             BadRow: for a value that is missing, empty or of the wrong kind, a box
                 outside its image, an unknown language, or an image that cannot be read.
+            UserError: when there are too few rows for its shots.
         """
         plan = self._plan_of(row)
+        draws = Draws(seed, f"{self.spec.task} {row.where}")
         names = self._source_fields
         if with_target:
             names = tuple(dict.fromkeys((*names, *self._target_fields, *self._scored)))
         values, size = self._values.read(row, names, plan.columns, plan.language)
-        chosen = self._choose(values, seed)
-        target = _fill(plan.target, chosen) if with_target else ()
-        references = {name: values[name] for name in self._scored} if with_target else {}
+        own: Mapping[str, Value] = values
+        asked, matches = own, True
+        if with_target:
+            asked, matches = self._others.exchanged(row, plan, own, draws)
+        parts = slot_parts(self.spec, plan, row.where, asked, draws, matches)
+        source_parts, target_parts, read = self._noise(plan, parts, draws, with_target)
+        if not matches and self.spec.example.mismatch is not None:
+            name = self.spec.example.mismatch.field
+            read[name] = " ".join(part for part in parts[name] if isinstance(part, str))
+        others = self._others.shots(row, plan, draws)
+        shots = [self._shown(shot, plan, parts, draws) for shot in others]
+        source, shown = self._source(plan, source_parts, shots)
+        target = merged(filled(plan.target, target_parts)) if with_target else ()
+        if self._codec is not None and any(isinstance(s, Noised) for s in source):
+            settled = settle(source, target, self._codec)
+            source, target = settled.source, settled.target
+            read |= {name: as_read(kept, self._codec) for name, kept in settled.kept.items()}
+        for name, side in (("source", source), ("target", target)):
+            if not side and (with_target or name == "source"):
+                raise BadRow(f"its {name} is empty", file=row.where)
         return Example(
             task=self.spec.task,
             language=plan.language,
             key=row.key(self.spec.data.key_column),
-            source=_fill(plan.source, chosen),
+            source=source,
             target=target,
-            references=references,  # type: ignore[arg-type]  # rules: texts or shapes
+            references=self._references(plan, own, matches, target) if with_target else {},
             groups=self._groups(row, plan.language),
             where=row.where,
             image_size=size,
+            read=read,
+            shots=shown,
         )
 
-    def _plan_of(self, row: Row) -> _Plan:
+    def shots(self) -> Shots:
+        """The shots of evaluation by language, as a saved model carries them; none for a task
+        without.
+
+        Raises:
+            UserError: when there are too few rows.
+        """
+        if self.spec.example.shots is None:
+            return {}
+        return {tag: self._others.fixed(tag) for tag in self.spec.data.languages}
+
+    def _check_tags(self) -> None:
+        """That the vocabulary has what noise writes, before any row is read."""
+        known = () if self._codec is None else self._codec.vocabulary.tags
+        missing = [] if self._codec is None else set(self.spec.example.tags) - set(known)
+        if missing:
+            kinds = {"masking": "no mask", "span_corruption": "no sentinels"}
+            for name, noise in self.spec.example.noise.items():
+                if noise.kind in kinds:
+                    raise self.spec.error(
+                        ("example", "noise", name),
+                        f"the tokenizer's vocabulary has {kinds[noise.kind]}",
+                        expected="one that `unified-vl tokenizer train --spec` made for this task",
+                    )
+
+    def _plan_of(self, row: Row) -> Plan:
         language = row.language
         languages = self.spec.data.languages
         if language is None and len(languages) == 1:
@@ -110,46 +197,65 @@ class ExampleBuilder:
             raise unlisted(self.spec, row, column, language)
         return self._plan(language)
 
-    def _plan_for(self, language: str) -> _Plan:
-        columns = {n: fill(f.column, language=language) for n, f in self.spec.fields.items()}
-        return _Plan(
-            language,
-            columns,
-            self._in_language(self.spec.source, language),
-            self._in_language(self.spec.target, language),
-        )
+    def _shown(self, shot: Shot, plan: Plan, asked: Parts, draws: Draws) -> list[Part]:
+        """The parts of a shot, in the wordings of the row that it stands before."""
+        own = self._plan(shot.language)
+        draws = draws.of("shot", shot.where)
+        parts = slot_parts(self.spec, own, shot.where, shot.values, draws, shot.matches)
+        if own is plan:
+            parts |= {slot: asked[slot] for slot in plan.wordings}
+        return filled(own.shot, parts)
 
-    def _in_language(self, template: Template, language: str) -> tuple[str | Slot | Tag, ...]:
-        """A template with all but its fields filled in."""
-        name = language_name(language)
-        pieces: list[str | Slot | Tag] = []
-        for piece in template:
-            if isinstance(piece, str) or piece.name in self.spec.fields:
-                pieces.append(piece)
-            elif piece.name in self.spec.wording:
-                text = self.spec.wording_in(piece.name, language)
-                pieces.append(fill(text, language_name=name))
-            elif piece.name == "language_name":
-                pieces.append(name)
-            elif piece.name == "language":
-                pieces.append(Tag(f"language:{language}"))
-            else:
-                pieces += [Tag(name) for name in task_tags(self.spec, self.tags)]
-        return tuple(pieces)
+    def _noise(
+        self, plan: Plan, parts: Parts, draws: Draws, with_target: bool
+    ) -> tuple[Parts, Parts, dict[str, str]]:
+        """The parts of the source and of the target, and what of the noised fields is read."""
+        source, target, read = dict(parts), dict(parts), {}
+        numbered = sentinels()
+        for name in self._noised:
+            text = str(parts[name][0])
+            if not with_target:
+                source[name] = given_parts(self.spec.example.noise[name], text, numbered)
+                continue
+            random = draws.random("noise", name)
+            source[name], target[name] = noised_parts(self.spec, name, text, plan.language, random)
+            read[name] = as_read(source[name], None)
+        return source, target, read
 
-    def _choose(self, values: Mapping[str, Value], seed: int | None) -> Mapping[str, Value]:
-        pick = self.spec.example.pick
-        if not pick:
-            return values
-        chosen = dict(values)
-        random = None if seed is None else Random(seed)
-        for name, how in pick.items():
-            if name in values:
-                several = values[name]
-                first = random is None or how == "first"
-                number = 0 if first or random is None else random.randrange(len(several))
-                chosen[name] = several[number : number + 1]
-        return chosen
+    def _source(
+        self, plan: Plan, parts: Parts, shots: Sequence[list[Part]]
+    ) -> tuple[tuple[Segment, ...], int]:
+        """The source with as many shots as fit, the last of them, and how many these are."""
+        asked = self.spec.example.shots
+        if asked is None:
+            return merged(filled(plan.source, parts)), 0
+        for first in range(len(shots) + 1):
+            shown = joined(shots[first:], asked.between)
+            source = merged(filled(plan.source, {**parts, SHOTS: shown}))
+            if self._codec is None or self._codec.length(source) <= self._codec.max_source:
+                break
+        return source, len(shots) - first
+
+    def _references(
+        self, plan: Plan, values: Mapping[str, Value], matches: bool, target: Sequence[Segment]
+    ) -> dict[str, tuple[str | Shape, ...]]:
+        """The right answers: all values of a field, what the target says of a noised one."""
+        found: dict[str, tuple[str | Shape, ...]] = {}
+        for name in self._scored:
+            if name not in self.spec.example.noise:
+                found[name] = values[name]  # type: ignore[assignment]  # rules: texts or shapes
+            elif not any(isinstance(segment, Noised) for segment in target):
+                found[name] = (self._text_of(target),)
+        mismatch = self.spec.example.mismatch
+        if mismatch is not None:
+            found[mismatch.slot] = (plan.answers[0 if matches else 1],)
+        return found
+
+    def _text_of(self, target: Sequence[Segment]) -> str:
+        """The text of a target, as that of an answer is read."""
+        if self._codec is not None and self.spec.example.on_pieces:
+            return self._codec.decode_text(self._codec.encode_target(target).ids)
+        return " ".join(segment.text for segment in target if isinstance(segment, Text))
 
     def _groups(self, row: Row, language: str) -> dict[str, str]:
         return {
@@ -157,37 +263,3 @@ class ExampleBuilder:
             for name in self.spec.report_by
             if name == "language" or name in row.columns
         }
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What of a task is the same for every row of a language."""
-
-    language: str
-    columns: Mapping[str, str]
-    source: tuple[str | Slot | Tag, ...]
-    target: tuple[str | Slot | Tag, ...]
-
-
-def _fields_of(spec: TaskSpec, template: Template) -> tuple[str, ...]:
-    names = (piece.name for piece in template if isinstance(piece, Slot))
-    return tuple(dict.fromkeys(name for name in names if name in spec.fields))
-
-
-def _fill(plan: tuple[str | Slot | Tag, ...], values: Mapping[str, Value]) -> tuple[Segment, ...]:
-    """The segments of a template: neighbouring texts are one, stripped at its ends."""
-    segments: list[Segment] = []
-    text = ""
-    for piece in plan:
-        parts = pieces_of(values[piece.name]) if isinstance(piece, Slot) else (piece,)
-        for part in parts:
-            if isinstance(part, str):
-                text += part
-                continue
-            if text and (stripped := text.strip()):
-                segments.append(Text(stripped))
-            text = ""
-            segments.append(part)
-    if text and (stripped := text.strip()):
-        segments.append(Text(stripped))
-    return tuple(segments)

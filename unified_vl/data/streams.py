@@ -1,40 +1,26 @@
 """The endless stream of batches of one task: a formula, not a state.
 
-Position p of the stream is row `permutation(seed, task, epoch)[p % rows]` of epoch
-`p // rows`, so every global batch is full: the last one of an epoch takes its missing
-rows from the next. Windows of whole batches are sorted by length, cut, and the
-batches of a window are put in an order drawn from the seed. Nothing depends on the
-number of ranks or on what was asked before, so the state of a stream is the number of
-batches drawn.
+`data.order` says which row stands at a position of the stream. Every global batch is
+full: the last one of an epoch takes its missing rows from the next. Windows of whole
+batches are sorted by length, cut, and the batches of a window are put in an order drawn
+from the seed. Nothing depends on the number of ranks or on what was asked before, so the
+state of a stream is the number of batches drawn.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
-
-import numpy as np
 
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.batching import Batch, EncodedExample, collate_encoded, encode_example
 from unified_vl.data.examples import ExampleBuilder
+from unified_vl.data.order import LanguageOrder, Order, RowOrder, draw_seed, permutation
 from unified_vl.data.sources import Row, TaskData
 from unified_vl.errors import BadRow, UserError
 
 WINDOW_BATCHES = 16  # sorted together: enough that lengths in a batch are close
 BAD_ROWS_IN_TURN = 100  # so many one after the other mean that the spec is wrong
 BAD_ROWS = 1000  # and so many in all mean that the data are
-
-
-def draw_seed(*parts: str | int) -> int:
-    """128 bits that only depend on `parts`."""
-    digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:16], "little")
-
-
-def permutation(count: int, *parts: str | int) -> np.ndarray:
-    """The numbers below `count` in an order that only depends on `parts`."""
-    return np.random.Generator(np.random.Philox(key=draw_seed(*parts))).permutation(count)
 
 
 class TaskStream:
@@ -47,10 +33,10 @@ class TaskStream:
         data: the rows.
         builder: rows to examples.
         codec: examples to ids.
-        seed: decides the order and what `pick: random` picks.
+        seed: decides the order and all that an example draws at random.
         batch_size: rows of a global batch.
-        random_picks: `pick: random` draws anew in every epoch; False, for validation,
-            always takes the first.
+        random_picks: examples draw anew in every epoch, and languages as the spec's
+            `language_temperature` says; False, for validation, draws nothing at random.
         window: global batches that are sorted by length together.
 
     Attributes:
@@ -77,7 +63,7 @@ class TaskStream:
         self.random_picks = random_picks
         self.window = window
         self.skipped: dict[str, str] = {}
-        self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
+        self._order = self._make_order()
         self._built: tuple[int, list[list[EncodedExample]]] = (-1, [])
         self._left_out: dict[str, str] = {}  # of the window that is built
 
@@ -130,7 +116,7 @@ class TaskStream:
 
     def _encode_all(self, positions: range) -> list[EncodedExample]:
         """The examples at these positions; a bad row gives way to the next good one."""
-        places = [self._place(position) for position in positions]
+        places = [self._order.place(position) for position in positions]
         rows = self.data.rows([index for _, index in places])
         encoded = []
         for position, (epoch, index), row in zip(positions, places, rows, strict=True):
@@ -140,19 +126,18 @@ class TaskStream:
 
     def _next_good(self, position: int) -> EncodedExample:
         for after in range(position + 1, position + 1 + BAD_ROWS_IN_TURN):
-            epoch, index = self._place(after)
+            epoch, index = self._order.place(after)
             example = self._encode(self.data[index], epoch, index)
             if example is not None:
                 return example
         last = list(self.skipped.values())[-1]
         raise UserError(f"{BAD_ROWS_IN_TURN} bad rows in turn, the last of them: {last}")
 
-    def _place(self, position: int) -> tuple[int, int]:
-        """(epoch, row) of a position."""
-        epoch, offset = divmod(position, len(self.data))
-        if self._epoch[0] != epoch:
-            self._epoch = (epoch, permutation(len(self.data), self.seed, self.spec.task, epoch))
-        return epoch, int(self._epoch[1][offset])
+    def _make_order(self) -> Order:
+        temperature = self.spec.data.language_temperature
+        if temperature is None or not self.random_picks:
+            return RowOrder(len(self.data), self.seed, self.spec.task)
+        return LanguageOrder(self.data.by_language(), temperature, self.seed, self.spec.task)
 
     def _encode(self, row: Row, epoch: int, index: int) -> EncodedExample | None:
         seed = None

@@ -13,8 +13,10 @@ from unified_vl.codecs.shapes import box_from_row, points_from_row
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import Row
 from unified_vl.errors import BadRow, nearest
-from unified_vl.specs.fields import FieldSpec, ShapeKind
+from unified_vl.specs.checks import named_slots
+from unified_vl.specs.fields import SHAPES, FieldSpec, ShapeKind
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.template import slots
 
 Value = (
     tuple[str, ...]
@@ -25,6 +27,7 @@ Value = (
 )
 Size = tuple[int, int]  # (width, height) in pixels of the user's image
 BETWEEN_POLYGONS = ";"
+SIZED = ("image", *SHAPES)  # kinds that are read with the size of the image
 
 
 class ValueReader:
@@ -38,9 +41,16 @@ class ValueReader:
     def __init__(self, spec: TaskSpec, images: ImageLoader) -> None:
         self.spec = spec
         self.images = images
+        self._may_be_empty = _only_joined(spec)
 
     def read(
-        self, row: Row, names: Iterable[str], columns: Mapping[str, str], language: str
+        self,
+        row: Row,
+        names: Iterable[str],
+        columns: Mapping[str, str],
+        language: str,
+        *,
+        sized: bool = True,
     ) -> tuple[dict[str, Value], Size | None]:
         """All values of each field, and the size of the first image (read first: shapes need it).
 
@@ -49,6 +59,7 @@ class ValueReader:
             names: the fields to read.
             columns: the column of each field.
             language: of the row; names of classes may differ by it.
+            sized: whether the first image is read although no name asks for it.
 
         Raises:
             BadRow: for a value that is missing, empty or not of its kind.
@@ -56,6 +67,8 @@ class ValueReader:
         values: dict[str, Value] = {}
         size: Size | None = None
         main = self.spec.image_field
+        if not sized and not any(self.spec.fields[n].kind in SIZED for n in names):
+            main = None
         for name in (main, *names) if main is not None else names:
             if name in values:
                 continue
@@ -73,7 +86,7 @@ class ValueReader:
         if value is None:
             close = None if column in row.columns else nearest(column, row.columns)
             raise BadRow("is missing", file=row.where, field=column, nearest=close)
-        return _Cell(row, name, column, self.spec.fields[name], value)
+        return _Cell(row, name, column, self.spec.fields[name], value, name in self._may_be_empty)
 
     def _value(
         self, cell: _Cell, columns: Mapping[str, str], language: str, size: Size | None
@@ -162,11 +175,20 @@ class _Cell:
     column: str
     field: FieldSpec
     value: object
+    may_be_empty: bool
 
     def bad(self, message: str, expected: str | None = None, nearest: str | None = None) -> BadRow:
         return BadRow(
             message, file=self.row.where, field=self.column, expected=expected, nearest=nearest
         )
+
+
+def _only_joined(spec: TaskSpec) -> frozenset[str]:
+    """Fields that are read within joins alone, which may be of nothing: a dialogue's first turn."""
+    shots = () if spec.shot is None else slots(spec.shot)
+    direct = {*slots(spec.source), *slots(spec.target), *shots}
+    joined = {name for join in spec.example.join.values() for name in named_slots(join.each)}
+    return frozenset(joined - direct)
 
 
 def _items(cell: _Cell) -> Sequence[Any]:
@@ -176,7 +198,7 @@ def _items(cell: _Cell) -> Sequence[Any]:
     value = _unpacked(cell.value)
     if not isinstance(value, (list, tuple)):
         raise cell.bad(f"found {_say(value)}", "a list, for many: true")
-    if not value:
+    if not value and not cell.may_be_empty:
         raise cell.bad("is an empty list", "at least one value")
     return value
 

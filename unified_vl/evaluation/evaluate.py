@@ -151,7 +151,7 @@ def _examples(
     scored: Scored,
 ) -> Iterator[Example]:
     """Examples in order; `scored` gets their rows and the number of bad ones."""
-    builder = predictor.builder(spec, data_root)
+    builder = predictor.builder(spec, data_root, data)
     for start in range(0, len(indices), READ_AT_ONCE):
         for row in data.rows(indices[start : start + READ_AT_ONCE]):
             try:
@@ -178,9 +178,9 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
                 "key": example.key,
                 "task": spec.task,
                 **dimensions(example),
-                "inputs": _inputs(spec, row, example.language, ("text", "box")),
+                "inputs": _inputs(spec, row, example.language, ("text", "box")) | _read(example),
                 "input_languages": _inputs(spec, row, example.language, ("language",)),
-                "image": _image_path(spec, row, example.language),
+                "image": _image_path(spec, row, example),
                 "image_size": example.image_size,
                 "prediction": found.text,
                 "references": [_reference(r, example.image_size) for r in references],
@@ -207,10 +207,15 @@ def _inputs(spec: TaskSpec, row: Row, language: str, kinds: tuple[str, ...]) -> 
     }
 
 
-def _image_path(spec: TaskSpec, row: Row, language: str) -> str | None:
-    if spec.image_field is None:
+def _read(example: Example) -> dict[str, str]:
+    """What of the row was noised, or taken from another one, as the model read it."""
+    return {name: text for name, text in example.read.items() if text}
+
+
+def _image_path(spec: TaskSpec, row: Row, example: Example) -> str | None:
+    if spec.image_field is None or spec.image_field in example.read:
         return None
-    value = row.columns[fill(spec.fields[spec.image_field].column, language=language)]
+    value = row.columns[fill(spec.fields[spec.image_field].column, language=example.language)]
     if row.images and isinstance(value, str):
         value = f"{row.images}/{value}"
     if isinstance(value, Mapping):

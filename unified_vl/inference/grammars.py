@@ -15,6 +15,7 @@ from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID, Vocabulary
 from unified_vl.errors import UserError
 from unified_vl.inference.constraints import Grammar, Scored
+from unified_vl.specs.example import SENTINELS, sentinel_tag
 from unified_vl.specs.fields import ShapeKind
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
 
@@ -28,7 +29,7 @@ def grammar_of(
         UserError: when `max_tokens` has no room for what the grammar must write.
     """
     if how.allow == "text":
-        return TextGrammar(codec.vocabulary, device)
+        return TextGrammar(codec.vocabulary, device, sentinels=form.sentinels)
     if how.allow == "number":
         return NumberGrammar(codec.vocabulary, codec.text, form.decimals, device)
     size, _ = SIZES[form.shape]
@@ -41,22 +42,36 @@ def grammar_of(
     texts = {"labelled_boxes": "before", "mixed": "anywhere"}.get(how.allow, "nowhere")
     if form.shape == "polygon" and form.many and texts == "nowhere":
         texts = "between"
-    return ShapeGrammar(codec.vocabulary, form.shape, device, many=form.many, texts=texts)
+    return ShapeGrammar(
+        codec.vocabulary,
+        form.shape,
+        device,
+        many=form.many,
+        texts=texts,
+        sentinels=form.sentinels,
+    )
 
 
-def _text_ids(vocabulary: Vocabulary, device: torch.device) -> torch.Tensor:
-    """Which ids (V) are pieces of text."""
+def _text_ids(
+    vocabulary: Vocabulary, device: torch.device, *, sentinels: bool = False
+) -> torch.Tensor:
+    """Which ids (V) are pieces of text, or sentinels between them."""
     text_V = torch.zeros(vocabulary.size, dtype=torch.bool, device=device)
     text_V[vocabulary.text.start : vocabulary.text.stop] = True
     text_V[[PAD_ID, EOS_ID, UNK_ID]] = False
+    if sentinels:
+        text_V[[vocabulary.tag_id(sentinel_tag(number)) for number in range(SENTINELS)]] = True
     return text_V
 
 
 class TextGrammar(Grammar):
-    """Text, then eos: no tags, locations, image codes, padding or unused embedding rows."""
+    """Text, then eos: no locations, image codes, padding or unused embedding rows, and no tags
+    but the sentinels of a task that has them."""
 
-    def __init__(self, vocabulary: Vocabulary, device: torch.device) -> None:
-        self._forbidden_1V = ~_text_ids(vocabulary, device)[None]
+    def __init__(
+        self, vocabulary: Vocabulary, device: torch.device, *, sentinels: bool = False
+    ) -> None:
+        self._forbidden_1V = ~_text_ids(vocabulary, device, sentinels=sentinels)[None]
         self._forbidden_1V[:, EOS_ID] = False
 
     def start(self, rows: int) -> torch.Tensor:
@@ -81,6 +96,7 @@ class ShapeGrammar(Grammar):
         device: of the model.
         many: whether another shape may follow.
         texts: `nowhere`, `before` each shape (labels), `between` two, or `anywhere`.
+        sentinels: whether texts hold sentinels.
     """
 
     def __init__(
@@ -91,9 +107,10 @@ class ShapeGrammar(Grammar):
         *,
         many: bool = False,
         texts: str = "nowhere",
+        sentinels: bool = False,
     ) -> None:
         self._ids_1V = torch.arange(vocabulary.size, device=device)[None]
-        self._text_1V = _text_ids(vocabulary, device)[None]
+        self._text_1V = _text_ids(vocabulary, device, sentinels=sentinels)[None]
         self._locations = vocabulary.locations
         self._kind = kind
         self._size, self._fixed = SIZES[kind]

@@ -9,6 +9,8 @@
     specs/NAME.yaml          the task specs it was trained on, word for word
     specs/NAME.choices.txt   the closed answers of a task that has them elsewhere
     specs/NAME.FIELD.names.txt   the names of classes, likewise
+    specs/NAME.FIELD.dictionary.tsv   the words of a code-switched text, likewise
+    specs/NAME.shots.json    the rows that the task shows as examples, images in NAME.shots/
 
 Weights are safetensors and nothing in the folder is unpickled, so a model from
 elsewhere can be opened without trusting it.
@@ -21,7 +23,7 @@ import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,14 @@ from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
 from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY, SequenceCodec, load_tokenizer
+from unified_vl.data.other_rows import Shots
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, replace_directory, write_atomically
+from unified_vl.inference.shot_files import read_shots, write_shots
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.choices import CARRIED, carried_names
+from unified_vl.specs.code_switch import carried_dictionary
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
@@ -55,12 +60,14 @@ class SavedModel:
         codec: its tokenizer, vocabulary and limits.
         specs: the tasks it was trained on, by name.
         facts: what was recorded about its training.
+        shots: the rows that tasks show as examples, by task.
     """
 
     model: UnifiedVLForConditionalGeneration
     codec: SequenceCodec
     specs: dict[str, TaskSpec]
     facts: dict[str, Any]
+    shots: Mapping[str, Shots] = field(default_factory=dict)
 
 
 def save_model(
@@ -71,6 +78,7 @@ def save_model(
     facts: Mapping[str, Any] | None = None,
     *,
     state_dict: dict[str, torch.Tensor] | None = None,
+    shots: Mapping[str, Shots] | None = None,
 ) -> None:
     """Write a model directory, whole or not at all; one that is there is replaced.
 
@@ -81,6 +89,10 @@ def save_model(
         specs: the tasks that it was trained on.
         facts: what `training.json` records of its training (JSON values).
         state_dict: the weights to write, where the model's own are in pieces (ZeRO-3).
+        shots: the rows that tasks show as examples, by task (`ExampleBuilder.shots`).
+
+    Raises:
+        UserError: when a task's choices or shots are not known.
     """
     directory = Path(directory)
     partial = directory.with_name(f"{directory.name}.partial")
@@ -103,9 +115,15 @@ def save_model(
                 raise UserError(f"the choices of the task {spec.task!r} are not known", file=path)
             choices = path.with_name(f"{path.stem}{CARRIED}")
             write_atomically(choices, "".join(f"{choice}\n" for choice in spec.choices))
-        for (field, language), names in spec._class_names.items():
-            path = partial / SPECS / carried_names(spec, field, language)
-            write_atomically(path, "".join(f"{name}\n" for name in names))
+        for (name, language), names in spec._class_names.items():
+            path = partial / SPECS / carried_names(spec, name, language)
+            write_atomically(path, "".join(f"{each}\n" for each in names))
+        for name, dictionary in spec.dictionaries.items():
+            write_atomically(partial / SPECS / carried_dictionary(spec, name), dictionary.text)
+        if spec.example.shots is not None:
+            if not (shots or {}).get(spec.task):
+                raise UserError(f"the shots of the task {spec.task!r} are not known", file=path)
+            write_shots(partial / SPECS, spec, (shots or {})[spec.task])
     write_atomically(partial / FACTS, json.dumps(dict(facts or {}), indent=1, ensure_ascii=False))
     replace_directory(partial, directory)
 
@@ -126,6 +144,11 @@ def load_model(directory: str | Path, device: str | torch.device = "cpu") -> Sav
     _check_same(tokenizer / VOCABULARY, vocabulary.fingerprint, config.vocabulary_fingerprint)
     _check_same(tokenizer / TEXT_MODEL, _fingerprint(text.model), config.text_fingerprint)
     specs = _load_specs(directory / SPECS)
+    shots = {
+        name: read_shots(directory / SPECS, spec, config.image_size)
+        for name, spec in specs.items()
+        if spec.example.shots is not None
+    }
     codec = SequenceCodec(
         vocabulary,
         text,
@@ -139,7 +162,7 @@ def load_model(directory: str | Path, device: str | torch.device = "cpu") -> Sav
         model.to(device=torch.device(device))
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"cannot compute on {str(device)!r}: {error}", field="device") from error
-    return SavedModel(model, codec, specs, _load_json(directory / FACTS))
+    return SavedModel(model, codec, specs, _load_json(directory / FACTS), shots)
 
 
 def _load_config(path: Path) -> UnifiedVLConfig:

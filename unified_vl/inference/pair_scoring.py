@@ -67,6 +67,8 @@ class PairScorer:
         self.spec = _only_captioning(predictor) if task is None else predictor.spec(task)
         kinds = [self.spec.fields[name].kind for name in source_fields(self.spec)]
         targets = [self.spec.fields[name].kind for name in target_fields(self.spec)]
+        if self.spec.example.mismatch is not None:  # its slot is what is written
+            targets.append("text")
         if sorted(kinds) not in (["image"], ["image", "text"]) or targets != ["text"]:
             raise UserError(
                 f"the task {self.spec.task!r} neither describes an image nor compares it with "

@@ -15,7 +15,8 @@ from unified_vl.codecs.shapes import to_pixels, with_labels
 from unified_vl.data.batching import EncodedExample, collate_encoded, encode_example
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
-from unified_vl.data.sources import Row
+from unified_vl.data.other_rows import train_rows
+from unified_vl.data.sources import Row, TaskData
 from unified_vl.errors import UserError, nearest
 from unified_vl.inference.decoding import Generator
 from unified_vl.inference.model_directory import SavedModel, load_model
@@ -24,7 +25,7 @@ from unified_vl.inference.search import Hypothesis
 from unified_vl.specs.fields import SHAPES, FieldSpec
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import fill, slots
+from unified_vl.specs.template import fill
 
 CHUNK = 8  # batches that are sorted by length together
 SHAPE_TYPES: dict[str, type[Shape]] = {"box": Box, "point": Point, "polygon": Polygon}
@@ -45,6 +46,7 @@ class UnifiedVL:
         self.codec = saved.codec
         self.specs = saved.specs
         self.facts = saved.facts
+        self.shots = saved.shots
         self._generators: dict[TaskSpec, Generator] = {}
 
     @classmethod
@@ -94,7 +96,9 @@ class UnifiedVL:
             n: how many answers to give in `alternatives`, where the task has as many.
             **fields: the fields that the task's source names. An image is a path, the
                 bytes of a file or a `PIL.Image`. Lists are several inputs; what is not
-                a list goes for all of them.
+                a list goes for all of them. A field with `many` of which the source shows
+                all is itself a list, and several inputs a list of those. In a text of which
+                the task takes something out, `<mask>` is a place to be filled in.
 
         Returns:
             A `Prediction`, or a list of them where any field is a list.
@@ -129,13 +133,33 @@ class UnifiedVL:
         predictions = list(self.predict_examples(spec, examples, n=n))
         return predictions if lists else predictions[0]
 
-    def builder(self, spec: TaskSpec, root: Path | None) -> ExampleBuilder:
+    def builder(
+        self, spec: TaskSpec, root: Path | None, data: TaskData | None = None
+    ) -> ExampleBuilder:
         """Makes this model's examples of a task.
 
-        Image paths are relative to `root` and may not leave it; None allows any path.
+        Args:
+            spec: the task.
+            root: image paths are relative to it and may not leave it; None allows any path.
+            data: the rows of a split, where they are at hand. A task's shots are those that
+                the model carries, or else come from the same data.
+
+        Raises:
+            UserError: when the vocabulary lacks what the task's noise needs, or the data of
+                its shots cannot be read.
         """
+        carried = self.shots.get(spec.task) if self.specs.get(spec.task) is spec else None
+        train = None
+        if carried is None and data is not None:
+            train = train_rows(spec, data.root, data)
         return ExampleBuilder(
-            spec, ImageLoader(root, self.codec.image_size), self.model.config.task_tags
+            spec,
+            ImageLoader(root, self.codec.image_size),
+            self.model.config.task_tags,
+            codec=self.codec,
+            rows=data,
+            train=train,
+            shots=carried,
         )
 
     def predict_examples(
@@ -234,7 +258,7 @@ def source_fields(spec: TaskSpec) -> tuple[str, ...]:
 
     (Where boxes are written about an image that the source leaves out, its size counts.)
     """
-    names = [name for name in slots(spec.source) if name in spec.fields]
+    names = list(spec.fields_of(spec.source))
     if spec.image_field is not None:
         names.append(spec.image_field)
     beside = [n for name in names for n in (spec.fields[name].labels, spec.fields[name].of) if n]
@@ -243,7 +267,7 @@ def source_fields(spec: TaskSpec) -> tuple[str, ...]:
 
 def target_fields(spec: TaskSpec) -> tuple[str, ...]:
     """The fields that the model writes."""
-    return tuple(name for name in slots(spec.target) if name in spec.fields)
+    return spec.fields_of(spec.target)
 
 
 def input_row(
@@ -273,7 +297,10 @@ def input_row(
                 field=name,
                 nearest=nearest(name, [n for n in fields if n not in spec.fields]),
             )
-        columns[fill(spec.fields[name].column, language=language)] = fields[name]
+        value = fields[name]
+        if spec.fields[name].many and name in spec.example.pick and not isinstance(value, list):
+            value = [value]  # one of many stands for itself
+        columns[fill(spec.fields[name].column, language=language)] = value
     return Row(columns, file, index, language)
 
 

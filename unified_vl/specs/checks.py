@@ -33,6 +33,15 @@ def parse(text: str, place: KeyPath, known: Iterable[str]) -> tuple[Template, li
     return ((), problems) if problems else (template, [])
 
 
+def named_slots(text: str) -> list[str]:
+    """The slots of a template, each as often as it is there; none of a broken one."""
+    try:
+        pieces = parse_template(text)
+    except TemplateError:
+        return []
+    return [piece.name for piece in pieces if not isinstance(piece, str)]
+
+
 def repeated(place: KeyPath, values: Iterable[str]) -> Iterator[Problem]:
     for value, count in Counter(values).items():
         if count > 1:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.specs.document import KeyPath
 from unified_vl.specs.template import fill, parse_template, slots
 
 if TYPE_CHECKING:
@@ -48,11 +49,9 @@ def load_choices(spec: TaskSpec) -> tuple[str, ...]:
     carried = spec.file.with_name(f"{spec.file.stem}{CARRIED}")
     if carried.is_file():
         return read_choices(carried)
-    return (
-        ()
-        if asked.file is None
-        else read_choices(_beside(spec, asked.file, ("generate", "choices")))
-    )
+    if asked.file is None:
+        return ()
+    return read_choices(file_beside(spec, asked.file, ("generate", "choices")))
 
 
 def load_class_names(spec: TaskSpec) -> dict[tuple[str, str | None], tuple[str, ...]]:
@@ -76,7 +75,7 @@ def load_class_names(spec: TaskSpec) -> dict[tuple[str, str | None], tuple[str, 
                 found[name, tag] = read_choices(carried)
             else:
                 file = fill(template, language=tag or "")
-                found[name, tag] = read_choices(_beside(spec, file, ("fields", name, "names")))
+                found[name, tag] = read_choices(file_beside(spec, file, ("fields", name, "names")))
     return found
 
 
@@ -86,7 +85,12 @@ def carried_names(spec: TaskSpec, field: str, language: str | None) -> str:
     return f"{'.'.join(parts)}.names.txt"
 
 
-def _beside(spec: TaskSpec, name: str, key: tuple[str, ...]) -> Path:
+def file_beside(spec: TaskSpec, name: str, key: KeyPath, holds: str = "a choice a line") -> Path:
+    """The file that `KEY.file` of a spec names, relative to the spec.
+
+    Raises:
+        UserError: when it leaves the spec's folder, or is not there.
+    """
     assert spec.file is not None
     folder, place = spec.file.parent, (*key, "file")
     path = Path(normpath(folder / name))
@@ -98,7 +102,7 @@ def _beside(spec: TaskSpec, name: str, key: tuple[str, ...]) -> Path:
         raise spec.error(
             place,
             f"there is no file {name!r}",
-            expected="a file relative to the spec, a choice a line",
+            expected=f"a file relative to the spec, {holds}",
             nearest=nearest(name, names),
         )
     return path

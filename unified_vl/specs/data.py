@@ -92,6 +92,16 @@ class DataSpec(Part):
         "the path, or the only one.",
         examples=["language"],
     )
+    language_temperature: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="In training, languages are drawn in proportion to their rows to the power of "
+        "this: 1 as they are, 0 all alike (mT5 has 0.3). Unless given, every row comes once an "
+        "epoch.",
+        examples=[0.3],
+    )
     key_column: str | None = Field(
         default=None,
         description="The column that names a row in predictions and reports.",

@@ -51,6 +51,9 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
     yield from _reader_problems(data)
     yield from _column_problems(spec)
     yield from repeated(("data", "languages"), data.languages)
+    if data.language_temperature is not None and len(data.languages) == 1:
+        key: KeyPath = ("data", "language_temperature")
+        yield Problem(key, "says nothing about a single language")
     yield from repeated(("data", "language_names"), data.language_names.values())
     for tag in data.language_names:
         if tag not in data.languages:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from unified_vl.errors import nearest
 from unified_vl.specs.checks import BUILT_INS, RESERVED, parse
 from unified_vl.specs.document import KeyPath, Problem
+from unified_vl.specs.example import BESIDE_A_JOIN, SHOTS
 from unified_vl.specs.fields import TEXTS
 from unified_vl.specs.template import Template, slots
 
@@ -16,11 +17,12 @@ if TYPE_CHECKING:
 
 
 def wording_problems(spec: TaskSpec) -> Iterator[Problem]:
+    """What is wrong with `wording`."""
     for slot, texts in spec.wording.items():
         if slot in spec.fields or slot in RESERVED:
             what = "a field" if slot in spec.fields else "a built-in"
             yield Problem(("wording", slot), f"{slot!r} is also {what}", expected="another name")
-        for language, text in texts.items():
+        for language, several in texts.items():
             place = ("wording", slot, language)
             if language != "default" and language not in spec.data.languages:
                 yield Problem(
@@ -29,9 +31,12 @@ def wording_problems(spec: TaskSpec) -> Iterator[Problem]:
                     expected="a language of the task, or 'default'",
                     nearest=nearest(language, (*spec.data.languages, "default")),
                 )
-            if not text.strip():
-                yield Problem(place, "is empty", expected="text")
-            yield from parse(text, place, ("language_name",))[1]
+            if not several:
+                yield Problem(place, "found an empty list", expected="a text, or a list of texts")
+            for text in several:
+                if not text.strip():
+                    yield Problem(place, "is empty", expected="text")
+                yield from parse(text, place, ("language_name",))[1]
         lacking = [tag for tag in spec.data.languages if tag not in texts]
         if lacking and "default" not in texts:
             yield Problem(
@@ -42,40 +47,100 @@ def wording_problems(spec: TaskSpec) -> Iterator[Problem]:
 
 
 def template_problems(spec: TaskSpec) -> Iterator[Problem]:
-    known = (*spec.fields, *spec.wording, *BUILT_INS)
-    source, broken = parse(spec.example.source, ("example", "source"), known)
-    target, broken_target = parse(spec.example.target, ("example", "target"), known)
-    yield from broken
-    yield from broken_target
-    if broken or broken_target:
+    """What is wrong with the templates: unknown, unused and misplaced slots."""
+    example = spec.example
+    known = (*spec.fields, *spec.wording, *example.join, *BUILT_INS)
+    matches = () if example.mismatch is None else (example.mismatch.slot,)
+    shots = () if example.shots is None else (SHOTS,)
+    source, broken = parse(example.source, ("example", "source"), (*known, *shots))
+    target, broken_target = parse(example.target, ("example", "target"), (*known, *matches))
+    shot: Template = ()
+    broken_shot: list[Problem] = []
+    if example.shots is not None:
+        place: KeyPath = ("example", "shots", "each")
+        shot, broken_shot = parse(example.shots.each, place, (*known, *matches))
+    yield from (*broken, *broken_target, *broken_shot)
+    if broken or broken_target or broken_shot:
         return
-    used = {*slots(source), *slots(target)}
-    scored = {score.against for score in spec.score}
+    direct = {*slots(source), *slots(target), *slots(shot)}
+    joined, broken_joins = _joined(spec, direct)
+    yield from broken_joins
+    if broken_joins:
+        return
+    yield from _unused_problems(spec, direct, joined)
+    yield from _target_problems(spec, target)
+    yield from _pick_problems(spec, direct)
+    if shots and SHOTS not in slots(source):
+        place = ("example", "shots")
+        yield Problem(place, "is never used", expected=f"{{{SHOTS}}} in example.source")
+    if matches and matches[0] not in slots(target):
+        place = ("example", "mismatch")
+        yield Problem(place, "is never used", expected=f"{{{matches[0]}}} in example.target")
+    if not any(name in spec.fields or name in example.join for name in slots(source)):
+        yield Problem(("example", "source"), "holds no field, so every row would read the same")
+
+
+def _joined(spec: TaskSpec, direct: set[str]) -> tuple[set[str], list[Problem]]:
+    """What joins name, and what is wrong with joins."""
+    names: set[str] = set()
+    problems: list[Problem] = []
+    for name, join in spec.example.join.items():
+        place: KeyPath = ("example", "join", name)
+        if name in spec.fields or name in spec.wording or name in (*RESERVED, SHOTS):
+            problems.append(Problem(place, f"{name!r} is also another slot", "another name"))
+        if name not in direct:
+            problems.append(Problem(place, "is never used", f"{{{name}}} in a template"))
+        known = (*spec.fields, *spec.wording, *BESIDE_A_JOIN, "language_name")
+        template, broken = parse(join.each, (*place, "each"), known)
+        problems += broken
+        names.update(slots(template))
+        fields = [inner for inner in slots(template) if inner in spec.fields]
+        for inner in fields:
+            if not spec.fields[inner].many:
+                problems.append(
+                    Problem(
+                        (*place, "each"),
+                        f"{inner!r} holds one value only",
+                        expected="fields with many: true",
+                    )
+                )
+        if not fields and not broken:
+            problems.append(
+                Problem((*place, "each"), "holds no field", expected="fields with many: true")
+            )
+    return names, problems
+
+
+def _unused_problems(spec: TaskSpec, direct: set[str], joined: set[str]) -> Iterator[Problem]:
+    used = direct | joined | {score.against for score in spec.score}
     beside = {name for f in spec.fields.values() for name in (f.labels, f.of) if name is not None}
     for name in spec.fields:
-        if name not in used | scored | beside:
+        if name not in used | beside:
             yield Problem(("fields", name), "is never used", expected=f"{{{name}}} in a template")
     for name in spec.wording:
-        if name not in used:
+        if name not in used | _answers(spec):
             yield Problem(("wording", name), "is never used", expected=f"{{{name}}} in a template")
-    yield from _target_problems(spec, target)
-    yield from _pick_problems(spec, used)
-    if not any(name in spec.fields for name in slots(source)):
-        yield Problem(("example", "source"), "holds no field, so every row would read the same")
+
+
+def _answers(spec: TaskSpec) -> set[str]:
+    """What may be names of wordings: the answers to whether a pair matches."""
+    mismatch = spec.example.mismatch
+    return set() if mismatch is None else {mismatch.right, mismatch.wrong}
 
 
 def _target_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
     place: KeyPath = ("example", "target")
-    named = slots(target)
-    if not any(name in spec.fields for name in named):
+    mismatch = spec.example.mismatch
+    fields = spec.fields_of(target)
+    if not fields and (mismatch is None or mismatch.slot not in slots(target)):
         yield Problem(place, "holds no field, so every row would write the same")
-    for name in named:
+    for name in (*slots(target), *fields):
         kind = spec.fields[name].kind if name in spec.fields else "text"
         if name in ("language", "task") or kind in ("image", "language"):
             yield Problem(place, f"{{{name}}} cannot be written", expected="text or shapes")
 
 
-def _pick_problems(spec: TaskSpec, used: set[str]) -> Iterator[Problem]:
+def _pick_problems(spec: TaskSpec, direct: set[str]) -> Iterator[Problem]:
     for name in spec.example.pick:
         place: KeyPath = ("example", "pick", name)
         if name not in spec.fields:
@@ -84,9 +149,9 @@ def _pick_problems(spec: TaskSpec, used: set[str]) -> Iterator[Problem]:
             yield Problem(place, "holds one value only", expected="a field with many: true")
     for name, field in spec.fields.items():
         listed = field.many and field.kind in TEXTS
-        if listed and name in used and name not in spec.example.pick:
+        if listed and name in direct and name not in spec.example.pick:
             yield Problem(
                 ("example", "pick"),
                 f"{name!r} holds many texts and nothing says which one to take",
-                expected=f"pick: {{{name}: random}} or {{{name}: first}}",
+                expected=f"pick: {{{name}: random}} or {{{name}: first}}, or a join",
             )

@@ -19,11 +19,13 @@ class AnswerForm:
         shape: what runs of location tokens are.
         many: whether there may be several of them.
         decimals: digits behind a number's point.
+        sentinels: whether texts are told apart by sentinels (span corruption).
     """
 
     shape: ShapeKind = "box"
     many: bool = False
     decimals: int = 0
+    sentinels: bool = False
 
 
 Allow = Literal["text", "number", "box", "labelled_boxes", "point", "polygon", "mixed"]

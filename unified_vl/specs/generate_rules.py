@@ -61,10 +61,11 @@ def _allow_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
     """That the grammar of the answers is that of the target."""
     place: KeyPath = ("generate", "allow")
     allow = spec.generate.allow
-    fields = [spec.fields[name] for name in slots(target) if name in spec.fields]
+    fields = [spec.fields[name] for name in spec.fields_of(target)]
+    joined = any(name in spec.example.join for name in slots(target))
     shapes = [field for field in fields if field.kind in SHAPES]
     rest = [p for p in target if not (isinstance(p, str) and not p.strip())]
-    alone = len(rest) == len(fields) == 1
+    alone = len(rest) == len(fields) == 1 and not joined
     if len({field.kind for field in shapes}) > 1:
         kinds = one_of(dict.fromkeys(field.kind for field in shapes), "and")
         yield Problem(("example", "target"), f"{kinds} are written alike", expected="one of them")
@@ -76,7 +77,7 @@ def _allow_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
     labelled = any(field.labels is not None for field in shapes)
     fitting: list[str] = ["text", "mixed"]
     if shapes:
-        only = len(rest) == len(shapes)
+        only = len(rest) == len(shapes) and not joined
         kind = "labelled_boxes" if labelled else shapes[0].kind
         fitting = [*([kind] if only else []), "mixed"]
     elif alone and fields[0].kind == "number":

@@ -9,6 +9,7 @@ from typing import Any
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.specs.choices import load_choices, load_class_names
+from unified_vl.specs.code_switch import load_dictionaries
 from unified_vl.specs.document import dotted
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.mixture import Mixture
@@ -22,13 +23,14 @@ KINDS = ("task", "mixture", "run", "image_tokenizer")  # the key that says what 
 
 
 def load_task(path: str | Path) -> TaskSpec:
-    """Read a task spec, and its choices where they are in a file.
+    """Read a task spec, and what it keeps in other files: choices and dictionaries.
 
     Raises:
         UserError: with file, line, field and the nearest known name.
     """
     spec = validate(TaskSpec, _parse_kind(Path(path), "task"))
     spec._choices = load_choices(spec)
+    spec._dictionaries = load_dictionaries(spec)
     spec._class_names = load_class_names(spec)
     return spec
 

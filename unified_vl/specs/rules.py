@@ -10,6 +10,8 @@ from unified_vl.specs.document import Problem
 from unified_vl.specs.example_rules import template_problems, wording_problems
 from unified_vl.specs.field_rules import field_problems
 from unified_vl.specs.generate_rules import generate_problems
+from unified_vl.specs.noise_rules import noise_problems
+from unified_vl.specs.other_row_rules import mismatch_problems, shots_problems
 from unified_vl.specs.score_rules import score_problems
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ def task_problems(spec: TaskSpec) -> list[Problem]:
         *field_problems(spec),
         *wording_problems(spec),
         *template_problems(spec),
+        *shots_problems(spec),
+        *mismatch_problems(spec),
+        *noise_problems(spec),
         *score_problems(spec),
         *generate_problems(spec),
         *repeated(("report_by",), spec.report_by),

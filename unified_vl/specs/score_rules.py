@@ -48,7 +48,12 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
     for index, score in enumerate(spec.score):
         place: KeyPath = ("score", index, "against")
         kinds = KINDS_OF_METRICS.get(score.metric, TEXTS)
-        if score.against not in spec.fields:
+        mismatch = spec.example.mismatch
+        if mismatch is not None and score.against == mismatch.slot:
+            if "text" not in kinds or score.metric == "vqa_accuracy":
+                found = f"{score.against!r} is one text"
+                yield Problem(place, found, expected="a metric of texts, such as accuracy")
+        elif score.against not in spec.fields:
             yield Problem(
                 place,
                 f"{score.against!r} is not a field",

@@ -8,10 +8,13 @@ file's.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
+from pydantic_core import PydanticCustomError
 
+from unified_vl.specs.checks import named_slots
+from unified_vl.specs.code_switch import Dictionary
 from unified_vl.specs.data import DataSpec
 from unified_vl.specs.document import Document, Name, refuse
 from unified_vl.specs.example import ExampleSpec
@@ -22,6 +25,22 @@ from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.template import Template, parse_template, slots
 
 TaskTags = Literal["task", "family", "none"]
+
+
+def _texts(value: object) -> object:
+    """One text as a list of one.
+
+    Raises:
+        PydanticCustomError: for what is neither a text nor a list of texts.
+    """
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise PydanticCustomError("texts", "a text, or a list of texts")
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_texts, json_schema_input_type=str | list[str])]
 
 
 class TaskSpec(Document):
@@ -78,10 +97,10 @@ class TaskSpec(Document):
             }
         ],
     )
-    wording: dict[Name, dict[str, str]] = Field(
+    wording: dict[Name, dict[str, Texts]] = Field(
         default_factory=dict,
         description="Texts of the templates by language tag, or `default`; {language_name} is "
-        "filled in.",
+        "filled in. Of a list, training draws one at random and evaluation takes the first.",
         examples=[
             {
                 "ask": {
@@ -113,6 +132,7 @@ class TaskSpec(Document):
     )
 
     _choices: tuple[str, ...] = PrivateAttr(default=())
+    _dictionaries: dict[str, Dictionary] = PrivateAttr(default_factory=dict)
     _class_names: dict[tuple[str, str | None], tuple[str, ...]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -147,11 +167,12 @@ class TaskSpec(Document):
     @property
     def answer_form(self) -> AnswerForm:
         """What runs of location tokens in an answer are, and how numbers are written."""
-        values = [self.fields[name] for name in slots(self.target) if name in self.fields]
+        values = [self.fields[name] for name in self.fields_of(self.target)]
         shapes = [field for field in values if field.kind in SHAPES]
         shape: ShapeKind = next((k for k in SHAPES if shapes and k == shapes[0].kind), "box")
         many = len(shapes) > 1 or any(field.many for field in shapes)
-        return AnswerForm(shape, many, max((f.decimals or 0 for f in values), default=0))
+        decimals = max((f.decimals or 0 for f in values), default=0)
+        return AnswerForm(shape, many, decimals, self.example.sentinels)
 
     @cached_property
     def source(self) -> Template:
@@ -160,6 +181,12 @@ class TaskSpec(Document):
     @cached_property
     def target(self) -> Template:
         return parse_template(self.example.target)
+
+    @cached_property
+    def shot(self) -> Template | None:
+        """The template of a shot, where the task has shots."""
+        shots = self.example.shots
+        return None if shots is None else parse_template(shots.each)
 
     @property
     def primary(self) -> ScoreSpec:
@@ -171,7 +198,21 @@ class TaskSpec(Document):
         """The first image field: the one that shapes are measured in (its first image)."""
         return next((name for name, f in self.fields.items() if f.kind == "image"), None)
 
-    def wording_in(self, slot: str, language: str) -> str:
-        """The text of a wording in a language, or else its default, not yet filled."""
+    @property
+    def dictionaries(self) -> dict[str, Dictionary]:
+        """The dictionaries of code-switched fields, by field; known once the spec is loaded."""
+        return self._dictionaries
+
+    def fields_of(self, template: Template) -> tuple[str, ...]:
+        """The fields that a template reads, in its order, also those within its joins."""
+        joins = self.example.join
+        names: dict[str, None] = {}
+        for name in slots(template):
+            within = named_slots(joins[name].each) if name in joins else [name]
+            names |= dict.fromkeys(inner for inner in within if inner in self.fields)
+        return tuple(names)
+
+    def wording_in(self, slot: str, language: str) -> tuple[str, ...]:
+        """The texts of a wording in a language, or else its defaults, not yet filled."""
         texts = self.wording[slot]
         return texts[language] if language in texts else texts["default"]

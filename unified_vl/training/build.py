@@ -13,10 +13,12 @@ from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary
 from unified_vl.data.choices import learn_choices
-from unified_vl.data.examples import ExampleBuilder, task_tags
+from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
+from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import TaskData
 from unified_vl.data.streams import WINDOW_BATCHES, TaskStream
+from unified_vl.data.templates import task_tags
 from unified_vl.errors import nearest
 from unified_vl.evaluation.metrics.table import falling_tasks
 from unified_vl.model.configuration import UnifiedVLConfig
@@ -74,12 +76,19 @@ def build(run: Run) -> Parts:
             vocabulary.tag_id(name)
     images = ImageLoader(run.data, config.image_size)
 
-    def stream(spec: TaskSpec, split: SplitName) -> TaskStream:
+    def stream(spec: TaskSpec, split: SplitName, train: TaskData | None = None) -> TaskStream:
         data = TaskData(spec, split, run.data)
         rows = min(run.validation_rows, len(data))
         return TaskStream(
             data,
-            ExampleBuilder(spec, images, mixture.tags),
+            ExampleBuilder(
+                spec,
+                images,
+                mixture.tags,
+                codec=codec,
+                rows=data,
+                train=train_rows(spec, run.data, data if train is None else train),
+            ),
             codec,
             seed=run.seed,
             batch_size=run.batch_size,
@@ -105,7 +114,9 @@ def build(run: Run) -> Parts:
             falling_tasks(mixture.specs),
         ),
         streams=streams,
-        validation={spec.task: stream(spec, "validation") for spec in validated},
+        validation={
+            spec.task: stream(spec, "validation", streams[spec.task].data) for spec in validated
+        },
     )
 
 
@@ -176,6 +187,8 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
     for name, spec in parts.specs.items():
         values[f"task {name}"] = spec.model_dump(mode="json")
         values[f"the number of rows of task {name}"] = len(parts.streams[name].data)
+        for field, dictionary in spec.dictionaries.items():
+            values[f"the dictionary of {field!r} of task {name}"] = dictionary.text
     return {key: _digest(value) for key, value in values.items()}
 
 

@@ -12,7 +12,7 @@ from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import fill
+from unified_vl.specs.template import fill, parse_template
 
 
 def train_tokenizer(
@@ -26,7 +26,7 @@ def train_tokenizer(
 
     Args:
         texts: what to learn pieces from.
-        tasks: their names, families and languages become tags.
+        tasks: their names, families and languages become tags, and what their noise needs.
         directory: where to write.
         vocabulary_size: most pieces of text.
         image_codes: ids kept for an image tokenizer's codebook.
@@ -37,7 +37,8 @@ def train_tokenizer(
     text = train_text_tokenizer(sorted(set(texts)), directory / TEXT_MODEL, vocabulary_size)
     languages = (language for task in tasks for language in task.data.languages)
     families = (task.family for task in tasks if task.family is not None)
-    tags = standard_tags(languages, (task.task for task in tasks), families)
+    noise = (tag for task in tasks for tag in task.example.tags)
+    tags = standard_tags(languages, (task.task for task in tasks), families, noise)
     vocabulary = Vocabulary(len(text), tags, image_code_count=image_codes)
     write_atomically(directory / VOCABULARY, vocabulary.to_json())
     return vocabulary
@@ -46,10 +47,13 @@ def train_tokenizer(
 def texts_of_specs(tasks: Iterable[TaskSpec], root: Path) -> Iterator[str]:
     """Every text of the specs' training splits, and the words of their templates."""
     for task in tasks:
-        for template in (task.source, task.target):
-            yield from (piece for piece in template if isinstance(piece, str))
+        for text in task.example.templates:
+            yield from (piece for piece in parse_template(text) if isinstance(piece, str))
+        yield from task.example.words
         for wording in task.wording.values():
-            yield from wording.values()
+            yield from (text for several in wording.values() for text in several)
+        for dictionary in task.dictionaries.values():
+            yield from (cell for line in dictionary.lines for cell in line.split("\t"))
         languages = task.data.languages
         data = TaskData(task, "train", root)
         for field in task.fields.values():

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from unified_vl.data.batching import Batch
-from unified_vl.data.streams import draw_seed
+from unified_vl.data.order import draw_seed
 from unified_vl.errors import Stopped, UserError
 from unified_vl.evaluation.metrics.table import falling_tasks
 from unified_vl.inference.model_directory import save_model
@@ -313,6 +313,8 @@ def _save_model(training: _Training, step: int, name: str) -> None:
             "processes": engine.process.world,
             "seconds": round(training.journal.seconds, 1),
         }
-        save_model(run.output / name, whole, parts.codec, parts.specs.values(), facts)
+        shots = {task: stream.builder.shots() for task, stream in parts.streams.items()}
+        specs = parts.specs.values()
+        save_model(run.output / name, whole, parts.codec, specs, facts, shots=shots)
         training.journal.say(f"the model after step {step} is in {run.output / name}")
     training.process.barrier()

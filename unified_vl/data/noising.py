@@ -1,0 +1,84 @@
+"""What the noise of a task makes of a field: parts of the source, and parts of the target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from random import Random
+from typing import TYPE_CHECKING
+
+from unified_vl.codecs.noise import mask_words, switch_words
+from unified_vl.codecs.segments import Noised, Pieces, Tag
+from unified_vl.data.templates import Part
+from unified_vl.specs.example import MASK_TAG, MEAN_SPAN, NoiseSpec, sentinel_tag
+from unified_vl.specs.task import TaskSpec
+
+if TYPE_CHECKING:
+    from unified_vl.codecs.sequence import SequenceCodec
+
+MASK = "<mask>"  # how a person writes a place to be filled in
+
+
+def noised_parts(
+    spec: TaskSpec, field: str, text: str, language: str, random: Random
+) -> tuple[Sequence[Part], Sequence[Part]]:
+    """What the source and the target hold of a noised field.
+
+    Args:
+        spec: the task.
+        field: the field.
+        text: its value.
+        language: of the row.
+        random: decides what is changed.
+    """
+    noise = spec.example.noise[field]
+    if noise.kind == "masking":
+        pieces = mask_words(text, noise.share, random)
+        return [Tag(MASK_TAG) if piece is None else piece for piece in pieces], [text]
+    if noise.kind == "code_switch":
+        dictionary = spec.dictionaries[field]
+        into = noise.languages or dictionary.languages
+
+        def translations(word: str) -> list[tuple[str, ...]]:
+            return [found for _, found in dictionary.translations(word, language, into)]
+
+        return [switch_words(text, translations, noise.share, random)], [text]
+    seed = random.getrandbits(64)
+    assert noise.kind in ("span_corruption", "prefix_lm")
+    mean = MEAN_SPAN if noise.mean_span is None else noise.mean_span
+    both = Noised(field, text, noise.kind, noise.share, mean, seed)
+    return [both], [both]
+
+
+def sentinels() -> Iterator[Tag]:
+    """Sentinels in their order, for the places that a person leaves open."""
+    return (Tag(sentinel_tag(number)) for number in count())
+
+
+def given_parts(noise: NoiseSpec, text: str, numbered: Iterator[Tag]) -> list[Part]:
+    """What the source holds of a noised field whose text a person gives.
+
+    `<mask>` in it is a place to be filled in, where the noise takes anything out.
+    """
+    if noise.kind not in ("masking", "span_corruption"):
+        return [text]
+    parts: list[Part] = []
+    for number, piece in enumerate(text.split(MASK)):
+        if number:
+            parts.append(Tag(MASK_TAG) if noise.kind == "masking" else next(numbered))
+        parts.append(piece)
+    return parts
+
+
+def as_read(parts: Sequence[Part], codec: SequenceCodec | None) -> str:
+    """A noised text as a person would write it: `<mask>` for what was taken out."""
+    said = ""
+    for part in parts:
+        match part:
+            case str():
+                said += part
+            case Pieces(ids) if codec is not None:
+                said += f" {codec.text.decode(ids)} "  # a span may end within a word
+            case Tag():
+                said += MASK
+    return " ".join(said.split())

@@ -1,0 +1,121 @@
+"""Dictionaries by which words of a text are replaced with their translations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from re import fullmatch
+from typing import TYPE_CHECKING
+
+from unified_vl.errors import UserError
+from unified_vl.specs.choices import file_beside
+from unified_vl.specs.document import LANGUAGE_PATTERN, PATTERNS
+
+if TYPE_CHECKING:
+    from unified_vl.specs.task import TaskSpec
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """Words and their translations.
+
+    Attributes:
+        text: the file, word for word, as a saved model carries it.
+        languages: the tags of its first line.
+        words: of each language, a word (case-folded) to its translations by language.
+    """
+
+    text: str
+    languages: tuple[str, ...]
+    words: Mapping[str, Mapping[str, Mapping[str, tuple[str, ...]]]]
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines below the first."""
+        return self.text.split("\n")[1:]
+
+    def translations(
+        self, word: str, language: str, into: Sequence[str]
+    ) -> list[tuple[str, tuple[str, ...]]]:
+        """The translations of a word by language, in the order of `into`."""
+        found = self.words.get(language, {}).get(word.casefold(), {})
+        return [(tag, found[tag]) for tag in into if tag != language and tag in found]
+
+
+def load_dictionaries(spec: TaskSpec) -> dict[str, Dictionary]:
+    """The dictionaries of a spec that was read from a file, by the field they change.
+
+    A file `NAME.FIELD.dictionary.tsv` beside `NAME.yaml` comes first: a saved model carries
+    there what the spec's own file said.
+
+    Raises:
+        UserError: when a file is missing, broken, outside the spec's folder, or lacks a
+            language that the spec names.
+    """
+    found = {}
+    for name, noise in spec.example.noise.items():
+        if noise.dictionary is None or spec.file is None:
+            continue
+        place = ("example", "noise", name)
+        carried = spec.file.with_name(carried_dictionary(spec, name))
+        path = carried
+        if not carried.is_file():
+            key = (*place, "dictionary")
+            path = file_beside(spec, noise.dictionary.file, key, "a word a line")
+        found[name] = read_dictionary(path)
+        known = found[name].languages
+        for index, tag in enumerate(noise.languages or ()):
+            if tag not in known:
+                raise spec.error(
+                    (*place, "languages", index),
+                    f"the dictionary has no language {tag!r}",
+                    expected=f"one of {', '.join(known)}",
+                )
+    return found
+
+
+def carried_dictionary(spec: TaskSpec, field: str) -> str:
+    """The file of a saved model with the dictionary of a field."""
+    return f"{spec.task}.{field}.dictionary.tsv"
+
+
+def read_dictionary(path: Path) -> Dictionary:
+    """A dictionary file: language tags in its first line, translations of a word in each other.
+
+    An empty cell says nothing; a word that stands in several lines has several translations.
+
+    Raises:
+        UserError: with the line, for what is not UTF-8, no tags, or another number of cells.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError("is not UTF-8 text", file=path) from error
+    head, *lines = text.split("\n")
+    languages = tuple(cell.strip() for cell in head.split("\t"))
+    for tag in languages:
+        if not fullmatch(LANGUAGE_PATTERN, tag):
+            expected = f"{PATTERNS[LANGUAGE_PATTERN]} in each cell of the first line"
+            raise UserError(f"found {tag!r}", file=path, line=1, expected=expected)
+    if len(languages) < 2 or len(set(languages)) < len(languages):
+        found = ", ".join(languages)
+        raise UserError(f"found {found}", file=path, line=1, expected="two languages or more")
+    words: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {tag: {} for tag in languages}
+    for number, line in enumerate(lines, 2):
+        if not line.strip():
+            continue
+        cells = [cell.strip() for cell in line.split("\t")]
+        if len(cells) != len(languages):
+            raise UserError(
+                f"found {len(cells)} cells", file=path, line=number, expected=str(len(languages))
+            )
+        row = {tag: cell for tag, cell in zip(languages, cells, strict=True) if cell}
+        for tag, word in row.items():
+            known = words[tag].setdefault(word.casefold(), {})
+            for other, translation in row.items():
+                if other != tag and translation not in known.get(other, ()):
+                    known[other] = (*known.get(other, ()), translation)
+    if not any(words.values()):
+        raise UserError("holds no word", file=path, expected="a word and its translations a line")
+    return Dictionary(text, languages, words)
