@@ -117,7 +117,8 @@ def test_an_answer_that_is_given_away_is_found(root: Path) -> None:
     spec = root / "task.yaml"
     spec.write_text(spec.read_text().replace("{phrase}", "{phrase} {region}"))
     (finding,) = found(root)
-    assert finding == f"warning: {spec}:16: example.source: {{region}} gives the answer away"
+    said = f"warning: {spec}:16: example.source: {{region}} gives the answer away"
+    assert finding == f"{said}; remedy: take {{region}} out of the source"
 
 
 @pytest.mark.parametrize(
