@@ -49,9 +49,8 @@ def check(
     from unified_vl.files import write_atomically
 
     if write_leaks is not None and (data is None or not leakage):
-        raise UserError(
-            "needs rows to compare", field="--write-leaks", expected="--data, --leakage"
-        )
+        expected = "--data, and no --no-leakage"
+        raise UserError("has no rows to compare", field="--write-leaks", expected=expected)
     codec = load_codec(
         tokenizer,
         image_size=CHECKED_SIZE,

@@ -240,6 +240,7 @@ def _read_parts(
 
 
 def _read_part(source: Source) -> _Part:
+    import pyarrow as pa
     from datasets import Dataset
     from datasets.table import InMemoryTable
 
@@ -249,7 +250,7 @@ def _read_part(source: Source) -> _Part:
     numbers = kept.numbers
     if data.split_column is not None:
         chosen = _rows_of_split(table, data.split_column, source.split)
-        table = table.take(chosen)
+        table = table.take(pa.array(chosen, pa.int64()))  # typed: there may be none
         numbers = chosen if numbers is None else [numbers[place] for place in chosen]
     if data.language_column is not None and data.language_names:
         table = _with_tags(table, data.language_column, data.language_names)
@@ -269,6 +270,7 @@ def _read_part(source: Source) -> _Part:
 
 def _without(part: _Part, keys: Collection[str], column: str | None) -> _Part:
     """A part less the rows of these keys."""
+    import pyarrow as pa
     from datasets import Dataset
     from datasets.table import InMemoryTable
 
@@ -286,7 +288,7 @@ def _without(part: _Part, keys: Collection[str], column: str | None) -> _Part:
         return part
     return replace(
         part,
-        table=Dataset(InMemoryTable(table.take(kept).combine_chunks())),
+        table=Dataset(InMemoryTable(table.take(pa.array(kept, pa.int64())).combine_chunks())),
         numbers=[numbers[place] for place in kept],
         excluded=len(table) - len(kept),
     )

@@ -25,6 +25,7 @@ _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM")
 _LANGUAGE = re.compile(r"(?:^|_)(?:lang|language|locale|lng)(?:_|$|uage)")
 _SPLIT = re.compile(r"^(?:split|set|subset|partition|fold)$")
 _KEY = re.compile(r"(?:^|_)(?:id|key|uid|uuid|idx|index|__key__)$")
+_CLASS = re.compile(r"(?:^|_)(?:label|class|category|target|y)(?:_|$)")
 _SIZES = re.compile(r"xywh|wh$|_wh|ltwh")
 _CORNERS = re.compile(r"xyxy|corner|ltrb|x1")
 
@@ -117,6 +118,16 @@ def _guess_numbers(name: str, values: Sequence[float], rows: int) -> Guess:
         if len(set(values)) == rows:
             return Guess(name, "key", values=tuple(values))
         return Guess(name, "none", why="holds numbers that name something else")
+    whole = all(value == int(value) for value in values)
+    classes = Guess(
+        name,
+        "field",
+        "text",
+        values=tuple(map(str, values)),
+        why="these are numbers of classes; kind: label with names would write words",
+    )
+    if whole and _CLASS.search(name.lower()) and classes.classes:
+        return classes
     return Guess(name, "field", "number", values=tuple(values))
 
 

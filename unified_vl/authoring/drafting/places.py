@@ -96,9 +96,8 @@ def _reader_of(file: Path) -> str:
     if suffix == ".json":
         return "json"  # what is in it decides
     if suffix not in TABLES:
-        raise UserError(
-            f"is a file of an unknown kind ({suffix or 'no suffix'!s})", file=file, expected=KNOWN
-        )
+        kind = f"a {suffix} file" if suffix else "a file without a suffix"
+        raise UserError(f"is {kind}, which no reader reads", file=file, expected=KNOWN)
     return TABLES[suffix]
 
 
