@@ -104,6 +104,7 @@ def _answers(score: ScoreSpec, scored: Scored) -> Answers:
         score.threshold,
         [example.key for example in scored.examples],
         [row.columns.get(score.implies or "") or () for row in scored.rows],
+        [str(row.columns.get(score.group or "")) for row in scored.rows],
     )
 
 

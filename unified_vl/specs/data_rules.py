@@ -35,7 +35,13 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
         broken = broken or bool(problems)
         if place != ("data", "images"):
             used.update(slots(template))
-    names = [(("data", "splits", name), value) for name, value in data.splits.items()]
+    names: list[tuple[KeyPath, str]] = [
+        (("data", "splits", name), value) for name, value in data.splits.items()
+    ]
+    if data.exclude is not None:
+        names.append((("data", "exclude"), data.exclude))
+        if "train" not in data.splits:
+            yield Problem(("data", "exclude"), "says nothing without a train split")
     for place, text in (*places, *images, *names):
         path = PurePosixPath(text)
         if path.is_absolute() or ".." in path.parts:
@@ -148,8 +154,9 @@ def _column_problems(spec: TaskSpec) -> Iterator[Problem]:
             named.append((("data", key), column))
     named += [(("report_by", i), c) for i, c in enumerate(spec.report_by) if c != "language"]
     for index, score in enumerate(spec.score):
-        if score.implies is not None:
-            named.append((("score", index, "implies"), score.implies))
+        if score.column is not None:
+            key, column = score.column
+            named.append((("score", index, key), column))
     for place, column in named:
         if column not in known:
             yield Problem(

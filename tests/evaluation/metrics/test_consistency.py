@@ -6,6 +6,7 @@ import pytest
 
 from unified_vl.data.examples import Example
 from unified_vl.data.sources import Row
+from unified_vl.evaluation.metrics.consistency import group_accuracy
 from unified_vl.evaluation.metrics.table import METRICS, Answers
 from unified_vl.evaluation.scoring import Scored, measure, score_task
 from unified_vl.inference.prediction import Prediction
@@ -38,6 +39,23 @@ def test_what_follows_from_a_right_answer(predictions: tuple[str, ...], expected
 def test_a_part_of_the_rows_is_judged_by_all_of_them() -> None:
     assert score("yes", "no", "yes", "yes", rows=[0]) == 50.0
     assert score("yes", "no", "yes", "yes", rows=[3]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("predictions", "expected"),
+    [
+        (("yes", "Yes", "yes", "yes"), 100.0),
+        (("yes", "yes", "no", "yes"), 100 * 2 / 3),
+        (("no", "yes", "yes", "no"), 100 / 3),
+        (("no", "no", "no", "no"), 0.0),
+    ],
+)
+def test_a_group_counts_once_and_only_when_all_of_it_is_right(
+    predictions: tuple[str, ...], expected: float
+) -> None:
+    answers = Answers(predictions, [("yes",)] * 4, ["en"] * 4, groups=["a", "a", "b", "c"])
+    assert METRICS["group_accuracy"].score(answers) == pytest.approx(expected)
+    assert group_accuracy([], []).shape == (0, 2)
 
 
 def test_a_report_takes_what_follows_from_the_column_of_the_spec() -> None:

@@ -166,7 +166,9 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, row
 
 
-def member(value: Any, key: str, kind: type, path: Path, where: str = "") -> Any:
+def member(
+    value: Any, key: str, kind: type, path: Path, where: str = "", *, line: int | None = None
+) -> Any:
     """What a JSON object holds under `key`.
 
     Args:
@@ -175,18 +177,40 @@ def member(value: Any, key: str, kind: type, path: Path, where: str = "") -> Any
         kind: the type that it must have: dict, list, str, int, or float for any number.
         path: the file, for messages.
         where: the place of the object in it: `annotations.3`.
+        line: the line of the object in it, from 1.
 
     Raises:
         UserError: when `value` is no object, has no such key, or holds another type there.
     """
     field = f"{where}.{key}" if where else key
+    expected = _KINDS[kind]
     if not isinstance(value, dict) or key not in value:
         close = nearest(key, value) if isinstance(value, dict) else None
-        raise UserError("is missing", file=path, field=field, expected=_KINDS[kind], nearest=close)
+        raise UserError(
+            "is missing", file=path, line=line, field=field, expected=expected, nearest=close
+        )
     found = value[key]
     kinds = (int, float) if kind is float else (kind,)
     if not isinstance(found, kinds) or (isinstance(found, bool) and kind is not bool):
-        raise UserError(f"found {str(found)[:60]!r}", file=path, field=field, expected=_KINDS[kind])
+        message = f"found {str(found)[:60]!r}"
+        raise UserError(message, file=path, line=line, field=field, expected=expected)
+    return found
+
+
+def texts(
+    value: Any, key: str, path: Path, where: str = "", *, line: int | None = None
+) -> list[str]:
+    """The list of texts that an object holds under `key`; arguments as of `member`.
+
+    Raises:
+        UserError: when it holds something else.
+    """
+    found = member(value, key, list, path, where, line=line)
+    for number, text in enumerate(found):
+        if not isinstance(text, str):
+            place = f"{where}.{key}.{number}" if where else f"{key}.{number}"
+            message = f"found {str(text)[:60]!r}"
+            raise UserError(message, file=path, line=line, field=place, expected="text")
     return found
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from unified_vl.data.readers.annotations import member, read_json, reader_of
@@ -14,7 +15,10 @@ from unified_vl.data.readers.reader import Source
 
 
 def _rows(source: Source) -> Iterator[dict[str, Any]]:
-    path = source.path
+    return _images(source.path)
+
+
+def _images(path: Path) -> Iterator[dict[str, Any]]:
     for number, image in enumerate(member(read_json(path), "images", list, path)):
         where = f"images.{number}"
         name = member(image, "filename", str, path, where)
@@ -29,6 +33,11 @@ def _rows(source: Source) -> Iterator[dict[str, Any]]:
             "split": "train" if split == "restval" else split,
             "published_split": split,
         }
+
+
+def images_by_id(path: Path) -> dict[str, str]:
+    """The file of each image, with its folder, by COCO's id or else its number."""
+    return {row["key"]: row["image"] for row in _images(path)}
 
 
 karpathy = reader_of("karpathy", _rows)

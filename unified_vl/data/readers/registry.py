@@ -5,22 +5,32 @@ from __future__ import annotations
 from unified_vl.data.readers import (
     arrow,
     coco,
+    crossmodal,
     flickr30k_entities,
+    flickr_tokens,
     grit,
     hub,
     image_lists,
+    image_statements,
     imagefolder,
+    imagenet,
     karpathy,
+    localized_narratives,
     moses,
+    multi30k,
     ofa,
     pairs,
     refcoco,
     squad,
     tables,
     text_vqa,
+    vatex,
+    vcr,
+    visdial,
     visual_genome,
     vqa,
     webdataset,
+    wit,
 )
 from unified_vl.data.readers.reader import Reader
 
@@ -63,8 +73,31 @@ BENCHMARKS: dict[str, Reader] = {
     "flickr30k_phrases": flickr30k_entities.flickr30k_phrases,
     "flickr30k_sentences": flickr30k_entities.flickr30k_sentences,
 }
+MULTILINGUAL: dict[str, Reader] = {
+    "flickr_tokens": flickr_tokens.flickr_tokens,
+    "multi30k_pairs": multi30k.multi30k_pairs,
+    "multi30k_captions": multi30k.multi30k_captions,
+    "xm3600": crossmodal.xm3600,
+    "coco_35l": crossmodal.coco_35l,
+    "cc3m_35l": crossmodal.cc3m_35l,
+    "wit": wit.wit,
+    "vatex_captions": vatex.vatex_captions,
+    "vatex_pairs": vatex.vatex_pairs,
+    "localized_narratives": localized_narratives.localized_narratives,
+}
+REASONING: dict[str, Reader] = {
+    "nlvr2": image_statements.nlvr2,
+    "marvl": image_statements.marvl,
+    "snli_ve": image_statements.snli_ve,
+    "vcr_answers": vcr.vcr_answers,
+    "vcr_rationales": vcr.vcr_rationales,
+    "visdial": visdial.visdial,
+    "imagenet": imagenet.imagenet,
+}
 READERS: dict[str, Reader] = {
     **FORMATS,
     **BENCHMARKS,
+    **MULTILINGUAL,
+    **REASONING,
     "grit": grit.grit,
 }

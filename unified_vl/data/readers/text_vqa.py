@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from unified_vl.data.readers.annotations import member, read_json, reader_of
+from unified_vl.data.readers.annotations import member, read_json, reader_of, texts
 from unified_vl.data.readers.reader import Source
-from unified_vl.data.readers.vqa import texts
 from unified_vl.errors import UserError
 
 NOTHING_READ = "(none)"

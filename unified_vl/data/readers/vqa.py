@@ -11,23 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unified_vl.data.readers.annotations import member, read_items, read_json, reader_of
+from unified_vl.data.readers.annotations import member, read_items, read_json, reader_of, texts
 from unified_vl.data.readers.reader import Source
 from unified_vl.errors import UserError
-
-
-def texts(value: Any, key: str, path: Path, where: str) -> list[str]:
-    """The list of texts that an object holds under `key`.
-
-    Raises:
-        UserError: when it holds something else.
-    """
-    found = member(value, key, list, path, where)
-    for number, text in enumerate(found):
-        if not isinstance(text, str):
-            place = f"{where}.{key}.{number}"
-            raise UserError(f"found {str(text)[:60]!r}", file=path, field=place, expected="text")
-    return found
 
 
 def _vqa(source: Source) -> Iterator[dict[str, Any]]:

@@ -1,5 +1,7 @@
 """Consistency: whether answers agree with what follows from other answers (GQA, arXiv 1902.09506).
 
+And whether all answers about the same are right: what NLVR2 (arXiv 1811.00491) calls consistency.
+
 N rows.
 """
 
@@ -32,6 +34,25 @@ def consistency(
         judged = [by_key[name] for name in names if name in by_key]
         if fine and judged:
             values_NK[number] = sum(judged) / len(judged), 1.0
+    return values_NK
+
+
+def group_accuracy(right: Sequence[bool], groups: Sequence[str]) -> Floats:
+    """The statistics of each row, (N, 2): for the first of a group whether all are right, and 1.
+
+    As the evaluation of NLVR2 has it for all rows with the same statement.
+
+    Args:
+        right: whether each row's answer is right.
+        groups: what is the same for the rows of a group.
+    """
+    whole: dict[str, bool] = {}
+    for fine, group in zip(right, groups, strict=True):
+        whole[group] = whole.get(group, True) and fine
+    values_NK = np.zeros((len(groups), 2))
+    for number, group in enumerate(groups):
+        if group in whole:
+            values_NK[number] = float(whole.pop(group)), 1.0
     return values_NK
 
 
