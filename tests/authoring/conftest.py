@@ -38,13 +38,14 @@ score:
 """
 
 
-def rows() -> list[dict[str, Any]]:
+def rows(split: str = "train") -> list[dict[str, Any]]:
+    first = 4 if split == "test" else 0
     return [
         {
             "key": str(i),
-            "image": f"{i % 4}.png",
+            "image": f"{first + i % 4}.png",
             "lang": "ar" if i % 2 else "en",
-            "phrase": "قطة <حمراء>" if i % 2 else f"a cat & a dog {i}",
+            "phrase": f"قطة <حمراء> {i}" if i % 2 else f"a cat & a dog {i}",
             "box": [2, 1, 12, 9],
         }
         for i in range(20)
@@ -60,11 +61,12 @@ def box_spec() -> str:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """The data root, with the spec `task.yaml` in it."""
-    for i in range(4):
-        PILImage.new("RGB", (20, 10), (60 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    for i in range(8):
+        colour = (60 * (i % 4), 40 * (i // 4), 0)
+        PILImage.new("RGB", (20, 10), colour).save(tmp_path / f"{i}.png")
     (tmp_path / "task.yaml").write_text(SPEC)
     for split in ("train", "test"):
-        write_rows(tmp_path, split, rows())
+        write_rows(tmp_path, split, rows(split))
     return tmp_path
 
 

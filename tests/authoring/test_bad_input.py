@@ -227,6 +227,11 @@ class Spoilers:
         (folder / "0.png").symlink_to("/etc/passwd")
 
     @staticmethod
+    def folder_of_pictures(folder: Path) -> None:
+        (folder / "pictures").mkdir()
+        (folder / "0.png").rename(folder / "pictures" / "0.png")
+
+    @staticmethod
     def folder_page(folder: Path) -> None:
         (folder / "page").mkdir()
 

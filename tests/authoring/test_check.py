@@ -24,9 +24,16 @@ def found(root: Path, **options: Any) -> list[str]:
 def test_a_good_task_has_no_finding(root: Path) -> None:
     result = check_paths([root], data=root)
     assert result.findings == ()
-    assert result.checked == {"task file": 1, "split": 2, "row": 40, "box": 40, "image": 40}
-    expected = "checked 1 task file, 2 splits, 40 rows, 40 boxes, 40 images: all well"
-    assert result.summary() == expected
+    assert result.checked == {
+        "task file": 1,
+        "split": 2,
+        "row": 40,
+        "compared row": 40,
+        "box": 40,
+        "image": 40,
+    }
+    expected = "checked 1 task file, 2 splits, 40 rows, 40 boxes, 40 images, 40 compared rows"
+    assert result.summary() == f"{expected}: all well"
 
 
 def test_without_a_data_root_only_the_file_is_checked(root: Path) -> None:
@@ -110,18 +117,25 @@ def test_an_answer_that_is_given_away_is_found(root: Path) -> None:
     spec = root / "task.yaml"
     spec.write_text(spec.read_text().replace("{phrase}", "{phrase} {region}"))
     (finding,) = found(root)
-    assert finding == f"warning: {spec}:16: example.source: {{region}} gives the answer away"
+    said = f"warning: {spec}:16: example.source: {{region}} gives the answer away"
+    assert finding == f"{said}; remedy: take {{region}} out of the source"
 
 
 @pytest.mark.parametrize(
     ("limits", "edit", "message"),
     [
         ({}, ("", ""), None),
-        ({"max_source": 8}, ("", ""), "warning: train.jsonl:1: the source is cut to 8 tokens"),
+        (
+            {"max_source": 8},
+            ("", ""),
+            "warning: train.jsonl:1: source: the source of 20 of 20 rows (100.0 %) is cut to 8 ",
+        ),
         (
             {},
             ("max_tokens: 5", "max_tokens: 4"),
-            "warning: train.jsonl:1: the target needs 5 token",
+            "warning: {spec}:18: generate.max_tokens: the target of 20 of 20 rows (100.0 %) of "
+            "train needs more: 5 tokens for the longest (first: train.jsonl:1); remedy: "
+            "max_tokens: 5",
         ),
         ({"max_target": 4}, ("", ""), "error: train.jsonl:1: a sequence needs 5 tokens without"),
         ({}, ("task: ground", "task: grounds"), "error: train.jsonl:1: the vocabulary has no tag"),
@@ -142,6 +156,7 @@ def test_what_does_not_fit_the_tokenizer_is_found(
     if message is None:
         assert findings == []
     else:
+        message = message.format(spec=spec)
         assert any(finding.startswith(message) for finding in findings), findings
 
 
@@ -193,6 +208,8 @@ def test_the_command_prints_json(root: Path, spoil: Spoil) -> None:
             "message": "is empty",
             "expected": "text",
             "nearest": None,
+            "remedy": None,
+            "rate": None,
             "count": 2,
         }
     ]

@@ -11,7 +11,8 @@ def test_findings_that_differ_in_particulars_are_one() -> None:
     findings.add(BadRow("is empty", file="a.jsonl:9", field="text", expected="text"), "warning")
     findings.add(UserError("is missing", file="task.yaml", line=3, field="about"))
     assert [str(finding) for finding in findings.all()] == [
-        "error: a.jsonl:5: the image 'a0.png' is 0 x 9 pixels (and 2 more like it)",
+        "error: a.jsonl:5: the image 'a0.png' is 0 x 9 pixels (and 2 more like it); remedy: mend "
+        "the row, or leave such rows out by data.on_bad_row: skip",
         "error: task.yaml:3: about: is missing",
         "warning: a.jsonl:9: text: is empty; expected text",
     ]

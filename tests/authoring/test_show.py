@@ -12,7 +12,8 @@ import pytest
 from PIL import Image as PILImage
 from typer.testing import CliRunner
 
-from unified_vl.authoring.show import as_html, as_text, show_rows
+from unified_vl.authoring.page import as_html
+from unified_vl.authoring.show import as_text, show_rows
 from unified_vl.authoring.tokens import load_codec
 from unified_vl.cli.main import app
 from unified_vl.errors import BadRow
@@ -62,6 +63,75 @@ def test_more_rows_than_there_are_show_all(root: Path) -> None:
     assert len(show_rows(spec, root, split="train", count=99, image_size=(8, 8))) == 20
 
 
+ANSWERS = """\
+task: ground
+version: 1
+about: Answer.
+data: {reader: jsonl, path: "rows.jsonl", splits: {train: all}, languages: [ar], on_bad_row: skip}
+fields:
+  text: {kind: text, column: text}
+  answers: {kind: text, column: answers, many: true}
+example: {source: "{language} {text}", target: "{answers}", pick: {answers: first}}
+score: [{metric: chrf, against: answers, primary: true}]
+"""
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Path:
+    said = ["نعم", "لا", "نعم"]
+    rows = [{"text": f"a cat & a dog {n} " * 6, "answers": said} for n in range(3)]
+    rows[1]["text"] = ""
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "answers.yaml").write_text(ANSWERS)
+    return tmp_path
+
+
+def test_what_is_cut_off_or_not_used_is_shown(answers: Path, tokenizer: Path) -> None:
+    codec = load_codec(tokenizer, image_size=(8, 8), image_tokens=4, max_source=12, max_target=8)
+    assert codec is not None
+    spec = load_task(answers / "answers.yaml")
+    shown = show_rows(spec, answers, split="train", count=1, image_size=(8, 8), codec=codec)
+    text = as_text(shown[0], codec)
+    assert text.count("not used answers") == 1
+    assert re.search(r"not used answers +لا", text)
+    (cut,) = re.findall(r"cut off source +(.*)", text)
+    (kept,) = re.findall(r"pieces +<language:ar> (.*) </s>", text)
+    example = shown[0].example.source[1]
+    whole = "".join(kept.split()).replace("\u2581", " ").strip() + " " + cut
+    assert "".join(whole.split()) == "".join(example.text.split())  # type: ignore[union-attr]
+    page = as_html(spec, shown, codec)
+    assert page.count('class="lost"') == 2
+    escaped = cut.replace("&", "&amp;")
+    assert f'<bdi class="text" lang="ar" dir="auto">{escaped}</bdi>' in page
+
+
+def test_nothing_is_called_lost_where_nothing_is(root: Path, tokenizer: Path) -> None:
+    codec = load_codec(tokenizer, image_size=(8, 8), image_tokens=4, max_source=64, max_target=8)
+    spec = load_task(root / "task.yaml")
+    shown = show_rows(spec, root, split="train", count=20, image_size=(8, 8), codec=codec)
+    page = as_html(spec, shown, codec)
+    assert 'class="lost"' not in page
+    assert not any("cut off" in as_text(each, codec) for each in shown)
+
+
+def test_rows_that_are_skipped_are_said_and_others_shown(answers: Path) -> None:
+    spec = load_task(answers / "answers.yaml")
+    left_out: list[BadRow] = []
+    shown = show_rows(
+        spec,
+        answers,
+        split="train",
+        count=3,
+        image_size=(8, 8),
+        left_out=left_out.append,
+    )
+    assert [each.example.where for each in shown] == ["rows.jsonl:1", "rows.jsonl:3"]
+    assert [str(error) for error in left_out] == ["rows.jsonl:2: text: is empty; expected text"]
+    assert "rows.jsonl:2: text: is empty" in as_html(spec, shown, None, left_out)
+    words = ["show", str(answers / "answers.yaml"), "--data", str(answers)]
+    assert "left out: rows.jsonl:2: text" in CliRunner().invoke(app, words).stderr
+
+
 def test_a_bad_row_is_an_error(root: Path, spoil: Callable[..., None]) -> None:
     spoil([0], phrase="")
     with pytest.raises(BadRow, match=r"train.jsonl:1: phrase: is empty"):
@@ -95,7 +165,9 @@ def test_the_page_holds_images_boxes_and_texts(root: Path) -> None:
     assert boxes[0] == {"x": "0.1", "y": "0.1", "width": "0.5", "height": "0.8"}
     assert "قطة &lt;حمراء&gt;" in page  # values are text, never markup
     assert "<حمراء>" not in page
-    assert 'dir="auto" lang="ar"' in page
+    texts = [attributes for tag, attributes in tags.found if tag == "bdi" and "lang" in attributes]
+    # each text by itself, so that a tag before it does not decide its direction
+    assert texts[1] == {"class": "text", "lang": "ar", "dir": "auto"}
     assert not re.search(r"""(?:src|href)=["'](?!data:)|url\(|@import""", page)  # self-contained
 
 

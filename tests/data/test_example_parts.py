@@ -141,7 +141,7 @@ def test_too_few_rows_for_shots_is_said(quiz) -> None:
     spec = quiz.spec(SHOTS, ASK)
     values = [json.loads(line) for line in (quiz.root / "train.jsonl").read_text().splitlines()]
     quiz.write("train", values[:2])
-    with pytest.raises(UserError, match=r"the train split has 1 rows to show beside train.jsonl:1"):
+    with pytest.raises(UserError, match=r"count: found 1 in the train split beside train.jsonl:1"):
         quiz.build(spec, 0, seed=1)
 
 

@@ -10,16 +10,18 @@ from pathlib import Path
 from random import Random
 
 from unified_vl.authoring.findings import Finding, Findings
-from unified_vl.codecs.segments import Box, Image, Point, Polygon, Shape, Text
+from unified_vl.authoring.leakage import Leak, find_leaks
+from unified_vl.authoring.prints import PrintMaker, Prints
+from unified_vl.authoring.same_sources import SameSources
+from unified_vl.authoring.shapes import check_shapes
+from unified_vl.authoring.texts import TextChecks
+from unified_vl.codecs.segments import Image, Text
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.shapes import ShapeCodec, coordinates
-from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
-from unified_vl.specs.fields import ShapeKind
 from unified_vl.specs.load import file_kind, load_image_tokenizer, load_mixture, load_run, load_task
 from unified_vl.specs.parse import InvalidSpec
 from unified_vl.specs.task import TaskSpec
@@ -34,6 +36,7 @@ class CheckResult:
 
     findings: tuple[Finding, ...]
     checked: dict[str, int]
+    leaks: tuple[Leak, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -54,6 +57,7 @@ def check_paths(
     data: Path | None = None,
     rows: int = 200,
     codec: SequenceCodec | None = None,
+    leakage: bool = True,
     progress: Progress = lambda what: None,
 ) -> CheckResult:
     """Check spec files and, with a data root, rows of every split.
@@ -63,6 +67,8 @@ def check_paths(
         data: the data root; without it only the files themselves are checked.
         rows: rows of each split, spread over its languages; 0 takes all.
         codec: checks also that texts survive the tokenizer and fit.
+        leakage: whether all rows are compared for what a held-out split has too, which reads
+            every image once.
         progress: is told what is being checked.
 
     Raises:
@@ -72,34 +78,40 @@ def check_paths(
         raise UserError("is not a folder", file=data, expected="the data root")
     findings = Findings()
     checked: Counter[str] = Counter()
+    task: _TaskCheck | None = None
+    if data is not None:
+        task = _TaskCheck(data, rows, codec, leakage, findings, checked, progress)
     for path in _yaml_files(paths):
         progress(str(path))
-        kind = file_kind(path)
-        try:
-            if kind == "mixture":
-                load_mixture(path)
-            elif kind == "run":
-                load_run(path)
-            elif kind == "image_tokenizer":
-                load_image_tokenizer(path)
-            else:
-                spec = load_task(path)
-        except InvalidSpec as error:
-            for each in error.all:
-                findings.add(each)
-            continue
-        except UserError as error:
-            findings.add(error)
-            continue
-        finally:
-            checked[f"{kind or 'task'} file"] += 1
-        if kind not in ("task", None):
+        spec = _load(path, findings, checked)
+        if spec is None:
             continue
         _check_sense(spec, findings)
-        if data is not None:
-            progress(f"{path}: data")
-            _check_data(spec, data, rows, codec, findings, checked)
-    return CheckResult(findings.all(), dict(checked))
+        if task is not None:
+            task.check(spec)
+    leaks = () if task is None else task.leaks()
+    return CheckResult(findings.all(), dict(checked), leaks)
+
+
+def _load(path: Path, findings: Findings, checked: Counter[str]) -> TaskSpec | None:
+    """The task spec in a file, if it is one and right."""
+    kind = file_kind(path)
+    checked[f"{kind or 'task'} file"] += 1
+    try:
+        if kind == "mixture":
+            load_mixture(path)
+        elif kind == "run":
+            load_run(path)
+        elif kind == "image_tokenizer":
+            load_image_tokenizer(path)
+        else:
+            return load_task(path)
+    except InvalidSpec as error:
+        for each in error.all:
+            findings.add(each)
+    except UserError as error:
+        findings.add(error)
+    return None
 
 
 def _yaml_files(paths: Sequence[Path]) -> list[Path]:
@@ -117,49 +129,104 @@ def _check_sense(spec: TaskSpec, findings: Findings) -> None:
     given = set(spec.fields_of(spec.source)) - set(spec.example.noise)
     for name in sorted(given & set(spec.fields_of(spec.target))):
         error = spec.error(("example", "source"), f"{{{name}}} gives the answer away")
-        findings.add(error, "warning")
+        findings.add(error, "warning", remedy=f"take {{{name}}} out of the source")
 
 
-def _check_data(
-    spec: TaskSpec,
-    root: Path,
-    rows: int,
-    codec: SequenceCodec | None,
-    findings: Findings,
-    checked: Counter[str],
-) -> None:
-    """All splits of a task."""
-    images = ImageLoader(root, CHECKED_SIZE)
-    for split in spec.data.splits:
-        try:
-            data = TaskData(spec, split, root)
-            train = train_rows(spec, root, data)
-            builder = ExampleBuilder(spec, images, codec=codec, rows=data, train=train)
-        except UserError as error:
-            findings.add(error)
-            continue
-        checked["split"] += 1
+@dataclass
+class _TaskCheck:
+    """Checks the data of one spec after the other, and what they have in common."""
+
+    root: Path
+    rows: int
+    codec: SequenceCodec | None
+    leakage: bool
+    findings: Findings
+    checked: Counter[str]
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self._loader = ImageLoader(self.root, CHECKED_SIZE)
+        self._maker = PrintMaker(self._loader, self.progress)
+        self._prints: list[Prints] = []
+        self._bad: set[str] = set()  # rows that were reported
+
+    def check(self, spec: TaskSpec) -> None:
+        """All splits of a task."""
+        for split in spec.data.splits:
+            self.progress(f"{spec.task}: {split}")
+            try:
+                data = TaskData(spec, split, self.root)
+                train = train_rows(spec, self.root, data)
+            except UserError as error:
+                self.findings.add(error)
+                continue
+            self.checked["split"] += 1
+            loader, codec = self._loader, self.codec
+            builder = ExampleBuilder(spec, loader, codec=codec, rows=data, train=train)
+            self._check_split(spec, data, builder)
+            if self.leakage:
+                if data.excluded:
+                    data = TaskData(spec, split, self.root, with_excluded=True)
+                prints = self._maker.take(data, lambda error: self._bad_row(spec, error))
+                self._prints.append(prints)
+                self.checked["compared row"] += len(data)
+
+    def leaks(self) -> tuple[Leak, ...]:
+        """The rows of training that a split of any of the specs holds out."""
+        return find_leaks(self._prints, self.findings, self.root)
+
+    def _check_split(self, spec: TaskSpec, data: TaskData, builder: ExampleBuilder) -> None:
+        split, findings = data.split, self.findings
         for why, count in data.left_out.items():
             message = f"{split} leaves out {count} of {count + len(data)} rows: they {why}"
-            findings.add(spec.error(("data",), message), "warning")
+            error = spec.error(("data",), message)
+            findings.add(error, "warning", remedy="mend them, unless they may be lost")
+        if split == "train" and spec.data.exclude is not None and not data.excluded:
+            error = spec.error(("data", "exclude"), "names no row of train")
+            findings.add(error, "warning", remedy="write it again: check --write-leaks")
         by_language = data.by_language()
         for language in spec.data.languages:
             if language not in by_language:
                 message = f"{split} holds no row in {language!r}"
-                findings.add(spec.error(("data", "languages"), message), "warning")
+                error = spec.error(("data", "languages"), message)
+                findings.add(error, "warning", remedy="take it off the list, or add its rows")
         _check_keys(spec, data, findings)
-        for row in data.rows(_spread(list(by_language.values()), rows)):
-            checked["row"] += 1
+        sources = SameSources(spec)
+        texts = None if self.codec is None else TextChecks(spec, self.codec)
+        for row in data.rows(_spread(list(by_language.values()), self.rows)):
+            self.checked["row"] += 1
             try:
                 example = builder.build(row, seed=None)
-                _check_shapes(example, codec, checked, findings)
-                if codec is not None:
+                _check_target(example)
+                check_shapes(example, self.codec, self.checked, findings)
+                if texts is not None:
                     _check_shots(spec, example, findings)
-                    _check_texts(spec, example, codec, findings)
+                    texts.add(example, findings)
             except BadRow as error:
-                findings.add(error, "warning" if spec.data.on_bad_row == "skip" else "error")
+                self._bad_row(spec, error)
                 continue
-            checked["image"] += sum(isinstance(s, Image) for s in example.source)
+            except UserError as error:  # of the task, not of the row
+                findings.add(error)
+                break
+            sources.add(example)
+            self.checked["image"] += sum(isinstance(s, Image) for s in example.source)
+        sources.report(split, findings)
+        if texts is not None:
+            texts.report(split, findings)
+
+    def _bad_row(self, spec: TaskSpec, error: BadRow) -> None:
+        if error.file not in self._bad:
+            self._bad.add(error.file or "")
+            self.findings.add(error, "warning" if spec.data.on_bad_row == "skip" else "error")
+
+
+def _check_shots(spec: TaskSpec, example: Example, findings: Findings) -> None:
+    """That they fit into the source."""
+    shots = spec.example.shots
+    if shots is not None and example.shots < shots.count:
+        message = f"{example.shots} of {shots.count} shots fit into the source"
+        error = UserError(message, file=example.where)
+        findings.add(error, "warning", remedy="fewer shots, or a larger max_source_tokens")
 
 
 def _spread(groups: Sequence[Sequence[int]], rows: int) -> list[int]:
@@ -180,79 +247,22 @@ def _check_keys(spec: TaskSpec, data: TaskData, findings: Findings) -> None:
     distinct = len(set(data.distinct(column)))
     if distinct < len(data):
         message = f"{data.split} has {len(data)} rows and {distinct} distinct keys"
-        findings.add(spec.error(("data", "key_column"), message), "warning")
+        error = spec.error(("data", "key_column"), message)
+        remedy = "name a column whose values differ: predictions go by it"
+        findings.add(error, "warning", remedy=remedy)
 
 
-def _check_shapes(
-    example: Example,
-    codec: SequenceCodec | None,
-    checked: Counter[str],
-    findings: Findings,
-) -> None:
-    """That location tokens can say each box, point and polygon."""
-    shapes = ShapeCodec(Vocabulary(0, ())) if codec is None else codec.shapes
-    bin_size = 1 / len(shapes.id_range)
-    for shape in (*example.source, *example.target):
-        if not isinstance(shape, Box | Point | Polygon):
-            continue
-        kind = _KINDS[type(shape)]
-        checked[kind] += 1
-        numbers = coordinates(shape)
-        sides = (max(numbers[0::2]) - min(numbers[0::2]), max(numbers[1::2]) - min(numbers[1::2]))
-        if kind != "point" and min(sides) < bin_size:
-            error = UserError(f"the {kind} {_short(shape)} is smaller than a location bin")
-            _warn(example, error, findings)
-        back = shapes.decode(shapes.encode(shape), kind)
-        pairs = zip(numbers, coordinates(back), strict=True)
-        if any(abs(a - b) > bin_size / 2 + 1e-9 for a, b in pairs):
-            message = f"the {kind} {_short(shape)} comes back as {_short(back)}"
-            raise BadRow(message, file=example.where)
+def _check_target(example: Example) -> None:
+    """That there is something to write which can be seen."""
+    texts = [s.text for s in example.target if isinstance(s, Text)]
+    if len(texts) == len(example.target) and not any(_is_seen(c) for t in texts for c in t):
+        raise BadRow(
+            "is empty", file=example.where, field="target", expected="something to be written"
+        )
 
 
-_KINDS: dict[type, ShapeKind] = {Box: "box", Point: "point", Polygon: "polygon"}
-
-
-def _check_shots(spec: TaskSpec, example: Example, findings: Findings) -> None:
-    """That they fit into the source."""
-    shots = spec.example.shots
-    if shots is not None and example.shots < shots.count:
-        message = f"{example.shots} of {shots.count} shots fit into the source"
-        _warn(example, UserError(message), findings)
-
-
-def _check_texts(
-    spec: TaskSpec, example: Example, codec: SequenceCodec, findings: Findings
-) -> None:
-    """That the tokenizer gives each text back, and the limits leave it whole."""
-    for segment in (*example.source, *example.target):
-        if isinstance(segment, Text):
-            back = codec.text.decode(codec.text.encode(segment.text))
-            if back != unicodedata.normalize("NFC", segment.text):
-                error = UserError(f"the tokenizer makes {back!r} of {segment.text!r}")
-                _warn(example, error, findings)
-    try:
-        source, target = codec.encode_source(example.source), codec.encode_target(example.target)
-    except UserError as error:
-        raise BadRow(error.message, file=example.where, nearest=error.nearest) from error
-    for name, encoded, limit in (
-        ("source", source, codec.max_source),
-        ("target", target, codec.max_target),
-    ):
-        if encoded.truncated:
-            _warn(example, UserError(f"the {name} is cut to {limit} tokens"), findings)
-    longest = spec.generate.max_tokens
-    if len(target.ids) > longest:
-        message = f"the target needs {len(target.ids)} tokens, and generate.max_tokens is {longest}"
-        _warn(example, UserError(message), findings)
-
-
-def _warn(example: Example, error: UserError, findings: Findings) -> None:
-    error.file = example.where
-    findings.add(error, "warning")
-
-
-def _short(shape: Shape) -> str:
-    return "[" + ", ".join(f"{v:.4f}" for v in coordinates(shape)) + "]"
+def _is_seen(character: str) -> bool:
+    return unicodedata.category(character)[0] not in "CZ"
 
 
 def _plural(name: str, count: int) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from unified_vl.errors import UserError
+from unified_vl.errors import BadRow, UserError
 
 Severity = Literal["error", "warning"]
+ROW_REMEDY = "mend the row, or leave such rows out by data.on_bad_row: skip"
 _PARTICULARS = re.compile(r"'[^']*'|\"[^\"]*\"|\[[^\]]*\]|\d+(\.\d+)?")
 
 
@@ -25,6 +26,8 @@ class Finding:
         message: what was found.
         expected: what would have been right.
         nearest: the known name that is closest.
+        remedy: what to do about it, where the expectation does not say that.
+        rate: the share of what was looked at that has it, where that was counted.
         count: how many places have it; this is the first.
     """
 
@@ -36,6 +39,8 @@ class Finding:
     message: str
     expected: str | None
     nearest: str | None
+    remedy: str | None = None
+    rate: float | None = None
     count: int = 1
 
     def __str__(self) -> str:
@@ -48,7 +53,8 @@ class Finding:
             nearest=self.nearest,
         )
         more = f" (and {self.count - 1} more like it)" if self.count > 1 else ""
-        return f"{self.severity}: {error}{more}"
+        remedy = f"; remedy: {self.remedy}" if self.remedy else ""
+        return f"{self.severity}: {error}{more}{remedy}"
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -58,27 +64,36 @@ class Findings:
     """Collects findings; those that differ only in numbers and quoted words are one."""
 
     def __init__(self) -> None:
-        self._first: dict[tuple[object, ...], UserError] = {}
-        self._count: dict[tuple[object, ...], int] = {}
+        self._found: dict[tuple[object, ...], Finding] = {}
 
-    def add(self, error: UserError, severity: Severity = "error") -> None:
-        """Add an error; one without a line may name its row as `file:row`."""
-        kind = _PARTICULARS.sub("*", error.message)
-        key = (severity, _place(error)[0], error.line, error.field, kind)
-        self._first.setdefault(key, error)
-        self._count[key] = self._count.get(key, 0) + 1
+    def add(
+        self,
+        error: UserError,
+        severity: Severity = "error",
+        *,
+        remedy: str | None = None,
+        rate: float | None = None,
+        count: int = 1,
+    ) -> None:
+        """Add an error; one without a line may name its row as `file:row`.
 
-    def all(self) -> tuple[Finding, ...]:
-        """Errors first, each in the order found."""
-        found = [
-            self._finding("error" if key[0] == "error" else "warning", error, self._count[key])
-            for key, error in self._first.items()
-        ]
-        return tuple(sorted(found, key=lambda finding: finding.severity != "error"))
-
-    def _finding(self, severity: Severity, error: UserError, count: int) -> Finding:
+        Args:
+            error: what is wrong, and where.
+            severity: whether it stops training or spoils it.
+            remedy: what to do about it.
+            rate: the share of what was looked at that has it.
+            count: how many places have it, where it is added once for all of them.
+        """
         file, row = _place(error)
-        return Finding(
+        kind = _PARTICULARS.sub("*", error.message)
+        key = (severity, file, error.line, error.field, kind)
+        known = self._found.get(key)
+        if known is not None:
+            self._found[key] = replace(known, count=known.count + count)
+            return
+        if remedy is None and isinstance(error, BadRow) and not (error.expected or error.nearest):
+            remedy = ROW_REMEDY
+        self._found[key] = Finding(
             severity,
             file,
             error.line,
@@ -87,8 +102,14 @@ class Findings:
             error.message,
             error.expected,
             error.nearest,
+            remedy,
+            rate,
             count,
         )
+
+    def all(self) -> tuple[Finding, ...]:
+        """Errors first, each in the order found."""
+        return tuple(sorted(self._found.values(), key=lambda f: f.severity != "error"))
 
 
 def _place(error: UserError) -> tuple[str | None, int | None]:
@@ -97,3 +118,10 @@ def _place(error: UserError) -> tuple[str | None, int | None]:
     if error.line is None and colon and row.isdigit():
         return name, int(row)
     return error.file, None
+
+
+def share(count: int, of: int) -> str:
+    """`3 of 200 rows (1.5 %)`."""
+    percent = 100 * count / of
+    said = f"{percent:.1f} %" if percent >= 0.1 or not count else "less than 0.1 %"
+    return f"{count:,} of {of:,} rows ({said})"

@@ -1,22 +1,16 @@
-"""What the model will really see of a task, for a person to look at.
-
-Legend: H height, W width, C channels.
-"""
+"""What the model will really see of a task, for a person to look at."""
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
 from itertools import groupby
 from pathlib import Path
 from random import Random
+from typing import Any
 
-from PIL import Image as PILImage
-
-from unified_vl.codecs.images import LoadedImage
+from unified_vl.authoring.prints import normal
 from unified_vl.codecs.segments import (
     Box,
     Image,
@@ -25,35 +19,62 @@ from unified_vl.codecs.segments import (
     Point,
     Polygon,
     Segment,
-    Shape,
     Tag,
     Text,
 )
-from unified_vl.codecs.sequence import SequenceCodec
+from unified_vl.codecs.sequence import Encoded, SequenceCodec
 from unified_vl.codecs.shapes import coordinates, to_pixels
 from unified_vl.codecs.vocabulary import IMAGE_TAG
 from unified_vl.data.examples import Example, ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows
-from unified_vl.data.sources import TaskData
+from unified_vl.data.sources import Row, TaskData
+from unified_vl.errors import BadRow
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.fields import ShapeKind
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.template import fill
 
 Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """An example, and the ids of its source and target when there is a tokenizer.
+    """An example, its ids when there is a tokenizer, and what of its row is in neither.
 
-    `shape` says what runs of location ids in the target are.
+    Attributes:
+        example: the example.
+        source: the ids of the source, and those that the limit cut off.
+        target: the same of the target.
+        shape: what runs of location ids in the target are.
+        unused: values of the row that the example does not hold, by field.
     """
 
     example: Example
-    source_ids: list[int] | None
-    target_ids: list[int] | None
+    source: Encoded | None = None
+    target: Encoded | None = None
     shape: ShapeKind = "box"
+    unused: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A part of a line: a text in the row's language, or what stands for something else."""
+
+    text: str
+    is_text: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing that there is to say of an example; `is_lost` when the model never sees it."""
+
+    name: str
+    pieces: tuple[Piece, ...]
+    is_lost: bool = False
+
+    def __str__(self) -> str:
+        return " ".join(piece.text for piece in self.pieces)
 
 
 def show_rows(
@@ -64,6 +85,7 @@ def show_rows(
     count: int,
     image_size: Size,
     codec: SequenceCodec | None = None,
+    left_out: Callable[[BadRow], None] = lambda error: None,
 ) -> list[Shown]:
     """Rows of a split, drawn with a fixed seed, as examples of training.
 
@@ -74,60 +96,102 @@ def show_rows(
         count: how many rows.
         image_size: (height, width) that images are brought to.
         codec: gives the ids.
+        left_out: is told of each row that `on_bad_row: skip` leaves out.
 
     Raises:
         UserError: for data that cannot be read, or a row that breaks the spec.
     """
     data = TaskData(spec, split, root)
-    images = ImageLoader(root, image_size)
     train = train_rows(spec, root, data)
+    images = ImageLoader(root, image_size)
     builder = ExampleBuilder(spec, images, codec=codec, rows=data, train=train)
-    shown = []
-    for index in sorted(Random(0).sample(range(len(data)), min(count, len(data)))):
-        example = builder.build(data[index], seed=index)
+    shown: dict[int, Shown] = {}
+    for index in Random(0).sample(range(len(data)), len(data)):
+        row = data[index]
+        try:
+            example = builder.build(row, seed=index)
+        except BadRow as error:
+            if spec.data.on_bad_row == "stop":
+                raise
+            left_out(error)
+            continue
         source = target = None
         if codec is not None:
-            source = codec.encode_source(example.source).ids
-            target = codec.encode_target(example.target).ids
-        shown.append(Shown(example, source, target, spec.answer_form.shape))
-    return shown
+            source = codec.encode_source(example.source)
+            target = codec.encode_target(example.target)
+        unused = tuple(_unused(spec, row, example))
+        shown[index] = Shown(example, source, target, spec.answer_form.shape, unused)
+        if len(shown) == count:
+            break
+    return [shown[index] for index in sorted(shown)]
+
+
+def _unused(spec: TaskSpec, row: Row, example: Example) -> Iterator[tuple[str, str]]:
+    """The texts of lists that neither source nor target holds."""
+    texts = [s.text for s in (*example.source, *example.target) if isinstance(s, Text)]
+    labels = [s.label for s in (*example.source, *example.target) if isinstance(s, Box)]
+    held = f" {normal(' '.join([*texts, *(label or '' for label in labels)]))} "
+    for name, field in spec.fields.items():
+        if field.kind != "text" or not field.many or name in spec.example.noise:
+            continue
+        values = _list(row.columns.get(fill(field.column, language=example.language)))
+        for value in dict.fromkeys(map(str, values)):
+            if f" {normal(value)} " not in held:
+                yield name, value
+
+
+def _list(value: Any) -> list[Any]:
+    """A list, out of a cell of CSV too."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return []
+    return value if isinstance(value, list) else []
 
 
 def as_text(shown: Shown, codec: SequenceCodec | None) -> str:
-    """A few lines: place, source, target, references, ids."""
+    """A few lines: place, source, target, references, ids, and what was left out."""
     example = shown.example
-    lines = [f"{example.where}  key {example.key}  language {example.language}"]
-    parts = _parts(shown, codec)
-    width = max(len(name) for name, _ in parts)
-    lines += [f"  {name:<{width}}  {value}" for name, value in parts]
-    return "\n".join(lines)
+    said = lines(shown, codec)
+    width = max(len(line.name) for line in said)
+    head = f"{example.where}  key {example.key}  language {example.language}"
+    return "\n".join([head, *(f"  {line.name:<{width}}  {line}" for line in said)])
 
 
-def _parts(shown: Shown, codec: SequenceCodec | None) -> list[tuple[str, str]]:
-    """What there is to say of an example, as names and values."""
+def lines(shown: Shown, codec: SequenceCodec | None) -> list[Line]:
+    """What there is to say of an example."""
     example = shown.example
     size = example.image_size
-    parts = [
-        ("source", _line(example.source, size, codec)),
-        ("target", _line(example.target, size, codec)),
+    found = [
+        Line("source", tuple(_pieces(example.source, size, codec))),
+        Line("target", tuple(_pieces(example.target, size, codec))),
     ]
     for name, values in example.references.items():
         for value in values:
-            said = value if isinstance(value, str) else segment_text(value, size)
-            parts.append((f"right {name}", said))
-    if codec is not None and shown.source_ids is not None and shown.target_ids is not None:
-        parts += [
-            ("source ids", _ids(shown.source_ids, codec)),
-            ("pieces", pieces_text(shown.source_ids, codec)),
-            ("target ids", _ids(shown.target_ids, codec)),
-            ("pieces", pieces_text(shown.target_ids, codec)),
-            ("decoded", _line(codec.decode(shown.target_ids, shown.shape), size, codec)),
-        ]
-    return parts
+            segment = Text(value) if isinstance(value, str) else value
+            found.append(Line(f"right {name}", tuple(_pieces([segment], size, codec))))
+    found += [
+        Line(f"not used {name}", (Piece(value, True),), is_lost=True)
+        for name, value in shown.unused
+    ]
+    if codec is not None and shown.source is not None and shown.target is not None:
+        for side, encoded in (("source", shown.source), ("target", shown.target)):
+            found.append(Line(f"{side} ids", tuple(_runs(encoded.ids, codec, str))))
+            found.append(Line("pieces", tuple(_id_pieces(encoded.ids, codec))))
+            for ids in encoded.cut:
+                text = Piece(codec.text.decode(ids), True)
+                found.append(Line(f"cut off {side}", (text,), is_lost=True))
+        decoded = codec.decode(shown.target.ids, shown.shape)
+        found.append(Line("decoded", tuple(_pieces(decoded, size, codec))))
+    return found
 
 
-def _line(segments: Sequence[Segment], size: Size | None, codec: SequenceCodec | None) -> str:
-    return " ".join(segment_text(segment, size, codec) for segment in segments)
+def _pieces(
+    segments: Sequence[Segment], size: Size | None, codec: SequenceCodec | None
+) -> Iterator[Piece]:
+    for segment in segments:
+        yield Piece(segment_text(segment, size, codec), isinstance(segment, Text | Pieces))
 
 
 def segment_text(segment: Segment, size: Size | None, codec: SequenceCodec | None = None) -> str:
@@ -158,12 +222,12 @@ def segment_text(segment: Segment, size: Size | None, codec: SequenceCodec | Non
             return f"[{kind}{label} {numbers}]"
 
 
-def _ids(ids: Sequence[int], codec: SequenceCodec) -> str:
-    return _runs(ids, codec, str)
-
-
 def pieces_text(ids: Sequence[int], codec: SequenceCodec) -> str:
     """Ids as the pieces of text, the tags and the locations that they stand for."""
+    return " ".join(piece.text for piece in _id_pieces(ids, codec))
+
+
+def _id_pieces(ids: Sequence[int], codec: SequenceCodec) -> Iterator[Piece]:
     vocabulary = codec.vocabulary
 
     def piece(token: int) -> str:
@@ -176,86 +240,11 @@ def pieces_text(ids: Sequence[int], codec: SequenceCodec) -> str:
     return _runs(ids, codec, piece)
 
 
-def _runs(ids: Sequence[int], codec: SequenceCodec, say: Callable[[int], str]) -> str:
+def _runs(ids: Sequence[int], codec: SequenceCodec, say: Callable[[int], str]) -> Iterator[Piece]:
     """All ids, those of an image as one of them and their number."""
     image = codec.vocabulary.tag_id(IMAGE_TAG)
-    said = []
     for token, run in groupby(ids):
         times = len(list(run))
-        said += [f"{say(token)}*{times}"] if token == image else [say(token)] * times
-    return " ".join(said)
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }}
-body {{ max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }}
-article {{ display: flex; flex-wrap: wrap; gap: 1.5rem; padding: 1.5rem 0;
-  border-top: 1px solid #8886; }}
-figure {{ position: relative; margin: 0; width: 16rem; align-self: flex-start; }}
-img, svg {{ position: absolute; inset: 0; width: 100%; height: 100%; }}
-img {{ image-rendering: pixelated; }}
-rect, polygon {{ fill: none; stroke: #d6006c; stroke-width: 3; vector-effect: non-scaling-stroke; }}
-circle {{ fill: #d6006c; }}
-div {{ flex: 1 1 20rem; min-width: 0; }}
-h2 {{ font-size: 1rem; margin: 0; overflow-wrap: anywhere; }}
-dl {{ display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; margin: .5rem 0; }}
-dt {{ opacity: .7; }}
-dd {{ margin: 0; overflow-wrap: anywhere; }}
-</style>
-<h1>{title}</h1>
-<p>{about}</p>
-{articles}
-</html>
-"""
-
-
-def as_html(spec: TaskSpec, shown: Sequence[Shown], codec: SequenceCodec | None) -> str:
-    """A page that needs no other file: images with their boxes drawn, beside the text."""
-    articles = "\n".join(_article(each, codec) for each in shown)
-    return _PAGE.format(title=escape(spec.task), about=escape(spec.about), articles=articles)
-
-
-def _article(shown: Shown, codec: SequenceCodec | None) -> str:
-    example = shown.example
-    segments = (*example.source, *example.target)
-    drawn = example.target if example.shots else segments
-    shapes = [s for s in drawn if isinstance(s, Box | Point | Polygon)]
-    images = [s.image for s in segments if isinstance(s, Image)]
-    # shapes are measured in the row's first image, which is behind those of its shots
-    own = len(images) - 1 if example.shots else 0
-    figures = "".join(_figure(image, shapes if n == own else []) for n, image in enumerate(images))
-    rows = "".join(
-        f'<dt>{escape(name)}<dd dir="auto" lang="{escape(example.language)}">{escape(value)}'
-        for name, value in _parts(shown, codec)
-    )
-    title = f"{example.where} · {example.key} · {example.language}"
-    return f"<article>{figures}<div><h2>{escape(title)}</h2><dl>{rows}</dl></div></article>"
-
-
-def _figure(image: LoadedImage, shapes: Sequence[Shape]) -> str:
-    buffer = io.BytesIO()
-    PILImage.fromarray(image.pixels_HWC).save(buffer, "PNG")
-    data = base64.b64encode(buffer.getvalue()).decode()
-    drawn = "".join(_outline(shape) for shape in shapes)
-    return (
-        f'<figure style="aspect-ratio: {image.width} / {image.height}">'
-        f'<img alt="what the model sees of the image" src="data:image/png;base64,{data}">'
-        f'<svg viewBox="0 0 1 1" preserveAspectRatio="none">{drawn}</svg></figure>'
-    )
-
-
-def _outline(shape: Shape) -> str:
-    """A shape in the units of the picture, which is 1 x 1."""
-    match shape:
-        case Box():
-            width, height = shape.x2 - shape.x1, shape.y2 - shape.y1
-            return f'<rect x="{shape.x1}" y="{shape.y1}" width="{width}" height="{height}"/>'
-        case Point():
-            return f'<circle cx="{shape.x}" cy="{shape.y}" r="0.02"/>'
-        case Polygon(xy):
-            return f'<polygon points="{" ".join(map(str, xy))}"/>'
+        yield from (
+            [Piece(f"{say(token)}*{times}")] if token == image else [Piece(say(token))] * times
+        )

@@ -26,15 +26,31 @@ def check(
     max_source: Annotated[int, typer.Option(min=2, help="Longest source, in tokens.")] = 256,
     max_target: Annotated[int, typer.Option(min=2, help="Longest target, in tokens.")] = 128,
     image_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an image.")] = 16,
+    leakage: Annotated[
+        bool,
+        typer.Option(help="Compare all rows for images and texts that a held-out split has too."),
+    ] = True,
+    write_leaks: Annotated[
+        Path | None,
+        typer.Option(help="Write the train rows that leak, as `data.exclude` reads them."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check specs: keys, names, columns, rows, images, boxes and texts.
+    """Check specs: keys, names, columns, rows, images, boxes, texts and leakage.
 
-    One line for each kind of finding, then what was checked. Exit code 2 for an error.
+    One line for each kind of finding, with what to do about it, then what was checked. Exit
+    code 2 for an error. Given several specs, their train splits are compared with the test
+    splits of all.
     """
     from unified_vl.authoring.check import CHECKED_SIZE, check_paths
+    from unified_vl.authoring.leakage import as_jsonl
     from unified_vl.authoring.tokens import load_codec
+    from unified_vl.errors import UserError
+    from unified_vl.files import write_atomically
 
+    if write_leaks is not None and (data is None or not leakage):
+        expected = "--data, and no --no-leakage"
+        raise UserError("has no rows to compare", field="--write-leaks", expected=expected)
     codec = load_codec(
         tokenizer,
         image_size=CHECKED_SIZE,
@@ -43,7 +59,11 @@ def check(
         max_target=max_target,
     )
     with Console(stderr=True).status("checking") as status:
-        result = check_paths(specs, data=data, rows=rows, codec=codec, progress=status.update)
+        result = check_paths(
+            specs, data=data, rows=rows, codec=codec, leakage=leakage, progress=status.update
+        )
+    if write_leaks is not None:
+        write_atomically(write_leaks, as_jsonl(result.leaks))
     if as_json:
         findings = [finding.to_json() for finding in result.findings]
         print(json.dumps({"findings": findings, "checked": result.checked}, ensure_ascii=False))

@@ -20,6 +20,7 @@ from unified_vl.cli.evaluate_retrieval import evaluate_retrieval
 from unified_vl.cli.evaluate_transfer import evaluate_transfer
 from unified_vl.cli.image_tokenizer import image_tokenizer_app
 from unified_vl.cli.index import index
+from unified_vl.cli.new import new
 from unified_vl.cli.predict import predict
 from unified_vl.cli.report import report
 from unified_vl.cli.retrieve import retrieve
@@ -59,6 +60,7 @@ def _app(
 
 
 app.command()(demo)
+app.command()(new)
 app.command()(check)
 app.command()(show)
 app.command()(schema)

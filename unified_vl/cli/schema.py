@@ -1,4 +1,4 @@
-"""`unified-vl schema`: JSON Schemas, so that editors complete and check spec files."""
+"""`unified-vl schema`: every key of spec files, for editors that complete and for people."""
 
 from __future__ import annotations
 
@@ -12,18 +12,35 @@ import typer
 
 def schema(
     output: Annotated[
-        Path | None, typer.Option(help="Write a `.schema.json` of each kind here.")
+        Path | None, typer.Option(help="Write a file for each kind of file to this folder.")
     ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Pages for people, keys.md and readers.md.")
+    ] = False,
 ) -> None:
-    """Print the JSON Schemas of all kinds of spec file, or write them to a folder."""
+    """Print the JSON Schemas of task, mixture, run and image tokenizer files, or write them.
+
+    With --markdown the same as pages for people: every key, and every reader.
+    """
+    from unified_vl.authoring.reference import pages
     from unified_vl.files import write_atomically
     from unified_vl.specs.schema import json_schemas
 
-    schemas = json_schemas()
+    if markdown:
+        files = pages()
+    else:
+        schemas = json_schemas()
+        files = {f"{name}.schema.json": _text(schemas[name]) for name in schemas}
+        if output is None:
+            print(_text(schemas), end="")
+            return
     if output is None:
-        print(json.dumps(schemas, indent=2))
+        print("\n".join(files.values()), end="")
         return
-    for name, content in schemas.items():
-        path = output / f"{name}.schema.json"
-        write_atomically(path, json.dumps(content, indent=2) + "\n")
-        print(f"wrote {path}", file=sys.stderr)
+    for name, content in files.items():
+        write_atomically(output / name, content)
+        print(f"wrote {output / name}", file=sys.stderr)
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -31,20 +31,39 @@ def show(
     ] = None,
     image_size: Annotated[int, typer.Option(min=1, help="Side of the network's images.")] = 64,
     image_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an image.")] = 16,
+    max_source: Annotated[int, typer.Option(min=2, help="Longest source, in tokens.")] = 256,
+    max_target: Annotated[int, typer.Option(min=2, help="Longest target, in tokens.")] = 128,
 ) -> None:
-    """Show rows of a task as source and target, and as ids with a tokenizer."""
-    from unified_vl.authoring.show import as_html, as_text, show_rows
+    """Show rows of a task as source and target, as ids with a tokenizer, and what is lost."""
+    from unified_vl.authoring.page import as_html
+    from unified_vl.authoring.show import as_text, show_rows
     from unified_vl.authoring.tokens import load_codec
+    from unified_vl.errors import BadRow
     from unified_vl.files import write_atomically
     from unified_vl.specs.load import load_task
 
     size = (image_size, image_size)
     task = load_task(spec)
     codec = load_codec(
-        tokenizer, image_size=size, image_tokens=image_tokens, max_source=256, max_target=128
+        tokenizer,
+        image_size=size,
+        image_tokens=image_tokens,
+        max_source=max_source,
+        max_target=max_target,
     )
-    shown = show_rows(task, data, split=split.value, count=count, image_size=size, codec=codec)
+    left_out: list[BadRow] = []
+    shown = show_rows(
+        task,
+        data,
+        split=split.value,
+        count=count,
+        image_size=size,
+        codec=codec,
+        left_out=left_out.append,
+    )
     print("\n\n".join(as_text(each, codec) for each in shown))
+    for error in left_out:
+        print(f"left out: {error}", file=sys.stderr)
     if html is not None:
-        write_atomically(html, as_html(task, shown, codec))
+        write_atomically(html, as_html(task, shown, codec, left_out))
         print(f"wrote {html}", file=sys.stderr)

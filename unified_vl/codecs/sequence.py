@@ -35,11 +35,13 @@ VOCABULARY = "vocabulary.json"
 
 @dataclass(frozen=True)
 class Encoded:
-    """Ids that end in eos, and the images (uint8 HWC) whose places they hold."""
+    """Ids that end in eos, the images (uint8 HWC) whose places they hold, whether anything was
+    cut, and the ids that were, a list for each text that gave way."""
 
     ids: list[int]
     images: list[np.ndarray] = field(default_factory=list)
     truncated: bool = False
+    cut: list[list[int]] = field(default_factory=list)
 
 
 class SequenceCodec:
@@ -88,6 +90,7 @@ class SequenceCodec:
 
     def _encode(self, segments: Sequence[Segment], limit: int) -> Encoded:
         """All ids, cut to `limit`: only text gives way, from its end, never an image."""
+        gone: list[list[int]] = []
         pieces = [self._ids(segment) for segment in segments]
         excess = sum(map(len, pieces)) + 1 - limit
         truncated = excess > 0 or any(isinstance(s, Pieces) and s.cut for s in segments)
@@ -96,6 +99,7 @@ class SequenceCodec:
                 break
             if isinstance(segments[index], Text):
                 cut = min(excess, len(pieces[index]))
+                gone.insert(0, pieces[index][len(pieces[index]) - cut :])
                 pieces[index] = pieces[index][: len(pieces[index]) - cut]
                 excess -= cut
         if excess > 0:
@@ -105,7 +109,7 @@ class SequenceCodec:
             )
         ids = [i for piece in pieces for i in piece] + [EOS_ID]
         images = [s.image.pixels_HWC for s in segments if isinstance(s, Image)]
-        return Encoded(ids, images, truncated)
+        return Encoded(ids, images, truncated, gone)
 
     def length(self, segments: Sequence[Segment]) -> int:
         """How many ids these take, with eos."""

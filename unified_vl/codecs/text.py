@@ -6,7 +6,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import sentencepiece
@@ -59,6 +59,12 @@ class TextCodec:
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self._processor.DecodeIds(list(ids)))
+
+    @cached_property
+    def unlearnt_ids(self) -> frozenset[int]:
+        """Ids of the pieces that stand for no text: the 256 bytes, and the unknown piece."""
+        known = self._processor
+        return frozenset(i for i in range(len(self)) if known.IsByte(i) or known.IsUnknown(i))
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces as SentencePiece writes them (U+2581 marks a space)."""

@@ -151,7 +151,7 @@ class ExampleBuilder:
         return Example(
             task=self.spec.task,
             language=plan.language,
-            key=self._key(row),
+            key=row.key(self.spec.data.key_column),
             source=source,
             target=target,
             references=self._references(plan, own, matches, target) if with_target else {},
@@ -256,11 +256,6 @@ class ExampleBuilder:
         if self._codec is not None and self.spec.example.on_pieces:
             return self._codec.decode_text(self._codec.encode_target(target).ids)
         return " ".join(segment.text for segment in target if isinstance(segment, Text))
-
-    def _key(self, row: Row) -> str:
-        column = self.spec.data.key_column
-        key = None if column is None else row.columns.get(column)
-        return row.where if key is None else str(key)
 
     def _groups(self, row: Row, language: str) -> dict[str, str]:
         return {

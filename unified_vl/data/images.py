@@ -74,7 +74,43 @@ class ImageLoader:
         found = "nothing" if value is None else type(value).__name__
         raise BadRow(f"found {found} in place of an image", file=where)
 
+    def content(self, value: object, where: str) -> bytes:
+        """The bytes of the image file that a row holds, not decoded.
+
+        Args:
+            value: as for `load`, but no PIL image.
+            where: the row, for messages.
+
+        Raises:
+            BadRow: when it is missing, outside the root, or cannot be read.
+        """
+        if isinstance(value, Mapping):
+            if value.get("file") is not None:
+                return self._bytes_at(value, where)
+            value = value.get("bytes") or value.get("path")
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return bytes(value)
+        if isinstance(value, (str, Path)):
+            try:
+                return self.resolve(str(value), where).read_bytes()
+            except OSError as error:
+                raise BadRow(f"{value!r} cannot be read: {error.strerror}", file=where) from error
+        found = "nothing" if value is None else type(value).__name__
+        raise BadRow(f"found {found} in place of an image", file=where)
+
     def _load_place(self, value: Mapping[str, Any], where: str) -> LoadedImage:
+        key = f"{value['file']}\0{value.get('offset')}"  # no path has a NUL
+        found = self._cached(key)
+        if found is not None:
+            return found
+        data = self._bytes_at(value, where)
+        said = f"of {value['size']} bytes in {value['file']!r}"
+        image = self._decode(io.BytesIO(data), where, said)
+        self._keep(key, image)
+        return image
+
+    def _bytes_at(self, value: Mapping[str, Any], where: str) -> bytes:
+        """What lies at a place within a file."""
         name, start, size = value["file"], value.get("offset"), value.get("size")
         if not isinstance(name, str) or not _is_count(start) or not _is_count(size):
             raise BadRow(
@@ -82,10 +118,6 @@ class ImageLoader:
                 file=where,
                 expected="file, and offset and size in bytes",
             )
-        key = f"{name}\0{start}"  # no path has a NUL
-        found = self._cached(key)
-        if found is not None:
-            return found
         said = f"of {size} bytes in {name!r}"
         if size > MOST_BYTES:
             raise BadRow(f"the image {said} is too large", file=where, expected="at most 256 MiB")
@@ -104,9 +136,7 @@ class ImageLoader:
                 data = base64.b64decode(data.translate(_URL_SAFE), validate=True)
             except ValueError as error:
                 raise BadRow(f"the image {said} is not base64: {error}", file=where) from error
-        image = self._decode(io.BytesIO(data), where, said)
-        self._keep(key, image)
-        return image
+        return data
 
     def _cached(self, key: str) -> LoadedImage | None:
         with self._lock:

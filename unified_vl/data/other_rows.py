@@ -138,7 +138,7 @@ class OtherRows:
         if len(found) < asked.count:
             raise self.spec.error(
                 ("example", "shots", "count"),
-                f"the train split has {len(found)} rows to show beside {row.where}",
+                f"found {len(found)} in the train split beside {row.where}",
                 expected=f"{asked.count} or more",
             )
         return found[: asked.count]

@@ -8,12 +8,13 @@ so any number of processes may read the same files.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unified_vl.data.exclusion import excluded_keys
 from unified_vl.data.paths import existing, in_split, languages_apart
 from unified_vl.data.readers.reader import Kept, Source
 from unified_vl.data.readers.registry import READERS
@@ -51,6 +52,11 @@ class Row:
         """`file:row`, rows counted from 1."""
         return f"{self.file}:{self.index + 1}"
 
+    def key(self, column: str | None) -> str:
+        """What names it in predictions: the value of a column, else its place."""
+        value = None if column is None else self.columns.get(column)
+        return self.where if value is None else str(value)
+
 
 @dataclass(frozen=True)
 class _Part:
@@ -63,6 +69,7 @@ class _Part:
         images: the folder of its images.
         numbers: the place of each row in the file; None where the table is all of it.
         kept: what the reader says of rows that it left out.
+        excluded: how many rows `data.exclude` took from it.
     """
 
     table: Dataset
@@ -71,6 +78,7 @@ class _Part:
     images: str
     numbers: Sequence[int] | None
     kept: Kept
+    excluded: int = 0
 
 
 class TaskData:
@@ -83,13 +91,16 @@ class TaskData:
         spec: the task.
         split: train, validation or test.
         root: the data root that the spec's path is relative to.
+        with_excluded: whether the train split has the rows that `data.exclude` names too.
 
     Raises:
         UserError: when the split, a file or a column is missing, a file cannot be
             read, or there is no row at all.
     """
 
-    def __init__(self, spec: TaskSpec, split: SplitName, root: Path) -> None:
+    def __init__(
+        self, spec: TaskSpec, split: SplitName, root: Path, *, with_excluded: bool = False
+    ) -> None:
         if split not in spec.data.splits:
             raise spec.error(
                 ("data", "splits"),
@@ -104,6 +115,9 @@ class TaskData:
             for tag in languages_apart(spec, split)
             for part in _read_parts(spec, split, root, tag)
         ]
+        if split == "train" and not with_excluded:
+            keys = excluded_keys(spec, root)
+            self._parts = [_without(part, keys, spec.data.key_column) for part in self._parts]
         self._ends = list(accumulate(len(part.table) for part in self._parts))
         if len(self) == 0:
             without = "".join(f" ({n} {why})" for why, n in self.left_out.items())
@@ -123,6 +137,11 @@ class TaskData:
             if part.kept.left_out:
                 found[part.kept.why] = found.get(part.kept.why, 0) + part.kept.left_out
         return found
+
+    @property
+    def excluded(self) -> int:
+        """How many rows `data.exclude` took away."""
+        return sum(part.excluded for part in self._parts)
 
     def __len__(self) -> int:
         return self._ends[-1]
@@ -235,7 +254,7 @@ def _read_part(source: Source) -> _Part:
     numbers = kept.numbers
     if data.split_column is not None:
         chosen = _rows_of_split(table, data.split_column, source.split)
-        table = table.take(pa.array(chosen, pa.int64()))  # a type, where there is none
+        table = table.take(pa.array(chosen, pa.int64()))  # typed: there may be none
         numbers = chosen if numbers is None else [numbers[place] for place in chosen]
     if data.language_column is not None and data.language_names:
         table = _with_tags(table, data.language_column, data.language_names)
@@ -250,6 +269,32 @@ def _read_part(source: Source) -> _Part:
         source.images,
         numbers,
         kept,
+    )
+
+
+def _without(part: _Part, keys: Collection[str], column: str | None) -> _Part:
+    """A part less the rows of these keys."""
+    import pyarrow as pa
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+
+    if not keys:
+        return part
+    table = part.table.data.table
+    numbers = range(len(table)) if part.numbers is None else part.numbers
+    known = column is not None and column in table.column_names
+    values = table.column(column).to_pylist() if known else [None] * len(table)
+    rows = (
+        Row({column or "": v}, part.file, n, None) for v, n in zip(values, numbers, strict=True)
+    )
+    kept = [place for place, row in enumerate(rows) if row.key(column or "") not in keys]
+    if len(kept) == len(table):
+        return part
+    return replace(
+        part,
+        table=Dataset(InMemoryTable(table.take(pa.array(kept, pa.int64())).combine_chunks())),
+        numbers=[numbers[place] for place in kept],
+        excluded=len(table) - len(kept),
     )
 
 

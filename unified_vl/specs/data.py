@@ -18,6 +18,7 @@ class DataSpec(Part):
     reader: Annotated[str, BeforeValidator(known_reader)] = Field(
         description="The format of the files; docs/readers.md says what each one reads and gives.",
         json_schema_extra={"enum": list(READERS)},
+        examples=["jsonl"],
     )
     path: str | None = Field(
         default=None,
@@ -25,55 +26,71 @@ class DataSpec(Part):
         description="The file, relative to the data root; {split} and {language} are filled in, "
         "and * stands for any part of a name: several files then are read one after the other, "
         "sorted. For some readers a folder, or the id of a data set.",
+        examples=["photos/{split}_{language}.jsonl"],
     )
     files: dict[Name, str] | None = Field(
         default=None,
         description="In place of `path`, for a reader of several files: each by its name.",
+        examples=[{"source": "wmt/{split}.en", "target": "wmt/{split}.de"}],
     )
     columns: tuple[str, ...] | None = Field(
         default=None,
         min_length=1,
         description="Names of the columns, in their order, of a csv, tsv or ofa_tsv file that has "
         "no line of names.",
+        examples=[["id", "image", "caption"]],
     )
     config: str | None = Field(
         default=None,
         min_length=1,
         description="Reader `hub` only: the data set's configuration; {split} and {language} are "
         "filled in.",
+        examples=["en-de"],
     )
     streaming: bool = Field(
         default=False,
         description="Reader `hub` only: read the first rows (`take`) without downloading the rest.",
+        examples=[True],
     )
     take: int | None = Field(
-        default=None, gt=0, description="Reader `hub` only: how many rows of a split to take."
+        default=None,
+        gt=0,
+        description="Reader `hub` only: how many rows of a split to take.",
+        examples=[10000],
     )
     images: str | None = Field(
         default=None,
         min_length=1,
         description="The folder that image paths of the rows are relative to, below the data "
         "root; {split} and {language} are filled in.",
+        examples=["photos/{split}"],
     )
     splits: dict[SplitName, str] = Field(
-        min_length=1, description="What each split is called in the path, or in split_column."
+        min_length=1,
+        description="What each split is called in the path, or in split_column.",
+        examples=[{"train": "train", "validation": "dev", "test": "test"}],
     )
     split_column: str | None = Field(
         default=None,
         description="The column that names a row's split, where all splits are in one file.",
+        examples=["split"],
     )
     languages: tuple[LanguageTag, ...] = Field(
-        min_length=1, description="Tags of all languages of the rows."
+        min_length=1,
+        description="Tags of all languages of the rows.",
+        examples=[["en", "de", "pt-BR"]],
     )
     language_names: dict[LanguageTag, str] = Field(
         default_factory=dict,
         description="What the files call a language, where that is not its tag: in {language} of "
         "paths and in language_column.",
+        examples=[{"de": "German"}],
     )
     language_column: str | None = Field(
         default=None,
         description="The column that names a row's language; otherwise it is the {language} of "
         "the path, or the only one.",
+        examples=["language"],
     )
     language_temperature: float | None = Field(
         default=None,
@@ -83,13 +100,25 @@ class DataSpec(Part):
         description="In training, languages are drawn in proportion to their rows to the power of "
         "this: 1 as they are, 0 all alike (mT5 has 0.3). Unless given, every row comes once an "
         "epoch.",
+        examples=[0.3],
     )
     key_column: str | None = Field(
-        default=None, description="The column that names a row in predictions and reports."
+        default=None,
+        description="The column that names a row in predictions and reports.",
+        examples=["id"],
+    )
+    exclude: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A JSONL file below the data root whose lines name rows by `key`, and by "
+        "`task` where it serves several: the train split is without them. "
+        "`unified-vl check --write-leaks` writes one.",
+        examples=["leaks.jsonl"],
     )
     on_bad_row: Literal["stop", "skip"] = Field(
         default="stop",
         description="Whether a row that breaks the spec stops the work or is skipped and counted.",
+        examples=["skip"],
     )
 
     @property

@@ -35,7 +35,13 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
         broken = broken or bool(problems)
         if place != ("data", "images"):
             used.update(slots(template))
-    names = [(("data", "splits", name), value) for name, value in data.splits.items()]
+    names: list[tuple[KeyPath, str]] = [
+        (("data", "splits", name), value) for name, value in data.splits.items()
+    ]
+    if data.exclude is not None:
+        names.append((("data", "exclude"), data.exclude))
+        if "train" not in data.splits:
+            yield Problem(("data", "exclude"), "says nothing without a train split")
     for place, text in (*places, *images, *names):
         path = PurePosixPath(text)
         if path.is_absolute() or ".." in path.parts:

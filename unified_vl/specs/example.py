@@ -28,42 +28,61 @@ class JoinSpec(Part):
         min_length=1,
         description="Template of one value of each list. Slots: fields with many: true, wordings, "
         "{language_name}, and {letter} (A, B, ...) and {number} (1, 2, ...), its place.",
+        examples=["({letter}) {choices}"],
     )
-    between: str = Field(default=" ", description="What stands between two of them.")
+    between: str = Field(
+        default=" ", description="What stands between two of them.", examples=["\n"]
+    )
     last: int | None = Field(
-        default=None, ge=1, description="Take only so many, from the end (the last turns)."
+        default=None,
+        ge=1,
+        description="Take only so many, from the end (the last turns).",
+        examples=[10],
     )
 
 
 class ShotsSpec(Part):
     """Rows of the train split as worked examples in the source: the slot {shots}."""
 
-    count: int = Field(ge=1, le=64, description="How many.")
+    count: int = Field(ge=1, le=64, description="How many.", examples=[2])
     each: str = Field(
-        min_length=1, description="Template of one; slots as in `source`, and those of `target`."
+        min_length=1,
+        description="Template of one; slots as in `source`, and those of `target`.",
+        examples=["{image} {question} {answer}"],
     )
-    between: str = Field(default="\n", description="What stands between two of them.")
+    between: str = Field(
+        default="\n", description="What stands between two of them.", examples=["\n"]
+    )
 
 
 class MismatchSpec(Part):
     """Wrong pairs: a field's value from another row, and a slot that says so."""
 
-    field: Name = Field(description="The field whose value may come from another row.")
+    field: Name = Field(
+        description="The field whose value may come from another row.", examples=["captions"]
+    )
     rate: float = Field(
         default=0.5,
         gt=0,
         lt=1,
         allow_inf_nan=False,
         description="How often it does (0.5 unless given).",
+        examples=[0.5],
     )
     slot: Name = Field(
-        default="matches", description="The slot that says `right` or `wrong` (matches)."
+        default="matches",
+        description="The slot that says `right` or `wrong` (matches).",
+        examples=["matches"],
     )
     right: str = Field(
-        min_length=1, description="For the row's own value: a text, or the name of a wording."
+        min_length=1,
+        description="For the row's own value: a text, or the name of a wording.",
+        examples=["yes"],
     )
     wrong: str = Field(
-        min_length=1, description="For another row's value: a text, or the name of a wording."
+        min_length=1,
+        description="For another row's value: a text, or the name of a wording.",
+        examples=["no"],
     )
 
 
@@ -74,6 +93,7 @@ class DictionarySpec(Part):
         min_length=1,
         description="Values between tabs below a line of language tags, relative to the spec and "
         "below its folder: a word and its translations a line.",
+        examples=["words.tsv"],
     )
 
 
@@ -83,7 +103,8 @@ class NoiseSpec(Part):
     kind: Literal["span_corruption", "prefix_lm", "masking", "code_switch"] = Field(
         description="Spans of pieces taken out, which the target gives (T5); a beginning, which "
         "the target goes on from; words masked, and the whole text as target; or words replaced "
-        "by translations, and the text as it was as target (M3P)."
+        "by translations, and the text as it was as target (M3P).",
+        examples=["span_corruption"],
     )
     rate: float | None = Field(
         default=None,
@@ -92,6 +113,7 @@ class NoiseSpec(Part):
         allow_inf_nan=False,
         description="The share of the text that is taken out (0.15), masked (0.15) or replaced "
         "(0.5); below 1 for span_corruption.",
+        examples=[0.15],
     )
     mean_span: float | None = Field(
         default=None,
@@ -99,15 +121,19 @@ class NoiseSpec(Part):
         le=100,
         allow_inf_nan=False,
         description="span_corruption only: mean length of a span, in pieces (3 unless given).",
+        examples=[3],
     )
     dictionary: DictionarySpec | None = Field(
-        default=None, description="code_switch only, and mandatory there: the translations."
+        default=None,
+        description="code_switch only, and mandatory there: the translations.",
+        examples=[{"file": "words.tsv"}],
     )
     languages: tuple[LanguageTag, ...] | None = Field(
         default=None,
         min_length=1,
         description="code_switch only: the languages to take translations from (all others that "
         "the dictionary has, unless given).",
+        examples=[["de", "fr"]],
     )
 
     @property
@@ -128,25 +154,40 @@ class ExampleSpec(Part):
         min_length=1,
         description="Template of what the model reads. Slots: fields, wordings, joins, {language}, "
         "{task}, {language_name}, {shots}.",
+        examples=["{task} {language} {image} {question}"],
     )
-    target: str = Field(min_length=1, description="Template of what it shall write.")
+    target: str = Field(
+        min_length=1, description="Template of what it shall write.", examples=["{answers}"]
+    )
     pick: dict[Name, Literal["random", "first"]] = Field(
         default_factory=dict,
         description="For fields with many values: which one an example of training takes.",
+        examples=[{"answers": "random"}],
     )
     join: dict[Name, JoinSpec] = Field(
-        default_factory=dict, description="Slots that are made of lists of equal length."
+        default_factory=dict,
+        description="Slots that are made of lists of equal length.",
+        examples=[
+            {"history": {"each": "Q: {questions} A: {answers}", "between": "\n", "last": 10}}
+        ],
     )
     shots: ShotsSpec | None = Field(
-        default=None, description="Rows of the train split in the source, never the row itself."
+        default=None,
+        description="Rows of the train split in the source, never the row itself.",
+        examples=[{"count": 2, "each": "{image} {question} {answer}", "between": "\n"}],
     )
     mismatch: MismatchSpec | None = Field(
-        default=None, description="Values of another row in place of the row's own, now and then."
+        default=None,
+        description="Values of another row in place of the row's own, now and then.",
+        examples=[
+            {"field": "captions", "rate": 0.5, "slot": "matches", "right": "yes", "wrong": "no"}
+        ],
     )
     noise: dict[Name, NoiseSpec] = Field(
         default_factory=dict,
         description="What is done to a text field, by its name: its slot then is the changed text "
         "in the source, and in the target what was taken out or the text as it was.",
+        examples=[{"caption": {"kind": "span_corruption", "rate": 0.15, "mean_span": 3}}],
     )
 
     @property

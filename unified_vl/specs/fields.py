@@ -24,50 +24,69 @@ class NamesSpec(Part):
         min_length=1,
         description="A text file, a name a line, relative to the spec and below its folder; may "
         "contain {language}.",
+        examples=["classes_{language}.txt"],
     )
     values: tuple[str, ...] | None = Field(
-        default=None, min_length=1, description="The names themselves."
+        default=None, min_length=1, description="The names themselves.", examples=[["cat", "dog"]]
     )
 
 
 class FieldSpec(Part):
     """A value of a row: the column it is stored in, apart from what it means."""
 
-    kind: Kind = Field(description="What the value means to the model.")
+    kind: Kind = Field(description="What the value means to the model.", examples=["box"])
     column: str = Field(
         min_length=1,
         description="The column that holds it; may contain {language}, the tag of the row's "
         "language.",
+        examples=["caption_{language}"],
     )
-    many: bool = Field(default=False, description="Whether the column holds a list of values.")
+    many: bool = Field(
+        default=False, description="Whether the column holds a list of values.", examples=[True]
+    )
     layout: Literal["xyxy", "xywh"] | None = Field(
         default=None,
         description="Boxes only, and mandatory there: two corners, or a corner and a size.",
+        examples=["xywh"],
     )
     units: Literal["pixels", "relative"] | None = Field(
         default=None,
         description="Boxes, points and polygons only, and mandatory there: pixels of the image, "
         "or fractions of it.",
+        examples=["pixels"],
     )
     labels: Name | None = Field(
         default=None,
         description="Boxes only: the field of as many texts or labels that say what is in each.",
+        examples=["names"],
     )
     decimals: int | None = Field(
-        default=None, ge=0, le=9, description="Numbers only: digits behind the point (0)."
+        default=None,
+        ge=0,
+        le=9,
+        description="Numbers only: digits behind the point (0).",
+        examples=[1],
     )
     names: NamesSpec | None = Field(
-        default=None, description="Labels only, and mandatory there: the names of the classes."
+        default=None,
+        description="Labels only, and mandatory there: the names of the classes.",
+        examples=[{"file": "classes.txt"}],
     )
     first: int | None = Field(
-        default=None, ge=0, le=1, description="Labels and choices only: the lowest number (0)."
+        default=None,
+        ge=0,
+        le=1,
+        description="Labels and choices only: the lowest number (0).",
+        examples=[1],
     )
     of: Name | None = Field(
         default=None,
         description="Choices only, and mandatory there: the field with the texts to choose from.",
+        examples=["options"],
     )
     write: Written | None = Field(
         default=None,
         description="Choices only: what is written, the letter (A, B, ...), the number (1, 2, ...) "
         "or the text that is chosen (letter).",
+        examples=["letter"],
     )

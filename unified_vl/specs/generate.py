@@ -38,14 +38,16 @@ class ChoicesSpec(Part):
         default=None,
         min_length=1,
         description="A text file, a choice a line, relative to the spec and below its folder.",
+        examples=["answers.txt"],
     )
     values: tuple[str, ...] | None = Field(
-        default=None, min_length=1, description="The choices themselves."
+        default=None, min_length=1, description="The choices themselves.", examples=[["yes", "no"]]
     )
     field: Name | None = Field(
         default=None,
         description="A field of kind text: all that it holds in the train split; or of kind label: "
         "the names of its classes.",
+        examples=["answer"],
     )
 
 
@@ -56,17 +58,25 @@ class GenerateSpec(Part):
         default="greedy",
         description="The best token at each step; a search over several; a draw; one of the "
         "choices, token by token; or all choices scored and the best taken.",
+        examples=["beam"],
     )
     beams: int = Field(
-        default=1, ge=1, le=64, description="Width of a beam search (beam and constrained)."
+        default=1,
+        ge=1,
+        le=64,
+        description="Width of a beam search (beam and constrained).",
+        examples=[4],
     )
     choices: ChoicesSpec | None = Field(
-        default=None, description="The closed answers (constrained and score_choices)."
+        default=None,
+        description="The closed answers (constrained and score_choices).",
+        examples=[{"file": "answers.txt"}],
     )
     normalize: Literal["none", "tokens"] | None = Field(
         default=None,
         description="score_choices only: rank by the log-probability of a choice, or by its mean "
         "over tokens (unless given).",
+        examples=["tokens"],
     )
     temperature: float | None = Field(
         default=None,
@@ -74,9 +84,13 @@ class GenerateSpec(Part):
         le=100,
         allow_inf_nan=False,
         description="sample only: below 1 the likely becomes likelier (1 unless given).",
+        examples=[0.7],
     )
     top_k: int | None = Field(
-        default=None, ge=1, description="sample only: draw from so many of the best tokens."
+        default=None,
+        ge=1,
+        description="sample only: draw from so many of the best tokens.",
+        examples=[50],
     )
     top_p: float | None = Field(
         default=None,
@@ -84,19 +98,28 @@ class GenerateSpec(Part):
         le=1,
         allow_inf_nan=False,
         description="sample only: draw from the best tokens that hold this probability together.",
+        examples=[0.9],
     )
     best_of: int | None = Field(
-        default=None, ge=1, le=64, description="sample only: draw so many answers, keep the best."
+        default=None,
+        ge=1,
+        le=64,
+        description="sample only: draw so many answers, keep the best.",
+        examples=[8],
     )
     seed: int | None = Field(
         default=None,
         ge=0,
         lt=1 << 63,
         description="sample only: the same seed draws the same (0 unless given).",
+        examples=[1],
     )
-    max_tokens: int = Field(default=64, ge=1, le=4096, description="Longest answer, in tokens.")
+    max_tokens: int = Field(
+        default=64, ge=1, le=4096, description="Longest answer, in tokens.", examples=[48]
+    )
     allow: Allow = Field(
         default="text",
         description="The grammar of the answer, enforced while decoding: text, a number, shapes "
         "alone, boxes behind their labels, or text mixed with shapes.",
+        examples=["box"],
     )

@@ -19,19 +19,29 @@ class ConvolutionSpec(Part):
     """The convolutional encoder and decoder."""
 
     channels: tuple[Count, ...] = Field(
-        min_length=1, description="Channels of each level, the finest first; each halves the sides."
+        min_length=1,
+        description="Channels of each level, the finest first; each halves the sides.",
+        examples=[[64, 128, 256]],
     )
     patch: Count = Field(
-        default=1, description="Side of the squares of pixels that become channels first."
+        default=1,
+        description="Side of the squares of pixels that become channels first.",
+        examples=[2],
     )
-    blocks: Count = Field(default=2, description="Residual blocks of a level.")
-    groups: Count = Field(default=32, description="Groups of the group norms.")
-    latent: Count = Field(default=8, description="Channels between encoder and quantiser.")
+    blocks: Count = Field(default=2, description="Residual blocks of a level.", examples=[2])
+    groups: Count = Field(default=32, description="Groups of the group norms.", examples=[32])
+    latent: Count = Field(
+        default=8, description="Channels between encoder and quantiser.", examples=[8]
+    )
     attention: tuple[Annotated[int, Field(ge=0)], ...] = Field(
-        default=(), description="Levels, counted from 0, with attention among places."
+        default=(),
+        description="Levels, counted from 0, with attention among places.",
+        examples=[[2]],
     )
     attend_in_the_middle: bool = Field(
-        default=True, description="Whether the middle of the coarsest level has attention."
+        default=True,
+        description="Whether the middle of the coarsest level has attention.",
+        examples=[False],
     )
 
     @property
@@ -47,18 +57,30 @@ class QuantizerSpec(Part):
         default="vq",
         description="A codebook of running means (VQ, arXiv 1711.00937 appendix A.1), rounding to "
         "levels (FSQ, arXiv 2309.15505) or signs (lookup-free, arXiv 2310.05737).",
+        examples=["vq"],
     )
     codes: int | None = Field(
-        default=None, ge=2, le=1 << 20, description="Number of codes (vq; lfq: a power of two)."
+        default=None,
+        ge=2,
+        le=1 << 20,
+        description="Number of codes (vq; lfq: a power of two).",
+        examples=[8192],
     )
     levels: tuple[Annotated[int, Field(ge=3, le=64)], ...] | None = Field(
-        default=None, min_length=1, description="fsq only: levels of each channel."
+        default=None,
+        min_length=1,
+        description="fsq only: levels of each channel.",
+        examples=[[8, 5, 5, 5]],
     )
     decay: Annotated[float, Field(gt=0, lt=1)] = Field(
-        default=0.99, description="vq only: decay of the running means."
+        default=0.99, description="vq only: decay of the running means.", examples=[0.99]
     )
     commitment: float = Field(
-        default=0.25, ge=0, allow_inf_nan=False, description="Weight of the commitment loss."
+        default=0.25,
+        ge=0,
+        allow_inf_nan=False,
+        description="Weight of the commitment loss.",
+        examples=[0.25],
     )
     revive_below: float = Field(
         default=0.5,
@@ -66,6 +88,7 @@ class QuantizerSpec(Part):
         allow_inf_nan=False,
         description="vq only: a code whose running count is lower takes the place of a vector of "
         "the batch.",
+        examples=[0.5],
     )
 
     @property
@@ -77,70 +100,111 @@ class QuantizerSpec(Part):
 class PerceptualSpec(Part):
     """A distance in the features of an image classifier, as in LPIPS without its weights."""
 
-    backbone: str = Field(min_length=1, description="A model of `timm` with feature maps.")
-    weights: Path = Field(
-        description="Its weights (safetensors), relative to the working directory."
+    backbone: str = Field(
+        min_length=1, description="A model of `timm` with feature maps.", examples=["vgg16"]
     )
-    weight: Positive = Field(default=1.0, description="Weight of the loss.")
+    weights: Path = Field(
+        description="Its weights (safetensors), relative to the working directory.",
+        examples=["weights/vgg16.safetensors"],
+    )
+    weight: Positive = Field(default=1.0, description="Weight of the loss.", examples=[0.5])
 
 
 class AdversarialSpec(Part):
     """A discriminator of patches (PatchGAN, as in VQGAN)."""
 
-    weight: Positive = Field(default=0.1, description="Weight of the loss.")
-    from_step: int = Field(default=0, ge=0, description="Step from which it counts.")
-    channels: Count = Field(default=64, description="Channels of the first layer.")
+    weight: Positive = Field(default=0.1, description="Weight of the loss.", examples=[0.1])
+    from_step: int = Field(
+        default=0, ge=0, description="Step from which it counts.", examples=[10000]
+    )
+    channels: Count = Field(default=64, description="Channels of the first layer.", examples=[64])
 
 
 class ImageTokenizerLosses(Part):
     """What the image tokenizer learns by."""
 
     pixels: Literal["l1", "l2"] = Field(
-        default="l1", description="Distance of pixels in the scale -1 to 1."
+        default="l1", description="Distance of pixels in the scale -1 to 1.", examples=["l1"]
     )
     perceptual: PerceptualSpec | None = Field(
-        default=None, description="A distance of features, where weights are at hand."
+        default=None,
+        description="A distance of features, where weights are at hand.",
+        examples=[{"backbone": "vgg16", "weights": "weights/vgg16.safetensors"}],
     )
     adversarial: AdversarialSpec | None = Field(
-        default=None, description="A discriminator that the decoder has to convince."
+        default=None,
+        description="A discriminator that the decoder has to convince.",
+        examples=[{"from_step": 10000}],
     )
 
 
 class ImageTokenizerSpec(Document):
     """The training of an image tokenizer, as its YAML file says."""
 
-    image_tokenizer: Name = Field(description="Name of the tokenizer.")
-    version: int = Field(ge=1, description="Raise it when the same codes would mean another image.")
-    about: str = Field(min_length=1, description="What it is for, in one sentence.")
-    seed: int = Field(default=0, ge=0, description="Decides everything that is random.")
-    data: Path = Field(description="The data root, relative to the working directory.")
+    image_tokenizer: Name = Field(description="Name of the tokenizer.", examples=["photos"])
+    version: int = Field(
+        ge=1, description="Raise it when the same codes would mean another image.", examples=[1]
+    )
+    about: str = Field(
+        min_length=1,
+        description="What it is for, in one sentence.",
+        examples=["Photos of 256 pixels as 32 x 32 codes."],
+    )
+    seed: int = Field(
+        default=0, ge=0, description="Decides everything that is random.", examples=[0]
+    )
+    data: Path = Field(
+        description="The data root, relative to the working directory.", examples=["data"]
+    )
     images: tuple[str, ...] = Field(
-        min_length=1, description="Patterns of the images to learn from, below the data root."
+        min_length=1,
+        description="Patterns of the images to learn from, below the data root.",
+        examples=[["photos/train/*.jpg"]],
     )
     held_out: tuple[str, ...] = Field(
-        min_length=1, description="Patterns of images that are only reported on."
+        min_length=1,
+        description="Patterns of images that are only reported on.",
+        examples=[["photos/test/*.jpg"]],
     )
-    output: Path = Field(description="Directory to write, relative to the working directory.")
-    image_size: tuple[Count, Count] = Field(description="Height and width that it learns at.")
+    output: Path = Field(
+        description="Directory to write, relative to the working directory.",
+        examples=["tokenizers/image/photos"],
+    )
+    image_size: tuple[Count, Count] = Field(
+        description="Height and width that it learns at.", examples=[[256, 256]]
+    )
     crop: Literal["center", "random"] = Field(
-        default="center", description="What of an image of another shape it sees."
+        default="center",
+        description="What of an image of another shape it sees.",
+        examples=["random"],
     )
-    model: ConvolutionSpec = Field(description="The convolutional encoder and decoder.")
-    quantizer: QuantizerSpec = Field(description="How a vector becomes a code.")
+    model: ConvolutionSpec = Field(
+        description="The convolutional encoder and decoder.",
+        examples=[{"channels": [64, 128, 256, 512]}],
+    )
+    quantizer: QuantizerSpec = Field(
+        description="How a vector becomes a code.", examples=[{"kind": "vq", "codes": 8192}]
+    )
     losses: ImageTokenizerLosses = Field(
-        default_factory=ImageTokenizerLosses, description="What it learns by."
+        default_factory=ImageTokenizerLosses,
+        description="What it learns by.",
+        examples=[{"pixels": "l1"}],
     )
     optimizer: OptimizerSpec = Field(
-        default_factory=OptimizerSpec, description="The optimiser and its learning rate."
+        default_factory=OptimizerSpec,
+        description="The optimiser and its learning rate.",
+        examples=[{"lr": 0.0004}],
     )
-    clip: Positive = Field(default=1.0, description="Largest norm of the gradient.")
+    clip: Positive = Field(default=1.0, description="Largest norm of the gradient.", examples=[1.0])
     precision: Literal["fp32", "bf16"] = Field(
-        default="fp32", description="What convolutions compute in."
+        default="fp32", description="What convolutions compute in.", examples=["bf16"]
     )
-    steps: Count = Field(description="Optimiser steps.")
-    batch_size: Count = Field(description="Images of a step.")
-    log_every: Count = Field(default=50, description="Steps between two log lines.")
-    checkpoint_every: Count = Field(default=500, description="Steps between two checkpoints.")
+    steps: Count = Field(description="Optimiser steps.", examples=[100000])
+    batch_size: Count = Field(description="Images of a step.", examples=[32])
+    log_every: Count = Field(default=50, description="Steps between two log lines.", examples=[50])
+    checkpoint_every: Count = Field(
+        default=500, description="Steps between two checkpoints.", examples=[1000]
+    )
 
     @model_validator(mode="after")
     def _obey_rules(self) -> ImageTokenizerSpec:

@@ -16,21 +16,31 @@ class MixtureTask(Part):
     """One task of a mixture."""
 
     spec: str = Field(
-        min_length=1, description="The task spec, a path relative to the mixture file."
+        min_length=1,
+        description="The task spec, a path relative to the mixture file.",
+        examples=["../captioning/coco_captions.yaml"],
     )
-    batches: int = Field(default=1, ge=1, description="Batches that it sends in each round.")
+    batches: int = Field(
+        default=1, ge=1, description="Batches that it sends in each round.", examples=[2]
+    )
     from_round: int = Field(
         default=0,
         ge=0,
         description="The first round it takes part in; one task at least has 0.",
+        examples=[500],
     )
     weight: float = Field(
-        default=1.0, gt=0, allow_inf_nan=False, description="What its loss is multiplied by."
+        default=1.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="What its loss is multiplied by.",
+        examples=[0.5],
     )
     difficulty: float | None = Field(
         default=None,
         allow_inf_nan=False,
         description="How hard it is beside the others; a curriculum goes by it.",
+        examples=[2.0],
     )
     contrast: float = Field(
         default=0.0,
@@ -40,6 +50,7 @@ class MixtureTask(Part):
             "Weight of an image-text contrastive loss beside its own: each target must be "
             "found by its image among the batch, and each image by its target."
         ),
+        examples=[0.1],
     )
 
 
@@ -47,14 +58,23 @@ class StopAndGoSpec(Part):
     """When a task rests and when it trains again (12-in-1, arXiv 1912.02315)."""
 
     patience: int = Field(
-        default=2, ge=1, description="Evaluations without a gain after which a task rests."
+        default=2,
+        ge=1,
+        description="Evaluations without a gain after which a task rests.",
+        examples=[2],
     )
     min_gain: Share = Field(
-        default=0.001, description="What counts as a gain, relative to the last one."
+        default=0.001,
+        description="What counts as a gain, relative to the last one.",
+        examples=[0.001],
     )
-    gap: int = Field(default=4, ge=1, description="A resting task trains in every so many rounds.")
+    gap: int = Field(
+        default=4, ge=1, description="A resting task trains in every so many rounds.", examples=[4]
+    )
     max_drop: Share = Field(
-        default=0.005, description="The fall below its best, relative to it, that wakes a task."
+        default=0.005,
+        description="The fall below its best, relative to it, that wakes a task.",
+        examples=[0.005],
     )
 
 
@@ -62,9 +82,9 @@ class CurriculumSpec(Part):
     """Which tasks begin: levels of `difficulty` join one after the other."""
 
     order: Literal["easy_first", "hard_first"] = Field(
-        description="Curriculum or anti-curriculum (12-in-1, section 5)."
+        description="Curriculum or anti-curriculum (12-in-1, section 5).", examples=["easy_first"]
     )
-    rounds: int = Field(ge=1, description="Rounds until the next level joins.")
+    rounds: int = Field(ge=1, description="Rounds until the next level joins.", examples=[1000])
 
 
 class ScheduleSpec(Part):
@@ -73,40 +93,52 @@ class ScheduleSpec(Part):
     kind: Literal["round_robin", "sampled"] = Field(
         default="round_robin",
         description="Every task has its turns in each round, or every step draws its task.",
+        examples=["sampled"],
     )
     order: Literal["fixed", "seeded"] = Field(
         default="fixed",
         description="Round robin: turns in the order of the file, or shuffled by the run's seed.",
+        examples=["seeded"],
     )
     by: Literal["batches", "rows"] = Field(
         default="batches",
         description="Sampled: in proportion to the tasks' `batches`, or to their training rows.",
+        examples=["rows"],
     )
     temperature: float = Field(
         default=1.0,
         gt=0,
         allow_inf_nan=False,
         description="Sampled by rows: 1 is in proportion, higher nearer to equal shares (T5).",
+        examples=[2.0],
     )
     limit: int | None = Field(
-        default=None, ge=1, description="Sampled by rows: rows above this number do not count."
+        default=None,
+        ge=1,
+        description="Sampled by rows: rows above this number do not count.",
+        examples=[1000000],
     )
 
     update: Literal["per_task", "joint"] = Field(
         default="per_task",
         description="Each batch is an optimiser step of its own, or each round is one.",
+        examples=["joint"],
     )
     joint_weights: Literal["batches", "tokens"] = Field(
         default="batches",
         description="Joint: every batch of a round counts alike, or every target token.",
+        examples=["tokens"],
     )
     stop_and_go: StopAndGoSpec | None = Field(
         default=None,
         description="Let tasks rest whose validation score has stopped to rise; {} for the "
         "numbers of 12-in-1.",
+        examples=[{"patience": 2, "gap": 4}],
     )
     curriculum: CurriculumSpec | None = Field(
-        default=None, description="Let tasks join by difficulty, in place of `from_round`."
+        default=None,
+        description="Let tasks join by difficulty, in place of `from_round`.",
+        examples=[{"order": "easy_first", "rounds": 1000}],
     )
 
     def idle_key(self) -> str | None:
@@ -122,15 +154,24 @@ class ScheduleSpec(Part):
 class Mixture(Document):
     """Tasks that are trained together."""
 
-    mixture: Name = Field(description="Name of the mixture.")
-    version: int = Field(ge=1, description="Raise it when the tasks or their shares change.")
-    tasks: tuple[MixtureTask, ...] = Field(min_length=1, description="The tasks.")
+    mixture: Name = Field(description="Name of the mixture.", examples=["photos"])
+    version: int = Field(
+        ge=1, description="Raise it when the tasks or their shares change.", examples=[1]
+    )
+    tasks: tuple[MixtureTask, ...] = Field(
+        min_length=1,
+        description="The tasks.",
+        examples=[[{"spec": "../captioning/coco_captions.yaml", "batches": 2}]],
+    )
     schedule: ScheduleSpec = Field(
-        default_factory=ScheduleSpec, description="Whose turn it is to send a batch."
+        default_factory=ScheduleSpec,
+        description="Whose turn it is to send a batch.",
+        examples=[{"kind": "round_robin", "order": "seeded"}],
     )
     tags: TaskTags = Field(
         default="task",
         description="What {task} stands for: a tag of each task's own, of its family, or nothing.",
+        examples=["family"],
     )
     _specs: tuple[TaskSpec, ...] = PrivateAttr(default=())
 

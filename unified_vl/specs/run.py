@@ -17,31 +17,49 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class OptimizerSpec(Part):
     """The optimiser and its learning rate over time."""
 
-    name: Literal["adamw"] = Field(default="adamw", description="The optimiser.")
-    lr: Positive = Field(default=1e-3, description="The highest learning rate.")
+    name: Literal["adamw"] = Field(
+        default="adamw", description="The optimiser.", examples=["adamw"]
+    )
+    lr: Positive = Field(default=1e-3, description="The highest learning rate.", examples=[0.0005])
     vision_lr_scale: Positive = Field(
-        default=1.0, description="What the learning rate of the image branch is multiplied by."
+        default=1.0,
+        description="What the learning rate of the image branch is multiplied by.",
+        examples=[3.0],
     )
     embedding_lr_scale: Positive = Field(
         default=1.0,
         description="What the learning rate of the embeddings is multiplied by: they start at "
         "unit scale, ten times that of a matrix.",
+        examples=[3.0],
     )
     betas: tuple[Fraction, Fraction] = Field(
-        default=(0.9, 0.98), description="Decay of the two running means of AdamW."
+        default=(0.9, 0.98),
+        description="Decay of the two running means of AdamW.",
+        examples=[[0.9, 0.98]],
     )
-    eps: Positive = Field(default=1e-8, description="Added to the denominator of AdamW.")
+    eps: Positive = Field(
+        default=1e-8, description="Added to the denominator of AdamW.", examples=[1e-08]
+    )
     weight_decay: float = Field(
-        default=0.01, ge=0, allow_inf_nan=False, description="Decoupled weight decay."
+        default=0.01,
+        ge=0,
+        allow_inf_nan=False,
+        description="Decoupled weight decay.",
+        examples=[0.01],
     )
     warmup_steps: int = Field(
-        default=0, ge=0, description="Steps in which the learning rate rises from zero."
+        default=0,
+        ge=0,
+        description="Steps in which the learning rate rises from zero.",
+        examples=[1000],
     )
     decay: Literal["linear", "cosine", "constant"] = Field(
-        default="linear", description="How the learning rate falls to zero at the last step."
+        default="linear",
+        description="How the learning rate falls to zero at the last step.",
+        examples=["cosine"],
     )
     decay_from: Fraction = Field(
-        default=0.5, description="The fraction of all steps after which it falls."
+        default=0.5, description="The fraction of all steps after which it falls.", examples=[0.2]
     )
 
 
@@ -51,18 +69,24 @@ class FaultSpec(Part):
     policy: Literal["skip", "abort"] = Field(
         default="skip",
         description="Skip such an update, or end the training; both leave the weights untouched.",
+        examples=["abort"],
     )
     sigmas: Positive = Field(
         default=6.0,
         description="Standard deviations above the mean at which a gradient's norm is a spike.",
+        examples=[6.0],
     )
     window: int = Field(
-        default=128, ge=2, description="Norms of each task that mean and deviation are taken of."
+        default=128,
+        ge=2,
+        description="Norms of each task that mean and deviation are taken of.",
+        examples=[128],
     )
     limit: int = Field(
         default=16,
         ge=0,
         description="Most updates skipped among the last `window` steps, before training ends.",
+        examples=[16],
     )
 
 
@@ -73,71 +97,121 @@ class Run(Document):
     loaded; `data`, `tokenizer` and `output` are relative to the working directory.
     """
 
-    run: Name = Field(description="Name of the run.")
-    version: int = Field(ge=1, description="Raise it when the run would give another model.")
-    seed: int = Field(default=0, ge=0, description="Decides everything that is random.")
-    mixture: Path = Field(description="The mixture file, relative to this file.")
-    data: Path = Field(description="The data root, relative to the working directory.")
-    tokenizer: Path = Field(
-        description="The tokenizer's directory, relative to the working directory."
+    run: Name = Field(description="Name of the run.", examples=["photos"])
+    version: int = Field(
+        ge=1, description="Raise it when the run would give another model.", examples=[1]
     )
-    output: Path = Field(description="Where the run writes, relative to the working directory.")
-    steps: int = Field(ge=1, description="Optimiser steps.")
-    batch_size: int = Field(ge=1, description="Examples of a step, over all ranks.")
+    seed: int = Field(
+        default=0, ge=0, description="Decides everything that is random.", examples=[0]
+    )
+    mixture: Path = Field(
+        description="The mixture file, relative to this file.", examples=["../mixtures/photos.yaml"]
+    )
+    data: Path = Field(
+        description="The data root, relative to the working directory.", examples=["data"]
+    )
+    tokenizer: Path = Field(
+        description="The tokenizer's directory, relative to the working directory.",
+        examples=["tokenizers/text/photos"],
+    )
+    output: Path = Field(
+        description="Where the run writes, relative to the working directory.",
+        examples=["runs/photos"],
+    )
+    steps: int = Field(ge=1, description="Optimiser steps.", examples=[20000])
+    batch_size: int = Field(ge=1, description="Examples of a step, over all ranks.", examples=[256])
     accumulate: int = Field(
         default=1,
         ge=1,
         description="Parts in which each rank computes its share of a batch, one after the other, "
         "to save memory. A contrastive loss compares within a part.",
+        examples=[4],
     )
     model: dict[str, Any] = Field(
-        default_factory=dict, description="Keys of the model's configuration."
+        default_factory=dict,
+        description="Keys of the model's configuration.",
+        examples=[{"d_model": 512, "num_layers": 6, "num_heads": 8}],
     )
     optimizer: OptimizerSpec = Field(
-        default_factory=OptimizerSpec, description="The optimiser and its learning rate."
+        default_factory=OptimizerSpec,
+        description="The optimiser and its learning rate.",
+        examples=[{"lr": 0.0005, "warmup_steps": 1000, "decay": "cosine"}],
     )
     clip: Positive | None = Field(
-        default=1.0, description="Largest norm of the gradient; null leaves it as it is."
+        default=1.0,
+        description="Largest norm of the gradient; null leaves it as it is.",
+        examples=[1.0],
     )
     label_smoothing: float = Field(
-        default=0.0, ge=0, lt=1, allow_inf_nan=False, description="Label smoothing of the loss."
+        default=0.0,
+        ge=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="Label smoothing of the loss.",
+        examples=[0.1],
     )
     engine: Path = Field(
-        description="DeepSpeed's JSON (ZeRO, offload, precision), relative to this file."
+        description="DeepSpeed's JSON (ZeRO, offload, precision), relative to this file.",
+        examples=["../../deepspeed_configs/zero1_bf16.json"],
     )
-    max_source_tokens: int = Field(default=256, ge=2, description="Longest source, in tokens.")
-    max_target_tokens: int = Field(default=128, ge=2, description="Longest target, in tokens.")
-    log_every: int = Field(default=20, ge=1, description="Steps between two log lines.")
-    validate_every: int = Field(default=500, ge=1, description="Steps between two validations.")
+    max_source_tokens: int = Field(
+        default=256, ge=2, description="Longest source, in tokens.", examples=[256]
+    )
+    max_target_tokens: int = Field(
+        default=128, ge=2, description="Longest target, in tokens.", examples=[128]
+    )
+    log_every: int = Field(
+        default=20, ge=1, description="Steps between two log lines.", examples=[20]
+    )
+    validate_every: int = Field(
+        default=500, ge=1, description="Steps between two validations.", examples=[500]
+    )
     validation_rows: int = Field(
-        default=128, ge=0, description="Rows of each task in a validation; 0 does without."
+        default=128,
+        ge=0,
+        description="Rows of each task in a validation; 0 does without.",
+        examples=[512],
     )
     score_every: int = Field(
         default=0,
         ge=0,
         description="Steps between two scorings of each task by its primary metric; 0 does "
         "without. Stop-and-go goes by these scores.",
+        examples=[1000],
     )
     score_rows: int = Field(
-        default=256, ge=1, description="Validation rows of each task that a scoring answers."
+        default=256,
+        ge=1,
+        description="Validation rows of each task that a scoring answers.",
+        examples=[256],
     )
     trackers: tuple[Literal["tensorboard", "wandb"], ...] = Field(
-        default=(), description="Where the run record is shown beside events.jsonl."
+        default=(),
+        description="Where the run record is shown beside events.jsonl.",
+        examples=[["tensorboard"]],
     )
-    checkpoint_every: int = Field(default=500, ge=1, description="Steps between two checkpoints.")
-    keep_checkpoints: int = Field(default=2, ge=1, description="Checkpoints that are kept.")
+    checkpoint_every: int = Field(
+        default=500, ge=1, description="Steps between two checkpoints.", examples=[500]
+    )
+    keep_checkpoints: int = Field(
+        default=2, ge=1, description="Checkpoints that are kept.", examples=[3]
+    )
     keep_best: bool = Field(
         default=True,
         description="Whether the best checkpoint is kept too, by the mean of all tasks' scores or, "
         "without scores, validation losses; its model is OUTPUT/best_model.",
+        examples=[True],
     )
     faults: FaultSpec = Field(
-        default_factory=FaultSpec, description="What is done about bad gradients."
+        default_factory=FaultSpec,
+        description="What is done about bad gradients.",
+        examples=[{"policy": "abort"}],
     )
     hang_timeout: Positive = Field(
         default=900.0,
         description="Seconds without progress after which the job ends; longer than any "
         "validation or checkpoint.",
+        examples=[1800.0],
     )
     _loaded_mixture: Mixture | None = PrivateAttr(default=None)
 

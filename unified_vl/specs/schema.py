@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
 from unified_vl.specs.document import Document
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.mixture import Mixture
@@ -21,6 +23,13 @@ def json_schemas() -> dict[str, dict[str, Any]]:
         "image_tokenizer": ImageTokenizerSpec,
     }
     for name, model in documents.items():
-        schema = model.model_json_schema()
+        schema = model.model_json_schema(schema_generator=_InOrder)
         schemas[name] = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
     return schemas
+
+
+class _InOrder(GenerateJsonSchema):
+    """Leaves keys in the order of their classes, and those of examples as they were written."""
+
+    def sort(self, value: JsonSchemaValue, parent_key: str | None = None) -> JsonSchemaValue:
+        return value

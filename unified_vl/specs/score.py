@@ -43,15 +43,16 @@ class ScoreSpec(Part):
     """One number that says how good the answers are."""
 
     metric: Annotated[Metric, BeforeValidator(known_metric)] = Field(
-        description="The metric; docs/metrics.md says what each one is."
+        description="The metric; docs/metrics.md says what each one is.", examples=["box_accuracy"]
     )
-    against: Name = Field(description="The field with the right answers.")
+    against: Name = Field(description="The field with the right answers.", examples=["region"])
     iou: float | None = Field(
         default=None,
         gt=0,
         le=1,
         allow_inf_nan=False,
         description="box_accuracy only: the overlap that counts as right (0.5 unless given).",
+        examples=[0.5],
     )
     within: float | None = Field(
         default=None,
@@ -60,19 +61,22 @@ class ScoreSpec(Part):
         allow_inf_nan=False,
         description="point_accuracy against points only: the distance that counts as right, as a "
         "fraction of the image's diagonal (0.05 unless given).",
+        examples=[0.05],
     )
     implies: str | None = Field(
         default=None,
         description="consistency only, and mandatory there: the column with the keys of the rows "
         "whose answers follow from this one's.",
+        examples=["entailed"],
     )
     group: str | None = Field(
         default=None,
         description="group_accuracy only, and mandatory there: the column that is the same for "
         "rows of a group.",
+        examples=["group"],
     )
     primary: bool = Field(
-        default=False, description="Marks the one score that stands for the task."
+        default=False, description="Marks the one score that stands for the task.", examples=[True]
     )
 
     @property

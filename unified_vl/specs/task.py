@@ -46,29 +46,89 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(_texts, json_schema_input_typ
 class TaskSpec(Document):
     """A task of the model, as its YAML file says; frozen and hashable."""
 
-    task: Name = Field(description="Name of the task.")
-    version: int = Field(ge=1, description="Raise it when the same rows would score differently.")
-    about: str = Field(min_length=1, description="What the task asks, in one sentence.")
-    family: Name | None = Field(
-        default=None, description="The kind of task it is of, where mixtures tag by family."
+    task: Name = Field(description="Name of the task.", examples=["caption_photos"])
+    version: int = Field(
+        ge=1, description="Raise it when the same rows would score differently.", examples=[1]
     )
-    paper: str | None = Field(default=None, description="Where it was published.")
-    data: DataSpec = Field(description="Where the rows are.")
-    fields: dict[Name, FieldSpec] = Field(min_length=1, description="The values of a row by name.")
-    example: ExampleSpec = Field(description="How a row becomes source and target.")
+    about: str = Field(
+        min_length=1,
+        description="What the task asks, in one sentence.",
+        examples=["Describe an image in one sentence."],
+    )
+    family: Name | None = Field(
+        default=None,
+        description="The kind of task it is of, where mixtures tag by family.",
+        examples=["captioning"],
+    )
+    paper: str | None = Field(
+        default=None,
+        description="Where it was published.",
+        examples=["https://arxiv.org/abs/1504.00325"],
+    )
+    data: DataSpec = Field(
+        description="Where the rows are.",
+        examples=[
+            {
+                "reader": "jsonl",
+                "path": "photos/{split}.jsonl",
+                "splits": {"train": "train", "test": "test"},
+                "languages": ["en", "de"],
+                "language_column": "language",
+            }
+        ],
+    )
+    fields: dict[Name, FieldSpec] = Field(
+        min_length=1,
+        description="The values of a row by name.",
+        examples=[
+            {
+                "image": {"kind": "image", "column": "file"},
+                "captions": {"kind": "text", "column": "captions", "many": True},
+            }
+        ],
+    )
+    example: ExampleSpec = Field(
+        description="How a row becomes source and target.",
+        examples=[
+            {
+                "source": "{task} {image} {ask}",
+                "target": "{captions}",
+                "pick": {"captions": "random"},
+            }
+        ],
+    )
     wording: dict[Name, dict[str, Texts]] = Field(
         default_factory=dict,
         description="Texts of the templates by language tag, or `default`; {language_name} is "
         "filled in. Of a list, training draws one at random and evaluation takes the first.",
+        examples=[
+            {
+                "ask": {
+                    "en": "Describe the image.",
+                    "default": "Describe the image in {language_name}.",
+                }
+            }
+        ],
     )
     generate: GenerateSpec = Field(
-        default_factory=GenerateSpec, description="How an answer is generated."
+        default_factory=GenerateSpec,
+        description="How an answer is generated.",
+        examples=[{"method": "beam", "beams": 4, "max_tokens": 48}],
     )
     score: tuple[ScoreSpec, ...] = Field(
-        min_length=1, description="The numbers to report; exactly one is primary."
+        min_length=1,
+        description="The numbers to report; exactly one is primary.",
+        examples=[
+            [
+                {"metric": "cider", "against": "captions", "primary": True},
+                {"metric": "chrf", "against": "captions"},
+            ]
+        ],
     )
     report_by: tuple[str, ...] = Field(
-        default=(), description="Break the scores down by `language` or by columns."
+        default=(),
+        description="Break the scores down by `language` or by columns.",
+        examples=[["language"]],
     )
 
     _choices: tuple[str, ...] = PrivateAttr(default=())

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 KEY = "__key__"
-_TEXTS = ("txt", "text", "caption", "transcript", "json", "cls")
+TEXTS = ("txt", "text", "caption", "transcript", "json", "cls")
 _LARGEST_TEXT = 1 << 24  # bytes
 _LOOKED_AT = 100  # rows whose JSON tells which columns there are
 
 
 @dataclass(slots=True)
-class _Sample:
+class Sample:
     """The members of a row: where each begins, and its size in bytes."""
 
     key: str
@@ -39,7 +39,7 @@ def read_webdataset(source: Source) -> pa.Table:
     import pyarrow as pa
 
     path = source.path
-    samples = list(_samples(path))
+    samples = list(samples_of(path))
     with path.open("rb") as shard:
         if samples:  # an empty shard lacks no column
             source.require(_known(source, samples, shard))
@@ -54,8 +54,8 @@ def read_webdataset(source: Source) -> pa.Table:
     return pa.table(arrays)
 
 
-def _samples(path: Path) -> Iterator[_Sample]:
-    sample: _Sample | None = None
+def samples_of(path: Path) -> Iterator[Sample]:
+    sample: Sample | None = None
     for member in _members(path):
         folder, slash, name = member.name.rpartition("/")
         stem, dot, extension = name.partition(".")
@@ -65,7 +65,7 @@ def _samples(path: Path) -> Iterator[_Sample]:
         if sample is None or sample.key != key:
             if sample is not None:
                 yield sample
-            sample = _Sample(key)
+            sample = Sample(key)
         if extension in sample.members:
             raise UserError(f"has the member {member.name!r} twice", file=path)
         sample.members[extension] = (member.offset_data, member.size)
@@ -101,7 +101,7 @@ def _members(path: Path) -> Iterator[tarfile.TarInfo]:
             raise UserError(f"is broken after {last}", file=path, expected="a plain tar file")
 
 
-def _known(source: Source, samples: list[_Sample], shard: BinaryIO) -> list[str]:
+def _known(source: Source, samples: list[Sample], shard: BinaryIO) -> list[str]:
     """The columns of a shard, and those that name several members of which it has one."""
     extensions = dict.fromkeys(name for sample in samples for name in sample.members)
     known = dict.fromkeys([KEY, *extensions])
@@ -120,7 +120,7 @@ def _known(source: Source, samples: list[_Sample], shard: BinaryIO) -> list[str]
     return list(known)
 
 
-def _cells(source: Source, column: str, samples: list[_Sample], shard: BinaryIO) -> Iterator[Any]:
+def _cells(source: Source, column: str, samples: list[Sample], shard: BinaryIO) -> Iterator[Any]:
     if column == KEY:
         yield from (sample.key for sample in samples)
         return
@@ -140,23 +140,23 @@ def _cells(source: Source, column: str, samples: list[_Sample], shard: BinaryIO)
             yield _content(source, sample, extension, shard)
 
 
-def _content(source: Source, sample: _Sample, extension: str, shard: BinaryIO) -> Any:
+def _content(source: Source, sample: Sample, extension: str, shard: BinaryIO) -> Any:
     """What a member holds, by the end of its name."""
     kind = extension.rpartition(".")[2]
     if kind == "json":
         return _json(source, sample, extension, shard)
-    if kind not in _TEXTS:
+    if kind not in TEXTS:
         raise UserError(
             f"is a member that is not read as text: {sample.key}.{extension}",
             file=source.path,
             field=extension,
-            expected=f"{', '.join(_TEXTS)}, or a field of kind image",
+            expected=f"{', '.join(TEXTS)}, or a field of kind image",
         )
     text = _text(source, sample, extension, shard)
     return text.strip() if kind == "cls" else text
 
 
-def _json(source: Source, sample: _Sample, extension: str, shard: BinaryIO) -> dict[str, Any]:
+def _json(source: Source, sample: Sample, extension: str, shard: BinaryIO) -> dict[str, Any]:
     where = f"{sample.key}.{extension}"
     try:
         value = json.loads(_text(source, sample, extension, shard))
@@ -167,7 +167,7 @@ def _json(source: Source, sample: _Sample, extension: str, shard: BinaryIO) -> d
     return value
 
 
-def _text(source: Source, sample: _Sample, extension: str, shard: BinaryIO) -> str:
+def _text(source: Source, sample: Sample, extension: str, shard: BinaryIO) -> str:
     start, size = sample.members[extension]
     where = f"{sample.key}.{extension}"
     if size > _LARGEST_TEXT:

@@ -1,0 +1,128 @@
+"""A first spec for data that nothing is known of: looked at, written down, and tried."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+
+from unified_vl.authoring.drafting.languages import tags_of
+from unified_vl.authoring.drafting.places import find_place
+from unified_vl.authoring.drafting.plan import Plan, make_plan, task_name
+from unified_vl.authoring.drafting.writing import render
+from unified_vl.data.examples import ExampleBuilder
+from unified_vl.data.images import ImageLoader
+from unified_vl.data.sources import TaskData
+from unified_vl.errors import BadRow, UserError
+from unified_vl.specs.document import NAME_PATTERN
+from unified_vl.specs.parse import parse_text, validate
+from unified_vl.specs.task import TaskSpec
+
+TRIED = 40  # rows of each split
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A spec for some data.
+
+    Attributes:
+        text: the YAML.
+        root: the data root that its paths are relative to.
+        bad: what is wrong with rows that were tried, where anything is.
+    """
+
+    text: str
+    root: Path
+    bad: tuple[BadRow, ...] = ()
+
+
+def draft(given: Path, *, root: Path | None = None, task: str | None = None) -> Draft:
+    """A spec for what a file or folder holds.
+
+    Args:
+        given: a table, an annotation file of COCO, a tar of WebDataset, or a folder.
+        root: the data root; None chooses one.
+        task: the task's name; None takes it from the file's.
+
+    Raises:
+        UserError: when nothing can be read, or nothing be read and written by a model.
+    """
+    name = task or task_name(given.resolve())
+    if not re.match(NAME_PATTERN, name):
+        raise UserError(f"found {name!r}", field="--task", expected="a name such as my_task")
+    place = find_place(given, root)
+    plan = make_plan(place, name, movable=root is None)
+    return _tried(plan)
+
+
+def _tried(plan: Plan) -> Draft:
+    """The draft, once its rows were tried: boxes read as they fit, bad rows left out."""
+    open_layouts = [
+        n for n, f in enumerate(plan.fields) if f.guess.kind == "box" and f.guess.layout is None
+    ]
+    for number in open_layouts:
+        found = {}
+        for layout in ("xyxy", "xywh"):
+            _set_layout(plan, number, layout)
+            found[layout] = len(_bad_rows(plan)[1])
+        _set_layout(plan, number, min(found, key=lambda layout: (found[layout], layout == "xywh")))
+    if plan.language_column is not None:
+        _take_in_languages(plan)
+    if plan.key_column is not None and not _keys_differ(plan, plan.key_column):
+        plan.notes.append(f"not used: column {plan.key_column!r} does not name rows apart")
+        plan.key_column = None
+    tried, bad = _bad_rows(plan)
+    if bad and len(bad) < tried:
+        plan.skip = f"{len(bad)} of the rows that were tried break the spec, the first: {bad[0]}"
+    return Draft(render(plan), plan.place.root, tuple(bad))
+
+
+def _set_layout(plan: Plan, number: int, layout: str) -> None:
+    old = plan.fields[number]
+    new = replace(old, guess=replace(old.guess, layout=layout))  # type: ignore[arg-type]
+    plan.fields[number] = new
+    if plan.roles.written is old:
+        plan.roles = replace(plan.roles, written=new)
+
+
+def _take_in_languages(plan: Plan) -> None:
+    """All languages of all rows, not only of the first."""
+    spec = _spec(plan)
+    said: dict[str, None] = {}
+    for split in spec.data.splits:
+        said.update(
+            dict.fromkeys(str(v) for v in TaskData(spec, split, plan.place.root).by_language())
+        )
+    plan.language_names = tags_of([plan.language_names.get(tag, tag) for tag in said])
+    plan.languages = list(plan.language_names)
+
+
+def _spec(plan: Plan) -> TaskSpec:
+    return validate(TaskSpec, parse_text(render(plan)))
+
+
+def _keys_differ(plan: Plan, column: str) -> bool:
+    spec = _spec(plan)
+    for split in spec.data.splits:
+        data = TaskData(spec, split, plan.place.root)
+        if len(set(data.distinct(column))) < len(data):
+            return False
+    return True
+
+
+def _bad_rows(plan: Plan) -> tuple[int, list[BadRow]]:
+    """How many rows were tried, and what is wrong with some of them."""
+    spec = _spec(plan)
+    builder = ExampleBuilder(spec, ImageLoader(plan.place.root, (8, 8)))
+    found = []
+    tried = 0
+    for split in spec.data.splits:
+        data = TaskData(spec, split, plan.place.root)
+        for row in data.rows(sorted(Random(0).sample(range(len(data)), min(TRIED, len(data))))):
+            tried += 1
+            try:
+                builder.build(row, seed=None)
+            except BadRow as error:
+                found.append(error)
+    return tried, found

@@ -1,0 +1,97 @@
+"""Folders of images: what is in them, and which of them a table means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from unified_vl.authoring.drafting.places import MOST_FILES, Place
+from unified_vl.authoring.drafting.samples import IMAGE_SUFFIXES, Columns, read_sample
+from unified_vl.errors import UserError
+
+LOOKED_FOR = 20  # images, of which most must be in a folder
+_MOST_FOLDERS = 500
+_UP = 2  # how far above an annotation file its images may lie
+
+
+def folder_sample(folder: Path) -> Columns:
+    """The columns of an image folder: those of its metadata, or the folders' names as labels.
+
+    Raises:
+        UserError: when there is neither.
+    """
+    for name, reader in ("metadata.jsonl", "jsonl"), ("metadata.csv", "csv"):
+        found = sorted(folder.rglob(name))
+        if found:
+            columns = read_sample(reader, found[0])
+            if "file_name" not in columns:
+                raise UserError("has no column file_name", file=found[0], expected="image paths")
+            return {"image": columns.pop("file_name"), **columns}
+    images = sorted(
+        islice((p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES), MOST_FILES)
+    )
+    labels = [path.parent.name for path in images]
+    if len(set(labels)) < 2:
+        raise UserError(
+            "holds images, and nothing to say of them",
+            file=folder,
+            expected="a folder for each class, metadata.jsonl or metadata.csv",
+        )
+    return {"image": [path.name for path in images], "label": labels}
+
+
+def find_images(place: Place, names: Sequence[str], *, movable: bool) -> tuple[Place, str | None]:
+    """The folder that image paths are relative to.
+
+    Args:
+        place: the table that names them.
+        names: some of the paths.
+        movable: whether the data root may be moved up to hold the images too.
+
+    Returns:
+        The place, below a data root that holds the images, and the folder, relative to that root
+        and with `{split}` in it where it is the split's own (empty for the root itself); None
+        where the images were not found.
+    """
+    wanted = list(dict.fromkeys(names))[:LOOKED_FOR]
+    moved = place
+    for _ in range(1 + (_UP if movable else 0)):
+        found = {f: sum(_is_file(f / name) for name in wanted) for f in _folders(moved)}
+        best = max(found, key=lambda folder: found[folder])  # the first of several
+        if 2 * found[best] > len(wanted):
+            return moved, _template(best, moved)
+        if moved.root.parent == moved.root:
+            break
+        moved = moved.above()
+    return place, None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name too long, a NUL byte
+        return False
+
+
+def _folders(place: Place) -> Iterator[Path]:
+    """The table's folder, the data root, and all below either, the nearest first."""
+    beside = place.file.parent
+    yield from (beside, place.root)
+    for top in (beside, place.root):
+        below = (path for path in top.rglob("*") if path.is_dir())
+        yield from sorted(islice(below, _MOST_FOLDERS), key=lambda path: (len(path.parts), path))
+
+
+def _template(folder: Path, place: Place) -> str:
+    parts = list(folder.relative_to(place.root).parts)
+    parts = [part.replace("{", "{{").replace("}", "}}") for part in parts]
+    if "{split}" not in place.path:
+        return "/".join(parts)
+    said, *others = place.splits.values()  # of the split that was looked into first
+    for index, part in enumerate(parts):
+        template = part.replace(said, "{split}", 1)
+        beside = folder.parents[len(parts) - index - 1]
+        if said in part and all((beside / template.replace("{split}", n)).is_dir() for n in others):
+            parts[index] = template
+    return "/".join(parts)

@@ -1,0 +1,68 @@
+"""What a `.json` file is: COCO's annotations of images, or JSON Lines by another name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from unified_vl.authoring.drafting.places import KNOWN, Place
+from unified_vl.authoring.drafting.samples import ROWS, Columns, read_sample
+from unified_vl.data.readers.annotations import member, read_json
+from unified_vl.data.readers.coco import annotations_of, categories_of, images_of
+from unified_vl.errors import UserError
+
+
+def read_json_sample(place: Place) -> tuple[Place, Columns]:
+    """The place with the reader of what is in the file, and the file's first rows.
+
+    Raises:
+        UserError: when no reader reads such a file.
+    """
+    path = place.file
+    if _is_lines(path):
+        return replace(place, reader="jsonl"), read_sample("jsonl", path)
+    content = read_json(path)
+    if not isinstance(content, dict) or not {"images", "annotations"} <= set(content):
+        what = "a JSON list" if isinstance(content, list) else "JSON, but not COCO's"
+        expected = f"COCO's `images` and `annotations`, or an object a line; else {KNOWN}"
+        raise UserError(f"is {what}", file=path, expected=expected)
+    images = images_of(content, path)
+    by_image: dict[int, list[dict[str, Any]]] = {}
+    for _, annotation, key in annotations_of(content, path):
+        by_image.setdefault(key, []).append(annotation)
+    found = list(by_image.items())
+    if not found:
+        raise UserError("annotates no image", file=path)
+    columns: Columns = {
+        "key": [str(key) for key, _ in found[:ROWS]],
+        "image": [images[key]["file_name"] for key, _ in found[:ROWS]],
+    }
+    first = found[0][1][0]
+    if "caption" in first:
+        columns["captions"] = [
+            [member(a, "caption", str, path, "annotations") for a in each]
+            for _, each in found[:ROWS]
+        ]
+        return replace(place, reader="coco_captions"), columns
+    if "bbox" in first:
+        names = {key: each["name"] for key, each in categories_of(content, path).items()}
+        columns["boxes"] = [[a.get("bbox") for a in each] for _, each in found[:ROWS]]
+        columns["labels"] = [
+            [names.get(a.get("category_id", -1), "") for a in each] for _, each in found[:ROWS]
+        ]
+        return replace(place, reader="coco_instances"), columns
+    raise UserError(
+        f"annotates images by {', '.join(map(repr, first))}", file=path, expected="captions, boxes"
+    )
+
+
+def _is_lines(path: Path) -> bool:
+    """Whether the first line is an object by itself, and another line follows."""
+    with path.open("rb") as file:
+        first, second = file.readline(1 << 24), file.readline(1 << 10)
+    try:
+        return isinstance(json.loads(first), dict) and bool(second.strip())
+    except (ValueError, RecursionError):
+        return False

@@ -1,0 +1,188 @@
+"""What a draft says of data: their place, their fields, and what each of these does."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from unified_vl.authoring.drafting.columns import SPLITS, Guess, guess_columns
+from unified_vl.authoring.drafting.image_folders import find_images, folder_sample
+from unified_vl.authoring.drafting.json_files import read_json_sample
+from unified_vl.authoring.drafting.languages import language_of, tags_of
+from unified_vl.authoring.drafting.places import Place
+from unified_vl.authoring.drafting.roles import Field, Roles, choose_roles
+from unified_vl.authoring.drafting.samples import Columns, distinct_values, read_sample
+from unified_vl.specs.checks import RESERVED
+from unified_vl.specs.data import SplitName
+from unified_vl.specs.document import NAME_PATTERN
+
+_TELLS_APART = re.compile(
+    rf"(?:{'|'.join(word for words in SPLITS.values() for word in words)}|[a-z]{{2}}|of|)\d*"
+)
+
+
+@dataclass
+class Plan:
+    """What the YAML of a spec is written from.
+
+    Attributes:
+        task: the task's name.
+        place: where the data are.
+        fields: all fields, used or not.
+        roles: what each of them does.
+        languages: tags of all languages.
+        why_languages: what they were guessed from; empty where the data say them.
+        images: the folder of the images, as a template.
+        language_column: the column that names a row's language.
+        language_names: what it calls each language, by its tag.
+        split_column: the column that names a row's split.
+        key_column: the column that names a row.
+        notes: what of the data is not used, and why.
+        skip: what is wrong with some rows, where they are to be left out.
+    """
+
+    task: str
+    place: Place
+    fields: list[Field]
+    roles: Roles
+    languages: Sequence[str]
+    why_languages: str
+    images: str = ""
+    language_column: str | None = None
+    language_names: Mapping[str, str] = field(default_factory=dict)
+    split_column: str | None = None
+    key_column: str | None = None
+    notes: list[str] = field(default_factory=list)
+    skip: str = ""
+
+
+def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
+    """What the data at a place are.
+
+    Args:
+        place: where they are.
+        task: the task's name.
+        movable: whether the data root may be moved up to hold the images too.
+
+    Raises:
+        UserError: when they cannot be read, or nothing of them be read and written by a model.
+    """
+    place, columns = _sample(place)
+    folder = place.reader == "imagefolder"
+    guesses = guess_columns(columns)
+    if place.reader == "coco_instances":
+        guesses = [replace(g, layout="xywh") if g.kind == "box" else g for g in guesses]
+    fields = list(_labelled(list(_fields(guesses)), columns))
+    roles = choose_roles(fields, place.file)
+    languages, why = _languages(place, guesses, roles)
+    plan = Plan(task, place, fields, roles, languages, why)
+    for guess in guesses:
+        if guess.role == "key":
+            plan.key_column = guess.column
+        elif guess.role == "split" and len(place.splits) == 1 and not folder:
+            _split_by(plan, guess)
+        elif guess.role == "none":
+            plan.notes.append(f"not used: column {guess.column!r} {guess.why}")
+        elif guess.role == "language" and not place.languages:
+            plan.language_column = guess.column
+            plan.language_names = tags_of(guess.values)
+    plan.notes += [f"not used: column {f.guess.column!r}" for f in roles.unused]
+    paths = [v for f in roles.read if f.guess.kind == "image" for v in f.guess.values]
+    names = [path for path in paths if isinstance(path, str)]
+    if names and not folder:
+        plan.place, images = find_images(place, names, movable=movable)
+        plan.images = images or ""
+        if images is None:
+            plan.notes.append("the images were not found: say in data.images where they are")
+    return plan
+
+
+def _sample(place: Place) -> tuple[Place, Columns]:
+    if place.reader == "json":
+        return read_json_sample(place)
+    if place.reader == "imagefolder":
+        return place, folder_sample(place.file)
+    return place, read_sample(place.reader, place.file)
+
+
+def _fields(guesses: Sequence[Guess]) -> Iterator[Field]:
+    taken: set[str] = set(RESERVED)
+    images = sum(guess.kind == "image" for guess in guesses)
+    for number, guess in enumerate(guesses, 1):
+        if guess.role != "field":
+            continue
+        last = guess.column.rpartition(".")[2]
+        alone = guess.kind == "image" and images == 1
+        name = "image" if alone and not guess.many else slug(last, f"field_{number}")
+        name = name if name not in taken else f"{name}_{guess.kind}"
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        yield Field(name, guess)
+
+
+def _labelled(fields: Sequence[Field], columns: Columns) -> Iterator[Field]:
+    """The fields, those of boxes with the texts that are as many in every row."""
+    for each in fields:
+        if each.guess.kind == "box" and each.guess.many:
+            boxes = columns[each.guess.column]
+            for other in fields:
+                texts = columns[other.guess.column]
+                if other.guess.kind == "text" and other.guess.many and _equal(boxes, texts):
+                    each = replace(each, labels=other.name)
+                    break
+        yield each
+
+
+def _equal(some: Sequence[object], others: Sequence[object]) -> bool:
+    pairs = [(a, b) for a, b in zip(some, others, strict=True) if a is not None or b is not None]
+    return all(
+        isinstance(a, list) and isinstance(b, list) and len(a) == len(b) for a, b in pairs
+    ) and bool(pairs)
+
+
+def _languages(place: Place, guesses: Sequence[Guess], roles: Roles) -> tuple[Sequence[str], str]:
+    """The tags, and what they were guessed from."""
+    if place.languages:
+        return place.languages, ""
+    named = [guess for guess in guesses if guess.role == "language"]
+    if named:
+        return list(tags_of(named[0].values)), ""
+    texts = [f for f in (roles.written, *roles.read) if f.guess.kind == "text"]
+    values = [str(value) for f in texts for value in f.guess.values]
+    return language_of([f.name for f in texts], values)
+
+
+def _split_by(plan: Plan, guess: Guess) -> None:
+    """Splits by a column, all values of which are asked for."""
+    plan.split_column = guess.column
+    said = distinct_values(plan.place.reader, plan.place.file, guess.column)
+    splits: dict[SplitName, str] = {
+        split: value
+        for split, words in SPLITS.items()
+        for word in words
+        for value in said
+        if value.lower() == word
+    }
+    plan.place = replace(plan.place, splits=splits)
+
+
+def slug(text: str, otherwise: str) -> str:
+    """A name made of a text: lower-case letters, digits and underscores."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    name = re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain)).strip("_")
+    return name if re.match(NAME_PATTERN, name) else otherwise
+
+
+def task_name(given: Path) -> str:
+    """A name for the task of a file or folder: its own, less what only tells files apart."""
+    for path in (given, *given.parents):
+        stem = path.stem if path.is_file() else path.name
+        name = slug(stem, "")
+        words = [word for word in name.split("_") if not _TELLS_APART.fullmatch(word)]
+        if words and re.match(NAME_PATTERN, "_".join(words)):
+            return "_".join(words)
+    return "task"

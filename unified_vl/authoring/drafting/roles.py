@@ -1,0 +1,162 @@
+"""Which fields of a draft are read and which is written, how answers are made and scored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unified_vl.authoring.drafting.columns import Guess
+from unified_vl.errors import UserError
+from unified_vl.specs.fields import SHAPES
+
+# words of names, the likeliest first
+WRITTEN = (
+    *("answer", "answers", "caption", "captions", "label", "labels", "class", "category"),
+    *("target", "translation", "summary", "output", "response", "completion", "reference"),
+    *("references", "tgt", "trg", "highlights", "sentiment", "cls", "txt"),
+)
+READ = (
+    *("question", "query", "prompt", "instruction", "phrase", "expression", "premise"),
+    *("hypothesis", "context", "passage", "document", "article", "source", "src", "input"),
+    *("sentence", "sentence1", "sentence2", "text", "title", "caption"),
+)
+_CAPTIONS = re.compile(r"caption|sentence|description|reference")
+_ANSWERS = re.compile(r"answer")
+MOST_READ = 3  # texts of a source, where their names do not say which
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a draft: its name, what was guessed of its column, and its labels' field."""
+
+    name: str
+    guess: Guess
+    labels: str | None = None
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What each field does.
+
+    Attributes:
+        read: the fields of the source, images first.
+        written: the field of the target.
+        unused: the others.
+        why: how the target was chosen.
+    """
+
+    read: tuple[Field, ...]
+    written: Field
+    unused: tuple[Field, ...]
+    why: str
+
+
+def choose_roles(fields: Sequence[Field], file: Path) -> Roles:
+    """Which fields are read and which one is written.
+
+    Raises:
+        UserError: when nothing is left to be written or to be read.
+    """
+    images = [field for field in fields if field.guess.kind == "image"]
+    labelling = {field.labels for field in fields}
+    texts = [f for f in fields if f.guess.kind in ("text", "number") and f.name not in labelling]
+    shapes = [f for f in fields if f.guess.kind in SHAPES] if images else []
+    if shapes:
+        written, why = shapes[0], "boxes and other shapes are what is looked for"
+    elif texts and (images or len(texts) > 1):
+        written, why = _written(texts)
+    else:
+        found = f"one column of text ({texts[0].name})" if texts else "no column of text or boxes"
+        beside = "images and " if images else ""
+        raise UserError(
+            f"has {beside}{found} and nothing that could be its source or target",
+            file=file,
+            expected="an image or a text to read, and a text or boxes to write",
+        )
+    others = [f for f in texts if f is not written and (f.guess.kind == "text" or not shapes)]
+    others.sort(key=lambda field: field.guess.kind != "text")
+    named = [field for field in others if _rank(field.name, READ) < len(READ)]
+    read = named or others[:MOST_READ]
+    if shapes and read:
+        read = [min(read, key=lambda field: _rank(field.name, READ))]
+    used = {id(field) for field in (*images, *read, written)}
+    unused = [f for f in fields if id(f) not in used and f.name not in labelling]
+    return Roles((*images, *read), written, tuple(unused), why)
+
+
+def _written(texts: Sequence[Field]) -> tuple[Field, str]:
+    best = min(texts, key=lambda field: _rank(field.name, WRITTEN))
+    if _rank(best.name, WRITTEN) < len(WRITTEN):
+        return best, "its column's name"
+    classes = [field for field in texts if field.guess.classes]
+    if classes:
+        return classes[-1], "it holds few values, again and again"
+    return texts[-1], "it is the last column of text"
+
+
+def _rank(name: str, words: Sequence[str]) -> int:
+    """The place of the first word that a name holds; the number of words for none."""
+    parts = set(name.split("_"))
+    return next((place for place, word in enumerate(words) if word in parts), len(words))
+
+
+def scores(field: Field, has_image: bool) -> list[str]:
+    """The scores of a draft, as YAML; the first is primary."""
+    guess = field.guess
+    against = f"against: {field.name}"
+    if guess.kind == "box" and guess.many:
+        metrics = ["coco_map"]
+    elif guess.kind == "box":
+        metrics = ["box_accuracy", "mean_iou"]
+    elif guess.kind in ("point", "polygon"):
+        metrics = ["point_accuracy" if guess.kind == "point" else "mask_iou"]
+    elif guess.kind == "number":
+        metrics = ["mean_absolute_error", "exact_match"]
+    elif guess.classes:
+        metrics = ["accuracy"]
+    elif _ANSWERS.search(field.name):
+        metrics = ["vqa_accuracy"] if guess.many else ["exact_match", "anls"]
+    elif _CAPTIONS.search(field.name) and has_image:
+        metrics = ["cider", "chrf"]
+    else:
+        metrics = ["chrf", "exact_match"]
+    first, *rest = metrics
+    return [f"{{metric: {first}, {against}, primary: true}}"] + [
+        f"{{metric: {metric}, {against}}}" for metric in rest
+    ]
+
+
+def generation(field: Field) -> tuple[str, str]:
+    """How answers are made, as YAML, and what was guessed for it."""
+    guess = field.guess
+    if guess.kind in SHAPES:
+        each = {"box": 4, "point": 2, "polygon": 64}[guess.kind]
+        count = 16 if guess.many else 1
+        allow = "labelled_boxes" if field.labels else guess.kind
+        words = 8 * count if field.labels else 0
+        return f"{{allow: {allow}, max_tokens: {each * count + words + 1}}}", ""
+    if guess.kind == "number":
+        return "{allow: number, max_tokens: 16}", ""
+    if guess.classes:
+        why = "the answers are those of the train split"
+        return f"{{method: constrained, choices: {{field: {field.name}}}, max_tokens: 32}}", why
+    longest = max(len(str(value)) for value in guess.values)
+    tokens = next(
+        size for size in (8, 16, 32, 64, 128, 256, 512) if 2 * size > longest or size == 512
+    )
+    return f"{{max_tokens: {tokens}}}", f"the longest has {longest} characters"
+
+
+def request(field: Field, read: Sequence[Field], languages: int) -> str:
+    """What the model is asked where nothing but images says it; empty where texts do."""
+    if any(other.guess.kind != "image" for other in read):
+        return ""
+    if field.guess.kind in SHAPES:
+        return f"Where is each {field.guess.kind}?" if not field.labels else "What is where?"
+    if field.guess.kind == "number":
+        return f"What is its {field.name.replace('_', ' ')}?"
+    if field.guess.classes:
+        return "What is this?"
+    return "Describe the image in {language_name}." if languages > 1 else "Describe the image."

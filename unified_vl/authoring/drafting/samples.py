@@ -1,0 +1,151 @@
+"""The first rows of a file that nothing is known of yet, as columns of values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from unified_vl.data.readers import webdataset
+from unified_vl.data.readers.reader import first_line
+from unified_vl.errors import UserError
+
+ROWS = 200  # enough to tell what a column holds
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+Columns = dict[str, list[Any]]  # values by column, None where a row has none
+Read = Callable[[Path, str | None], Iterator[Mapping[str, Any]]]
+
+
+def read_sample(reader: str, path: Path) -> Columns:
+    """The first rows of a file.
+
+    Args:
+        reader: what reads it: jsonl, csv, tsv, parquet, arrow or webdataset.
+        path: the file.
+
+    Raises:
+        UserError: when it cannot be read, or holds no row or no column.
+    """
+    found = list(islice(_rows(reader, path, None), ROWS))
+    names = dict.fromkeys(name for row in found for name in row)
+    if not names:
+        raise UserError("holds no row", file=path, expected="at least one")
+    return {name: [row.get(name) for row in found] for name in names}
+
+
+def distinct_values(reader: str, path: Path, column: str) -> list[str]:
+    """All values of a column, in the order of their first rows.
+
+    Raises:
+        UserError: when the file cannot be read.
+    """
+    return list(dict.fromkeys(str(row.get(column)) for row in _rows(reader, path, column)))
+
+
+def _rows(reader: str, path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+    """All rows of a file, with one of their columns where it is named."""
+    try:
+        yield from _READERS[reader](path, only)
+    except UnicodeDecodeError as error:
+        raise UserError("is not UTF-8 text", file=path) from error
+    except (ValueError, OSError, RecursionError) as error:  # Arrow's errors are among these
+        raise UserError(f"is no {reader} file: {first_line(error)}", file=path) from error
+
+
+def _jsonl(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            if not text.strip():
+                continue
+            try:
+                row = json.loads(text)
+            except (ValueError, RecursionError) as error:
+                raise UserError(f"is not JSON: {error}", file=path, line=number) from error
+            if not isinstance(row, dict):
+                raise UserError("is not an object", file=path, line=number, expected="JSON Lines")
+            yield row
+
+
+def _delimited(**how: Any) -> Read:
+    def read(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+        import pyarrow as pa
+        from pyarrow import csv
+
+        parse = csv.ParseOptions(**how, invalid_row_handler=lambda row: "skip")
+        with csv.open_csv(path, parse_options=parse) as head:
+            names = head.schema.names
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise UserError(f"has the column {twice!r} twice", file=path, line=1)
+        convert = csv.ConvertOptions(
+            column_types={name: pa.string() for name in names},
+            include_columns=None if only is None else [only],
+            strings_can_be_null=True,
+            null_values=[""],
+        )
+        with csv.open_csv(path, parse_options=parse, convert_options=convert) as batches:
+            for batch in batches:
+                yield from batch.to_pylist()
+
+    return read
+
+
+def _parquet(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        columns = None if only is None else [only]
+        for batch in file.iter_batches(batch_size=ROWS, columns=columns):
+            yield from batch.to_pylist()
+
+
+def _arrow(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as file:
+        whole = file.read(6) == b"ARROW1"
+        file.seek(0)
+        opened = pa.ipc.open_file(file) if whole else pa.ipc.open_stream(file)
+        batches = map(opened.get_batch, range(opened.num_record_batches)) if whole else opened
+        for batch in batches:
+            for start in range(0, batch.num_rows, ROWS):
+                part = batch.slice(start, ROWS)
+                yield from (part if only is None else part.select([only])).to_pylist()
+
+
+def _webdataset(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+    """Texts, the keys of JSON members, and the first bytes of images."""
+    with path.open("rb") as shard:
+        for sample in webdataset.samples_of(path):
+            row: dict[str, Any] = {webdataset.KEY: sample.key}
+            for extension, (start, size) in sample.members.items():
+                shard.seek(start)
+                row |= dict(_member(extension, shard.read(min(size, 1 << 20))))
+            yield row
+
+
+def _member(extension: str, content: bytes) -> Iterator[tuple[str, Any]]:
+    kind = extension.rpartition(".")[2]
+    if f".{kind}" in IMAGE_SUFFIXES:
+        yield extension, content
+    elif kind == "json":
+        value = json.loads(content)
+        if isinstance(value, Mapping):
+            yield from ((f"{extension}.{key}", each) for key, each in value.items())
+    elif kind in webdataset.TEXTS:
+        yield extension, content.decode("utf-8-sig").strip()
+    else:
+        yield extension, {kind: "a member that nothing reads"}
+
+
+_READERS: dict[str, Read] = {
+    "jsonl": _jsonl,
+    "csv": _delimited(),
+    "tsv": _delimited(delimiter="\t", quote_char=False),
+    "parquet": _parquet,
+    "arrow": _arrow,
+    "webdataset": _webdataset,
+}

@@ -1,0 +1,111 @@
+"""A plan as YAML, with a comment where something was guessed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from unified_vl.authoring.drafting.plan import Plan
+from unified_vl.authoring.drafting.roles import Field, Roles, generation, request, scores
+from unified_vl.authoring.yaml_text import quoted
+from unified_vl.specs.data import SplitName
+
+
+def render(plan: Plan) -> str:
+    """The YAML of a plan."""
+    place, roles = plan.place, plan.roles
+    ask = request(roles.written, roles.read, len(plan.languages))
+    has_image = any(f.guess.kind == "image" for f in plan.fields)
+    how, why = generation(roles.written)
+    lines = [
+        "# Drafted by `unified-vl new` from a look at the first rows. Where a comment says",
+        "# `guessed`, look twice; then `unified-vl check` and `unified-vl show` it.",
+        f"task: {plan.task}",
+        "version: 1",
+        _said(f"about: {quoted(_about(roles))}", "say it in your words"),
+        "data:",
+        f"  reader: {place.reader}",
+        f"  path: {json.dumps(place.path, ensure_ascii=False)}",
+    ]
+    if plan.images:
+        images = json.dumps(plan.images, ensure_ascii=False)
+        lines.append(_said(f"  images: {images}", "the first images are there"))
+    lines.append(f"  splits: {{{_pairs(place.splits)}}}")
+    if plan.split_column is not None:
+        lines.append(f"  split_column: {quoted(plan.split_column)}")
+    tags = ", ".join(map(quoted, plan.languages))
+    lines.append(_said(f"  languages: [{tags}]", plan.why_languages))
+    others = {tag: name for tag, name in plan.language_names.items() if tag != name}
+    if others:
+        lines.append(f"  language_names: {{{_pairs(others)}}}")
+    for key in ("language_column", "key_column"):
+        if (column := getattr(plan, key)) is not None:
+            lines.append(f"  {key}: {quoted(column)}")
+    if plan.skip:
+        lines.append(_said("  on_bad_row: skip", plan.skip))
+    lines.append("fields:")
+    lines += [_field(f) for f in plan.fields if f not in roles.unused]
+    lines += [f"  # {_one_line(note)}" for note in plan.notes]
+    lines += _example(plan, ask)
+    lines.append(_said(f"generate: {how}", why))
+    lines.append("score:")
+    lines += [f"  - {score}" for score in scores(roles.written, has_image)]
+    if len(plan.languages) > 1:
+        lines.append("report_by: [language]")
+    return "\n".join(lines) + "\n"
+
+
+def _example(plan: Plan, ask: str) -> list[str]:
+    roles = plan.roles
+    slots = ["{task}", *(["{language}"] if len(plan.languages) > 1 else [])]
+    slots += [f"{{{f.name}}}" for f in roles.read] + (["{ask}"] if ask else [])
+    lines = ["example:", f'  source: "{" ".join(slots)}"']
+    lines.append(_said(f'  target: "{{{roles.written.name}}}"', roles.why))
+    many = [f for f in (*roles.read, roles.written) if f.guess.many and f.guess.kind == "text"]
+    if many:
+        lines.append(f"  pick: {{{', '.join(f'{f.name}: random' for f in many)}}}")
+    if ask:
+        lines += ["wording:", f"  ask: {{default: {quoted(ask)}}}"]
+    return lines
+
+
+def _field(each: Field) -> str:
+    guess = each.guess
+    keys = [
+        f"kind: {guess.kind}",
+        f"column: {quoted(guess.column.replace('{', '{{').replace('}', '}}'))}",
+    ]
+    if guess.many:
+        keys.append("many: true")
+    if guess.kind == "box":
+        keys.append(f"layout: {guess.layout or 'xyxy'}")
+    if guess.units is not None:
+        keys.append(f"units: {guess.units}")
+    if each.labels is not None:
+        keys.append(f"labels: {each.labels}")
+    if guess.kind == "number" and (digits := max(map(_decimals, guess.values))):
+        keys.append(f"decimals: {digits}")
+    return _said(f"  {each.name}: {{{', '.join(keys)}}}", guess.why)
+
+
+def _decimals(value: object) -> int:
+    text = f"{value:f}".rstrip("0") if isinstance(value, float) else ""
+    return min(9, len(text.partition(".")[2]))
+
+
+def _about(roles: Roles) -> str:
+    given = " and ".join(f.name.replace("_", " ") for f in roles.read)
+    return f"Give the {roles.written.name.replace('_', ' ')} of the {given}."
+
+
+def _said(line: str, guessed: str) -> str:
+    return f"{line}  # guessed: {_one_line(guessed)}" if guessed else line
+
+
+def _one_line(text: str) -> str:
+    shown = "".join(c if c.isprintable() else " " for c in text)
+    return shown if len(shown) <= 200 else f"{shown[:197]}..."
+
+
+def _pairs(values: Mapping[SplitName, str] | Mapping[str, str]) -> str:
+    return ", ".join(f"{key}: {quoted(value)}" for key, value in values.items())

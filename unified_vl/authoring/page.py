@@ -1,0 +1,88 @@
+"""Rows of a task as one HTML page that needs no other file.
+
+Legend: H height, W width, C channels.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image as PILImage
+
+from unified_vl.authoring.show import Shown, lines
+from unified_vl.codecs.images import LoadedImage
+from unified_vl.codecs.segments import Box, Image, Point, Polygon, Shape
+from unified_vl.codecs.sequence import SequenceCodec
+from unified_vl.errors import BadRow
+from unified_vl.specs.task import TaskSpec
+
+
+def as_html(
+    spec: TaskSpec,
+    shown: Sequence[Shown],
+    codec: SequenceCodec | None,
+    left_out: Sequence[BadRow] = (),
+) -> str:
+    """Images with their shapes drawn, beside the texts, each in its own direction.
+
+    Args:
+        spec: the task.
+        shown: the rows.
+        codec: the tokenizer that gave their ids, if one did.
+        left_out: rows that `on_bad_row: skip` left out.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.jinja").render(
+        spec=spec,
+        articles=[_article(spec, each, codec) for each in shown],
+        left_out=[str(error) for error in left_out],
+    )
+
+
+def _article(spec: TaskSpec, shown: Shown, codec: SequenceCodec | None) -> dict[str, Any]:
+    example = shown.example
+    segments = (*example.source, *example.target)
+    shapes = [s for s in segments if isinstance(s, Box | Point | Polygon)]
+    images = [s.image for s in segments if isinstance(s, Image)]
+    # where a row names two languages, a text of its source may be in either
+    one_language = all(field.kind != "language" for field in spec.fields.values())
+    return {
+        "example": example,
+        # shapes are measured in the first image
+        "figures": [_figure(image, [] if n else shapes) for n, image in enumerate(images)],
+        "lines": [
+            (line, one_language or line.name.startswith(("target", "right", "decoded")))
+            for line in lines(shown, codec)
+        ],
+    }
+
+
+def _figure(image: LoadedImage, shapes: Sequence[Shape]) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    PILImage.fromarray(image.pixels_HWC).save(buffer, "PNG")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return {"image": image, "data": data, "outlines": [_outline(shape) for shape in shapes]}
+
+
+def _outline(shape: Shape) -> tuple[str, dict[str, Any]]:
+    """The SVG element of a shape, in the units of the picture, which is 1 x 1."""
+    match shape:
+        case Box():
+            size = {"width": shape.x2 - shape.x1, "height": shape.y2 - shape.y1}
+            return "rect", {"x": shape.x1, "y": shape.y1, **size}
+        case Point():
+            return "circle", {"cx": shape.x, "cy": shape.y, "r": 0.02}
+        case Polygon(xy):
+            return "polygon", {"points": " ".join(map(str, xy))}

@@ -1,0 +1,48 @@
+"""Whether location tokens can say the boxes, points and polygons of a task."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from unified_vl.authoring.findings import ROW_REMEDY, Findings
+from unified_vl.codecs.segments import Box, Point, Polygon, Shape
+from unified_vl.codecs.sequence import SequenceCodec
+from unified_vl.codecs.shapes import ShapeCodec, coordinates
+from unified_vl.codecs.vocabulary import Vocabulary
+from unified_vl.data.examples import Example
+from unified_vl.errors import BadRow, UserError
+from unified_vl.specs.fields import ShapeKind
+
+_KINDS: dict[type, ShapeKind] = {Box: "box", Point: "point", Polygon: "polygon"}
+
+
+def check_shapes(
+    example: Example, codec: SequenceCodec | None, checked: Counter[str], findings: Findings
+) -> None:
+    """That each shape is larger than a location bin, and comes back within half of one.
+
+    Raises:
+        BadRow: for one that does not come back.
+    """
+    shapes = ShapeCodec(Vocabulary(0, ())) if codec is None else codec.shapes
+    bin_size = 1 / len(shapes.id_range)
+    for shape in (*example.source, *example.target):
+        if not isinstance(shape, Box | Point | Polygon):
+            continue
+        kind = _KINDS[type(shape)]
+        checked[kind] += 1
+        numbers = coordinates(shape)
+        sides = (max(numbers[0::2]) - min(numbers[0::2]), max(numbers[1::2]) - min(numbers[1::2]))
+        if kind != "point" and min(sides) < bin_size:
+            message = f"the {kind} {_short(shape)} is smaller than a location bin"
+            error = UserError(message, file=example.where)
+            findings.add(error, "warning", remedy=ROW_REMEDY)
+        back = shapes.decode(shapes.encode(shape), kind)
+        pairs = zip(numbers, coordinates(back), strict=True)
+        if any(abs(a - b) > bin_size / 2 + 1e-9 for a, b in pairs):
+            message = f"the {kind} {_short(shape)} comes back as {_short(back)}"
+            raise BadRow(message, file=example.where)
+
+
+def _short(shape: Shape) -> str:
+    return "[" + ", ".join(f"{v:.4f}" for v in coordinates(shape)) + "]"
