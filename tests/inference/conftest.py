@@ -109,7 +109,8 @@ def tiny_model(specs: Sequence[TaskSpec], languages: Sequence[str], folder: Path
     """A model of any tasks, with random weights; its tokenizer is trained in `folder`."""
     sentences = ["a red cat and a dog", "eine rote Katze und ein Hund", "گربه قرمز", "yes no"]
     text_codec = train_text_tokenizer(sentences * 4, folder / "text.model", 320)
-    tags = standard_tags(languages, [spec.task for spec in specs])
+    noise = [tag for spec in specs for tag in spec.example.tags]
+    tags = standard_tags(languages, [spec.task for spec in specs], (), noise)
     vocabulary = Vocabulary(len(text_codec), tags, location_bins=50)
     torch.manual_seed(0)
     config = UnifiedVLConfig(

@@ -204,6 +204,9 @@ class _TaskCheck:
             except BadRow as error:
                 self._bad_row(spec, error)
                 continue
+            except UserError as error:  # of the task, not of the row
+                findings.add(error)
+                break
             sources.add(example)
             self.checked["image"] += sum(isinstance(s, Image) for s in example.source)
         sources.report(split, findings)

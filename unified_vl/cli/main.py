@@ -12,6 +12,7 @@ import typer
 from unified_vl.cli.app import app as open_page
 from unified_vl.cli.check import check
 from unified_vl.cli.compare import compare
+from unified_vl.cli.convert import convert_app
 from unified_vl.cli.data import data_app
 from unified_vl.cli.demo import demo
 from unified_vl.cli.evaluate import evaluate
@@ -64,6 +65,7 @@ app.command()(check)
 app.command()(show)
 app.command()(schema)
 app.add_typer(data_app, name="data")
+app.add_typer(convert_app, name="convert")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(image_tokenizer_app, name="image-tokenizer")
 app.command()(schedule)

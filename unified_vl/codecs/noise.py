@@ -46,14 +46,14 @@ def spans_to_take(
     number is that over `mean_span`, rounded. Unlike T5's, the last need not end the sequence.
 
     Args:
-        length: of the sequence, 1 or more.
+        length: of the sequence; nothing is taken of none.
         rate: the share to take.
         mean_span: mean length of a span.
         random: decides.
         most: spans at most.
     """
-    if length == 1:
-        return [(0, 1)]
+    if length < 2:
+        return [(0, 1)][:length]
     taken = min(max(round(length * rate), 1), length - 1)
     left = length - taken
     count = min(max(round(taken / mean_span), 1), taken, left + 1, most)
@@ -118,7 +118,7 @@ def _parts(
         if each.kind == "prefix_lm":
             place = random.randrange(1, len(ids)) if len(ids) > 1 else 0
             kept: list[Segment] = [Pieces(tuple(ids[:place]), cut)] if place else []
-            parts[each.field] = kept, [Pieces(tuple(ids[place:]), cut)]
+            parts[each.field] = kept, [Pieces(tuple(ids[place:]), cut)] if ids else []
             continue
         spans = spans_to_take(len(ids), each.rate, each.mean_span, random, SENTINELS // len(noised))
         parts[each.field] = _apart(ids, spans, used, cut)

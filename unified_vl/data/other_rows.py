@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 
@@ -111,8 +112,9 @@ class OtherRows:
             if self._may_match(name, plan, row, other):
                 continue
             found, _ = self._values.read(other, (name,), plan.columns, plan.language, sized=False)
-            if not _alike(found[name], values[name]):
-                return {**values, name: found[name]}, False
+            others = _others(found[name], values[name])
+            if others:
+                return {**values, name: others}, False
         raise BadRow(
             f"no other row in {plan.language!r} has another {name!r}, for a wrong pair",
             file=row.where,
@@ -136,7 +138,7 @@ class OtherRows:
         if len(found) < asked.count:
             raise self.spec.error(
                 ("example", "shots", "count"),
-                f"the train split has {len(found)} rows to show beside {row.where}",
+                f"found {len(found)} in the train split beside {row.where}",
                 expected=f"{asked.count} or more",
             )
         return found[: asked.count]
@@ -218,12 +220,13 @@ class _Pool:
         return self._data.by_language()
 
 
-def _alike(found: Value, own: Value) -> bool:
-    """Whether two rows share a text or an image."""
-    return any(
-        np.array_equal(a.image.pixels_HWC, b.image.pixels_HWC)
-        if isinstance(a, Image) and isinstance(b, Image)
-        else str(a).casefold() == str(b).casefold()
-        for a in found
-        for b in own
-    )
+def _others(found: Value, own: Value) -> Value:
+    """The values that a row does not have itself."""
+
+    def same(a: object, b: object) -> bool:
+        if isinstance(a, Image) and isinstance(b, Image):
+            return np.array_equal(a.image.pixels_HWC, b.image.pixels_HWC)
+        return str(a).casefold() == str(b).casefold()
+
+    kept: Any = tuple(a for a in found if not any(same(a, b) for b in own))
+    return kept

@@ -102,6 +102,9 @@ def _answers(score: ScoreSpec, scored: Scored) -> Answers:
         [example.references[score.against] for example in scored.examples],
         [example.language for example in scored.examples],
         score.threshold,
+        [example.key for example in scored.examples],
+        [row.columns.get(score.implies or "") or () for row in scored.rows],
+        [str(row.columns.get(score.group or "")) for row in scored.rows],
     )
 
 

@@ -338,9 +338,11 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def _is_list(spec: FieldSpec, value: Any) -> bool:
-    """Whether a value stands for several inputs; one box, and one list of a field with
+    """Whether a value stands for several inputs: one shape, and one list of a field with
     `many`, is itself a list."""
-    if not isinstance(value, list):
-        return False
-    nested = not value or isinstance(value[0], list | tuple)
-    return nested if spec.many or spec.kind in SHAPES else True
+    own = int(spec.many) + (spec.kind in SHAPES)
+    depth = 0
+    while isinstance(value, list) and depth <= own:
+        depth += 1
+        value = value[0] if value else None
+    return depth > own

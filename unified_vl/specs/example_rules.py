@@ -52,7 +52,7 @@ def template_problems(spec: TaskSpec) -> Iterator[Problem]:
     known = (*spec.fields, *spec.wording, *example.join, *BUILT_INS)
     matches = () if example.mismatch is None else (example.mismatch.slot,)
     shots = () if example.shots is None else (SHOTS,)
-    source, broken = parse(example.source, ("example", "source"), (*known, *shots))
+    source, broken = parse(example.source, ("example", "source"), (*known, *shots, *matches))
     target, broken_target = parse(example.target, ("example", "target"), (*known, *matches))
     shot: Template = ()
     broken_shot: list[Problem] = []
@@ -73,6 +73,9 @@ def template_problems(spec: TaskSpec) -> Iterator[Problem]:
     if shots and SHOTS not in slots(source):
         place = ("example", "shots")
         yield Problem(place, "is never used", expected=f"{{{SHOTS}}} in example.source")
+    if matches and matches[0] in slots(source):
+        message = f"{{{matches[0]}}} gives the answer away"
+        yield Problem(("example", "source"), message, expected="it in example.target alone")
     if matches and matches[0] not in slots(target):
         place = ("example", "mismatch")
         yield Problem(place, "is never used", expected=f"{{{matches[0]}}} in example.target")

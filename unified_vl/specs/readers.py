@@ -6,60 +6,13 @@ is a file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
-
 from pydantic_core import PydanticCustomError
 
+from unified_vl.specs.benchmarks import BENCHMARKS
 from unified_vl.specs.document import one_of
-
-ColumnType = Literal[
-    "text", "texts", "whole", "number", "numbers", "image", "images", "box", "boxes", "polygons"
-]
-Frequency = Literal["never", "sometimes", "always"]
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """What a reader gives in a column.
-
-    Attributes:
-        type: its values: a text or a list of texts, a whole or any number, a list of
-            numbers, a path or file of an image or several, `[x, y, w, h]` or whatever
-            `about` says, a list of such, or a list of `[x, y, x, y, ...]`.
-        about: what they mean.
-    """
-
-    type: ColumnType
-    about: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReaderInfo:
-    """What a reader reads.
-
-    Attributes:
-        about: the format, in a sentence.
-        files: names of its files under `data.files`; none for a reader of one `data.path`.
-        optional: those of them that may be left out.
-        columns: what it gives; None where the file itself says.
-        path: what `data.path` names: a file, a folder, either, or the id of a data set.
-        named: whether a file has no line of names and `data.columns` gives them: never,
-            sometimes or always.
-        images: whether `data.images` says where the images are: never, sometimes or always.
-        mapped: whether its rows stay on disk, and memory holds only what is asked for.
-    """
-
-    about: str
-    files: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-    columns: Mapping[str, Column] | None = field(default=None, hash=False)
-    path: Literal["file", "folder", "either", "id"] = "file"
-    named: Frequency = "never"
-    images: Frequency = "sometimes"
-    mapped: bool = False
-
+from unified_vl.specs.multilingual_benchmarks import MULTILINGUAL
+from unified_vl.specs.reader_info import Column, ReaderInfo
+from unified_vl.specs.reasoning_benchmarks import REASONING
 
 TABLES = {
     "parquet": ReaderInfo("Parquet files."),
@@ -201,13 +154,17 @@ QUESTIONS = {
         },
     ),
 }
-COCO = {
-    "coco_captions": ReaderInfo(
-        "COCO's caption annotations: a row an image.",
+GRIT = {
+    "grit": ReaderInfo(
+        "GRIT's pairs of image and caption, whose phrases have boxes: JSON as img2dataset writes "
+        "it beside each image, an object a line. Of phrases that overlap the surest are kept.",
         columns={
-            "key": Column("text", "the image's id"),
-            "image": Column("image", "its file name"),
-            "captions": Column("texts", "its captions"),
+            "key": Column("text", "the image's key"),
+            "image": Column("image", "its file: 00000/000000012.jpg for the key 000000012"),
+            "caption": Column("text", "the caption, whole"),
+            "pieces": Column("texts", "the caption up to the end of each phrase with a box"),
+            "boxes": Column("boxes", "of each piece: [x1, y1, x2, y2] between 0 and 1"),
+            "rest": Column("texts", "what follows the last of them: one text, or none"),
         },
     ),
 }
@@ -217,7 +174,10 @@ READERS: dict[str, ReaderInfo] = {
     **PARALLEL_TEXT,
     **IMAGE_LISTS,
     **QUESTIONS,
-    **COCO,
+    **BENCHMARKS,
+    **MULTILINGUAL,
+    **REASONING,
+    **GRIT,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from unified_vl.specs.document import Name, Part
-from unified_vl.specs.score_rules import known_metric
+from unified_vl.specs.score_rules import COLUMNS_OF_METRICS, known_metric
 
 Metric = Literal[
     "exact_match",
@@ -30,6 +30,8 @@ Metric = Literal[
     "mean_absolute_error",
     "point_accuracy",
     "mask_iou",
+    "consistency",
+    "group_accuracy",
     "macro_f1",
     "matthews_correlation",
     "pearson",
@@ -61,9 +63,30 @@ class ScoreSpec(Part):
         "fraction of the image's diagonal (0.05 unless given).",
         examples=[0.05],
     )
+    implies: str | None = Field(
+        default=None,
+        description="consistency only, and mandatory there: the column with the keys of the rows "
+        "whose answers follow from this one's.",
+        examples=["entailed"],
+    )
+    group: str | None = Field(
+        default=None,
+        description="group_accuracy only, and mandatory there: the column that is the same for "
+        "rows of a group.",
+        examples=["image_id"],
+    )
     primary: bool = Field(
         default=False, description="Marks the one score that stands for the task.", examples=[True]
     )
+
+    @property
+    def column(self) -> tuple[str, str] | None:
+        """The key that names a column beside the fields, and the column."""
+        for key in COLUMNS_OF_METRICS.values():
+            name = getattr(self, key)
+            if name is not None:
+                return key, name
+        return None
 
     @property
     def threshold(self) -> float:

@@ -24,6 +24,8 @@ KINDS_OF_METRICS: dict[str, tuple[Kind, ...]] = {  # those of all others are tex
     "point_accuracy": ("point", "box"),
     "mask_iou": ("polygon",),
 }
+COLUMNS_OF_METRICS = {"consistency": "implies", "group_accuracy": "group"}
+COLUMNS = {"implies": "a column of keys", "group": "a column that is the same within a group"}
 REFUSED_METRICS = {
     "meteor": "another metric, such as cider: METEOR is what its Java program makes of WordNet "
     "and paraphrase tables, and cannot be computed exactly without it",
@@ -73,6 +75,7 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
             yield Problem(("score", index, "iou"), f"says nothing about {score.metric}")
         if score.within is not None and score.metric != "point_accuracy":
             yield Problem(("score", index, "within"), f"says nothing about {score.metric}")
+        yield from _column_problems(spec, index, score)
     primaries = sum(score.primary for score in spec.score)
     if primaries != 1:
         yield Problem(
@@ -80,6 +83,24 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
             f"{primaries} of {len(spec.score)} are primary",
             expected="primary: true on exactly one",
         )
+
+
+def _column_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[Problem]:
+    """That metrics which look at several rows know which belong together."""
+    wanted = COLUMNS_OF_METRICS.get(score.metric)
+    for key, expected in COLUMNS.items():
+        place: KeyPath = ("score", index, key)
+        given = getattr(score, key) is not None
+        if given and key != wanted:
+            yield Problem(place, f"says nothing about {score.metric}")
+        if key == wanted and not given:
+            yield Problem(place, f"is missing for {score.metric}", expected=expected)
+    if wanted == "implies" and spec.data.key_column is None:
+        place = ("data", "key_column")
+        yield Problem(place, f"is missing for {score.metric}", expected="a column")
+    if wanted is not None and score.primary:
+        message = f"{score.metric} says nothing of how many answers are right"
+        yield Problem(("score", index, "primary"), message, expected="another score as primary")
 
 
 def _many_problems(spec: TaskSpec, place: KeyPath, score: ScoreSpec) -> Iterator[Problem]:

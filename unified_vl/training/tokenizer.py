@@ -54,6 +54,8 @@ def texts_of_specs(tasks: Iterable[TaskSpec], root: Path) -> Iterator[str]:
             yield from (text for several in wording.values() for text in several)
         for dictionary in task.dictionaries.values():
             yield from (cell for line in dictionary.lines for cell in line.split("\t"))
+        if "train" not in task.data.splits:
+            continue  # for scoring alone
         languages = task.data.languages
         data = TaskData(task, "train", root)
         for field in task.fields.values():

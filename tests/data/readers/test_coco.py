@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,157 @@ from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_task
 
-SPEC = """\
+IMAGES = [
+    {"id": 9, "file_name": "9.jpg", "width": 200, "height": 100},
+    {"id": 4, "file_name": "4.jpg", "width": 50, "height": 50, "domain": "near-domain"},
+    {"id": 7, "file_name": "7.jpg", "width": 50, "height": 50},
+]
+CAPTIONS = {
+    "images": IMAGES[:2],
+    "annotations": [
+        {"image_id": 4, "id": 1, "caption": "A cat."},
+        {"image_id": 9, "id": 2, "caption": "A dog."},
+        {"image_id": 4, "id": 3, "caption": "A small cat."},
+    ],
+}
+NAMES = ["nose", "left_eye", "right_eye"]
+SQUARE = [[10.0, 10.0, 40.0, 10.0, 40.0, 40.0, 10.0, 40.0]]
+
+
+def thing(key: int, image: int, category: int, bbox: list[float], **more: Any) -> dict[str, Any]:
+    found = {"id": key, "image_id": image, "category_id": category, "bbox": bbox, "iscrowd": 0}
+    return found | {"area": bbox[2] * bbox[3], "segmentation": SQUARE} | more
+
+
+INSTANCES = {
+    "images": IMAGES,
+    "categories": [{"id": 1, "name": "person", "keypoints": NAMES}, {"id": 18, "name": "dog"}],
+    "annotations": [
+        thing(1, 9, 18, [10, 10, 30, 30]),
+        thing(2, 9, 1, [150.5, 20, 49.52, 80.01]),  # beyond the edges by a rounding
+        thing(3, 9, 1, [0, 0, 200, 100], iscrowd=1, segmentation={"counts": [5], "size": [1, 5]}),
+        thing(4, 4, 18, [10, 10, 20, 0]),  # nothing
+        thing(5, 7, 18, [0, 0, 50, 50], segmentation=[[0, 0, 60, 60], [0, 0, 60, 0, 50.2, 50]]),
+    ],
+}
+
+
+def test_a_row_is_an_image_with_all_its_captions(read_all: Callable) -> None:
+    assert read_all("coco_captions", path=CAPTIONS) == [
+        {"key": "9", "image": "9.jpg", "captions": ["A dog."], "domain": None},
+        {
+            "key": "4",
+            "image": "4.jpg",
+            "captions": ["A cat.", "A small cat."],
+            "domain": "near-domain",
+        },
+    ]
+
+
+def test_a_row_is_an_image_with_its_objects_but_no_crowd(read_all: Callable) -> None:
+    assert read_all("coco_instances", path=INSTANCES) == [
+        {
+            "key": "9",
+            "image": "9.jpg",
+            "boxes": [[150.5, 20.0, 49.5, 80.0], [10.0, 10.0, 30.0, 30.0]],
+            "labels": ["person", "dog"],
+        },
+        {"key": "7", "image": "7.jpg", "boxes": [[0.0, 0.0, 50.0, 50.0]], "labels": ["dog"]},
+    ]
+
+
+def test_a_row_is_an_object_with_its_outlines(read_all: Callable) -> None:
+    rows = read_all("coco_objects", path=INSTANCES)
+    assert [(r["key"], r["category"], r["size"], r["polygons"]) for r in rows] == [
+        ("1", "dog", "small", SQUARE),
+        ("2", "person", "medium", SQUARE),
+        ("5", "dog", "medium", [[0.0, 0.0, 50.0, 0.0, 50.0, 50.0]]),  # two corners are none
+    ]
+    drawn = {**INSTANCES, "annotations": [thing(1, 9, 18, [0, 0, 9, 9], segmentation=None)]}
+    assert len(read_all("coco_objects", ("polygons",), path=drawn)) == 1
+    with pytest.raises(UserError, match="train holds no row"):
+        read_all("coco_objects", path=drawn)
+
+
+def test_a_row_is_a_labelled_point_of_a_person(read_all: Callable) -> None:
+    person = thing(6, 9, 1, [10, 10, 30, 30], keypoints=[12, 13, 2, 0, 0, 0, 14, 200, 1])
+    rows = read_all("coco_keypoints", path={**INSTANCES, "annotations": [person]})
+    assert rows == [
+        {
+            "key": "6_nose",
+            "image": "9.jpg",
+            "box": [10.0, 10.0, 30.0, 30.0],
+            "name": "nose",
+            "point": [12.0, 13.0],
+            "visible": "visible",
+        },
+        {
+            "key": "6_right_eye",
+            "image": "9.jpg",
+            "box": [10.0, 10.0, 30.0, 30.0],
+            "name": "right eye",
+            "point": [14.0, 100.0],
+            "visible": "hidden",
+        },
+    ]
+
+
+def spoilt(**more: Any) -> dict[str, Any]:
+    return {**INSTANCES, "annotations": [thing(1, 9, 1, [0, 0, 9, 9]) | more]}
+
+
+@pytest.mark.parametrize(
+    ("reader", "content", "says"),
+    [
+        ("coco_captions", [], "images: is missing; expected a list"),
+        (
+            "coco_captions",
+            {"images": [{"id": 1}]},
+            "images.0.file_name: is missing; expected text",
+        ),
+        (
+            "coco_captions",
+            {**CAPTIONS, "annotations": [{"image_id": 5}]},
+            "annotations.0.image_id: there is no image 5",
+        ),
+        (
+            "coco_captions",
+            {**CAPTIONS, "annotations": [{"image_id": 4, "caption": 5}]},
+            "annotations.0.caption: found '5'; expected text",
+        ),
+        ("coco_captions", '{"images": [', "is not JSON"),
+        ("coco_instances", {**INSTANCES, "categories": []}, "0.category_id: there is no category"),
+        ("coco_instances", {"images": IMAGES}, "categories: is missing; expected a list"),
+        ("coco_instances", spoilt(bbox=[0, 0, 9]), "bbox: found .*; expected 4 numbers"),
+        ("coco_instances", spoilt(bbox=[0, 0, 9, "9"]), "bbox: found .*; expected 4 numbers"),
+        (
+            "coco_objects",
+            spoilt(segmentation=[[1, 2, 3]]),
+            "annotations.0.segmentation.0: found .*; expected numbers x, y, x, y",
+        ),
+        (
+            "coco_objects",
+            {
+                **INSTANCES,
+                "images": [{"id": 9, "file_name": "9.jpg"}],
+                "annotations": [thing(1, 9, 1, [0, 0, 9, 9])],
+            },
+            "images of id 9.width: is missing; expected a number",
+        ),
+        ("coco_keypoints", spoilt(), "annotations.0.keypoints: is missing; expected a list"),
+        ("coco_keypoints", spoilt(keypoints=[1, 2]), "keypoints: found .*; expected 9 numbers"),
+        ("coco_keypoints", spoilt(category_id=18), "categories.keypoints: is missing"),
+    ],
+)
+def test_a_file_of_another_shape_is_refused(
+    read_all: Callable, reader: str, content: Any, says: str
+) -> None:
+    with pytest.raises(UserError, match=says):
+        read_all(reader, path=content)
+
+
+def test_a_column_that_the_format_does_not_give(tmp_path: Path) -> None:
+    (tmp_path / "task.yaml").write_text("""\
 task: captions
 version: 1
 about: Describe an image.
@@ -20,53 +170,11 @@ data:
   images: "{split}"
   splits: {train: train2014}
   languages: [en]
-  key_column: key
 fields:
   image: {kind: image, column: image}
-  captions: {kind: text, column: captions, many: true}
+  captions: {kind: text, column: caption, many: true}
 example: {source: "{image}", target: "{captions}", pick: {captions: random}}
 score: [{metric: cider, against: captions, primary: true}]
-"""
-FILE = {
-    "images": [{"id": 9, "file_name": "9.jpg"}, {"id": 4, "file_name": "4.jpg"}],
-    "annotations": [
-        {"image_id": 4, "id": 1, "caption": "A cat."},
-        {"image_id": 9, "id": 2, "caption": "A dog."},
-        {"image_id": 4, "id": 3, "caption": "A small cat."},
-    ],
-}
-
-
-def read(tmp_path: Path, content: Any, spec: str = SPEC) -> TaskData:
-    (tmp_path / "task.yaml").write_text(spec)
-    (tmp_path / "annotations").mkdir()
-    (tmp_path / "annotations/captions_train2014.json").write_text(json.dumps(content))
-    return TaskData(load_task(tmp_path / "task.yaml"), "train", tmp_path)
-
-
-def test_a_row_is_an_image_with_all_its_captions(tmp_path: Path) -> None:
-    rows = list(read(tmp_path, FILE))
-    assert [dict(row.columns) for row in rows] == [
-        {"image": "9.jpg", "captions": ["A dog."], "key": "9"},
-        {"image": "4.jpg", "captions": ["A cat.", "A small cat."], "key": "4"},
-    ]
-    assert rows[0].images == "train2014"
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        ([], "images: is missing; expected a list"),
-        ({"images": [{"id": 1}]}, "images.0.file_name: is missing; expected text"),
-        ({**FILE, "annotations": [{"image_id": 5}]}, "annotations.0.image_id: there is no image 5"),
-    ],
-)
-def test_a_file_of_another_shape_is_refused(tmp_path: Path, content: Any, says: str) -> None:
-    with pytest.raises(UserError, match=says):
-        read(tmp_path, content)
-
-
-def test_a_column_that_the_format_does_not_give(tmp_path: Path) -> None:
-    spec = SPEC.replace("column: captions", "column: caption")
+""")
     with pytest.raises(UserError, match=r"gives no column 'caption'.*did you mean 'captions'"):
-        read(tmp_path, FILE, spec)
+        TaskData(load_task(tmp_path / "task.yaml"), "train", tmp_path)

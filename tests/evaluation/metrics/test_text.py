@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from unified_vl.evaluation.metrics import text
 from unified_vl.evaluation.metrics.table import METRICS, Answers, is_correct
-from unified_vl.specs.score_rules import KINDS_OF_METRICS
+from unified_vl.specs.score_rules import COLUMNS_OF_METRICS, KINDS_OF_METRICS
 
 CORRELATIONS = ("matthews_correlation", "pearson", "spearman")
 HIGHEST = {"cider": 1000.0, "ter": float("inf")}
-OF_TEXTS = [name for name in METRICS if name not in KINDS_OF_METRICS]
+OF_TEXTS = [name for name in METRICS if name not in {*KINDS_OF_METRICS, *COLUMNS_OF_METRICS}]
 
 
 def score(name: str, predictions: list[str], references: list[list[str]], tag: str = "en") -> float:

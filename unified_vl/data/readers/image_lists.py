@@ -49,7 +49,8 @@ class Downloaded:
         return None if name is None else f"{folder}/{name}".lstrip("/")
 
 
-def _numbered(images: Downloaded, line: Line) -> str | None:
+def numbered(images: Downloaded, line: Line) -> str | None:
+    """The image of a line as img2dataset names it, if it is there."""
     return images.find(f"{line[0] // SHARD:05d}", f"{line[0]:09d}")
 
 
@@ -92,25 +93,26 @@ def _list_reader(
 
 def _of_two(first: str, second: str) -> Callable[[Source], Iterator[Line]]:
     """Two values between tabs; img2dataset asks for a line of names, so one may be there."""
+    return lambda source: listed(source.path, first, second)
 
-    def lines(source: Source) -> Iterator[Line]:
-        path, skipped = source.path, 0
-        for number, line in enumerate(text_lines(path)):
-            values = line.split("\t")
-            if len(values) != 2:
-                raise UserError(
-                    f"found {len(values)} values between tabs",
-                    file=path,
-                    line=number + 1,
-                    expected=f"{first} and {second}",
-                )
-            if number == 0 and values == [first, second]:
-                skipped = 1
-                continue
-            said = dict(zip((first, second), values, strict=True))
-            yield number - skipped, said["caption"], said["url"]
 
-    return lines
+def listed(path: Path, first: str, second: str) -> Iterator[Line]:
+    """The lines of a list, each a caption and a URL in either order."""
+    skipped = 0
+    for number, line in enumerate(text_lines(path)):
+        values = line.split("\t")
+        if len(values) != 2:
+            raise UserError(
+                f"found {len(values)} values between tabs",
+                file=path,
+                line=number + 1,
+                expected=f"{first} and {second}",
+            )
+        if number == 0 and values == [first, second]:
+            skipped = 1
+            continue
+        said = dict(zip((first, second), values, strict=True))
+        yield number - skipped, said["caption"], said["url"]
 
 
 def _of_sbu(source: Source) -> Iterator[Line]:
@@ -122,6 +124,6 @@ def _of_sbu(source: Source) -> Iterator[Line]:
         yield number, caption, url.strip()
 
 
-read_cc3m = _list_reader("cc3m", _of_two("caption", "url"), _numbered)
-read_cc12m = _list_reader("cc12m", _of_two("url", "caption"), _numbered)
+read_cc3m = _list_reader("cc3m", _of_two("caption", "url"), numbered)
+read_cc12m = _list_reader("cc12m", _of_two("url", "caption"), numbered)
 read_sbu = _list_reader("sbu", _of_sbu, _by_url)

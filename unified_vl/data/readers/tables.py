@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unified_vl.data.readers.annotations import read_json_lines
 from unified_vl.data.readers.reader import Source, first_line
 from unified_vl.errors import UserError
 
@@ -100,23 +100,9 @@ def read_jsonl(source: Source) -> pa.Table:
 def _read_jsonl_by_line(path: Path) -> pa.Table:
     import pyarrow as pa
 
-    rows: list[dict[str, Any]] = []
-    numbers: list[int] = []  # the line of each
-    with path.open("rb") as lines:  # text would be decoded in blocks of many lines
-        for number, line in enumerate(lines, 1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-                row = json.loads(text) if text.strip() else None
-            except UnicodeDecodeError as error:
-                raise UserError("is not UTF-8 text", file=path, line=number) from error
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"is not JSON: {error}", file=path, line=number) from error
-            if not text.strip():
-                continue
-            if not isinstance(row, dict):
-                raise UserError("is not an object", file=path, line=number)
-            rows.append(row)
-            numbers.append(number)
+    numbered = list(read_json_lines(path))
+    numbers = [number for number, _ in numbered]  # the line of each
+    rows = [row for _, row in numbered]
     names = list(dict.fromkeys(name for row in rows for name in row))
     arrays = {}
     for name in names:

@@ -27,6 +27,11 @@ from unified_vl.evaluation.metrics import (
     translation,
     vqa,
 )
+from unified_vl.evaluation.metrics.consistency import (
+    consistency,
+    finish_consistency,
+    group_accuracy,
+)
 from unified_vl.evaluation.metrics.statistics import (
     Finish,
     Floats,
@@ -51,12 +56,18 @@ class Answers:
         languages: the language tag of each row, or None.
         threshold: the overlap from which a box counts as found, or the distance up to which
             a point does.
+        keys: what each row is called; consistency alone needs it.
+        implied: the keys of the rows whose answers follow from each row's; likewise.
+        groups: what is the same for rows of a group; group_accuracy alone needs it.
     """
 
     predictions: Sequence[Any]
     references: Sequence[Sequence[Any]]
     languages: Sequence[str | None]
     threshold: float = 0.5
+    keys: Sequence[str] = ()
+    implied: Sequence[Sequence[str]] = ()
+    groups: Sequence[str] = ()
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -68,6 +79,9 @@ class Answers:
             [self.references[i] for i in rows],
             [self.languages[i] for i in rows],
             self.threshold,
+            [self.keys[i] for i in rows] if self.keys else (),
+            [self.implied[i] for i in rows] if self.implied else (),
+            [self.groups[i] for i in rows] if self.groups else (),
         )
 
 
@@ -188,6 +202,19 @@ def _points(answers: Answers) -> Floats:
     return per_row([shapes.point_fits(p, r, answers.threshold) for p, r in pairs])
 
 
+def _right(answers: Answers) -> list[bool]:
+    pairs = zip(answers.predictions, answers.references, strict=True)
+    return [text.matches(p, r, text.normalise_case) for p, r in pairs]
+
+
+def _consistency(answers: Answers) -> Floats:
+    return consistency(_right(answers), answers.keys, answers.implied)
+
+
+def _group_accuracy(answers: Answers) -> Floats:
+    return group_accuracy(_right(answers), answers.groups)
+
+
 def _map(answers: Answers) -> float:
     truths = [[(box, box.label or "") for box in row] for row in answers.references]
     return detection.coco_map(answers.predictions, truths)
@@ -228,6 +255,8 @@ METRICS: dict[str, Metric | CorpusMetric] = {
     ),
     "point_accuracy": Metric(_points),
     "mask_iou": _marks(shapes.mask_iou),
+    "consistency": Metric(_consistency, finish_consistency),
+    "group_accuracy": Metric(_group_accuracy, finish_consistency),
 }
 OF_CLASSES = frozenset({"macro_f1", "matthews_correlation"})
 MARKS = frozenset({"exact_match", "accuracy", "vqa_accuracy", "anls", "f1"})

@@ -1,0 +1,134 @@
+"""Crossmodal-3600, COCO-35L and CC3M-35L (Thapliyal et al., arXiv 2205.12522).
+
+google.github.io/crossmodal-3600 has `captions.jsonl`, with an image's captions in 36 languages
+on a line, and machine translations of COCO's and CC3M's English captions into 34, a line each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unified_vl.data.readers.annotations import (
+    member,
+    read_json_lines,
+    reader_of,
+    texts,
+)
+from unified_vl.data.readers.image_lists import Downloaded, listed, numbered
+from unified_vl.data.readers.karpathy import images_by_id
+from unified_vl.data.readers.reader import Source
+from unified_vl.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ENGLISH = "en"
+
+
+def _xm3600(source: Source) -> Iterator[dict[str, Any]]:
+    path = source.path
+    for line, row in read_json_lines(path):
+        key = member(row, "image/key", str, path, line=line)
+        for language in _wanted(source):
+            said = member(row, language, dict, path, line=line)
+            yield {
+                "key": f"{key}_{language}",
+                "image": f"{key}.jpg",
+                "language": language,
+                "captions": texts(said, "caption", path, language, line=line),
+                "locale": row.get("image/locale"),
+            }
+
+
+def _wanted(source: Source) -> list[str]:
+    """The languages that are asked for, as the files call them."""
+    data = source.spec.data
+    tags = data.languages if source.language is None else (source.language,)
+    return [data.language_name(tag) for tag in tags]
+
+
+def _translations(
+    source: Source, path: Path, english: str
+) -> Iterator[tuple[int, dict[str, Any], str, str]]:
+    """Lines of the file, each with a language that is asked for and the caption in it.
+
+    The English captions, which stand beside every translation, come from the lines of the
+    first language.
+    """
+    wanted = set(_wanted(source))
+    first: str | None = None
+    for line, row in read_json_lines(path):
+        language = member(row, "trg_lang", str, path, line=line)
+        first = first or language
+        if english in wanted and language == first:
+            yield line, row, english, member(row, "caption_tokenized", str, path, line=line)
+        if language in wanted:
+            yield line, row, language, member(row, "translation_tokenized", str, path, line=line)
+
+
+def _coco_35l(source: Source) -> Iterator[dict[str, Any]]:
+    """A row an image and language, in the order in which the file comes to them."""
+    path = source.files["translations"]
+    images = images_by_id(source.files["images"])
+    found: dict[tuple[str, str], list[str]] = {}
+    english = source.spec.data.language_name(ENGLISH)
+    for line, row, language, caption in _translations(source, path, english):
+        key = member(row, "image_id", str, path, line=line).partition("_")[0]
+        if key not in images:
+            message = f"{str(source.files['images'])!r} has no image {key!r}"
+            raise UserError(message, file=path, line=line, field="image_id")
+        found.setdefault((key, language), []).append(caption)
+    for (key, language), captions in found.items():
+        yield {
+            "key": f"{key}_{language}",
+            "image": images[key],
+            "language": language,
+            "captions": captions,
+        }
+
+
+def cc3m_35l(source: Source) -> pa.Table:
+    """A row a caption whose image was downloaded; says how many lines it left out."""
+    kept: list[int] = []
+    count = 0
+
+    def rows(source: Source) -> Iterator[dict[str, Any]]:
+        nonlocal count
+        path = source.files["translations"]
+        image_of = _images_of_captions(source)
+        english = source.spec.data.language_name(ENGLISH)
+        for line, row, language, caption in _translations(source, path, english):
+            count += 1
+            image = image_of(member(row, "caption_tokenized", str, path, line=line))
+            if image is not None:
+                kept.append(line - 1)
+                yield {
+                    "key": f"{line}_{language}",
+                    "image": image,
+                    "language": language,
+                    "caption": caption,
+                }
+
+    table = reader_of("cc3m_35l", rows)(source)
+    source.keep(kept, count, "lack their image")
+    return table
+
+
+def _images_of_captions(source: Source) -> Callable[[str], str | None]:
+    """The first downloaded image of a caption: what the translations name is in no list."""
+    images = Downloaded(source.root / source.images)
+    if not images.folder.is_dir():
+        place = ("data", "images")
+        raise source.spec.error(place, f"there is no folder {str(images.folder)!r}")
+    found: dict[str, str] = {}
+    for each in listed(source.files["captions"], "caption", "url"):
+        image = numbered(images, each)
+        if image is not None:
+            found.setdefault(" ".join(each[1].split()), image)
+    return lambda caption: found.get(" ".join(caption.split()))
+
+
+xm3600 = reader_of("xm3600", _xm3600)
+coco_35l = reader_of("coco_35l", _coco_35l)

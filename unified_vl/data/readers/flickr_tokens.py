@@ -1,0 +1,76 @@
+"""The captions of Flickr8k and Flickr30k as a text file, five lines an image.
+
+Flickr30k: Young et al., aclanthology.org/Q14-1006, `results_20130124.token`. Flickr8k: Hodosh
+et al., jair.org/index.php/jair/article/view/10833, `Flickr8k.token.txt`. A line is
+`1000092795.jpg#0`, a tab and a caption. Which images are of a split is a list beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from unified_vl.data.readers.annotations import reader_of
+from unified_vl.data.readers.moses import text_lines
+from unified_vl.data.readers.reader import Source
+from unified_vl.errors import UserError
+
+SUFFIX = ".jpg"
+
+
+def images_of_list(path: Path) -> Iterator[tuple[int, str]]:
+    """The images of a list, with the numbers of their lines, from 1; with `.jpg` or without.
+
+    Raises:
+        UserError: for a name that leads to another folder.
+    """
+    for number, line in enumerate(text_lines(path), 1):
+        name = line.strip()
+        if not name:
+            continue
+        if "/" in name or "\\" in name:
+            message = f"found {name[:60]!r}"
+            raise UserError(message, file=path, line=number, expected="the name of an image")
+        yield number, name if name.endswith(SUFFIX) else f"{name}{SUFFIX}"
+
+
+def _captions(path: Path) -> dict[str, list[str]]:
+    """The captions of each image, in the order of the file."""
+    found: dict[str, list[str]] = {}
+    for number, line in enumerate(text_lines(path), 1):
+        if not line.strip():
+            continue
+        key, tab, caption = line.partition("\t")
+        image, mark, _ = key.partition("#")
+        if not (tab and mark and caption.strip()):
+            raise UserError(
+                f"found {line[:60]!r}",
+                file=path,
+                line=number,
+                expected="IMAGE.jpg#NUMBER, a tab and a caption",
+            )
+        found.setdefault(image, []).append(caption.strip())
+    return found
+
+
+def _rows(source: Source) -> Iterator[dict[str, Any]]:
+    path = source.files["captions"]
+    captions = _captions(path)
+    listed = source.files.get("images")
+    if listed is None:
+        names: Iterator[tuple[int, str]] = enumerate(captions, 1)
+    else:
+        names = images_of_list(listed)
+    for number, image in names:
+        if image not in captions:
+            message = f"{str(path)!r} has no caption of {image!r}"
+            raise UserError(message, file=listed, line=number)
+        yield {
+            "key": image.removesuffix(SUFFIX),
+            "image": image,
+            "captions": captions[image],
+        }
+
+
+flickr_tokens = reader_of("flickr_tokens", _rows)

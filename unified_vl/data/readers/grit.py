@@ -1,0 +1,66 @@
+"""GRIT (Peng et al., arXiv 2306.14824, section 2): captions whose phrases have boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from unified_vl.data.readers.annotations import member, read_json_lines, reader_of
+from unified_vl.data.readers.reader import Source
+from unified_vl.errors import UserError
+
+SHARD = 5  # digits of a key that name its folder, as img2dataset writes files
+
+
+def _rows(source: Source) -> Iterator[dict[str, Any]]:
+    path = source.path
+    for line, row in read_json_lines(path):
+        key = member(row, "key", str, path, f"line {line}")
+        caption = member(row, "caption", str, path, f"line {line}")
+        phrases = _phrases(row, caption, path, line)
+        ends = [0, *(end for _, end, _ in phrases)]
+        pieces = [caption[a:b].strip() for a, b in pairwise(ends)]
+        rest = caption[ends[-1] :].strip()
+        yield {
+            "key": key,
+            "image": f"{key[:SHARD]}/{key}.jpg",
+            "caption": caption,
+            "pieces": pieces,
+            "boxes": [box for _, _, box in phrases],
+            "rest": [rest] if rest else [],
+        }
+
+
+def _phrases(
+    row: dict[str, Any], caption: str, path: Path, line: int
+) -> list[tuple[int, int, list[float]]]:
+    """First and last place in the caption, and the box, of phrases that do not overlap."""
+    field = f"line {line}.ref_exps"
+    found = []
+    for number, phrase in enumerate(member(row, "ref_exps", list, path, f"line {line}")):
+        numbers = isinstance(phrase, list) and all(isinstance(v, int | float) for v in phrase)
+        if not numbers or len(phrase) != 7:
+            raise UserError(
+                f"found {str(phrase)[:60]!r}",
+                file=path,
+                field=f"{field}.{number}",
+                expected="[start, end, x1, y1, x2, y2, score]",
+            )
+        start, end = int(phrase[0]), int(phrase[1])
+        if not 0 <= start < end <= len(caption):
+            raise UserError(
+                f"the caption has no characters {start} to {end}",
+                file=path,
+                field=f"{field}.{number}",
+            )
+        found.append((-float(phrase[6]), start, end, [float(v) for v in phrase[2:6]]))
+    kept: list[tuple[int, int, list[float]]] = []
+    for _, start, end, box in sorted(found):  # the surest first
+        if all(end <= first or start >= last for first, last, _ in kept):
+            kept.append((start, end, box))
+    return sorted(kept)
+
+
+grit = reader_of("grit", _rows)

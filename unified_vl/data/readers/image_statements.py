@@ -1,0 +1,110 @@
+"""Statements about images that are true, false or neither: NLVR2, MaRVL, SNLI-VE and XVNLI.
+
+NLVR2: Suhr et al., arXiv 1811.00491, github.com/lil-lab/nlvr. MaRVL: Liu et al.,
+arXiv 2109.13238, marvl-challenge.github.io, and `datasets/marvl` of github.com/e-bug/iglue.
+SNLI-VE: Xie et al., arXiv 1901.06706, github.com/necla-ml/SNLI-VE. XVNLI: Bugliarello et al.,
+arXiv 2201.11732, the same keys in `datasets/XVNLI` of IGLUE.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from unified_vl.data.readers.annotations import member, read_json_lines, reader_of
+from unified_vl.data.readers.reader import Source
+from unified_vl.errors import UserError
+
+RELATIONS = ("entailment", "neutral", "contradiction")
+
+
+def _nlvr2(source: Source) -> Iterator[dict[str, Any]]:
+    path = source.path
+    for line, row in read_json_lines(path):
+        key = member(row, "identifier", str, path, line=line)
+        parts = key.split("-")  # split, set, pair, sentence
+        if len(parts) != 4:
+            raise UserError(
+                f"found {key!r}",
+                file=path,
+                line=line,
+                field="identifier",
+                expected="SPLIT-SET-PAIR-SENTENCE",
+            )
+        label = member(row, "label", str, path, line=line)
+        yield {
+            "key": key,
+            # the training images alone lie in numbered folders
+            "images": [
+                _below(row.get("directory"), f"{'-'.join(parts[:3])}-img{side}.png")
+                for side in (0, 1)
+            ],
+            "statement": member(row, "sentence", str, path, line=line),
+            "answer": _truth(
+                label.lower() == "true", label.lower() in ("true", "false"), path, line
+            ),
+            "group": f"{parts[0]}-{parts[1]}-{parts[3]}",
+        }
+
+
+def _below(folder: object, name: str) -> str:
+    return name if folder is None else f"{folder}/{name}"
+
+
+def _truth(is_true: bool, known: bool, path: Path, line: int) -> str:
+    if not known:
+        message = "is neither true nor false"
+        raise UserError(message, file=path, line=line, field="label", expected="True or False")
+    return "true" if is_true else "false"
+
+
+def _marvl(source: Source) -> Iterator[dict[str, Any]]:
+    path = source.path
+    for line, row in read_json_lines(path):
+        concept = member(row, "concept", str, path, line=line)
+        statement = member(row, "caption", str, path, line=line)
+        yield {
+            "key": member(row, "id", str, path, line=line),
+            "images": [member(row, f"{s}_img", str, path, line=line) for s in ("left", "right")],
+            "statement": statement,
+            "answer": _truth(member(row, "label", bool, path, line=line), True, path, line),
+            "group": f"{concept}: {statement}",
+            "concept": concept,
+            "chapter": row.get("chapter"),
+        }
+
+
+def _entailment(source: Source) -> Iterator[dict[str, Any]]:
+    path = source.path
+    for line, row in read_json_lines(path):
+        relation = member(row, "gold_label", str, path, line=line)
+        if relation == "-":  # SNLI's: no three people agreed
+            continue
+        if relation not in RELATIONS:
+            raise UserError(
+                f"found {relation!r}",
+                file=path,
+                line=line,
+                field="gold_label",
+                expected=f"one of {', '.join(RELATIONS)}",
+            )
+        caption = member(row, "captionID", str, path, line=line)
+        image, mark, _ = caption.partition("#")
+        if not mark:
+            message = f"found {caption!r}"
+            raise UserError(
+                message, file=path, line=line, field="captionID", expected="IMAGE.jpg#NUMBER"
+            )
+        yield {
+            "key": member(row, "pairID", str, path, line=line),
+            "image": image,
+            "premise": member(row, "sentence1", str, path, line=line),
+            "statement": member(row, "sentence2", str, path, line=line),
+            "answer": relation,
+        }
+
+
+nlvr2 = reader_of("nlvr2", _nlvr2)
+marvl = reader_of("marvl", _marvl)
+snli_ve = reader_of("snli_ve", _entailment)

@@ -1,0 +1,93 @@
+"""Visual Dialog 1.0 (Das et al., arXiv 1611.08669; visualdialog.org/data).
+
+A file has all questions and all answers once, and dialogues of ten rounds that name them by
+number: the question, a hundred options for its answer, and which of these people gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from unified_vl.data.readers.annotations import member, read_json, reader_of, texts
+from unified_vl.data.readers.reader import Source
+from unified_vl.errors import UserError
+
+COCO_FOLDERS = ("train2014", "val2014")  # those that the images of training are of
+
+
+def _rows(source: Source) -> Iterator[dict[str, Any]]:
+    path = source.path
+    content = read_json(path)
+    data = member(content, "data", dict, path)
+    said = {key: texts(data, key, path, "data") for key in ("questions", "answers")}
+    name = _images(member(content, "split", str, path), source.root / source.images)
+    for number, dialog in enumerate(member(data, "dialogs", list, path, "data")):
+        where = f"data.dialogs.{number}"
+        image = member(dialog, "image_id", int, path, where)
+        questions: list[str] = []
+        before = [member(dialog, "caption", str, path, where)]
+        for place, turn in enumerate(member(dialog, "dialog", list, path, where)):
+            row = _Turn(turn, said, path, f"{where}.dialog.{place}")
+            questions.append(row.text("questions", row.number("question"), "question"))
+            options = row.options()
+            correct = row.number("gt_index")
+            if not 0 <= correct < len(options):
+                raise row.error(f"found {correct}", "gt_index", f"0 to {len(options) - 1}")
+            yield {
+                "key": f"{image}_{place + 1}",
+                "image": name(image),
+                "caption": before[0],
+                "question": questions[-1],
+                "questions": list(questions),
+                "before": list(before),
+                "answer": options[correct],
+                "options": options,
+                "correct": correct,
+                "round": str(place + 1),
+            }
+            before.append(options[correct])
+
+
+class _Turn:
+    """A round of a dialogue."""
+
+    def __init__(self, turn: Any, said: dict[str, list[str]], path: Path, where: str) -> None:
+        self.turn, self.said, self.path, self.where = turn, said, path, where
+
+    def number(self, key: str) -> int:
+        found: int = member(self.turn, key, int, self.path, self.where)
+        return found
+
+    def text(self, kind: str, number: object, key: str) -> str:
+        known = self.said[kind]
+        if not isinstance(number, int) or not 0 <= number < len(known):
+            message = f"there is no number {number!r} among {kind}"
+            raise self.error(message, key, f"0 to {len(known) - 1}")
+        return known[number]
+
+    def options(self) -> list[str]:
+        numbers = member(self.turn, "answer_options", list, self.path, self.where)
+        return [self.text("answers", number, "answer_options") for number in numbers]
+
+    def error(self, message: str, key: str, expected: str) -> UserError:
+        return UserError(message, file=self.path, field=f"{self.where}.{key}", expected=expected)
+
+
+def _images(split: str, folder: Path) -> Callable[[int], str]:
+    """The file of an image: of COCO in training, of a collection of its own in the others."""
+    if split != "train":
+        return lambda image: f"VisualDialog_{split}/VisualDialog_{split}_{image:012d}.jpg"
+    first, second = COCO_FOLDERS
+    path = folder / second
+    others = {each.name for each in path.iterdir()} if path.is_dir() else set()
+
+    def name(image: int) -> str:
+        other = f"COCO_{second}_{image:012d}.jpg"
+        return f"{second}/{other}" if other in others else f"{first}/COCO_{first}_{image:012d}.jpg"
+
+    return name
+
+
+visdial = reader_of("visdial", _rows)

@@ -1,0 +1,73 @@
+"""Wikipedia's images with what is said of them in 108 languages (WIT: Srinivasan et al.).
+
+arXiv 2103.01913; github.com/google-research-datasets/wit has files of values between tabs, such
+as `wit_v1.train.all-00000-of-00010.tsv`. The images are Wikipedia's own files, by their URL:
+img2dataset, or a download, names them by the line, counted from 0, as `specs.readers` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from unified_vl.data.readers.annotations import reader_of
+from unified_vl.data.readers.image_lists import Downloaded, numbered
+from unified_vl.data.readers.moses import text_lines
+from unified_vl.data.readers.reader import Source
+from unified_vl.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COLUMNS = {  # ours, and those of the files
+    "language": "language",
+    "url": "image_url",
+    "title": "page_title",
+    "caption": "caption_reference_description",
+}
+
+
+def wit(source: Source) -> pa.Table:
+    """Rows in a language that is asked for, with a caption and a downloaded image."""
+    kept: list[int] = []
+    count = 0
+
+    def rows(source: Source) -> Iterator[dict[str, Any]]:
+        nonlocal count
+        images = Downloaded(source.root / source.images)
+        data = source.spec.data
+        wanted = {data.language_name(tag) for tag in data.languages}
+        for number, row in enumerate(_lines(source)):
+            if row["language"] not in wanted or not row["caption"]:
+                continue
+            count += 1
+            image = numbered(images, (number, row["caption"], row["url"]))
+            if image is not None:
+                kept.append(number)
+                yield {"key": str(number), "image": image, **row}
+
+    table = reader_of("wit", rows)(source)
+    source.keep(kept, count, "lack their image")
+    return table
+
+
+def _lines(source: Source) -> Iterator[dict[str, str]]:
+    path = source.path
+    lines = text_lines(path)
+    head = next(lines, "").split("\t")
+    for name in COLUMNS.values():
+        if name not in head:
+            raise UserError(
+                f"has no column {name!r}", file=path, line=1, nearest=nearest(name, head)
+            )
+    places = {ours: head.index(name) for ours, name in COLUMNS.items()}
+    for number, line in enumerate(lines, 2):
+        values = line.split("\t")
+        if len(values) != len(head):
+            raise UserError(
+                f"found {len(values)} values between tabs",
+                file=path,
+                line=number,
+                expected=f"{len(head)}, as in the line of names",
+            )
+        yield {ours: values[place].strip() for ours, place in places.items()}
