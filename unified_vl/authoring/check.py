@@ -200,7 +200,6 @@ class _TaskCheck:
                 _check_target(example)
                 check_shapes(example, self.codec, self.checked, findings)
                 if texts is not None:
-                    _check_shots(spec, example, findings)
                     texts.add(example, findings)
             except BadRow as error:
                 self._bad_row(spec, error)
@@ -218,15 +217,6 @@ class _TaskCheck:
         if error.file not in self._bad:
             self._bad.add(error.file or "")
             self.findings.add(error, "warning" if spec.data.on_bad_row == "skip" else "error")
-
-
-def _check_shots(spec: TaskSpec, example: Example, findings: Findings) -> None:
-    """That they fit into the source."""
-    shots = spec.example.shots
-    if shots is not None and example.shots < shots.count:
-        message = f"{example.shots} of {shots.count} shots fit into the source"
-        error = UserError(message, file=example.where)
-        findings.add(error, "warning", remedy="fewer shots, or a larger max_source_tokens")
 
 
 def _spread(groups: Sequence[Sequence[int]], rows: int) -> list[int]:

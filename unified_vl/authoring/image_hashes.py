@@ -77,8 +77,11 @@ class ImageIndex:
         found_M = np.full(len(hashes), -1, np.int64)
         for band in range(BANDS):
             for asked, known in self._sharing(band, steps_M, found_M < 0):
-                apart = np.bitwise_count(steps_M[asked] ^ self._steps_N[known])
-                near = np.flatnonzero(apart <= BITS)
+                apart = steps_M[asked] ^ self._steps_N[known]
+                near = np.bitwise_count(apart) <= BITS
+                for earlier in range(band):  # where they were compared already
+                    near &= _band(apart, earlier) != 0
+                near = np.flatnonzero(near)
                 for start in range(0, len(near), _THUMBNAILS):
                     pairs = near[start : start + _THUMBNAILS]
                     a, b = asked[pairs], known[pairs]
@@ -91,12 +94,10 @@ class ImageIndex:
         self, band: int, steps_M: np.ndarray, open_M: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Places of images that share a band: those asked for, and those of the index."""
-        shift = np.uint64(64 // BANDS * band)
-        mask = np.uint64((1 << 64 // BANDS) - 1)
-        bands_N = (self._steps_N >> shift) & mask
+        bands_N = _band(self._steps_N, band)
         order_N = np.argsort(bands_N, kind="stable")
         asked = np.flatnonzero(open_M)
-        bands = (steps_M[asked] >> shift) & mask
+        bands = _band(steps_M[asked], band)
         first = np.searchsorted(bands_N[order_N], bands, "left")
         counts = np.searchsorted(bands_N[order_N], bands, "right") - first
         start = 0
@@ -107,6 +108,12 @@ class ImageIndex:
             within = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n)
             yield np.repeat(asked[start:stop], n), order_N[np.repeat(first[start:stop], n) + within]
             start = stop
+
+
+def _band(steps: np.ndarray, band: int) -> np.ndarray:
+    """16 bits of each hash."""
+    width = 64 // BANDS
+    return (steps >> np.uint64(width * band)) & np.uint64((1 << width) - 1)
 
 
 def _thumbnails(hashes: Sequence[ImageHash]) -> np.ndarray:

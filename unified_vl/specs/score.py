@@ -73,7 +73,7 @@ class ScoreSpec(Part):
         default=None,
         description="group_accuracy only, and mandatory there: the column that is the same for "
         "rows of a group.",
-        examples=["group"],
+        examples=["image_id"],
     )
     primary: bool = Field(
         default=False, description="Marks the one score that stands for the task.", examples=[True]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from unified_vl.authoring.drafting.places import KNOWN, Place
 from unified_vl.authoring.drafting.samples import ROWS, Columns, read_sample
 from unified_vl.data.readers.annotations import member, read_json
-from unified_vl.data.readers.coco import annotations_of, categories_of, images_of
+from unified_vl.data.readers.coco import annotations_of, categories_of, category_of, images_of
 from unified_vl.errors import UserError
 
 
@@ -29,28 +30,32 @@ def read_json_sample(place: Place) -> tuple[Place, Columns]:
         expected = f"COCO's `images` and `annotations`, or an object a line; else {KNOWN}"
         raise UserError(f"is {what}", file=path, expected=expected)
     images = images_of(content, path)
-    by_image: dict[int, list[dict[str, Any]]] = {}
-    for _, annotation, key in annotations_of(content, path):
-        by_image.setdefault(key, []).append(annotation)
-    found = list(by_image.items())
+    found: dict[int, list[tuple[str, dict[str, Any]]]] = {}
+    for where, annotation, key in annotations_of(content, path):
+        found.setdefault(key, []).append((where, annotation))
     if not found:
         raise UserError("annotates no image", file=path)
+    rows = dict(islice(found.items(), ROWS))
     columns: Columns = {
-        "key": [str(key) for key, _ in found[:ROWS]],
-        "image": [images[key]["file_name"] for key, _ in found[:ROWS]],
+        "key": [str(key) for key in rows],
+        "image": [images[key]["file_name"] for key in rows],
     }
-    first = found[0][1][0]
+    _, first = next(iter(rows.values()))[0]
     if "caption" in first:
         columns["captions"] = [
-            [member(a, "caption", str, path, "annotations") for a in each]
-            for _, each in found[:ROWS]
+            [member(each, "caption", str, path, where) for where, each in several]
+            for several in rows.values()
         ]
         return replace(place, reader="coco_captions"), columns
     if "bbox" in first:
-        names = {key: each["name"] for key, each in categories_of(content, path).items()}
-        columns["boxes"] = [[a.get("bbox") for a in each] for _, each in found[:ROWS]]
+        categories = categories_of(content, path)
+        columns["boxes"] = [
+            [member(each, "bbox", list, path, where) for where, each in several]
+            for several in rows.values()
+        ]
         columns["labels"] = [
-            [names.get(a.get("category_id", -1), "") for a in each] for _, each in found[:ROWS]
+            [category_of(each, categories, path, where)["name"] for where, each in several]
+            for several in rows.values()
         ]
         return replace(place, reader="coco_instances"), columns
     raise UserError(

@@ -143,9 +143,7 @@ def generation(field: Field) -> tuple[str, str]:
         why = "the answers are those of the train split"
         return f"{{method: constrained, choices: {{field: {field.name}}}, max_tokens: 32}}", why
     longest = max(len(str(value)) for value in guess.values)
-    tokens = next(
-        size for size in (8, 16, 32, 64, 128, 256, 512) if 2 * size > longest or size == 512
-    )
+    tokens = next((size for size in (16, 32, 64, 128, 256) if 2 * size > longest + 16), 512)
     return f"{{max_tokens: {tokens}}}", f"the longest has {longest} characters"
 
 
