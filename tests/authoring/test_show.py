@@ -188,3 +188,57 @@ def test_the_schema_command(tmp_path: Path) -> None:
     assert written.exit_code == 0
     for name, schema in json.loads(printed.stdout).items():
         assert json.loads((tmp_path / f"{name}.schema.json").read_text()) == schema
+
+
+PARTS = """\
+example:
+  source: "{shots} {image} {ask} {phrase}"
+  target: "{region}"
+  shots: {count: 1, each: "{image} {phrase} {region}"}
+wording: {ask: {default: [One, Two]}}
+"""
+
+
+def test_shots_and_the_wording_of_a_row_are_shown(root: Path) -> None:
+    text = (root / "task.yaml").read_text()
+    start, end = text.index("example:"), text.index("generate:")
+    (root / "task.yaml").write_text(text[:start] + PARTS + text[end:])
+    spec = load_task(root / "task.yaml")
+    shown = show_rows(spec, root, split="test", count=20, image_size=(8, 8))
+    lines = [as_text(each, None).splitlines()[1] for each in shown]
+    assert all(line.count("[image 20x10 as 8x8]") == 2 for line in lines)
+    assert {word for line in lines for word in line.split() if word in ("One", "Two")} == {
+        "One",
+        "Two",
+    }
+    page = as_html(spec, shown[:1], None)
+    assert page.count("<img") == 2
+    assert page.index("<rect") > page.rindex("<img")  # drawn on the row's own image
+
+
+def test_noise_is_shown_as_the_tokenizer_makes_it(root: Path, tmp_path: Path) -> None:
+    text = (root / "task.yaml").read_text()
+    start, end = text.index("  image:"), text.index("score:")
+    noise = 'example:\n  source: "{phrase}"\n  target: "{phrase}"\n'
+    noise += "  noise: {phrase: {kind: span_corruption}}\n"
+    fields = "  phrase: {kind: text, column: phrase}\n"
+    score = "score:\n  - {metric: f1, against: phrase, primary: true}\n"
+    (root / "task.yaml").write_text(text[:start] + fields + noise + score)
+    assert text[end:].startswith("score:")
+    spec = str(root / "task.yaml")
+    bare = CliRunner().invoke(app, ["show", spec, "--data", str(root), "-n", "1"])
+    assert "[span_corruption of " in bare.stdout
+    made = tmp_path / "made"
+    options = ["--spec", spec, "--data", str(root), "--output", str(made)]
+    trained = CliRunner().invoke(app, ["tokenizer", "train", *options, "--vocabulary-size", "320"])
+    assert trained.exit_code == 0
+    whole = CliRunner().invoke(
+        app, ["show", spec, "--data", str(root), "-n", "1", "--tokenizer", str(made)]
+    )
+    lines = {line[2:12].strip(): line for line in whole.stdout.splitlines()[1:]}
+    for name in ("source", "target", "decoded"):
+        assert "<sentinel:0>" in lines[name]
+    checked = CliRunner().invoke(
+        app, ["check", spec, "--data", str(root), "--tokenizer", str(made)]
+    )
+    assert checked.exit_code == 0 and "gives the answer away" not in checked.stdout

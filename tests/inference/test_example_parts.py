@@ -171,6 +171,7 @@ def test_a_model_is_asked_without_the_data(directory: Path, data: Path) -> None:
     asked = {"image": image, "text": "a red cat", "language": "de"}
     answer = model.predict("few", turns=["yes", "no"], **asked)
     assert isinstance(answer.text, str)
+    assert model.predict("few", turns='["yes", "no"]', **asked) == answer  # of a command line
     empty = model.predict("few", turns=[], **asked)
     assert isinstance(empty.text, str)
     several = model.predict("few", turns=[["yes", "no"], []], **asked)

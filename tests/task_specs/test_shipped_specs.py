@@ -130,3 +130,10 @@ def test_a_shipped_spec_checks_shows_and_trains(
         rows = ["--data", "data", "--split", next(iter(splits)), "--limit", "4"]
         report = json.loads(run("evaluate", str(model), spec, *rows, "--resamples", "0", "--json"))
         assert report["tasks"][load_task(spec).task]["count"] >= 2
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_list_of_specs_has_each(name: str) -> None:
+    spec = load_task(SPECS / f"{name}.yaml")
+    line = f"| [{spec.task}]({name}.yaml) | {' '.join(spec.about.split())} | "
+    assert line in (SPECS / "README.md").read_text(encoding="utf-8")

@@ -12,21 +12,30 @@ from typing import Any
 
 import pytest
 
+from unified_vl.data.paths import existing
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError
-from unified_vl.specs.data import SplitName
 from unified_vl.specs.load import load_task
 from unified_vl.specs.readers import READERS
-from unified_vl.specs.template import fill
 
 SPECS = Path(__file__).parents[2] / "task_specs"
-FIXTURES = ("coco", "vqa", "text_vqa", "visual_genome", "refcoco")
+FIXTURES = (
+    "coco",
+    "vqa",
+    "text_vqa",
+    "visual_genome",
+    "refcoco",
+    "flickr30k",
+    "crossmodal",
+    "reasoning",
+)
+JSON = (".json", ".jsonl")
 JUNK = (None, True, -1, 10**30, 0.5, "", "text", [], [1], ["a"], [[]], {}, {"a": 1}, [{}], [None])
 TRIES = 60
 
 
 def writers() -> Iterator[tuple[str, Callable[[Path], None]]]:
-    """Of the specs whose files are JSON, one for each reader."""
+    """Of the specs with files of JSON, one for each reader that knows its columns."""
     seen = set()
     for name in FIXTURES:
         path = Path(__file__).parent / f"fixtures/{name}.py"
@@ -35,8 +44,10 @@ def writers() -> Iterator[tuple[str, Callable[[Path], None]]]:
         module = importlib.util.module_from_spec(loader)
         loader.loader.exec_module(module)
         for spec, write in module.WRITERS.items():
-            reader = load_task(SPECS / f"{spec}.yaml").data.reader
-            if reader not in seen:
+            data = load_task(SPECS / f"{spec}.yaml").data
+            reader, endings = data.reader, [Path(file).suffix for file in data.templates.values()]
+            known = READERS[reader].columns is not None and set(endings) & set(JSON)
+            if known and reader not in seen:
                 seen.add(reader)
                 yield spec, write
 
@@ -67,24 +78,41 @@ def spoilt(content: Any, random: Random) -> Any:
     return content
 
 
+def spoilt_text(text: str, random: Random) -> str:
+    """A JSON file, or one of a value a line, with one value replaced or taken away."""
+    try:
+        return json.dumps(spoilt(json.loads(text), random))
+    except ValueError:
+        lines = text.splitlines()
+        place = random.randrange(len(lines))
+        lines[place] = json.dumps(spoilt(json.loads(lines[place]), random))
+        return "\n".join(lines)
+
+
 @pytest.mark.parametrize("name", sorted(WRITERS))
 def test_a_spoilt_file_has_a_message(name: str, tmp_path: Path) -> None:
     WRITERS[name](tmp_path)
     spec = load_task(SPECS / f"{name}.yaml")
     every = dict.fromkeys(READERS[spec.data.reader].columns or (), ("report_by",))
     spec = spec.model_copy(update={"report_by": tuple(every)})
-    split: SplitName = "train" if "train" in spec.data.splits else "validation"
-    files = [fill(text, split=spec.data.splits[split]) for text in spec.data.templates.values()]
+    split = next(iter(spec.data.splits))
+    tag = (
+        spec.data.languages[0]
+        if any("{language}" in t for t in spec.data.templates.values())
+        else None
+    )
+    found = existing(spec, split, tmp_path, tag)
+    files = [path for each in found for path in each.values() if path.suffix in JSON]
     random = Random(0)
     refused = 0
     assert len(TaskData(spec, split, tmp_path))
     for _ in range(TRIES):
-        path = tmp_path / random.choice(files)
-        whole = path.read_text()
-        path.write_text(json.dumps(spoilt(json.loads(whole), random)))
+        path = random.choice(files)
+        whole = path.read_text(encoding="utf-8")
+        path.write_text(spoilt_text(whole, random), encoding="utf-8")
         try:
             TaskData(spec, split, tmp_path)
         except UserError:
             refused += 1
-        path.write_text(whole)
+        path.write_text(whole, encoding="utf-8")
     assert refused > TRIES / 20

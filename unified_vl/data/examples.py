@@ -13,6 +13,7 @@ from functools import cache
 from unified_vl.codecs.noise import settle
 from unified_vl.codecs.segments import Noised, Segment, Shape, Text
 from unified_vl.codecs.sequence import SequenceCodec
+from unified_vl.codecs.vocabulary import IMAGE_TAG
 from unified_vl.data.draws import Draws
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.noising import as_read, given_parts, noised_parts, sentinels
@@ -29,7 +30,7 @@ from unified_vl.data.templates import (
 )
 from unified_vl.data.values import Value, ValueReader, unlisted
 from unified_vl.errors import BadRow
-from unified_vl.specs.example import SHOTS
+from unified_vl.specs.example import MASK_TAG, SHOTS, sentinel_tag
 from unified_vl.specs.task import TaskSpec, TaskTags
 from unified_vl.specs.template import slots
 
@@ -141,7 +142,7 @@ class ExampleBuilder:
         shots = [self._shown(shot, plan, parts, draws) for shot in others]
         source, shown = self._source(plan, source_parts, shots)
         target = merged(filled(plan.target, target_parts)) if with_target else ()
-        if self._codec is not None and any(isinstance(s, Noised) for s in source):
+        if self._codec is not None and with_target and self.spec.example.on_pieces:
             settled = settle(source, target, self._codec)
             source, target = settled.source, settled.target
             read |= {name: as_read(kept, self._codec) for name, kept in settled.kept.items()}
@@ -167,7 +168,7 @@ class ExampleBuilder:
         without.
 
         Raises:
-            UserError: when there are too few rows.
+            BadRow: for one that breaks the spec, where such rows stop the work.
         """
         if self.spec.example.shots is None:
             return {}
@@ -175,17 +176,17 @@ class ExampleBuilder:
 
     def _check_tags(self) -> None:
         """That the vocabulary has what noise writes, before any row is read."""
-        known = () if self._codec is None else self._codec.vocabulary.tags
-        missing = [] if self._codec is None else set(self.spec.example.tags) - set(known)
-        if missing:
-            kinds = {"masking": "no mask", "span_corruption": "no sentinels"}
-            for name, noise in self.spec.example.noise.items():
-                if noise.kind in kinds:
-                    raise self.spec.error(
-                        ("example", "noise", name),
-                        f"the tokenizer's vocabulary has {kinds[noise.kind]}",
-                        expected="one that `unified-vl tokenizer train --spec` made for this task",
-                    )
+        if self._codec is None:
+            return
+        needed = {"masking": (MASK_TAG, "mask"), "span_corruption": (sentinel_tag(0), "sentinels")}
+        for name, noise in self.spec.example.noise.items():
+            tag, what = needed.get(noise.kind, (IMAGE_TAG, ""))
+            if tag not in self._codec.vocabulary.tags:
+                raise self.spec.error(
+                    ("example", "noise", name),
+                    f"the tokenizer's vocabulary has no {what}",
+                    expected="one that `unified-vl tokenizer train --spec` made for this task",
+                )
 
     def _plan_of(self, row: Row) -> Plan:
         language = row.language
@@ -210,6 +211,8 @@ class ExampleBuilder:
         self, plan: Plan, parts: Parts, draws: Draws, with_target: bool
     ) -> tuple[Parts, Parts, dict[str, str]]:
         """The parts of the source and of the target, and what of the noised fields is read."""
+        if not self._noised:
+            return parts, parts, {}
         source, target, read = dict(parts), dict(parts), {}
         numbered = sentinels()
         for name in self._noised:

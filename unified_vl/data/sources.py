@@ -254,7 +254,7 @@ def _read_part(source: Source) -> _Part:
     numbers = kept.numbers
     if data.split_column is not None:
         chosen = _rows_of_split(table, data.split_column, source.split)
-        table = table.take(pa.array(chosen, pa.int64()))  # a type, where there is none
+        table = table.take(pa.array(chosen, pa.int64()))  # typed: there may be none
         numbers = chosen if numbers is None else [numbers[place] for place in chosen]
     if data.language_column is not None and data.language_names:
         table = _with_tags(table, data.language_column, data.language_names)

@@ -22,8 +22,6 @@ from unified_vl.errors import UserError
 _APOSTROPHE = re.compile(r" ?' ?(?=(?:s|t|re|ve|ll|d|m)\b)")
 _BEFORE_MARKS = re.compile(r" (?=[.,?!:;](?: |$)|n't\b)")
 
-Words = Sequence[Any]
-
 
 class _Row:
     """A line of the file, and the objects that its texts name."""
@@ -39,39 +37,34 @@ class _Row:
     def label(self, object_: int) -> str:
         return f"{self.objects[object_]}{object_ + 1}"
 
-    def text(self, words: Words, field: str) -> str:
+    def text(self, words: Any, field: str) -> str:
         """Words to a text, with the names of the objects."""
+        if not isinstance(words, list):
+            raise self.error(f"found {str(words)[:40]!r}", field, "a list of words")
         parts = []
         for word in words:
             if isinstance(word, str):
                 parts.append(word)
                 continue
-            numbers = word if isinstance(word, list) else [word]
-            if not all(n in range(len(self.objects)) for n in numbers):
-                raise UserError(
-                    f"there is no object {str(word)[:40]}",
-                    file=self.path,
-                    line=self.line,
-                    field=field,
-                    expected=f"[0] to [{len(self.objects) - 1}]",
-                )
-            self.named |= dict.fromkeys(numbers)
-            parts.append(" and ".join(self.label(number) for number in numbers))
+            these = word if isinstance(word, list) else [word]
+            if not all(isinstance(n, int) and 0 <= n < len(self.objects) for n in these):
+                expected = f"[0] to [{len(self.objects) - 1}]"
+                raise self.error(f"there is no object {str(word)[:40]}", field, expected)
+            self.named |= dict.fromkeys(these)
+            parts.append(" and ".join(self.label(number) for number in these))
         return _BEFORE_MARKS.sub("", _APOSTROPHE.sub("'", " ".join(parts)))
 
-    def choices(self, kind: str) -> tuple[list[Words], int]:
+    def choices(self, kind: str) -> tuple[list[Any], int]:
         """The four answers or rationales, and the number of the right one."""
         choices = self.get(f"{kind}_choices", list)
         right = self.get(f"{kind}_label", int)
         if not 0 <= right < len(choices):
-            raise UserError(
-                f"found {right}",
-                file=self.path,
-                line=self.line,
-                field=f"{kind}_label",
-                expected=f"0 to {len(choices) - 1}, one of the choices",
-            )
+            expected = f"0 to {len(choices) - 1}, one of the choices"
+            raise self.error(f"found {right}", f"{kind}_label", expected)
         return choices, right
+
+    def error(self, message: str, field: str, expected: str | None = None) -> UserError:
+        return UserError(message, file=self.path, line=self.line, field=field, expected=expected)
 
 
 def _answers(row: _Row) -> dict[str, Any]:
@@ -106,12 +99,8 @@ def _reader(name: str, texts: Callable[[_Row], dict[str, Any]]) -> Reader:
 def _named(row: _Row, boxes: Sequence[Sequence[float] | None]) -> dict[str, Any]:
     """The objects that the texts name, with their boxes; all of them where they name none."""
     if len(boxes) != len(row.objects):
-        raise UserError(
-            f"lists {len(row.objects)} objects, and its metadata {len(boxes)} boxes",
-            file=row.path,
-            line=row.line,
-            field="objects",
-        )
+        found = f"lists {len(row.objects)} objects, and its metadata {len(boxes)} boxes"
+        raise row.error(found, "objects")
     places = [n for n in row.named or range(len(boxes)) if boxes[n] is not None]
     return {"objects": [row.label(n) for n in places], "boxes": [boxes[n] for n in places]}
 
