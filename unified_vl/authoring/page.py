@@ -56,12 +56,13 @@ def _article(spec: TaskSpec, shown: Shown, codec: SequenceCodec | None) -> dict[
     segments = (*example.source, *example.target)
     shapes = [s for s in segments if isinstance(s, Box | Point | Polygon)]
     images = [s.image for s in segments if isinstance(s, Image)]
+    # shapes are measured in the row's first image, which the images of shots come before
+    own = len(images) - 1 if example.shots else 0
     # where a row names two languages, a text of its source may be in either
     one_language = all(field.kind != "language" for field in spec.fields.values())
     return {
         "example": example,
-        # shapes are measured in the first image
-        "figures": [_figure(image, [] if n else shapes) for n, image in enumerate(images)],
+        "figures": [_figure(image, shapes if n == own else []) for n, image in enumerate(images)],
         "lines": [
             (line, one_language or line.name.startswith(("target", "right", "decoded")))
             for line in lines(shown, codec)
