@@ -9,11 +9,11 @@ Legend: B batch, C channels, H height, W width, N = H * W.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from unified_vl.specs.image_tokenizer import ConvolutionSpec
 
 
 def _norm(channels: int, groups: int) -> nn.GroupNorm:
@@ -73,37 +73,23 @@ class Encoder(nn.Module):
     """An image to a feature map that is smaller by patch * 2 ** (levels - 1).
 
     Args:
-        channels: of each level, the finest first.
-        latent: channels of the map that comes out.
-        blocks: residual blocks of a level.
-        patch: side of the squares of pixels that become channels first.
-        groups: of the group norms.
-        attention: levels (counted from 0) with attention among places.
-        attend_in_the_middle: whether the coarsest level's middle has it.
+        spec: its levels.
     """
 
-    def __init__(
-        self,
-        channels: Sequence[int],
-        latent: int,
-        blocks: int,
-        patch: int,
-        groups: int,
-        attention: Sequence[int] = (),
-        attend_in_the_middle: bool = True,
-    ) -> None:
+    def __init__(self, spec: ConvolutionSpec) -> None:
         super().__init__()
-        self.patch = patch
-        self.conv_in = nn.Conv2d(3 * patch**2, channels[0], 3, padding=1)
+        self.patch = spec.patch
+        channels, groups = spec.channels, spec.groups
+        self.conv_in = nn.Conv2d(3 * spec.patch**2, channels[0], 3, padding=1)
         before = (channels[0], *channels)
         self.levels = nn.ModuleList(
-            _level(before[n], each, blocks, groups, n in attention)
+            _level(before[n], each, spec.blocks, groups, n in spec.attention)
             for n, each in enumerate(channels)
         )
         self.down = nn.ModuleList(nn.Conv2d(each, each, 3, stride=2) for each in channels[:-1])
-        self.middle = _middle(channels[-1], groups, attend_in_the_middle)
+        self.middle = _middle(channels[-1], groups, spec.attend_in_the_middle)
         self.norm_out = _norm(channels[-1], groups)
-        self.conv_out = nn.Conv2d(channels[-1], latent, 3, padding=1)
+        self.conv_out = nn.Conv2d(channels[-1], spec.latent, 3, padding=1)
 
     def forward(self, pixels_BCHW: torch.Tensor) -> torch.Tensor:
         x_BCHW = self.conv_in(F.pixel_unshuffle(pixels_BCHW, self.patch))
@@ -116,35 +102,30 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A feature map back to an image; the arguments are those of `Encoder`.
+    """A feature map back to an image.
 
     A level has one residual block more than the encoder's.
+
+    Args:
+        spec: its levels.
     """
 
-    def __init__(
-        self,
-        channels: Sequence[int],
-        latent: int,
-        blocks: int,
-        patch: int,
-        groups: int,
-        attention: Sequence[int] = (),
-        attend_in_the_middle: bool = True,
-    ) -> None:
+    def __init__(self, spec: ConvolutionSpec) -> None:
         super().__init__()
-        self.patch = patch
+        self.patch = spec.patch
+        channels, groups = spec.channels, spec.groups
         coarse_first = list(reversed(channels))
-        self.conv_in = nn.Conv2d(latent, coarse_first[0], 3, padding=1)
-        self.middle = _middle(coarse_first[0], groups, attend_in_the_middle)
+        self.conv_in = nn.Conv2d(spec.latent, coarse_first[0], 3, padding=1)
+        self.middle = _middle(coarse_first[0], groups, spec.attend_in_the_middle)
         before = (coarse_first[0], *coarse_first)
         last = len(channels) - 1
         self.levels = nn.ModuleList(
-            _level(before[n], each, blocks + 1, groups, last - n in attention)
+            _level(before[n], each, spec.blocks + 1, groups, last - n in spec.attention)
             for n, each in enumerate(coarse_first)
         )
         self.up = nn.ModuleList(nn.Conv2d(each, each, 3, padding=1) for each in coarse_first[:-1])
         self.norm_out = _norm(channels[0], groups)
-        self.conv_out = nn.Conv2d(channels[0], 3 * patch**2, 3, padding=1)
+        self.conv_out = nn.Conv2d(channels[0], 3 * spec.patch**2, 3, padding=1)
 
     def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
         x_BCHW = self.middle(self.conv_in(x_BCHW))

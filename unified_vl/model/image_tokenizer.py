@@ -49,10 +49,8 @@ class ImageTokenizer(nn.Module):
         self.model_spec = model
         self.quantizer_spec = quantizer
         self.projected = projected
-        shape = (model.blocks, model.patch, model.groups)
-        options = (model.attention, model.attend_in_the_middle)
-        self.encoder = Encoder(model.channels, model.latent, *shape, *options)
-        self.decoder = Decoder(model.channels, model.latent, *shape, *options)
+        self.encoder = Encoder(model)
+        self.decoder = Decoder(model)
         inside = nn.Conv2d if projected else nn.Identity
         self.before = inside(model.latent, model.latent, 1)
         self.after = inside(model.latent, model.latent, 1)
