@@ -54,14 +54,16 @@ def as_html(
 def _article(spec: TaskSpec, shown: Shown, codec: SequenceCodec | None) -> dict[str, Any]:
     example = shown.example
     segments = (*example.source, *example.target)
-    shapes = [s for s in segments if isinstance(s, Box | Point | Polygon)]
+    drawn = example.target if example.shots else segments
+    shapes = [s for s in drawn if isinstance(s, Box | Point | Polygon)]
     images = [s.image for s in segments if isinstance(s, Image)]
+    # shapes are measured in the row's first image, which is behind those of its shots
+    own = len(images) - 1 if example.shots else 0
     # where a row names two languages, a text of its source may be in either
     one_language = all(field.kind != "language" for field in spec.fields.values())
     return {
         "example": example,
-        # shapes are measured in the first image
-        "figures": [_figure(image, [] if n else shapes) for n, image in enumerate(images)],
+        "figures": [_figure(image, shapes if n == own else []) for n, image in enumerate(images)],
         "lines": [
             (line, one_language or line.name.startswith(("target", "right", "decoded")))
             for line in lines(shown, codec)
