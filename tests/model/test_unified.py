@@ -154,6 +154,7 @@ def test_saved_and_loaded_it_answers_the_same(tmp_path, tied):
     [
         ({"knd": "stem"}, "did you mean 'kind'"),
         ({"kind": "stemm"}, "did you mean 'stem'"),
+        ({"kind": "stem", "patch_size": 8, "channels": [16, 24]}, "24 channels cannot be normed"),
         ({"kind": "timm", "backbone": "resnet81"}, "did you mean 'resnet"),
         ({"kind": "patches", "image_size": [65, 64]}, "not a multiple of the stride 16"),
         ({"kind": "stem", "channels": [32, 32, 32, 32, 32]}, "stride 64"),

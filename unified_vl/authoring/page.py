@@ -54,10 +54,9 @@ def as_html(
 def _article(spec: TaskSpec, shown: Shown, codec: SequenceCodec | None) -> dict[str, Any]:
     example = shown.example
     segments = (*example.source, *example.target)
-    drawn = example.target if example.shots else segments
-    shapes = [s for s in drawn if isinstance(s, Box | Point | Polygon)]
+    shapes = [s for s in segments if isinstance(s, Box | Point | Polygon)]
     images = [s.image for s in segments if isinstance(s, Image)]
-    # shapes are measured in the row's first image, which is behind those of its shots
+    # shapes are measured in the row's first image, which the images of shots come before
     own = len(images) - 1 if example.shots else 0
     # where a row names two languages, a text of its source may be in either
     one_language = all(field.kind != "language" for field in spec.fields.values())

@@ -19,15 +19,17 @@ from unified_vl.errors import UserError, nearest
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.layers import RMSNorm
 
+CHANNELS_OF_A_GROUP = 16
+
 
 class ResidualBlock(nn.Module):
     """Two 3x3 convolutions around a shortcut, normalised first."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(channels // 16, channels)
+        self.norm1 = nn.GroupNorm(channels // CHANNELS_OF_A_GROUP, channels)
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm2 = nn.GroupNorm(channels // 16, channels)
+        self.norm2 = nn.GroupNorm(channels // CHANNELS_OF_A_GROUP, channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
 
     def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
@@ -39,6 +41,13 @@ class Stem(nn.Sequential):
     """Small residual convolutions: stride 4, then 2 a stage, up to `patch_size`."""
 
     def __init__(self, channels: list[int], patch_size: int, width: int) -> None:
+        for channel in channels:
+            if channel % CHANNELS_OF_A_GROUP:
+                raise UserError(
+                    f"{channel} channels cannot be normed in groups of {CHANNELS_OF_A_GROUP}",
+                    field="model.vision.channels",
+                    expected=f"multiples of {CHANNELS_OF_A_GROUP}",
+                )
         first, *rest = channels
         layers: list[nn.Module] = [nn.Conv2d(3, first, 4, stride=4), ResidualBlock(first)]
         stride, last = 4, first
