@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from unified_vl.authoring.image_hashes import ImageHash, ImageIndex, hash_image
 from unified_vl.errors import BadRow
 
 
+@cache
 def picture(seed: int) -> Image.Image:
     """Soft blobs of colour, as a photo has them."""
     cells = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), dtype=np.uint8)
@@ -45,18 +47,20 @@ def _covered(image: Image.Image) -> Image.Image:
     return image
 
 
+@cache
+def many() -> ImageIndex:
+    return ImageIndex([hashed(picture(seed)) for seed in range(60)])
+
+
 @pytest.mark.parametrize("how", SAME)
 def test_a_picture_saved_in_another_way_is_found_among_many(how: str) -> None:
-    index = ImageIndex([hashed(picture(seed)) for seed in range(60)])
-    assert index.nearest([SAME[how](picture(seed)) for seed in range(20, 30)]) == list(
-        range(20, 30)
-    )
+    asked = [SAME[how](picture(seed)) for seed in range(20, 30)]
+    assert many().nearest(asked) == list(range(20, 30))
 
 
 @pytest.mark.parametrize("how", OTHER)
 def test_another_picture_is_not_found(how: str) -> None:
-    index = ImageIndex([hashed(picture(seed)) for seed in range(60)])
-    assert index.nearest([OTHER[how](picture(seed)) for seed in range(10)]) == [None] * 10
+    assert many().nearest([OTHER[how](picture(seed)) for seed in range(10)]) == [None] * 10
 
 
 def test_flat_pictures_are_told_apart_by_their_colour() -> None:
