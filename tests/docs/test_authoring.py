@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,8 @@ from tests.docs.test_examples import run
 from unified_vl.specs.load import load_task
 from unified_vl.specs.schema import json_schemas
 
-PAGE = (Path(__file__).parents[2] / "docs/authoring.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/authoring.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", PAGE, flags=re.M | re.S)
 SHELL = [text for kind, text in BLOCKS if kind == "sh"]
 FILES = {
@@ -46,6 +51,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def run_apart(block: str) -> None:
+    """Commands in processes of their own: a training that ends takes its process group along."""
+    for line in block.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        if words:
+            command = [sys.executable, "-m", "unified_vl.cli.main", *words[1:]]
+            subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+
 def test_the_page_goes_from_a_folder_to_a_model(folder: Path) -> None:
     new, check, tokens, train, leaks, schema, pages = SHELL
     run(new)
@@ -55,7 +69,7 @@ def test_the_page_goes_from_a_folder_to_a_model(folder: Path) -> None:
     printed = run(tokens)
     assert "all well" in printed
     assert "decoded" in printed
-    run(train)
+    run_apart(train)
     assert (folder / "runs/photos/model/model.safetensors").is_file()
 
     other = (folder / "photos.yaml").read_text().replace("task: photos", "task: other")
