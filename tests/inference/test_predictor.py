@@ -78,7 +78,7 @@ def test_examples_come_back_in_order_whatever_the_batches(predictor, batch_size:
     spec = predictor.spec("tiny_copy")
     texts = ["a red cat and a dog", "a", "yes no yes no", "a dog", "cat", "no"] * 4
     expected = predictor.predict("tiny_copy", text=texts)
-    from unified_vl.inference.predictor import input_row
+    from unified_vl.inference.inputs import input_row
 
     builder = predictor.builder(spec, None)
     rows = (input_row(spec, {"text": text}, None, index=i) for i, text in enumerate(texts))

@@ -17,8 +17,9 @@ from unified_vl.data.examples import Example
 from unified_vl.errors import UserError
 from unified_vl.evaluation.languages import language_of
 from unified_vl.inference.drawing import draw_shapes
+from unified_vl.inference.inputs import input_row
 from unified_vl.inference.prediction import Alternative, Prediction
-from unified_vl.inference.predictor import UnifiedVL, input_row
+from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.task import TaskSpec
 
 if TYPE_CHECKING:

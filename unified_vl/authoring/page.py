@@ -15,10 +15,20 @@ from PIL import Image as PILImage
 
 from unified_vl.authoring.show import Shown, lines
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Box, Image, Point, Polygon, Shape
+from unified_vl.codecs.segments import (
+    Box,
+    Image,
+    ImageCodes,
+    Point,
+    Polygon,
+    Segment,
+    Shape,
+)
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.errors import BadRow
 from unified_vl.specs.task import TaskSpec
+
+GREY = 128  # of what is masked
 
 
 def as_html(
@@ -55,7 +65,9 @@ def _article(spec: TaskSpec, shown: Shown, codec: SequenceCodec | None) -> dict[
     example = shown.example
     segments = (*example.source, *example.target)
     shapes = [s for s in segments if isinstance(s, Box | Point | Polygon)]
-    images = [s.image for s in segments if isinstance(s, Image)]
+    images = [
+        found for found in (_image_of(segment, codec) for segment in segments) if found is not None
+    ]
     # shapes are measured in the row's first image, which the images of shots come before
     own = len(images) - 1 if example.shots else 0
     # where a row names two languages, a text of its source may be in either
@@ -68,6 +80,25 @@ def _article(spec: TaskSpec, shown: Shown, codec: SequenceCodec | None) -> dict[
             for line in lines(shown, codec)
         ],
     }
+
+
+def _image_of(segment: Segment, codec: SequenceCodec | None) -> LoadedImage | None:
+    """What the model sees: of an image in codes what these stand for, grey where masked."""
+    if isinstance(segment, Image):
+        return segment.image
+    if not isinstance(segment, ImageCodes):
+        return None
+    if codec is None or codec.code_images is None:
+        return segment.image
+    known = ImageCodes(tuple(code or 0 for code in segment.codes), segment.columns)
+    pixels_HWC = codec.decode_images([known])[0].copy()
+    side = codec.code_images.codec.downsampling
+    for place, code in enumerate(segment.codes):
+        if code is None:
+            row, column = divmod(place, segment.columns)
+            pixels_HWC[row * side : (row + 1) * side, column * side : (column + 1) * side] = GREY
+    height, width = pixels_HWC.shape[:2]
+    return LoadedImage(pixels_HWC, width, height)
 
 
 def _figure(image: LoadedImage, shapes: Sequence[Shape]) -> dict[str, Any]:

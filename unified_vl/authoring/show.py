@@ -11,9 +11,11 @@ from random import Random
 from typing import Any
 
 from unified_vl.authoring.prints import normal
+from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import (
     Box,
     Image,
+    ImageCodes,
     Noised,
     Pieces,
     Point,
@@ -25,7 +27,7 @@ from unified_vl.codecs.segments import (
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
 from unified_vl.codecs.shapes import coordinates, to_pixels
 from unified_vl.codecs.vocabulary import IMAGE_TAG
-from unified_vl.data.examples import Example, ExampleBuilder
+from unified_vl.data.examples import Example, ExampleBuilder, Reference
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import Row, TaskData
@@ -169,7 +171,7 @@ def lines(shown: Shown, codec: SequenceCodec | None) -> list[Line]:
     ]
     for name, values in example.references.items():
         for value in values:
-            segment = Text(value) if isinstance(value, str) else value
+            segment = _segment_of(value)
             found.append(Line(f"right {name}", tuple(_pieces([segment], size, codec))))
     found += [
         Line(f"not used {name}", (Piece(value, True),), is_lost=True)
@@ -185,6 +187,15 @@ def lines(shown: Shown, codec: SequenceCodec | None) -> list[Line]:
         decoded = codec.decode(shown.target.ids, shown.shape)
         found.append(Line("decoded", tuple(_pieces(decoded, size, codec))))
     return found
+
+
+def _segment_of(value: Reference) -> Segment:
+    match value:
+        case str():
+            return Text(value)
+        case LoadedImage():
+            return Image(value)
+    return value
 
 
 def _pieces(
@@ -212,6 +223,11 @@ def segment_text(segment: Segment, size: Size | None, codec: SequenceCodec | Non
         case Image(image):
             height, width = image.pixels_HWC.shape[:2]
             return f"[image {image.width}x{image.height} as {width}x{height}]"
+        case ImageCodes(codes, columns):
+            masked = codes.count(None)
+            rows = len(codes) // columns if columns else 0
+            said = f", {masked} of them masked" if masked else ""
+            return f"[image in {rows}x{columns} codes{said}]"
         case Box() | Point() | Polygon():
             kind = type(segment).__name__.lower()
             label = f" {segment.label}" if isinstance(segment, Box) and segment.label else ""
@@ -235,6 +251,8 @@ def _id_pieces(ids: Sequence[int], codec: SequenceCodec) -> Iterator[Piece]:
             return codec.text.pieces([token])[0]
         if token in vocabulary.locations:
             return f"<{token - vocabulary.locations.start}>"
+        if token in vocabulary.image_codes:
+            return f"<code {token - vocabulary.image_codes.start}>"
         return f"<{vocabulary.tag_name(token)}>"
 
     return _runs(ids, codec, piece)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unified_vl.codecs.image_codes import CodeImages, code_grid
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
+from unified_vl.model.image_tokenizer import load_image_tokenizer
 
 
 def load_codec(
@@ -23,6 +25,12 @@ def load_codec(
     if directory is None:
         return None
     vocabulary, text = load_tokenizer(directory)
+    image_tokenizer = load_image_tokenizer(directory, vocabulary)
+    code_images = None
+    if image_tokenizer is not None:
+        side = image_tokenizer.downsampling
+        height, width = (max(length // side, 1) * side for length in image_size)
+        code_images = CodeImages(image_tokenizer, code_grid(height, width, side))
     return SequenceCodec(
         vocabulary,
         text,
@@ -30,4 +38,5 @@ def load_codec(
         image_size=image_size,
         max_source=max_source,
         max_target=max_target,
+        code_images=code_images,
     )

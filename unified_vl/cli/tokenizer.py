@@ -27,15 +27,20 @@ def train_tokenizer(
         list[Path] | None, typer.Option("--input", help="Text file, a sentence a line.")
     ] = None,
     vocabulary_size: Annotated[int, typer.Option(help="Most pieces to learn.")] = 32000,
-    image_codes: Annotated[int, typer.Option(help="Ids kept for an image tokenizer.")] = 0,
+    image_tokenizer: Annotated[
+        Path | None,
+        typer.Option(help="Image tokenizer, for tasks that read or write images in codes."),
+    ] = None,
 ) -> None:
     """Train a SentencePiece tokenizer on the text of specs, of files, or of both."""
+    from unified_vl.model.image_tokenizer import ImageTokenizer
     from unified_vl.specs.load import load_tasks
     from unified_vl.training.tokenizer import texts_of_files, texts_of_specs, train_tokenizer
 
     tasks = load_tasks(specs or [])
     texts = [*texts_of_specs(tasks, data), *texts_of_files(inputs or [])]
-    vocabulary = train_tokenizer(texts, tasks, output, vocabulary_size, image_codes)
+    images = None if image_tokenizer is None else ImageTokenizer.from_pretrained(image_tokenizer)
+    vocabulary = train_tokenizer(texts, tasks, output, vocabulary_size, images)
     typer.echo(
         f"{output}: {vocabulary.text_size} pieces of text, {len(vocabulary.tags)} tags, "
         f"{vocabulary.location_bins} locations, {vocabulary.image_code_count} image codes"

@@ -5,7 +5,10 @@ Legend: B batch, H height, W width, h and w those of the grid of codes.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -30,3 +33,41 @@ class ImageCodec(Protocol):
 
     def decode(self, codes_Bhw: np.ndarray) -> np.ndarray:
         """uint8 RGB images (B, H, W, 3) of codes."""
+
+    def save_pretrained(self, directory: Path, facts: Mapping[str, Any] | None = None) -> None:
+        """Write what it is made of and its weights."""
+
+
+def code_grid(height: int, width: int, side: int) -> tuple[int, int]:
+    """Rows and columns of the codes of an image, each of a square of `side` pixels.
+
+    Raises:
+        ValueError: when the image cannot be cut into such squares.
+    """
+    if height % side or width % side or not height or not width:
+        raise ValueError(f"{height} x {width} pixels cannot be cut into squares of {side}")
+    return height // side, width // side
+
+
+@dataclass(frozen=True)
+class CodeImages:
+    """The images of a model that go in and out as codes; all have one size.
+
+    Attributes:
+        codec: the image tokenizer.
+        grid: rows and columns of an image's codes.
+    """
+
+    codec: ImageCodec
+    grid: tuple[int, int]
+
+    @property
+    def places(self) -> int:
+        """Codes of an image."""
+        return self.grid[0] * self.grid[1]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of an image in pixels."""
+        side = self.codec.downsampling
+        return self.grid[0] * side, self.grid[1] * side

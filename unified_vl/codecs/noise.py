@@ -6,6 +6,7 @@ Spans of pieces are T5's (arXiv 1910.10683, section 3.1.4), prefixes SimVLM's (a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -143,6 +144,32 @@ def _apart(
     if place < len(ids):
         kept.append(Pieces(tuple(ids[place:]), cut))
     return kept, taken
+
+
+SMALLEST_BLOCK = 1 / 16  # of the image; BEiT's is 16 of 196 patches
+FLATTEST = 0.3
+
+
+def blocks_to_mask(rows: int, columns: int, rate: float, random: Random) -> frozenset[int]:
+    """Places of a grid, row by row, that rectangles cover: as many as `rate` says.
+
+    Blockwise masking of BEiT (arXiv 2106.08254, algorithm 1): blocks of random size and
+    aspect are laid until enough is covered; of the last only what is still missing counts.
+    At least one place is masked and, of two or more, not all.
+    """
+    places = rows * columns
+    wanted = min(max(round(places * rate), 1), max(places - 1, 1))
+    masked: dict[int, None] = {}
+    while len(masked) < wanted:
+        smallest = max(places * SMALLEST_BLOCK, 1.0)
+        area = random.uniform(smallest, max(wanted - len(masked), smallest))
+        aspect = math.exp(random.uniform(math.log(FLATTEST), -math.log(FLATTEST)))
+        height = min(max(round(math.sqrt(area * aspect)), 1), rows)
+        width = min(max(round(math.sqrt(area / aspect)), 1), columns)
+        top, left = random.randint(0, rows - height), random.randint(0, columns - width)
+        for row in range(top, top + height):
+            masked |= dict.fromkeys(row * columns + column for column in range(left, left + width))
+    return frozenset(list(masked)[:wanted])
 
 
 def words(text: str) -> list[Span]:

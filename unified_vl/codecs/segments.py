@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from unified_vl.codecs.images import LoadedImage
@@ -87,5 +87,20 @@ class Noised:
     seed: int
 
 
+@dataclass(frozen=True, slots=True)
+class ImageCodes:
+    """An image in the codes of the image tokenizer.
+
+    Attributes:
+        codes: row by row; None where it is masked.
+        columns: of the grid.
+        image: what they were made of, where that is known, at the size that has so many codes.
+    """
+
+    codes: tuple[int | None, ...]
+    columns: int
+    image: LoadedImage | None = field(default=None, compare=False, repr=False)
+
+
 Shape = Box | Point | Polygon
-Segment = Text | Tag | Shape | Image | Pieces | Noised
+Segment = Text | Tag | Shape | Image | ImageCodes | Pieces | Noised

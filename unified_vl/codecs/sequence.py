@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from unified_vl.codecs.image_codes import CodeImages
 from unified_vl.codecs.segments import (
     Box,
     Image,
+    ImageCodes,
     Noised,
     Pieces,
     Point,
@@ -27,10 +29,12 @@ from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, IMAGE_TAG, PAD_ID, Vocabulary
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
+from unified_vl.specs.example import IMAGE_MASK_TAG
 from unified_vl.specs.fields import ShapeKind
 
 TEXT_MODEL = "text.model"
 VOCABULARY = "vocabulary.json"
+IMAGE_TOKENIZER = "image"  # a folder, where the tokenizer has image codes
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class SequenceCodec:
         image_size: (height, width) in pixels that the network reads.
         max_source: most ids of a source, with eos.
         max_target: most ids of a target, with eos.
+        code_images: the images that go in and out as codes, where the vocabulary has these.
     """
 
     def __init__(
@@ -68,10 +73,17 @@ class SequenceCodec:
         image_size: tuple[int, int],
         max_source: int = 256,
         max_target: int = 128,
+        code_images: CodeImages | None = None,
     ) -> None:
         if len(text) != vocabulary.text_size:
             raise UserError(
                 f"the text tokenizer has {len(text)} pieces, the vocabulary {vocabulary.text_size}"
+            )
+        codes = 0 if code_images is None else code_images.codec.codes
+        if code_images is not None and codes != vocabulary.image_code_count:
+            raise UserError(
+                f"the image tokenizer has {codes} codes, the vocabulary "
+                f"{vocabulary.image_code_count}"
             )
         self.vocabulary = vocabulary
         self.text = text
@@ -80,6 +92,7 @@ class SequenceCodec:
         self.image_size = image_size
         self.max_source = max_source
         self.max_target = max_target
+        self.code_images = code_images
         self._image_id = vocabulary.tag_id(IMAGE_TAG)
 
     def encode_source(self, segments: Sequence[Segment]) -> Encoded:
@@ -125,16 +138,23 @@ class SequenceCodec:
                 return self.shapes.encode(segment)
             case Image():
                 return [self._image_id] * self.image_tokens
+            case ImageCodes(codes):
+                return [self._code_id(code) for code in codes]
             case Pieces(ids):
                 return list(ids)
             case Noised():
                 raise ValueError("noise has no ids before `settle`")
 
+    def _code_id(self, code: int | None) -> int:
+        if code is None:
+            return self.vocabulary.tag_id(IMAGE_MASK_TAG)
+        return self.vocabulary.image_codes[code]
+
     def decode(self, ids: Sequence[int], shape: ShapeKind = "box") -> tuple[Segment, ...]:
         """Segments of a generated sequence, up to its eos.
 
-        A run of location ids becomes shapes of the kind that the task writes; what is left
-        of it is dropped, as are ids that mean nothing in a target.
+        A run of location ids becomes shapes of the kind that the task writes, one of image
+        codes images; what is left of it is dropped, as are ids that mean nothing in a target.
         """
         segments: list[Segment] = []
         run: list[int] = []
@@ -145,6 +165,8 @@ class SequenceCodec:
                 segments.append(Text(self.text.decode(run)))
             elif run_range == self.vocabulary.locations:
                 segments.extend(self.shapes.decode_run(run, shape))
+            elif run_range == self.vocabulary.image_codes:
+                segments.extend(self._images_of(run))
             run.clear()
 
         for token in self._until_eos(ids):
@@ -158,6 +180,28 @@ class SequenceCodec:
                 run.append(token)
         close()
         return tuple(segments)
+
+    def _images_of(self, run: Sequence[int]) -> list[ImageCodes]:
+        """The whole images of ids that follow each other."""
+        if self.code_images is None:
+            return []
+        places, columns = self.code_images.places, self.code_images.grid[1]
+        codes = [token - self.vocabulary.image_codes.start for token in run]
+        starts = range(0, len(run) // places * places, places)
+        return [ImageCodes(tuple(codes[i : i + places]), columns) for i in starts]
+
+    def decode_images(self, images: Sequence[ImageCodes]) -> list[np.ndarray]:
+        """The pixels (uint8 RGB, HWC) of images, all at once.
+
+        Raises:
+            ValueError: without an image tokenizer, or for a masked one.
+        """
+        if not images:
+            return []
+        if self.code_images is None or any(None in image.codes for image in images):
+            raise ValueError("there is nothing to decode these images with")
+        codes_BN = np.array([image.codes for image in images], dtype=np.int64)
+        return list(self.code_images.codec.decode(codes_BN.reshape(-1, *self.code_images.grid)))
 
     def decode_text(self, ids: Sequence[int]) -> str:
         """The text of a generated sequence, without anything that is not text."""
@@ -181,8 +225,13 @@ class SequenceCodec:
         return None
 
     def save(self, directory: Path) -> None:
-        """Write `text.model` and `vocabulary.json`; limits live in the model's config."""
+        """Write `text.model`, `vocabulary.json` and, where there is one, the image tokenizer.
+
+        Limits live in the model's config.
+        """
         write_atomically(directory / TEXT_MODEL, self.text.model)
+        if self.code_images is not None:
+            self.code_images.codec.save_pretrained(directory / IMAGE_TOKENIZER)
         write_atomically(directory / VOCABULARY, self.vocabulary.to_json())
 
 

@@ -25,12 +25,14 @@ class Vocabulary:
         tags: names of single tokens (`image`, `language:de`, `task:easy_vqa`).
         location_bins: bins of an axis of an image.
         image_code_count: entries of an image tokenizer's codebook.
+        image_tokenizer: the fingerprint of that tokenizer; None where there is none.
     """
 
     text_size: int
     tags: tuple[str, ...]
     location_bins: int = 1000
     image_code_count: int = 0
+    image_tokenizer: str | None = None
     _tag_ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -75,16 +77,15 @@ class Vocabulary:
         return self.tags[token_id - self.tag_range.start]
 
     def to_json(self) -> str:
-        return json.dumps(
-            {
-                "text_size": self.text_size,
-                "tags": list(self.tags),
-                "location_bins": self.location_bins,
-                "image_code_count": self.image_code_count,
-            },
-            ensure_ascii=False,
-            indent=1,
-        )
+        values: dict[str, object] = {
+            "text_size": self.text_size,
+            "tags": list(self.tags),
+            "location_bins": self.location_bins,
+            "image_code_count": self.image_code_count,
+        }
+        if self.image_tokenizer is not None:
+            values["image_tokenizer"] = self.image_tokenizer
+        return json.dumps(values, ensure_ascii=False, indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> Vocabulary:
@@ -94,6 +95,7 @@ class Vocabulary:
             tuple(values["tags"]),
             values["location_bins"],
             values["image_code_count"],
+            values.get("image_tokenizer"),
         )
 
     @property

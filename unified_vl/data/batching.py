@@ -28,11 +28,14 @@ class EncodedExample:
         example: where it came from.
         source: ids and images of the source.
         target: ids of the target; None where the example has none.
+        without: ids and images of the source that guidance compares with; None where there is
+            none.
     """
 
     example: Example
     source: Encoded
     target: Encoded | None
+    without: Encoded | None = None
 
     @property
     def length(self) -> int:
@@ -47,7 +50,8 @@ def encode_example(example: Example, codec: SequenceCodec) -> EncodedExample:
         UserError: when the source does not fit even without its text.
     """
     target = codec.encode_target(example.target) if example.target else None
-    return EncodedExample(example, codec.encode_source(example.source), target)
+    without = codec.encode_source(example.without) if example.without else None
+    return EncodedExample(example, codec.encode_source(example.source), target, without)
 
 
 @dataclass(frozen=True)

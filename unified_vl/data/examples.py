@@ -9,14 +9,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
+from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.noise import settle
-from unified_vl.codecs.segments import Noised, Segment, Shape, Text
+from unified_vl.codecs.segments import ImageCodes, Noised, Segment, Shape, Text
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG
 from unified_vl.data.draws import Draws
 from unified_vl.data.images import ImageLoader
-from unified_vl.data.noising import as_read, given_parts, noised_parts, sentinels
+from unified_vl.data.noising import (
+    as_read,
+    given_image,
+    given_parts,
+    noised_image,
+    noised_parts,
+    sentinels,
+)
 from unified_vl.data.other_rows import OtherRows, Shot, Shots
 from unified_vl.data.sources import Row, TaskData
 from unified_vl.data.templates import (
@@ -30,11 +39,12 @@ from unified_vl.data.templates import (
 )
 from unified_vl.data.values import Value, ValueReader, unlisted
 from unified_vl.errors import BadRow
-from unified_vl.specs.example import MASK_TAG, SHOTS, sentinel_tag
+from unified_vl.specs.example import IMAGE_MASK_TAG, MASK_TAG, SHOTS, sentinel_tag
 from unified_vl.specs.task import TaskSpec, TaskTags
 from unified_vl.specs.template import slots
 
 Parts = Mapping[str, Sequence[Part]]
+Reference = str | Shape | LoadedImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,11 @@ class Example:
         image_size: (width, height) in pixels of the user's image, where there is one.
         read: fields of which the model reads another text than the row's, with that text.
         shots: how many rows are shown before it.
+        without: its source without what `drop` names, which guidance compares with; empty where
+            nobody asks for it.
+        given: of an image that is to be completed, the codes that are known and None for the
+            others; empty where there is no such image.
+        shows: the text that an image is ranked by, where `generate.rerank` names it.
     """
 
     task: str
@@ -60,12 +75,15 @@ class Example:
     key: str
     source: tuple[Segment, ...]
     target: tuple[Segment, ...]
-    references: Mapping[str, tuple[str | Shape, ...]]
+    references: Mapping[str, tuple[Reference, ...]]
     groups: Mapping[str, str]
     where: str
     image_size: tuple[int, int] | None
     read: Mapping[str, str] = field(default_factory=dict)
     shots: int = 0
+    without: tuple[Segment, ...] = ()
+    given: tuple[int | None, ...] = ()
+    shows: str | None = None
 
 
 class ExampleBuilder:
@@ -80,6 +98,7 @@ class ExampleBuilder:
         rows: the rows that are built, which wrong partners come from.
         train: the rows that shots come from.
         shots: those of evaluation, where they are known already (from a saved model).
+        code_cache: where codes of images are kept; None keeps none.
 
     Raises:
         UserError: when the codec's vocabulary lacks what the task's noise needs.
@@ -95,10 +114,12 @@ class ExampleBuilder:
         rows: TaskData | None = None,
         train: TaskData | None = None,
         shots: Shots | None = None,
+        code_cache: Path | None = None,
     ) -> None:
         self.spec = spec
         self._codec = codec
-        self._values = ValueReader(spec, images)
+        code_images = None if codec is None else codec.code_images
+        self._values = ValueReader(spec, images, code_images, code_cache)
         self._plan = cache(lambda language: make_plan(spec, language, tags))
         self._source_fields = spec.fields_of(spec.source)
         self._target_fields = spec.fields_of(spec.target)
@@ -140,6 +161,11 @@ class ExampleBuilder:
             read[name] = " ".join(part for part in parts[name] if isinstance(part, str))
         others = self._others.shots(row, plan, draws)
         shots = [self._shown(shot, plan, parts, draws) for shot in others]
+        drop = self.spec.example.drop
+        dropped: Parts = {} if drop is None else {**source_parts, **dict.fromkeys(drop.fields, ())}
+        random = draws.training("drop")
+        if drop is not None and random is not None and random.random() < drop.rate:
+            source_parts = dropped
         source, shown = self._source(plan, source_parts, shots)
         target = merged(filled(plan.target, target_parts)) if with_target else ()
         if self._codec is not None and with_target and self.spec.example.on_pieces:
@@ -161,6 +187,9 @@ class ExampleBuilder:
             image_size=size,
             read=read,
             shots=shown,
+            without=self._without(plan, dropped, shots),
+            given=self._given(source_parts),
+            shows=self._shows(parts),
         )
 
     def shots(self) -> Shots:
@@ -178,7 +207,19 @@ class ExampleBuilder:
         """That the vocabulary has what noise writes, before any row is read."""
         if self._codec is None:
             return
-        needed = {"masking": (MASK_TAG, "mask"), "span_corruption": (sentinel_tag(0), "sentinels")}
+        if self._codec.code_images is None:
+            for name, value in self.spec.fields.items():
+                if value.in_codes:
+                    raise self.spec.error(
+                        ("fields", name),
+                        "the tokenizer has no image codes",
+                        expected="one that `unified-vl tokenizer train --image-tokenizer` made",
+                    )
+        needed = {
+            "masking": (MASK_TAG, "mask"),
+            "span_corruption": (sentinel_tag(0), "sentinels"),
+            "code_masking": (IMAGE_MASK_TAG, "mask of images"),
+        }
         for name, noise in self.spec.example.noise.items():
             tag, what = needed.get(noise.kind, (IMAGE_TAG, ""))
             if tag not in self._codec.vocabulary.tags:
@@ -216,9 +257,16 @@ class ExampleBuilder:
         source, target, read = dict(parts), dict(parts), {}
         numbered = sentinels()
         for name in self._noised:
-            text = str(parts[name][0])
+            noise = self.spec.example.noise[name]
+            image = parts[name][0]
+            if isinstance(image, ImageCodes):
+                random = draws.random("noise", name)
+                masked = noised_image(noise, image, random) if with_target else given_image(image)
+                source[name] = [masked]
+                continue
+            text = str(image)
             if not with_target:
-                source[name] = given_parts(self.spec.example.noise[name], text, numbered)
+                source[name] = given_parts(noise, text, numbered)
                 continue
             random = draws.random("noise", name)
             source[name], target[name] = noised_parts(self.spec, name, text, plan.language, random)
@@ -239,13 +287,38 @@ class ExampleBuilder:
                 break
         return source, len(shots) - first
 
+    def _without(
+        self, plan: Plan, parts: Parts, shots: Sequence[list[Part]]
+    ) -> tuple[Segment, ...]:
+        """What guidance compares with."""
+        if self.spec.generate.guidance in (None, 1.0):
+            return ()
+        return self._source(plan, parts, shots)[0]
+
+    def _given(self, parts: Parts) -> tuple[int | None, ...]:
+        """The codes of the image that is to be completed."""
+        for name in self._noised:
+            image = next(iter(parts[name]), None)  # none, where it is dropped
+            if isinstance(image, ImageCodes):
+                return image.codes
+        return ()
+
+    def _shows(self, parts: Parts) -> str | None:
+        """What an image is ranked by."""
+        rerank = self.spec.generate.rerank
+        return None if rerank is None else " ".join(str(part) for part in parts[rerank.field])
+
     def _references(
         self, plan: Plan, values: Mapping[str, Value], matches: bool, target: Sequence[Segment]
-    ) -> dict[str, tuple[str | Shape, ...]]:
+    ) -> dict[str, tuple[Reference, ...]]:
         """The right answers: all values of a field, what the target says of a noised one."""
-        found: dict[str, tuple[str | Shape, ...]] = {}
+        found: dict[str, tuple[Reference, ...]] = {}
         for name in self._scored:
-            if name not in self.spec.example.noise:
+            first = next(iter(values[name]), None)
+            if isinstance(first, ImageCodes):
+                assert first.image is not None
+                found[name] = (first.image,)
+            elif name not in self.spec.example.noise:
                 found[name] = values[name]  # type: ignore[assignment]  # rules: texts or shapes
             elif not any(isinstance(segment, Noised) for segment in target):
                 found[name] = (self._text_of(target),)

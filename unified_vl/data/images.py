@@ -36,14 +36,21 @@ class ImageLoader:
             path, for images that a person names.
         size: (height, width) of what comes out.
         cache_bytes: pixels to keep; the image used longest ago goes first.
+        holes: whether to say where images are transparent.
     """
 
     def __init__(
-        self, root: Path | None, size: tuple[int, int], cache_bytes: int = 1 << 30
+        self,
+        root: Path | None,
+        size: tuple[int, int],
+        cache_bytes: int = 1 << 30,
+        *,
+        holes: bool = False,
     ) -> None:
         self.root = None if root is None else root.resolve()
         self.size = size
         self.cache_bytes = cache_bytes
+        self.holes = holes
         self._cache: OrderedDict[str, LoadedImage] = OrderedDict()
         self._held = 0
         self._lock = threading.Lock()
@@ -193,7 +200,8 @@ class ImageLoader:
         return self._prepare(open_image(file, where, name), where, name)
 
     def _prepare(self, image: PILImage.Image, where: str, name: str) -> LoadedImage:
-        return resize(to_rgb(image, where, name), self.size)
+        rgb = to_rgb(image, where, name)
+        return resize(rgb, self.size, _hole(image) if self.holes else None)
 
 
 def _is_count(value: object) -> TypeGuard[int]:
@@ -244,6 +252,15 @@ def to_rgb(image: PILImage.Image, where: str, name: str) -> PILImage.Image:
         return upright.convert("RGB")
     except Exception as error:  # as above: the bytes are not trusted
         raise BadRow(f"the image {name} is broken or truncated: {error}", file=where) from error
+
+
+def _hole(image: PILImage.Image) -> PILImage.Image | None:
+    """White (L, upright) where an image that was decoded is transparent; None where it is not."""
+    upright = ImageOps.exif_transpose(image)
+    if not upright.has_transparency_data:
+        return None
+    alpha = upright.convert("RGBA").getchannel("A")
+    return alpha.point(lambda value: 255 * (value < 128))
 
 
 def _from_wide(image: PILImage.Image) -> PILImage.Image:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import count
 from random import Random
 from typing import TYPE_CHECKING
 
-from unified_vl.codecs.noise import mask_words, switch_words
-from unified_vl.codecs.segments import Noised, Pieces, Tag
+from unified_vl.codecs.noise import blocks_to_mask, mask_words, switch_words
+from unified_vl.codecs.segments import ImageCodes, Noised, Pieces, Tag
 from unified_vl.data.templates import Part
 from unified_vl.specs.example import MASK_TAG, MEAN_SPAN, NoiseSpec, sentinel_tag
 from unified_vl.specs.task import TaskSpec
@@ -48,6 +49,29 @@ def noised_parts(
     mean = MEAN_SPAN if noise.mean_span is None else noise.mean_span
     both = Noised(field, text, noise.kind, noise.share, mean, seed)
     return [both], [both]
+
+
+def noised_image(noise: NoiseSpec, image: ImageCodes, random: Random) -> ImageCodes:
+    """An image in codes with blocks of it masked."""
+    rows = len(image.codes) // max(image.columns, 1)
+    masked = blocks_to_mask(rows, image.columns, noise.share, random) if rows else frozenset()
+    kept = (None if place in masked else code for place, code in enumerate(image.codes))
+    return replace(image, codes=tuple(kept))
+
+
+def given_image(image: ImageCodes) -> ImageCodes:
+    """An image that a person gives to be completed: masked where it is transparent.
+
+    A code is, where half of its square is.
+    """
+    hole_HW = None if image.image is None else image.image.hole_HW
+    if hole_HW is None or not image.codes:
+        return image
+    rows = len(image.codes) // image.columns
+    squares = hole_HW.reshape(rows, hole_HW.shape[0] // rows, image.columns, -1)
+    masked = (squares.mean(axis=(1, 3)) >= 0.5).reshape(-1).tolist()
+    kept = (None if m else code for m, code in zip(masked, image.codes, strict=True))
+    return replace(image, codes=tuple(kept))
 
 
 def sentinels() -> Iterator[Tag]:

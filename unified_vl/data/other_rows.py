@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from unified_vl.codecs.segments import Image
+from unified_vl.codecs.segments import Image, ImageCodes
 from unified_vl.data.draws import Draws
 from unified_vl.data.sources import Row, TaskData
 from unified_vl.data.templates import Plan
@@ -224,7 +224,8 @@ def _others(found: Value, own: Value) -> Value:
     """The values that a row does not have itself."""
 
     def same(a: object, b: object) -> bool:
-        if isinstance(a, Image) and isinstance(b, Image):
+        if isinstance(a, (Image, ImageCodes)) and isinstance(b, (Image, ImageCodes)):
+            assert a.image is not None and b.image is not None  # of kind image
             return np.array_equal(a.image.pixels_HWC, b.image.pixels_HWC)
         return str(a).casefold() == str(b).casefold()
 

@@ -6,10 +6,16 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-from unified_vl.codecs.segments import Box, Image, Point, Polygon, Segment, Tag
+import numpy as np
+
+from unified_vl.codecs.image_codes import CodeImages
+from unified_vl.codecs.images import LoadedImage
+from unified_vl.codecs.segments import Box, Image, ImageCodes, Point, Polygon, Segment, Tag
 from unified_vl.codecs.shapes import box_from_row, points_from_row
+from unified_vl.data.image_codes import ImageCodeCache
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import Row
 from unified_vl.errors import BadRow, nearest
@@ -23,6 +29,7 @@ Value = (
     | tuple[Box, ...]
     | tuple[Point | Polygon, ...]
     | tuple[Image, ...]
+    | tuple[ImageCodes, ...]
     | tuple[Tag, ...]
 )
 Size = tuple[int, int]  # (width, height) in pixels of the user's image
@@ -36,11 +43,24 @@ class ValueReader:
     Args:
         spec: the task.
         images: reads its images.
+        code_images: makes codes of images; without, images in codes have none.
+        code_cache: where these are kept; None keeps none.
     """
 
-    def __init__(self, spec: TaskSpec, images: ImageLoader) -> None:
+    def __init__(
+        self,
+        spec: TaskSpec,
+        images: ImageLoader,
+        code_images: CodeImages | None = None,
+        code_cache: Path | None = None,
+    ) -> None:
         self.spec = spec
         self.images = images
+        self._code_images = code_images
+        self._code_loader = images
+        if code_images is not None:
+            self._code_loader = ImageLoader(images.root, code_images.size, holes=True)
+            self._codes = ImageCodeCache(code_images.codec, code_cache)
         self._may_be_empty = _only_joined(spec)
 
     def read(
@@ -75,9 +95,9 @@ class ValueReader:
             cell = self._cell(row, name, columns)
             values[name] = self._value(cell, columns, language, size)
             if name == main:
-                image = values[name][0]
-                assert isinstance(image, Image)
-                size = (image.image.width, image.image.height)
+                first = values[name][0]
+                assert isinstance(first, (Image, ImageCodes)) and first.image is not None
+                size = (first.image.width, first.image.height)
         return values, size
 
     def _cell(self, row: Row, name: str, columns: Mapping[str, str]) -> _Cell:
@@ -101,8 +121,10 @@ class ValueReader:
             case "choice":
                 options = _texts(self._cell(cell.row, str(cell.field.of), columns))
                 return (_chosen(cell, options),)
-            case "image":
-                return tuple(self._image(cell, item) for item in _items(cell))
+            case "image" if cell.field.as_ != "codes":
+                return tuple(Image(self._image(cell, self.images, x)) for x in _items(cell))
+            case "image" | "image_codes":
+                return tuple(self._in_codes(cell, item) for item in _items(cell))
             case "box":
                 return self._boxes(cell, columns, language, size)
             case "point" | "polygon":
@@ -110,15 +132,40 @@ class ValueReader:
             case "language":
                 return self._language(cell)
 
-    def _image(self, cell: _Cell, value: object) -> Image:
+    def _image(self, cell: _Cell, loader: ImageLoader, value: object) -> LoadedImage:
         row = cell.row
         if row.images and isinstance(value, str):
             value = f"{row.images}/{value}"
         try:
-            return Image(self.images.load(value, row.where))
+            return loader.load(value, row.where)
         except BadRow as error:
             error.field = cell.column
             raise
+
+    def _in_codes(self, cell: _Cell, value: object) -> ImageCodes:
+        """An image in codes: of its pixels, or those that the row has."""
+        if isinstance(value, (list, tuple)) and cell.field.kind == "image_codes":
+            return self._given_codes(cell, value)
+        image = self._image(cell, self._code_loader, value)
+        if self._code_images is None:
+            return ImageCodes((), 0, image)
+        codes_hw = self._codes.codes(image.pixels_HWC)
+        return ImageCodes(tuple(codes_hw.reshape(-1).tolist()), codes_hw.shape[1], image)
+
+    def _given_codes(self, cell: _Cell, values: Sequence[object]) -> ImageCodes:
+        images = self._code_images
+        if images is None:
+            return ImageCodes((), 0)
+        count = images.codec.codes
+        codes = [_whole(value) for value in values]
+        known = [code for code in codes if code is not None and 0 <= code < count]
+        if len(known) != len(codes) or len(known) != images.places:
+            expected = f"{images.places} whole numbers from 0 to {count - 1}"
+            raise cell.bad(f"found {_say(values)}", expected)
+        grid_1hw = np.array(known, dtype=np.int64).reshape(1, *images.grid)
+        pixels_HWC = images.codec.decode(grid_1hw)[0]
+        height, width = images.size
+        return ImageCodes(tuple(known), images.grid[1], LoadedImage(pixels_HWC, width, height))
 
     def _language(self, cell: _Cell) -> tuple[Tag, ...]:
         if cell.value not in self.spec.data.languages:

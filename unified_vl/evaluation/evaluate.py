@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Shape
 from unified_vl.codecs.shapes import to_pixels
 from unified_vl.data.choices import learn_choices
@@ -28,7 +29,8 @@ from unified_vl.evaluation.scoring import (
     rows_of,
     score_task,
 )
-from unified_vl.inference.predictor import UnifiedVL, source_fields
+from unified_vl.inference.inputs import source_fields
+from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
@@ -183,7 +185,11 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
                 "image": _image_path(spec, row, example),
                 "image_size": example.image_size,
                 "prediction": found.text,
-                "references": [_reference(r, example.image_size) for r in references],
+                "references": [
+                    _reference(r, example.image_size)
+                    for r in references
+                    if not isinstance(r, LoadedImage)
+                ],
                 "boxes": found.boxes,
                 "score": found.score,
                 "correct": is_correct(

@@ -11,6 +11,7 @@ written, X some of them, F numbers that a grammar remembers of a hypothesis.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ import torch
 from transformers import LogitsProcessor
 
 from unified_vl.codecs.vocabulary import EOS_ID
+from unified_vl.data.examples import Example
 from unified_vl.inference.trie import Trie
 
 
@@ -35,6 +37,10 @@ class Scored(NamedTuple):
 
 class Grammar(ABC):
     """Which ids may come next. A hypothesis that has ended may get any state."""
+
+    def of(self, examples: Sequence[Example]) -> Grammar:
+        """The grammar of these sources' answers, where it differs from source to source."""
+        return self
 
     @abstractmethod
     def start(self, rows: int) -> torch.Tensor:

@@ -18,7 +18,7 @@ from unified_vl.inference.constraints import ChoiceGrammar, Grammar
 from unified_vl.inference.grammars import grammar_of
 from unified_vl.inference.sampling import Sampler, uniform_numbers
 from unified_vl.inference.scoring import ChoiceScorer
-from unified_vl.inference.search import Hypothesis, Memory, beam_search, write
+from unified_vl.inference.search import Guidance, Hypothesis, Memory, beam_search, write
 from unified_vl.inference.trie import build_trie
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
@@ -92,22 +92,25 @@ class Generator:
             trie = build_trie(self._choice_ids)
             self._grammar = ChoiceGrammar(trie, model.config.vocab_size, device)
 
-    def __call__(self, batch: Batch, alternatives: int = 1) -> Generated:
+    def __call__(
+        self, batch: Batch, alternatives: int = 1, without: Batch | None = None
+    ) -> Generated:
         """Answer the rows of a batch.
 
         Args:
             batch: on the model's device.
+            without: the same rows without what guidance compares with, where the spec asks
+                for guidance.
             alternatives: how many answers a row gets, where there are as many: the best
                 of a beam search at least as wide, of as many draws, or of the choices.
         """
         if self.model.training:
             self.model.eval()
         with torch.inference_mode():
-            encoded = self.model.encoder(
-                batch.input_ids_BS, batch.attention_mask_BS, batch.pixel_values_NCHW
-            )
-            memory = Memory(encoded[0], batch.attention_mask_BS)
-            hypotheses = self._answer(memory, batch, alternatives)
+            guidance = None
+            if without is not None and self.how.guidance is not None:
+                guidance = Guidance(self._memory(without), self.how.guidance)
+            hypotheses = self._answer(self._memory(batch), batch, alternatives, guidance)
         return Generated([row[:alternatives] for row in hypotheses])
 
     def text(self, ids: Sequence[int]) -> str:
@@ -115,8 +118,17 @@ class Generator:
         choice = self._choices.get(tuple(ids))
         return self._codec.decode_text(ids) if choice is None else choice
 
-    def _answer(self, memory: Memory, batch: Batch, alternatives: int) -> list[list[Hypothesis]]:
+    def _memory(self, batch: Batch) -> Memory:
+        encoded = self.model.encoder(
+            batch.input_ids_BS, batch.attention_mask_BS, batch.pixel_values_NCHW
+        )
+        return Memory(encoded[0], batch.attention_mask_BS)
+
+    def _answer(
+        self, memory: Memory, batch: Batch, alternatives: int, guidance: Guidance | None
+    ) -> list[list[Hypothesis]]:
         how = self.how
+        grammar = None if self._grammar is None else self._grammar.of(batch.examples)
         if self._scorer is not None:
             return self._ranked(self._scorer(self.model, memory), alternatives)
         if how.method == "sample":
@@ -125,12 +137,24 @@ class Generator:
             uniform_BKT = uniform_BKT.to(memory.mask_AS.device)
             sampler = Sampler(uniform_BKT, how.temperature or 1.0, how.top_k, how.top_p)
             return write(
-                self.model, memory, how.max_tokens, self._grammar, width=draws, choose=sampler
+                self.model,
+                memory,
+                how.max_tokens,
+                grammar,
+                width=draws,
+                choose=sampler,
+                guidance=guidance,
             )
         width = max(how.beams, alternatives)
         if width == 1:
-            return write(self.model, memory, how.max_tokens, self._grammar)
-        return beam_search(self.model, memory, how.max_tokens, width, self._grammar)
+            return write(self.model, memory, how.max_tokens, grammar, guidance=guidance)
+        if guidance is not None:
+            raise UserError(
+                "greedy decoding with guidance gives one answer",
+                field="generate.method",
+                expected="sample, for several",
+            )
+        return beam_search(self.model, memory, how.max_tokens, width, grammar)
 
     def _ranked(self, sum_BC: torch.Tensor, most: int) -> list[list[Hypothesis]]:
         assert self._scorer is not None

@@ -7,6 +7,7 @@ W width.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,8 +16,11 @@ from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.data.batching import pad
 from unified_vl.errors import UserError
+from unified_vl.inference.inputs import chunks
 from unified_vl.inference.late_interaction import Features
-from unified_vl.inference.predictor import UnifiedVL, chunks
+
+if TYPE_CHECKING:
+    from unified_vl.inference.predictor import UnifiedVL
 
 BATCH = 128  # images, texts or pairs
 

@@ -15,15 +15,9 @@ from unified_vl.data.examples import ExampleBuilder
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object, write_atomically
 from unified_vl.inference.answers import answer_format, carried_values, write_errors
+from unified_vl.inference.inputs import chunks, input_row, target_fields, unknown_language
 from unified_vl.inference.prediction import Prediction
-from unified_vl.inference.predictor import (
-    CHUNK,
-    UnifiedVL,
-    chunks,
-    input_row,
-    target_fields,
-    unknown_language,
-)
+from unified_vl.inference.predictor import CHUNK, UnifiedVL
 from unified_vl.inference.rows import RowFile, Values, open_rows
 from unified_vl.specs.task import TaskSpec
 

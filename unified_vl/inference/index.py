@@ -25,8 +25,9 @@ from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, replace_directory, write_atomically
 from unified_vl.inference.corpus import Corpus, Item, Kind, OnBad
 from unified_vl.inference.features import BATCH, image_features, text_features
+from unified_vl.inference.inputs import chunks
 from unified_vl.inference.late_interaction import Features
-from unified_vl.inference.predictor import UnifiedVL, chunks
+from unified_vl.inference.predictor import UnifiedVL
 
 FACTS = "index.json"
 ITEMS = "items.parquet"

@@ -6,6 +6,7 @@
     training.json            facts about how it came to be, for people and reports
     tokenizer/text.model
     tokenizer/vocabulary.json
+    tokenizer/image/         the image tokenizer of a model that reads or writes images in codes
     specs/NAME.yaml          the task specs it was trained on, word for word
     specs/NAME.choices.txt   the closed answers of a task that has them elsewhere
     specs/NAME.FIELD.names.txt   the names of classes, likewise
@@ -31,12 +32,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
+from unified_vl.codecs.image_codes import CodeImages
 from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY, SequenceCodec, load_tokenizer
 from unified_vl.data.other_rows import Shots
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, replace_directory, write_atomically
 from unified_vl.inference.shot_files import read_shots, write_shots
 from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.image_tokenizer import load_image_tokenizer
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.choices import CARRIED, carried_names
 from unified_vl.specs.code_switch import carried_dictionary
@@ -149,6 +152,10 @@ def load_model(directory: str | Path, device: str | torch.device = "cpu") -> Sav
         for name, spec in specs.items()
         if spec.example.shots is not None
     }
+    image_tokenizer = load_image_tokenizer(tokenizer, vocabulary)
+    code_images = None
+    if image_tokenizer is not None and config.code_grid is not None:
+        code_images = CodeImages(image_tokenizer, config.code_grid)
     codec = SequenceCodec(
         vocabulary,
         text,
@@ -156,10 +163,13 @@ def load_model(directory: str | Path, device: str | torch.device = "cpu") -> Sav
         image_size=config.image_size,
         max_source=config.max_source_tokens,
         max_target=config.max_target_tokens,
+        code_images=code_images,
     )
     model = _load_weights(directory, config).eval()
     try:
         model.to(device=torch.device(device))
+        if image_tokenizer is not None:
+            image_tokenizer.to(device=torch.device(device))
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"cannot compute on {str(device)!r}: {error}", field="device") from error
     return SavedModel(model, codec, specs, _load_json(directory / FACTS), shots)
@@ -181,7 +191,7 @@ def _load_config(path: Path) -> UnifiedVLConfig:
             )
     try:
         config = UnifiedVLConfig.from_dict(values)
-        _ = config.image_tokens  # sizes that do not fit each other show here
+        _ = config.image_tokens, config.code_grid  # sizes that do not fit each other show here
         return config
     except (TypeError, ValueError) as error:
         raise UserError(f"these sizes make no model: {error}", file=path) from error

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,12 +25,15 @@ from unified_vl.data.batching import IGNORED, EncodedExample, encode_example, pa
 from unified_vl.data.sources import Row
 from unified_vl.errors import UserError
 from unified_vl.inference.features import BATCH
+from unified_vl.inference.inputs import chunks, source_fields, target_fields
 from unified_vl.inference.late_interaction import Features
-from unified_vl.inference.predictor import UnifiedVL, chunks, source_fields, target_fields
 from unified_vl.inference.scoring import ChoiceScorer
 from unified_vl.inference.search import Memory
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
+
+if TYPE_CHECKING:
+    from unified_vl.inference.predictor import UnifiedVL
 
 REMEMBERED = 1 << 16  # encoded texts
 YES = "yes"

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from PIL.Image import Image
+
 from unified_vl.codecs.segments import Segment
 
 
@@ -18,6 +20,7 @@ class Alternative:
     score: float
     segments: tuple[Segment, ...] = field(default=(), repr=False)
     shapes: Mapping[str, list[Any]] = field(default_factory=dict)
+    images: tuple[Image, ...] = field(default=(), repr=False)
 
     def as_row(self) -> dict[str, Any]:
         row = {"prediction": self.text, "boxes": self.boxes, "score": self.score}
@@ -39,6 +42,8 @@ class Prediction:
         segments: the answer piece by piece, shapes as fractions of the image.
         shapes: what else the task writes: `labels` of the boxes, `points` (`[x, y]` each),
             `polygons` (`[x, y, x, y, ...]` each), in pixels of the user's image.
+        images: the pictures that the task writes, RGB, at the size of the model's images in
+            codes.
         alternatives: the best answers, this one first; None unless several were asked for.
     """
 
@@ -49,6 +54,7 @@ class Prediction:
     error: str | None = None
     segments: tuple[Segment, ...] = field(default=(), repr=False)
     shapes: Mapping[str, list[Any]] = field(default_factory=dict)
+    images: tuple[Image, ...] = field(default=(), repr=False)
     alternatives: tuple[Alternative, ...] | None = None
 
     def as_row(self) -> dict[str, Any]:

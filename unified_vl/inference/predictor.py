@@ -3,34 +3,42 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
+from PIL import Image as PILImage
 
-from unified_vl.codecs.segments import Box, Point, Polygon, Shape
+from unified_vl.codecs.segments import Box, ImageCodes, Point, Polygon, Shape
 from unified_vl.codecs.shapes import to_pixels, with_labels
 from unified_vl.data.batching import EncodedExample, collate_encoded, encode_example
 from unified_vl.data.examples import Example, ExampleBuilder
+from unified_vl.data.image_codes import cache_directory
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows
-from unified_vl.data.sources import Row, TaskData
+from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError, nearest
 from unified_vl.inference.decoding import Generator
+from unified_vl.inference.inputs import (
+    chunks,
+    input_row,
+    is_list_of_inputs,
+    source_fields,
+    target_fields,
+)
 from unified_vl.inference.model_directory import SavedModel, load_model
 from unified_vl.inference.prediction import Alternative, Prediction
+from unified_vl.inference.reranking import Reranker
 from unified_vl.inference.search import Hypothesis
-from unified_vl.specs.fields import SHAPES, FieldSpec
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import fill
 
 CHUNK = 8  # batches that are sorted by length together
 SHAPE_TYPES: dict[str, type[Shape]] = {"box": Box, "point": Point, "polygon": Polygon}
 SHAPE_KEYS = {"box": "boxes", "point": "points", "polygon": "polygons"}
-T = TypeVar("T")
 
 
 class UnifiedVL:
@@ -48,6 +56,7 @@ class UnifiedVL:
         self.facts = saved.facts
         self.shots = saved.shots
         self._generators: dict[TaskSpec, Generator] = {}
+        self._rerankers: dict[TaskSpec, Reranker] = {}
 
     @classmethod
     def from_pretrained(cls, directory: str | Path, device: str = "cpu") -> UnifiedVL:
@@ -118,7 +127,9 @@ class UnifiedVL:
                     nearest=nearest(name, known),
                 )
         lists = {
-            name: value for name, value in fields.items() if _is_list(spec.fields[name], value)
+            name: value
+            for name, value in fields.items()
+            if is_list_of_inputs(spec.fields[name], value)
         }
         if len({len(value) for value in lists.values()}) > 1:
             lengths = ", ".join(f"{name} {len(value)}" for name, value in lists.items())
@@ -160,6 +171,7 @@ class UnifiedVL:
             rows=data,
             train=train,
             shots=carried,
+            code_cache=None if data is None else cache_directory(),  # a user's images are not kept
         )
 
     def predict_examples(
@@ -209,14 +221,24 @@ class UnifiedVL:
         self, spec: TaskSpec, rows: Sequence[EncodedExample], n: int
     ) -> list[Prediction]:
         batch = collate_encoded(rows).to(self.model.device)
+        others = [
+            replace(row, source=row.without, target=None) for row in rows if row.without is not None
+        ]
+        without = collate_encoded(others).to(self.model.device) if others else None
         generator = self._generator(spec)
-        written = generator(batch, n)
+        reranked = spec.generate.rerank is not None
+        drawn = max(n, spec.generate.best_of or 1) if reranked else n
+        written = generator(batch, drawn, without)
+        answered = [
+            [self._alternative(spec, example, generator.text(h.ids), h) for h in hypotheses]
+            for example, hypotheses in zip(batch.examples, written.hypotheses, strict=True)
+        ]
+        answered = self._with_images(answered)
+        if reranked:
+            answered = self._reranked(spec, batch.examples, answered)
         predictions = []
-        for example, hypotheses in zip(batch.examples, written.hypotheses, strict=True):
-            answers = [
-                self._alternative(spec, example, generator.text(found.ids), found)
-                for found in hypotheses
-            ]
+        for example, several in zip(batch.examples, answered, strict=True):
+            answers = several[:n]
             best = answers[0]
             predictions.append(
                 Prediction(
@@ -226,10 +248,43 @@ class UnifiedVL:
                     score=best.score,
                     segments=best.segments,
                     shapes=best.shapes,
+                    images=best.images,
                     alternatives=tuple(answers) if n > 1 else None,
                 )
             )
         return predictions
+
+    def _with_images(self, answered: list[list[Alternative]]) -> list[list[Alternative]]:
+        """The answers with the pictures that their codes stand for, all decoded at once."""
+        coded = [[_coded(answer) for answer in answers] for answers in answered]
+        flat = [segment for row in coded for several in row for segment in several]
+        pictures = iter(map(PILImage.fromarray, self.codec.decode_images(flat)))
+        return [
+            [
+                replace(answer, images=tuple(islice(pictures, len(several))))
+                for answer, several in zip(answers, row, strict=True)
+            ]
+            for answers, row in zip(answered, coded, strict=True)
+        ]
+
+    def _reranked(
+        self, spec: TaskSpec, examples: Sequence[Example], answered: list[list[Alternative]]
+    ) -> list[list[Alternative]]:
+        """The answers of each row in the order of what `generate.rerank` says of their pictures,
+        with its scores."""
+        if spec not in self._rerankers:
+            self._rerankers[spec] = Reranker(self, spec)
+        images = [[answer.images[0] for answer in answers] for answers in answered]
+        texts = [example.shows or "" for example in examples]
+        languages = [example.language for example in examples]
+        scores = self._rerankers[spec](images, texts, languages)
+        return [
+            sorted(
+                (replace(a, score=s) for a, s in zip(answers, row, strict=True)),
+                key=lambda answer: -answer.score,
+            )
+            for answers, row in zip(answered, scores, strict=True)
+        ]
 
     def _alternative(
         self, spec: TaskSpec, example: Example, text: str, found: Hypothesis
@@ -252,97 +307,5 @@ class UnifiedVL:
         return Alternative(text, boxes, found.score, segments, shapes)
 
 
-def source_fields(spec: TaskSpec) -> tuple[str, ...]:
-    """The fields that an input must give: those of the source template, what these need
-    beside them (labels of boxes, texts of a choice), and the image.
-
-    (Where boxes are written about an image that the source leaves out, its size counts.)
-    """
-    names = list(spec.fields_of(spec.source))
-    if spec.image_field is not None:
-        names.append(spec.image_field)
-    beside = [n for name in names for n in (spec.fields[name].labels, spec.fields[name].of) if n]
-    return tuple(dict.fromkeys([*names, *beside]))
-
-
-def target_fields(spec: TaskSpec) -> tuple[str, ...]:
-    """The fields that the model writes."""
-    return spec.fields_of(spec.target)
-
-
-def input_row(
-    spec: TaskSpec,
-    fields: Mapping[str, Any],
-    language: str | None,
-    *,
-    file: str = "input",
-    index: int = 0,
-    key: str | None = None,
-) -> Row:
-    """Fields by name as a row of the task's own columns.
-
-    Raises:
-        UserError: for a missing field, or a language that the task does not have.
-    """
-    language = input_language(spec, language)
-    columns: dict[str, Any] = {}
-    if spec.data.language_column:
-        columns[spec.data.language_column] = language
-    if spec.data.key_column:
-        columns[spec.data.key_column] = key or str(index)
-    for name in source_fields(spec):
-        if fields.get(name) is None:
-            raise UserError(
-                f"the task {spec.task!r} needs the field {name!r}",
-                field=name,
-                nearest=nearest(name, [n for n in fields if n not in spec.fields]),
-            )
-        value = fields[name]
-        if spec.fields[name].many and name in spec.example.pick and not isinstance(value, list):
-            value = [value]  # one of many stands for itself
-        columns[fill(spec.fields[name].column, language=language)] = value
-    return Row(columns, file, index, language)
-
-
-def input_language(spec: TaskSpec, language: str | None) -> str:
-    """The language of an input; where a task has one only, it need not be said.
-
-    Raises:
-        UserError: for a language that the task does not have.
-    """
-    languages = spec.data.languages
-    if language is None and len(languages) == 1:
-        language = languages[0]
-    if language not in languages:
-        raise unknown_language(spec, language)
-    assert language is not None
-    return language
-
-
-def unknown_language(spec: TaskSpec, language: str | None) -> UserError:
-    """What to say of a language that a task does not have, or of none."""
-    languages = spec.data.languages
-    return UserError(
-        "no language is given" if language is None else f"unknown language {language!r}",
-        field="language",
-        expected=f"one of {', '.join(languages)}",
-        nearest=None if language is None else nearest(str(language), languages),
-    )
-
-
-def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of `size` items, the last one shorter."""
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk
-
-
-def _is_list(spec: FieldSpec, value: Any) -> bool:
-    """Whether a value stands for several inputs: one shape, and one list of a field with
-    `many`, is itself a list."""
-    own = int(spec.many) + (spec.kind in SHAPES)
-    depth = 0
-    while isinstance(value, list) and depth <= own:
-        depth += 1
-        value = value[0] if value else None
-    return depth > own
+def _coded(answer: Alternative) -> list[ImageCodes]:
+    return [segment for segment in answer.segments if isinstance(segment, ImageCodes)]

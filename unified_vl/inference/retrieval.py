@@ -14,9 +14,10 @@ from unified_vl.errors import UserError
 from unified_vl.inference.corpus import Item, read_corpus
 from unified_vl.inference.features import image_features, text_features
 from unified_vl.inference.index import Index, build_index, load_index
+from unified_vl.inference.inputs import input_language
 from unified_vl.inference.late_interaction import Features, late_interaction
 from unified_vl.inference.pair_scoring import YES, Pair, PairScorer, Sentence
-from unified_vl.inference.predictor import UnifiedVL, input_language
+from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.ranking import CANDIDATES, best, rerank
 from unified_vl.specs.task import TaskSpec
 

@@ -16,6 +16,7 @@ import torch
 
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.inference.constraints import Grammar, Scored
+from unified_vl.inference.guidance import GuidedDecoder
 from unified_vl.model.incremental import BeamDecoder
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
@@ -42,6 +43,14 @@ class Memory:
 
     hidden_ASM: torch.Tensor
     mask_AS: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """What guided decoding compares with: the same sources without their condition."""
+
+    without: Memory
+    scale: float
 
 
 Choose = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
@@ -86,14 +95,21 @@ def write(
     *,
     width: int = 1,
     choose: Choose = likeliest,
+    guidance: Guidance | None = None,
 ) -> list[list[Hypothesis]]:
     """Write `width` hypotheses of each source, id by id; the best of a source first.
 
-    A source leaves the batch when all of its hypotheses have ended.
+    A source leaves the batch when all of its hypotheses have ended. With guidance, scores are
+    those of the guided distribution.
     """
     sources = len(memory.mask_AS)
     device = memory.mask_AS.device
+    decoder: BeamDecoder | GuidedDecoder
     decoder = BeamDecoder(model, memory.hidden_ASM, memory.mask_AS, max_tokens, width)
+    if guidance is not None:
+        other = guidance.without
+        without = BeamDecoder(model, other.hidden_ASM, other.mask_AS, max_tokens, width)
+        decoder = GuidedDecoder(decoder, without, guidance.scale)
     written_AKT = torch.full((sources, width, max_tokens), PAD_ID, device=device)
     score_AK = torch.zeros((sources, width), device=device)
     length_AK = torch.zeros((sources, width), dtype=torch.long, device=device)
@@ -102,8 +118,7 @@ def write(
     next_BK = torch.full((sources, width), model.config.decoder_start_token_id, device=device)
     state_RF = grammar.start(sources * width) if grammar else None
     for step in range(max_tokens):
-        logits_RV = decoder.logits(decoder.step(next_BK).flatten(0, 1))
-        log_probability_RV = logits_RV.log_softmax(-1)
+        log_probability_RV = decoder.next_logits(next_BK).log_softmax(-1)
         allowed = Scored(log_probability_RV)
         if grammar is not None and state_RF is not None:
             allowed = grammar.allowed(log_probability_RV, state_RF, step)
@@ -154,8 +169,7 @@ def beam_search(
     next_BK = torch.full((sources, width), model.config.decoder_start_token_id, device=device)
     state_RF = grammar.start(sources * width) if grammar else None
     for step in range(max_tokens):
-        logits_RV = decoder.logits(decoder.step(next_BK).flatten(0, 1))
-        allowed = Scored(logits_RV.log_softmax(-1))
+        allowed = Scored(decoder.next_logits(next_BK).log_softmax(-1))
         if grammar is not None and state_RF is not None:
             allowed = grammar.allowed(allowed.scores_RC, state_RF, step)
         top_BC, origin_BC, place_BC = _continuations(allowed.scores_RC, score_BK)

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image as PILImage
 
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Box, Image, Point, Polygon, Tag
+from unified_vl.codecs.segments import Box, Image, ImageCodes, Point, Polygon, Tag
 from unified_vl.data.images import open_image, to_rgb
 from unified_vl.data.other_rows import Shot, Shots
 from unified_vl.data.values import Value
@@ -28,7 +28,9 @@ from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, write_atomically
 from unified_vl.specs.task import TaskSpec
 
-KINDS: dict[str, Callable[..., Any]] = {kind.__name__: kind for kind in (Box, Point, Polygon, Tag)}
+KINDS: dict[str, Callable[..., Any]] = {
+    kind.__name__: kind for kind in (Box, Point, Polygon, Tag, ImageCodes)
+}
 
 
 def write_shots(folder: Path, spec: TaskSpec, shots: Shots) -> None:
@@ -100,6 +102,8 @@ class _Images:
         """A value as JSON has it."""
         if isinstance(item, str):
             return item
+        if isinstance(item, ImageCodes):
+            return {"kind": "ImageCodes", "codes": item.codes, "columns": item.columns}
         if not isinstance(item, Image):
             return {"kind": type(item).__name__, **asdict(item)}
         buffer = io.BytesIO()

@@ -6,6 +6,7 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
+from unified_vl.codecs.image_codes import code_grid
 from unified_vl.errors import UserError, nearest
 from unified_vl.specs.task import TaskTags
 
@@ -42,6 +43,12 @@ class UnifiedVLConfig(PretrainedConfig):
         image_token_id: the id that holds an image's places in a source.
         location_token_ids: first location id and the one behind the last; they start alike
             where they are near.
+        code_token_ids: first id of the image codes and the one behind the last; None where
+            images are neither read nor written as codes.
+        code_mask_id: the id that stands for a masked code.
+        code_downsampling: pixels of a side of what one code stands for.
+        code_image_size: (height, width) in pixels of all images in codes; that of the image
+            branch unless given.
         vision: the image branch; keys of `VISION_DEFAULTS`. `kind` is `stem` (small
             residual convolutions, stride `patch_size`), `patches` (one linear
             projection) or `timm` (the feature map `feature_level` of any `backbone`).
@@ -49,7 +56,8 @@ class UnifiedVLConfig(PretrainedConfig):
             model are built in the same way.
 
     Raises:
-        UserError: for an unknown key or kind in `vision`.
+        UserError: for an unknown key or kind in `vision`, or a size that the downsampling of
+            codes does not divide.
     """
 
     model_type = "unified_vl"
@@ -79,6 +87,10 @@ class UnifiedVLConfig(PretrainedConfig):
         tie_word_embeddings: bool = False,
         image_token_id: int | None = None,
         location_token_ids: list[int] | None = None,
+        code_token_ids: list[int] | None = None,
+        code_mask_id: int | None = None,
+        code_downsampling: int | None = None,
+        code_image_size: list[int] | None = None,
         vision: dict[str, Any] | None = None,
         vocabulary_fingerprint: str | None = None,
         task_tags: TaskTags = "task",
@@ -100,6 +112,10 @@ class UnifiedVLConfig(PretrainedConfig):
         self.scale_decoder_output = scale_decoder_output
         self.image_token_id = image_token_id
         self.location_token_ids = location_token_ids
+        self.code_token_ids = code_token_ids
+        self.code_mask_id = code_mask_id
+        self.code_downsampling = code_downsampling
+        self.code_image_size = code_image_size
         self.vision = _complete_vision(vision)
         self.vocabulary_fingerprint = vocabulary_fingerprint
         self.task_tags = task_tags
@@ -115,6 +131,19 @@ class UnifiedVLConfig(PretrainedConfig):
         """(height, width) in pixels that the network reads."""
         height, width = self.vision["image_size"]
         return int(height), int(width)
+
+    @property
+    def code_grid(self) -> tuple[int, int] | None:
+        """Rows and columns of an image's codes; None where there are no codes."""
+        if self.code_token_ids is None or self.code_downsampling is None:
+            return None
+        side = self.code_downsampling
+        try:
+            height, width = self.code_image_size or self.image_size
+            return code_grid(height, width, side)
+        except ValueError as error:
+            key, expected = "model.code_image_size", f"multiples of {side}, the side of a code"
+            raise UserError(str(error), field=key, expected=expected) from error
 
     @property
     def image_tokens(self) -> int:

@@ -22,6 +22,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
+from unified_vl.codecs.image_codes import code_grid
+from unified_vl.codecs.sequence import IMAGE_TOKENIZER
+from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, write_atomically
 from unified_vl.model.convolutions import Decoder, Encoder
@@ -85,10 +88,7 @@ class ImageTokenizer(nn.Module):
             ValueError: when a side is no multiple of `downsampling`.
         """
         _, height, width, _ = pixels_BHW3.shape
-        if height % self.downsampling or width % self.downsampling:
-            raise ValueError(
-                f"{height} x {width} pixels cannot be cut into squares of {self.downsampling}"
-            )
+        code_grid(height, width, self.downsampling)
         pixels = torch.from_numpy(np.ascontiguousarray(pixels_BHW3)).to(self.device)
         z_BChw = self.before(self.encoder(to_floats(pixels)))
         codes_BN = self.quantizer.codes(z_BChw.flatten(2).transpose(1, 2))
@@ -158,6 +158,29 @@ class ImageTokenizer(nn.Module):
             said = str(error).strip().split("\n")[0]
             raise UserError(f"these are not its weights: {said}", file=weights) from error
         return tokenizer.eval()
+
+
+def load_image_tokenizer(directory: Path, vocabulary: Vocabulary) -> ImageTokenizer | None:
+    """The image tokenizer of a vocabulary with image codes; None for one without.
+
+    Args:
+        directory: of the vocabulary; the image tokenizer is in a folder of it.
+        vocabulary: names the tokenizer that its codes are of.
+
+    Raises:
+        UserError: when it is missing, broken, or another one.
+    """
+    if vocabulary.image_tokenizer is None:
+        return None
+    tokenizer = ImageTokenizer.from_pretrained(directory / IMAGE_TOKENIZER)
+    if tokenizer.fingerprint != vocabulary.image_tokenizer:
+        raise UserError(
+            f"this image tokenizer (fingerprint {tokenizer.fingerprint}) is not the one of the "
+            "vocabulary beside it",
+            file=directory / IMAGE_TOKENIZER,
+            expected=f"fingerprint {vocabulary.image_tokenizer}",
+        )
+    return tokenizer
 
 
 def to_floats(pixels_BHW3: torch.Tensor) -> torch.Tensor:

@@ -89,7 +89,8 @@ class IncrementalDecoder(ABC):
 
     def step(self, ids_BK: torch.Tensor) -> torch.Tensor:
         """Hidden states (B, K, M) behind the next ids; `logits` turns them into scores."""
-        x_BKM = self.model.encoder.embedding(ids_BK)
+        x_BK1M = self.model.encoder.embed_target(ids_BK.flatten()[:, None], self.step_count)
+        x_BKM = x_BK1M.view(*ids_BK.shape, -1)
         memory_bias = None if self._memory_bias is None else self._memory_bias[: self.sources]
         bias = self._position_1H1T[0]  # the first layer always has one
         assert bias is not None
@@ -109,6 +110,10 @@ class IncrementalDecoder(ABC):
             x_BKM = x_BKM + block.feed(block.norm_feed(x_BKM))
         self.step_count += 1
         return self.model.decoder.norm(x_BKM)
+
+    def next_logits(self, ids_BK: torch.Tensor) -> torch.Tensor:
+        """Logits (B * K, V) behind the next ids."""
+        return self.logits(self.step(ids_BK).flatten(0, 1))
 
     def logits(self, x_XM: torch.Tensor) -> torch.Tensor:
         """Logits (X, V) in fp32 of hidden states (X, M)."""

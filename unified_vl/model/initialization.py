@@ -34,8 +34,10 @@ def initialize(module: nn.Module, config: UnifiedVLConfig) -> None:
     width = config.d_model**-0.5
     match module:
         case nn.Embedding():
-            init.normal_(module.weight, std=1.0)
-            _smooth_locations(module.weight, config, 1.0)
+            tokens = module.num_embeddings == config.vocab_size
+            init.normal_(module.weight, std=1.0 if tokens else 0.5)
+            if tokens:
+                _smooth_locations(module.weight, config, 1.0)
         case Linear():
             start = 0
             for rows, std in module.parts:

@@ -1,6 +1,7 @@
-"""T5's relative position bias (arXiv 1910.10683, section 2.1).
+"""Where a token is: T5's relative position bias (arXiv 1910.10683, section 2.1), and the rows
+and columns of an image's codes.
 
-Legend: H heads, Q query length, K key length.
+Legend: H heads, Q query length, K key length, B batch, L length, M width (d_model).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from functools import lru_cache
 
 import torch
 from torch import nn
+
+from unified_vl.model.configuration import UnifiedVLConfig
 
 
 @lru_cache(maxsize=512)
@@ -63,3 +66,40 @@ class RelativePositionBias(nn.Module):
         )
         bias_QKH = nn.functional.embedding(index_QK, self.weight)
         return bias_QKH.permute(2, 0, 1).unsqueeze(0)
+
+
+class CodePositions(nn.Module):
+    """A learned row and column for each code of an image, also where it is masked.
+
+    Distances in buckets are too coarse to tell the codes of a grid apart.
+    """
+
+    def __init__(self, config: UnifiedVLConfig) -> None:
+        super().__init__()
+        assert config.code_grid is not None and config.code_token_ids is not None
+        self.rows, self.columns = config.code_grid
+        self.start, self.stop = config.code_token_ids
+        self.mask_id = config.code_mask_id
+        self.row = nn.Embedding(self.rows, config.d_model)
+        self.column = nn.Embedding(self.columns, config.d_model)
+
+    def forward(self, ids_BL: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+        """What is added to embeddings (B, L, M): nothing where an id is no code.
+
+        Args:
+            ids_BL: of a sequence.
+            place: of each id among the codes of an image (B, L) or (L,); any number else.
+        """
+        place = place % (self.rows * self.columns)
+        position_LM = self.row(place // self.columns) + self.column(place % self.columns)
+        return position_LM * self._coded(ids_BL).unsqueeze(-1).to(position_LM.dtype)
+
+    def places(self, ids_BL: torch.Tensor) -> torch.Tensor:
+        """How many codes stand before each in its run, (B, L); images may follow each other."""
+        index_BL = torch.arange(ids_BL.shape[1], device=ids_BL.device).expand_as(ids_BL)
+        other_BL = torch.where(self._coded(ids_BL), -1, index_BL)
+        return index_BL - other_BL.cummax(-1).values - 1
+
+    def _coded(self, ids_BL: torch.Tensor) -> torch.Tensor:
+        coded_BL = (ids_BL >= self.start) & (ids_BL < self.stop)
+        return coded_BL if self.mask_id is None else coded_BL | (ids_BL == self.mask_id)

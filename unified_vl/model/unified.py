@@ -20,7 +20,7 @@ from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.initialization import initialize
 from unified_vl.model.layers import DecoderBlock, EncoderBlock, RMSNorm
 from unified_vl.model.linear import Linear
-from unified_vl.model.positions import RelativePositionBias
+from unified_vl.model.positions import CodePositions, RelativePositionBias
 from unified_vl.model.vision import ImageEncoder
 
 
@@ -64,6 +64,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.image_token_id = config.image_token_id
         self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        self.code_positions = None if config.code_grid is None else CodePositions(config)
         self.vision = None if config.image_token_id is None else ImageEncoder(config)
         self.image_size = config.image_size
         self.blocks = nn.ModuleList(EncoderBlock(config, i) for i in range(config.num_layers))
@@ -106,6 +107,8 @@ class Encoder(nn.Module):
         weight zero: ZeRO needs the same module graph on every rank and step.
         """
         x_BSM = self.embedding(ids_BS)
+        if self.code_positions is not None:
+            x_BSM = x_BSM + self.code_positions(ids_BS, self.code_positions.places(ids_BS))
         if self.vision is None or self.image_token_id is None:
             return x_BSM, None
         if pixels_NCHW is None and feature_NPM is None:
@@ -119,6 +122,18 @@ class Encoder(nn.Module):
             placed_NPM = self.vision.place(feature_NPM)
         places_BS1 = ids_BS.eq(self.image_token_id).unsqueeze(-1)
         return x_BSM.masked_scatter(places_BS1, placed_NPM.to(x_BSM.dtype)), feature_NPM
+
+    def embed_target(self, ids_BT: torch.Tensor, past: int) -> torch.Tensor:
+        """Embeddings (B, T, M) of what the decoder reads from position `past` on.
+
+        An image's codes come before all else in a target, so the place of a code within its
+        image is known from its position (the first is that of the start id).
+        """
+        x_BTM = self.embedding(ids_BT)
+        if self.code_positions is None:
+            return x_BTM
+        place_T = torch.arange(past - 1, past - 1 + ids_BT.shape[1], device=ids_BT.device)
+        return x_BTM + self.code_positions(ids_BT, place_T)
 
 
 class Decoder(nn.Module):
@@ -253,8 +268,9 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin):
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
         if use_cache and past_key_values is None:
             past_key_values = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        past = 0 if past_key_values is None else int(past_key_values.get_seq_length())
         x_BTM = self.decoder(
-            self.encoder.embedding(decoder_input_ids),
+            self.encoder.embed_target(decoder_input_ids, past),
             memory_BSM,
             attention_mask,
             decoder_attention_mask,

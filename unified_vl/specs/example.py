@@ -10,9 +10,15 @@ from unified_vl.specs.document import LanguageTag, Name, Part
 
 SHOTS = "shots"  # the slot that the key `shots` gives
 BESIDE_A_JOIN = ("letter", "number")  # slots of `each` that count its values
-RATES = {"span_corruption": 0.15, "masking": 0.15, "code_switch": 0.5}  # unless `rate` is given
+RATES = {  # unless `rate` is given
+    "span_corruption": 0.15,
+    "masking": 0.15,
+    "code_switch": 0.5,
+    "code_masking": 0.4,
+}
 MEAN_SPAN = 3.0
 MASK_TAG = "mask"
+IMAGE_MASK_TAG = "mask:image"
 SENTINELS = 100  # as T5 has them
 
 
@@ -98,12 +104,14 @@ class DictionarySpec(Part):
 
 
 class NoiseSpec(Part):
-    """What is done to a text before the model reads it, and what it then shall write."""
+    """What is done to a text, or an image in codes, before the model reads it, and what it then
+    shall write."""
 
-    kind: Literal["span_corruption", "prefix_lm", "masking", "code_switch"] = Field(
+    kind: Literal["span_corruption", "prefix_lm", "masking", "code_switch", "code_masking"] = Field(
         description="Spans of pieces taken out, which the target gives (T5); a beginning, which "
-        "the target goes on from; words masked, and the whole text as target; or words replaced "
-        "by translations, and the text as it was as target (M3P).",
+        "the target goes on from; words masked, and the whole text as target; words replaced "
+        "by translations, and the text as it was as target (M3P); or, of an image in codes, "
+        "blocks masked and the whole image as target (BEiT).",
         examples=["span_corruption"],
     )
     rate: float | None = Field(
@@ -112,7 +120,7 @@ class NoiseSpec(Part):
         le=1,
         allow_inf_nan=False,
         description="The share of the text that is taken out (0.15), masked (0.15) or replaced "
-        "(0.5); below 1 for span_corruption.",
+        "(0.5), of the codes that are masked (0.4); below 1 for span_corruption.",
         examples=[0.15],
     )
     mean_span: float | None = Field(
@@ -145,6 +153,24 @@ class NoiseSpec(Part):
     def on_pieces(self) -> bool:
         """Whether the tokenizer's pieces are what is taken out, and not words."""
         return self.kind in ("span_corruption", "prefix_lm")
+
+
+class DropSpec(Part):
+    """What training leaves out of the source (classifier-free guidance, arXiv 2207.12598)."""
+
+    fields: tuple[Name, ...] = Field(
+        min_length=1,
+        description="Fields of the source; all of them are left out, or none.",
+        examples=[["name"]],
+    )
+    rate: float = Field(
+        default=0.1,
+        gt=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="How often (0.1 unless given).",
+        examples=[0.1],
+    )
 
 
 class ExampleSpec(Part):
@@ -185,9 +211,16 @@ class ExampleSpec(Part):
     )
     noise: dict[Name, NoiseSpec] = Field(
         default_factory=dict,
-        description="What is done to a text field, by its name: its slot then is the changed text "
-        "in the source, and in the target what was taken out or the text as it was.",
+        description="What is done to a field (text or image_codes), by its name: its slot then is "
+        "the changed text in the source, and in the target what was taken out or the text as it "
+        "was.",
         examples=[{"caption": {"kind": "span_corruption", "rate": 0.15, "mean_span": 3}}],
+    )
+    drop: DropSpec | None = Field(
+        default=None,
+        description="Fields that training leaves out of the source now and then, so that "
+        "`generate.guidance` can compare with and without them.",
+        examples=[{"fields": ["name"], "rate": 0.1}],
     )
 
     @property
@@ -216,6 +249,7 @@ class ExampleSpec(Part):
     @property
     def tags(self) -> tuple[str, ...]:
         """The tags that noise needs in the vocabulary."""
-        masks = any(noise.kind == "masking" for noise in self.noise.values())
+        kinds = {noise.kind for noise in self.noise.values()}
+        masks = {"masking": MASK_TAG, "code_masking": IMAGE_MASK_TAG}
         sentinels = map(sentinel_tag, range(SENTINELS if self.sentinels else 0))
-        return (*((MASK_TAG,) if masks else ()), *sentinels)
+        return (*(tag for kind, tag in masks.items() if kind in kinds), *sentinels)

@@ -10,7 +10,7 @@ from unified_vl.specs.checks import BUILT_INS, RESERVED, parse
 from unified_vl.specs.document import KeyPath, Problem
 from unified_vl.specs.example import BESIDE_A_JOIN, SHOTS
 from unified_vl.specs.fields import TEXTS
-from unified_vl.specs.template import Template, slots
+from unified_vl.specs.template import Slot, Template, slots
 
 if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
@@ -70,6 +70,7 @@ def template_problems(spec: TaskSpec) -> Iterator[Problem]:
     yield from _unused_problems(spec, direct, joined)
     yield from _target_problems(spec, target)
     yield from _pick_problems(spec, direct)
+    yield from _drop_problems(spec, source)
     if shots and SHOTS not in slots(source):
         place = ("example", "shots")
         yield Problem(place, "is never used", expected=f"{{{SHOTS}}} in example.source")
@@ -140,7 +141,13 @@ def _target_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
     for name in (*slots(target), *fields):
         kind = spec.fields[name].kind if name in spec.fields else "text"
         if name in ("language", "task") or kind in ("image", "language"):
-            yield Problem(place, f"{{{name}}} cannot be written", expected="text or shapes")
+            expected = "text, shapes, or a field of kind 'image_codes'"
+            yield Problem(place, f"{{{name}}} cannot be written", expected=expected)
+    pictures = [name for name in fields if spec.fields[name].kind == "image_codes"]
+    first = next((p for p in target if not (isinstance(p, str) and not p.strip())), None)
+    if pictures and (len(pictures) > 1 or first != Slot(pictures[0])):
+        # the place of a code within its image is its place in the target
+        yield Problem(place, "an image does not come first", expected="one image, before all else")
 
 
 def _pick_problems(spec: TaskSpec, direct: set[str]) -> Iterator[Problem]:
@@ -158,3 +165,13 @@ def _pick_problems(spec: TaskSpec, direct: set[str]) -> Iterator[Problem]:
                 f"{name!r} holds many texts and nothing says which one to take",
                 expected=f"pick: {{{name}: random}} or {{{name}: first}}, or a join",
             )
+
+
+def _drop_problems(spec: TaskSpec, source: Template) -> Iterator[Problem]:
+    for index, name in enumerate(() if spec.example.drop is None else spec.example.drop.fields):
+        place: KeyPath = ("example", "drop", "fields", index)
+        if name not in spec.fields:
+            yield Problem(place, f"{name!r} is not a field", nearest=nearest(name, spec.fields))
+        elif name not in slots(source):
+            message = f"{{{name}}} is not in example.source"
+            yield Problem(place, message, expected="a field of the source")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
 
 ONLY_FOR = {  # a key of a field, and the kinds that it says something about
+    "as_": ("image",),
     "layout": ("box",),
     "units": SHAPES,
     "labels": ("box",),
@@ -63,8 +64,9 @@ def field_problems(spec: TaskSpec) -> Iterator[Problem]:
 
 def _key_problems(field: FieldSpec, place: KeyPath) -> Iterator[Problem]:
     """Keys that say nothing about the kind, and those that it must have."""
-    for key, kinds in ONLY_FOR.items():
-        given = getattr(field, key) is not None
+    for attribute, kinds in ONLY_FOR.items():
+        given = getattr(field, attribute) is not None
+        key = attribute.rstrip("_")  # `as` is a word of Python
         if field.kind in kinds and not given and key in MANDATORY:
             message = f"is missing for a {field.kind}"
             yield Problem((*place, key), message, expected=MANDATORY[key])

@@ -8,7 +8,18 @@ from pydantic import Field
 
 from unified_vl.specs.document import Name, Part
 
-Kind = Literal["text", "number", "label", "choice", "image", "box", "point", "polygon", "language"]
+Kind = Literal[
+    "text",
+    "number",
+    "label",
+    "choice",
+    "image",
+    "image_codes",
+    "box",
+    "point",
+    "polygon",
+    "language",
+]
 ShapeKind = Literal["box", "point", "polygon"]
 Written = Literal["letter", "number", "text"]
 TEXTS: tuple[Kind, ...] = ("text", "number", "label", "choice")  # written in pieces of text
@@ -43,6 +54,13 @@ class FieldSpec(Part):
     )
     many: bool = Field(
         default=False, description="Whether the column holds a list of values.", examples=[True]
+    )
+    as_: Literal["patches", "codes"] | None = Field(
+        default=None,
+        alias="as",
+        description="Images only: read through the model's image branch, or as codes of the image "
+        "tokenizer (patches).",
+        examples=["codes"],
     )
     layout: Literal["xyxy", "xywh"] | None = Field(
         default=None,
@@ -90,3 +108,8 @@ class FieldSpec(Part):
         "or the text that is chosen (letter).",
         examples=["letter"],
     )
+
+    @property
+    def in_codes(self) -> bool:
+        """Whether the model meets it as codes of the image tokenizer."""
+        return self.kind == "image_codes" or self.as_ == "codes"

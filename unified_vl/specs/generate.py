@@ -20,15 +20,19 @@ class AnswerForm:
         many: whether there may be several of them.
         decimals: digits behind a number's point.
         sentinels: whether texts are told apart by sentinels (span corruption).
+        image: whether there is an image in codes, before all else.
     """
 
     shape: ShapeKind = "box"
     many: bool = False
     decimals: int = 0
     sentinels: bool = False
+    image: bool = False
 
 
-Allow = Literal["text", "number", "box", "labelled_boxes", "point", "polygon", "mixed"]
+Allow = Literal[
+    "text", "number", "box", "labelled_boxes", "point", "polygon", "image_codes", "mixed"
+]
 
 
 class ChoicesSpec(Part):
@@ -48,6 +52,19 @@ class ChoicesSpec(Part):
         description="A field of kind text: all that it holds in the train split; or of kind label: "
         "the names of its classes.",
         examples=["answer"],
+    )
+
+
+class RerankSpec(Part):
+    """Another task of the model, asked how well an image that was drawn shows a text."""
+
+    task: Name = Field(
+        description="A task whose source is an image and whose target is a text.",
+        examples=["emoji_caption"],
+    )
+    field: Name = Field(
+        description="The field of this task's source that it should say of the image.",
+        examples=["name"],
     )
 
 
@@ -114,12 +131,28 @@ class GenerateSpec(Part):
         description="sample only: the same seed draws the same (0 unless given).",
         examples=[1],
     )
+    guidance: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        allow_inf_nan=False,
+        description="greedy and sample, with example.drop: how far to go from what would be "
+        "written without the dropped fields to what is with them; 1 is no guidance.",
+        examples=[3.0],
+    )
+    rerank: RerankSpec | None = Field(
+        default=None,
+        description="Images only, with best_of: the best is the one whose text another task of "
+        "the model finds likeliest (the likeliest image, unless given).",
+        examples=[{"task": "emoji_caption", "field": "name"}],
+    )
     max_tokens: int = Field(
         default=64, ge=1, le=4096, description="Longest answer, in tokens.", examples=[48]
     )
     allow: Allow = Field(
         default="text",
         description="The grammar of the answer, enforced while decoding: text, a number, shapes "
-        "alone, boxes behind their labels, or text mixed with shapes.",
+        "alone, boxes behind their labels, an image in codes, or text mixed with shapes or behind "
+        "an image.",
         examples=["box"],
     )

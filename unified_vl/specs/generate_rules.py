@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from unified_vl.errors import nearest
 from unified_vl.specs.choices import repeated_choice
 from unified_vl.specs.document import KeyPath, Problem, one_of
-from unified_vl.specs.fields import SHAPES
+from unified_vl.specs.fields import SHAPES, TEXTS
 from unified_vl.specs.template import Template, TemplateError, parse_template, slots
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ ONLY_FOR = {  # a key of `generate`, and the methods that read it
     "top_p": ("sample",),
     "best_of": ("sample",),
     "seed": ("sample",),
+    "guidance": ("greedy", "sample"),
+    "rerank": ("sample",),
 }
 
 
@@ -55,6 +57,7 @@ def generate_problems(spec: TaskSpec) -> Iterator[Problem]:
     except TemplateError:
         return
     yield from _allow_problems(spec, target)
+    yield from _guidance_problems(spec)
 
 
 def _allow_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
@@ -75,8 +78,15 @@ def _allow_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
             yield Problem(place, "says nothing about choices", expected="no `allow`")
         return
     labelled = any(field.labels is not None for field in shapes)
+    pictures = [field for field in fields if field.kind == "image_codes"]
     fitting: list[str] = ["text", "mixed"]
-    if shapes:
+    if pictures and shapes:
+        message = "an image and shapes are written"
+        yield Problem(("example", "target"), message, expected="one of them")
+        return
+    if pictures:
+        fitting = ["image_codes"] if alone else ["mixed"]
+    elif shapes:
         only = len(rest) == len(shapes) and not joined
         kind = "labelled_boxes" if labelled else shapes[0].kind
         fitting = [*([kind] if only else []), "mixed"]
@@ -87,6 +97,31 @@ def _allow_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
             place,
             f"{allow!r} does not fit the target {spec.example.target!r}",
             expected=f"allow: {' or '.join(fitting)}",
+        )
+
+
+def _guidance_problems(spec: TaskSpec) -> Iterator[Problem]:
+    """What guidance and the ranking of images need of the rest."""
+    generate = spec.generate
+    if generate.guidance is not None and spec.example.drop is None:
+        place: KeyPath = ("generate", "guidance")
+        yield Problem(place, "nothing is dropped in training", expected="example.drop")
+    if generate.rerank is None:
+        return
+    place = ("generate", "rerank")
+    if generate.allow != "image_codes":
+        yield Problem(place, f"says nothing about {generate.allow}", expected="allow: image_codes")
+    if generate.best_of is None:
+        yield Problem(("generate", "best_of"), "is missing for rerank", expected="2 or more")
+    name = generate.rerank.field
+    field = spec.fields.get(name)
+    if field is None or field.kind not in TEXTS or field.many:
+        found = "not a field" if field is None else f"a field of kind {field.kind!r}"
+        yield Problem(
+            (*place, "field"),
+            f"{name!r} is {found}" if field is None or not field.many else f"{name!r} is a list",
+            expected="a field with one text",
+            nearest=nearest(name, spec.fields) if field is None else None,
         )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
 
 ONLY_FOR = {  # a key of `noise`, and the kinds that read it
-    "rate": ("span_corruption", "masking", "code_switch"),
+    "rate": ("span_corruption", "masking", "code_switch", "code_masking"),
     "mean_span": ("span_corruption",),
     "dictionary": ("code_switch",),
     "languages": ("code_switch",),
@@ -35,9 +35,10 @@ def noise_problems(spec: TaskSpec) -> Iterator[Problem]:
             close = nearest(name, spec.fields)
             yield Problem(place, "is not a field", one_of(spec.fields), close)
             continue
-        if field.kind != "text":
+        wanted = "image_codes" if noise.kind == "code_masking" else "text"
+        if field.kind != wanted:
             found = f"is a field of kind {field.kind!r}"
-            yield Problem(place, found, expected="a field of kind 'text'")
+            yield Problem(place, found, expected=f"a field of kind {wanted!r}")
         if name in joined:
             yield Problem(place, f"is within the join {joined[name]!r}", expected="another field")
         for where, named in (("source", source), ("target", target)):

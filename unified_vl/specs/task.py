@@ -172,7 +172,8 @@ class TaskSpec(Document):
         shape: ShapeKind = next((k for k in SHAPES if shapes and k == shapes[0].kind), "box")
         many = len(shapes) > 1 or any(field.many for field in shapes)
         decimals = max((f.decimals or 0 for f in values), default=0)
-        return AnswerForm(shape, many, decimals, self.example.sentinels)
+        image = any(f.kind == "image_codes" for f in values)
+        return AnswerForm(shape, many, decimals, self.example.sentinels, image)
 
     @cached_property
     def source(self) -> Template:

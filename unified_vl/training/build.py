@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import torch
 
+from unified_vl.codecs.image_codes import CodeImages, ImageCodec
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary
 from unified_vl.data.choices import learn_choices
 from unified_vl.data.examples import ExampleBuilder
+from unified_vl.data.image_codes import cache_directory
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import TaskData
@@ -22,8 +24,10 @@ from unified_vl.data.templates import task_tags
 from unified_vl.errors import nearest
 from unified_vl.evaluation.metrics.table import falling_tasks
 from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.image_tokenizer import load_image_tokenizer
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.data import SplitName
+from unified_vl.specs.example import IMAGE_MASK_TAG
 from unified_vl.specs.run import Run
 from unified_vl.specs.task import TaskSpec
 from unified_vl.training.engine_config import read_engine_config
@@ -33,6 +37,9 @@ DECIDED_ELSEWHERE = (
     "vocab_size",
     "image_token_id",
     "location_token_ids",
+    "code_token_ids",
+    "code_mask_id",
+    "code_downsampling",
     "vocabulary_fingerprint",
     "task_tags",
 )
@@ -67,8 +74,9 @@ def build(run: Run) -> Parts:
         UserError: for a tokenizer, model key, data file or spec that does not fit.
     """
     vocabulary, text = load_tokenizer(run.tokenizer)
-    config = model_config(run, vocabulary)
-    codec = make_codec(run, config, vocabulary, text)
+    image_tokenizer = load_image_tokenizer(run.tokenizer, vocabulary)
+    config = model_config(run, vocabulary, image_tokenizer)
+    codec = make_codec(run, config, vocabulary, text, image_tokenizer)
     mixture = run.loaded_mixture
     specs = {spec.task: spec for spec in mixture.specs}
     for spec in specs.values():
@@ -88,6 +96,7 @@ def build(run: Run) -> Parts:
                 codec=codec,
                 rows=data,
                 train=train_rows(spec, run.data, data if train is None else train),
+                code_cache=cache_directory(),
             ),
             codec,
             seed=run.seed,
@@ -120,7 +129,9 @@ def build(run: Run) -> Parts:
     )
 
 
-def model_config(run: Run, vocabulary: Vocabulary) -> UnifiedVLConfig:
+def model_config(
+    run: Run, vocabulary: Vocabulary, image_tokenizer: ImageCodec | None = None
+) -> UnifiedVLConfig:
     """The configuration that the run's `model` keys ask for, at the tokenizer's size.
 
     Raises:
@@ -137,11 +148,16 @@ def model_config(run: Run, vocabulary: Vocabulary) -> UnifiedVLConfig:
             raise run.error(("model", key), "the tokenizer or the mixture decides this")
         if key not in known:
             raise run.error(("model", key), "unknown key", nearest=nearest(key, known))
+    codes = vocabulary.image_codes
+    masks = IMAGE_MASK_TAG in vocabulary.tags
     try:
         return UnifiedVLConfig(
             vocab_size=vocabulary.size,
             image_token_id=vocabulary.tag_id(IMAGE_TAG),
             location_token_ids=[vocabulary.locations.start, vocabulary.locations.stop],
+            code_token_ids=None if image_tokenizer is None else [codes.start, codes.stop],
+            code_mask_id=vocabulary.tag_id(IMAGE_MASK_TAG) if masks else None,
+            code_downsampling=None if image_tokenizer is None else image_tokenizer.downsampling,
             vocabulary_fingerprint=vocabulary.fingerprint,
             task_tags=run.loaded_mixture.tags,
             **run.model,
@@ -151,9 +167,22 @@ def model_config(run: Run, vocabulary: Vocabulary) -> UnifiedVLConfig:
 
 
 def make_codec(
-    run: Run, config: UnifiedVLConfig, vocabulary: Vocabulary, text: TextCodec
+    run: Run,
+    config: UnifiedVLConfig,
+    vocabulary: Vocabulary,
+    text: TextCodec,
+    image_tokenizer: ImageCodec | None = None,
 ) -> SequenceCodec:
     """The codec with the run's limits and the model's images."""
+    code_images = None
+    if image_tokenizer is not None and config.code_grid is not None:
+        code_images = CodeImages(image_tokenizer, config.code_grid)
+        if run.max_target_tokens <= code_images.places:
+            raise run.error(
+                ("max_target_tokens",),
+                f"an image alone takes {code_images.places} codes",
+                expected=f"more than {code_images.places}",
+            )
     if run.max_source_tokens <= config.image_tokens:
         raise run.error(
             ("max_source_tokens",),
@@ -167,6 +196,7 @@ def make_codec(
         image_size=config.image_size,
         max_source=run.max_source_tokens,
         max_target=run.max_target_tokens,
+        code_images=code_images,
     )
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY
+from unified_vl.codecs.sequence import IMAGE_TOKENIZER, TEXT_MODEL, VOCABULARY
 from unified_vl.codecs.text import train_text_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
+from unified_vl.model.image_tokenizer import ImageTokenizer
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill, parse_template
 
@@ -20,16 +21,18 @@ def train_tokenizer(
     tasks: Sequence[TaskSpec],
     directory: Path,
     vocabulary_size: int,
-    image_codes: int = 0,
+    image_tokenizer: ImageTokenizer | None = None,
 ) -> Vocabulary:
     """Train on `texts`, each counted once, and write `text.model` and `vocabulary.json`.
+
+    An image tokenizer is written beside them, and its codes get ids.
 
     Args:
         texts: what to learn pieces from.
         tasks: their names, families and languages become tags, and what their noise needs.
         directory: where to write.
         vocabulary_size: most pieces of text.
-        image_codes: ids kept for an image tokenizer's codebook.
+        image_tokenizer: whose codes are to be read and written.
 
     Raises:
         UserError: when there is no text, or it needs more pieces than allowed.
@@ -39,7 +42,14 @@ def train_tokenizer(
     families = (task.family for task in tasks if task.family is not None)
     noise = (tag for task in tasks for tag in task.example.tags)
     tags = standard_tags(languages, (task.task for task in tasks), families, noise)
-    vocabulary = Vocabulary(len(text), tags, image_code_count=image_codes)
+    vocabulary = Vocabulary(
+        len(text),
+        tags,
+        image_code_count=0 if image_tokenizer is None else image_tokenizer.codes,
+        image_tokenizer=None if image_tokenizer is None else image_tokenizer.fingerprint,
+    )
+    if image_tokenizer is not None:
+        image_tokenizer.save_pretrained(directory / IMAGE_TOKENIZER)
     write_atomically(directory / VOCABULARY, vocabulary.to_json())
     return vocabulary
 

@@ -1,0 +1,111 @@
+"""What a task asks for, and fields by name as a row of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, TypeVar
+
+from unified_vl.data.sources import Row
+from unified_vl.errors import UserError, nearest
+from unified_vl.specs.fields import SHAPES, FieldSpec
+from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.template import fill
+
+T = TypeVar("T")
+
+
+def source_fields(spec: TaskSpec) -> tuple[str, ...]:
+    """The fields that an input must give: those of the source template, what these need
+    beside them (labels of boxes, texts of a choice), and the image.
+
+    (Where boxes are written about an image that the source leaves out, its size counts.)
+    """
+    names = list(spec.fields_of(spec.source))
+    if spec.image_field is not None:
+        names.append(spec.image_field)
+    beside = [n for name in names for n in (spec.fields[name].labels, spec.fields[name].of) if n]
+    return tuple(dict.fromkeys([*names, *beside]))
+
+
+def target_fields(spec: TaskSpec) -> tuple[str, ...]:
+    """The fields that the model writes."""
+    return spec.fields_of(spec.target)
+
+
+def input_row(
+    spec: TaskSpec,
+    fields: Mapping[str, Any],
+    language: str | None,
+    *,
+    file: str = "input",
+    index: int = 0,
+    key: str | None = None,
+) -> Row:
+    """Fields by name as a row of the task's own columns.
+
+    Raises:
+        UserError: for a missing field, or a language that the task does not have.
+    """
+    language = input_language(spec, language)
+    columns: dict[str, Any] = {}
+    if spec.data.language_column:
+        columns[spec.data.language_column] = language
+    if spec.data.key_column:
+        columns[spec.data.key_column] = key or str(index)
+    for name in source_fields(spec):
+        if fields.get(name) is None:
+            raise UserError(
+                f"the task {spec.task!r} needs the field {name!r}",
+                field=name,
+                nearest=nearest(name, [n for n in fields if n not in spec.fields]),
+            )
+        value = fields[name]
+        if spec.fields[name].many and name in spec.example.pick and not isinstance(value, list):
+            value = [value]  # one of many stands for itself
+        columns[fill(spec.fields[name].column, language=language)] = value
+    return Row(columns, file, index, language)
+
+
+def input_language(spec: TaskSpec, language: str | None) -> str:
+    """The language of an input; where a task has one only, it need not be said.
+
+    Raises:
+        UserError: for a language that the task does not have.
+    """
+    languages = spec.data.languages
+    if language is None and len(languages) == 1:
+        language = languages[0]
+    if language not in languages:
+        raise unknown_language(spec, language)
+    assert language is not None
+    return language
+
+
+def unknown_language(spec: TaskSpec, language: str | None) -> UserError:
+    """What to say of a language that a task does not have, or of none."""
+    languages = spec.data.languages
+    return UserError(
+        "no language is given" if language is None else f"unknown language {language!r}",
+        field="language",
+        expected=f"one of {', '.join(languages)}",
+        nearest=None if language is None else nearest(str(language), languages),
+    )
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of `size` items, the last one shorter."""
+    iterator = iter(items)
+    while chunk := list(islice(iterator, size)):
+        yield chunk
+
+
+def is_list_of_inputs(spec: FieldSpec, value: Any) -> bool:
+    """Whether a value stands for several inputs: one shape, and one list of a field with
+    `many`, is itself a list."""
+    own = int(spec.many) + (spec.kind in SHAPES)
+    depth = 0
+    while isinstance(value, list) and depth <= own:
+        depth += 1
+        value = value[0] if value else None
+    return depth > own
