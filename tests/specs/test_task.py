@@ -144,7 +144,7 @@ BAD = [
     (
         '"{captions}"',
         '"{image}"',
-        "16: example.target: {image} cannot be written; expected text or",
+        "16: example.target: {image} cannot be written; expected text, shapes",
     ),
     ('"{captions}"', "a", "16: example.target: holds no field, so every row would write the same"),
     ("    default:", "    fr:", "21: wording.ask.fr: 'fr' is not among data.languages; expected a"),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from unified_vl.inference.prediction import Alternative, Prediction
     from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.specs.task import TaskSpec
 
 
 def predict(
@@ -51,7 +52,8 @@ def predict(
     n: Annotated[int, typer.Option(min=1, max=64, help="How many answers to give.")] = 1,
     scores: Annotated[bool, typer.Option(help="Print the score before each answer.")] = False,
     draw: Annotated[
-        Path | None, typer.Option(help="Write the image with the predicted boxes on it.")
+        Path | None,
+        typer.Option(help="Write the image with the predicted boxes on it, or the pictures drawn."),
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows of --input read at once.")] = 64,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
@@ -77,15 +79,15 @@ def predict(
         )
     if input is None and task is None:
         raise UserError("--task is missing", file="command line", expected="a task or a spec file")
-    if draw is not None:
-        _check_draw(draw, image)
     predictor = UnifiedVL.from_pretrained(model, device)
+    if draw is not None and task is not None:
+        _check_draw(predictor.spec(task), draw, image)
     if input is not None and output is not None:
         _predict_rows(predictor, task, input, output, language, batch_size, n)
         return
     assert task is not None
     answer = predictor.predict(task, language, n=n, **fields)
-    if draw is not None and image is not None:
+    if draw is not None:
         _draw(answer, image, draw, task)
     if json:
         typer.echo(encoder.dumps(answer.as_row(), ensure_ascii=False))
@@ -112,18 +114,24 @@ def _numbers(values: Sequence[float]) -> str:
     return " ".join(f"{value:.1f}" for value in values)
 
 
-def _check_draw(draw: Path, image: Path | None) -> None:
+def _check_draw(spec: TaskSpec, draw: Path, image: Path | None) -> None:
     from unified_vl.inference.drawing import check_drawing
 
-    if image is None:
+    if image is None and not spec.answer_form.image:
         raise UserError("--draw needs an image", file="command line", expected="--image FILE")
     check_drawing(draw)
 
 
-def _draw(answer: Prediction, image: Path, draw: Path, task: str) -> None:
-    from unified_vl.inference.drawing import save_drawing
+def _draw(answer: Prediction, image: Path | None, draw: Path, task: str) -> None:
+    from unified_vl.inference.drawing import save_drawing, save_picture
+    from unified_vl.inference.pictures import side_by_side
 
-    if answer.boxes is None and not answer.shapes:
+    several = answer.alternatives or (answer,)
+    pictures = [picture for one in several for picture in one.images]
+    if pictures:
+        save_picture(side_by_side(pictures), draw)
+        return
+    if image is None or (answer.boxes is None and not answer.shapes):
         raise UserError(
             f"the task {task!r} has no shapes to draw", file="command line", field="--draw"
         )

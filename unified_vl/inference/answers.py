@@ -112,6 +112,7 @@ def _write_parquet(gathered: Path, target: Path) -> None:
 
     text, number, shapes = pa.string(), pa.float64(), pa.list_(pa.list_(pa.float64()))
     kinds = dict.fromkeys(TEXTS, text) | {"score": number, "labels": pa.list_(text)}
+    kinds["images"] = pa.list_(text)
     kinds |= dict.fromkeys(("boxes", "points", "polygons"), shapes)
     columns = _columns(gathered)
     each = [name for name in columns if name not in ("key", "language", "error", "alternatives")]

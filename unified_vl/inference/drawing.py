@@ -72,9 +72,18 @@ def save_drawing(image: Path, answer: Prediction, output: Path) -> None:
     Raises:
         UserError: when the picture cannot be read, or `output` is no picture's name.
     """
-    check_drawing(output)
     with image.open("rb") as file:
         picture = to_rgb(open_image(file, str(image), repr(str(image))), str(image), str(image))
+    save_picture(draw_shapes(picture, answer), output)
+
+
+def save_picture(picture: PILImage.Image, output: Path) -> None:
+    """Write a picture to a file.
+
+    Raises:
+        UserError: when `output` is no picture's name.
+    """
+    check_drawing(output)
     buffer = io.BytesIO()
-    draw_shapes(picture, answer).save(buffer, FORMATS[output.suffix.lower()])
+    picture.save(buffer, FORMATS[output.suffix.lower()])
     write_atomically(output, buffer.getvalue())

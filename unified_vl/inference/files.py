@@ -16,6 +16,7 @@ from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object, write_atomically
 from unified_vl.inference.answers import answer_format, carried_values, write_errors
 from unified_vl.inference.inputs import chunks, input_row, target_fields, unknown_language
+from unified_vl.inference.pictures import PictureFolder
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.predictor import CHUNK, UnifiedVL
 from unified_vl.inference.rows import RowFile, Values, open_rows
@@ -49,7 +50,8 @@ def predict_file(
             CSV, with `alternatives` where `n` is above 1; or, ending in `.json`, the boxes as
             COCO results, of rows with `image_id` and `category_id`, and the messages, if
             any, in `OUTPUT.errors.jsonl`. It appears when the last row is answered, so a
-            file that is there is whole.
+            file that is there is whole. Pictures that a task writes go to the folder
+            `NAME.images` beside it, their paths to `images`.
         language: of rows that name none. Several: every row is answered in each, one after
             the other, and the answers have a column `language`; rows then name none.
         batch_size: rows that the model reads at once.
@@ -71,7 +73,8 @@ def predict_file(
     if output.exists() and output.samefile(source):
         raise UserError("the output would replace the input", file=output)
     languages = _languages(language, spec)
-    reader = _Reader(predictor, spec, Path(source), rows, languages, kind.carried)
+    pictures = PictureFolder(output)
+    reader = _Reader(predictor, spec, Path(source), rows, languages, kind.carried, pictures)
     output.parent.mkdir(parents=True, exist_ok=True)
     partial = output.with_name(f"{output.name}.partial")
     job_file = output.with_name(f"{output.name}.partial.job")
@@ -81,7 +84,7 @@ def predict_file(
         if progress:
             progress(done, total)
         for asked in chunks(reader.asked(done), CHUNK * batch_size):
-            for row in reader.answer(asked, batch_size, n):
+            for row in reader.answer(asked, done, batch_size, n):
                 line = json.dumps(row, ensure_ascii=False)
                 writer.write(line.encode("utf-8", "backslashreplace") + b"\n")
                 failed += row["error"] is not None
@@ -190,6 +193,7 @@ class _Reader:
         rows: what is in it.
         languages: one for rows that name none (perhaps no one), or several for all.
         carried: columns that go with the answers.
+        pictures: where pictures that are written go.
     """
 
     def __init__(
@@ -200,6 +204,7 @@ class _Reader:
         rows: RowFile,
         languages: tuple[str | None, ...],
         carried: tuple[str, ...],
+        pictures: PictureFolder,
     ) -> None:
         self.predictor = predictor
         self.spec = spec
@@ -207,6 +212,7 @@ class _Reader:
         self.rows = rows
         self.languages = languages
         self.carried = carried
+        self.pictures = pictures
         self._builders: dict[TaskSpec, ExampleBuilder] = {}
 
     def asked(self, start: int) -> Iterator[_Asked]:
@@ -217,8 +223,11 @@ class _Reader:
                 yield _Asked(number, values, language)
             done = 0
 
-    def answer(self, asked: list[_Asked], batch_size: int, n: int) -> Iterator[dict[str, Any]]:
-        """A row of the output for each; keys are given back as they came."""
+    def answer(
+        self, asked: list[_Asked], start: int, batch_size: int, n: int
+    ) -> Iterator[dict[str, Any]]:
+        """A row of the output for each, the first at the place `start` of the output; keys are
+        given back as they came."""
         inputs: list[tuple[TaskSpec, EncodedExample]] = []
         failures: dict[int, str] = {}
         carried: dict[int, dict[str, int]] = {}
@@ -238,7 +247,7 @@ class _Reader:
                 found = Prediction(None, None, None, None, error=failures[place])
             else:
                 found = next(answers)
-            row = replace(found, key=_key(one.values)).as_row()
+            row = self.pictures.row(start + place, replace(found, key=_key(one.values)))
             if len(self.languages) > 1:
                 row = {"key": row.pop("key"), "language": one.language, **row}
             yield row | carried.get(place, {})

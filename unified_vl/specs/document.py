@@ -28,7 +28,7 @@ LanguageTag = Annotated[str, Field(pattern=LANGUAGE_PATTERN)]
 class Part(BaseModel):
     """A mapping of a spec file: immutable, and no key but its own."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Document(Part):
         """Its YAML source, word for word (JSON, which is YAML, for one made in Python)."""
         if self._origin.text is not None:
             return self._origin.text
-        return self.model_dump_json(indent=2, exclude_none=True, by_alias=True)
+        return self.model_dump_json(indent=2, exclude_none=True)
 
     def line(self, *path: str | int) -> int | None:
         """The line of the key at `path`, counted from 1."""
