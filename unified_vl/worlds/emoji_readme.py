@@ -14,7 +14,17 @@ emoji with their names and held-out languages, and a fingerprint of all files.
 | `emoji_match/{split}.parquet` | a scene and a caption: true, or with one emoji replaced |
 | `emoji_translate/{split}.parquet` | the name of one emoji in two languages |
 | `easy_vqa/{split}.parquet` | an image of one shape, a question and its answer |
+| `emoji_draw/{split}.parquet` | the name of one emoji and a picture of it on white |
+| `emoji_segment/{split}.parquet` | a scene, one name and the mask of that emoji |
+| `emoji_recolour/{split}.parquet` | a scene of one emoji, a square's name, and the scene on its colour |
 | `scenes/{split}/*.png`, `easy_vqa/{train,test}/*.png` | the images |
+| `pictures/draw/*.png` | each emoji on white, its longer side 44/64 of the picture |
+| `masks/{split}/*-{place}.png` | white where an emoji of a scene is solid, else black |
+| `pictures/recolour/{split}/*-{before,after}.png` | the two pictures of a recolouring |
+
+In the name of a mask, `place` counts the emoji of the scene from 0, left to right; solid is
+an opacity of at least 128 out of 255. The squares are 🟥🟧🟨🟩🟦🟪🟫⬛⬜, and the colour of one
+is that of its art.
 
 Held out on purpose:
 - The combination of emoji in a test scene of two or three never occurs in a training or
@@ -22,6 +32,14 @@ Held out on purpose:
 - Each emoji has two held-out languages. Training and validation rows of `emoji_caption`,
   `emoji_ground` and `emoji_match` never name it in those; `emoji_translate` does. The
   column `cell` is `held_out` where a row names an emoji in a held-out language, else `seen`.
+- `emoji_segment` keeps to the same languages. There are masks of the first 3,000 training
+  scenes at most, of all validation scenes and of the first half of the test scenes.
+- `emoji_draw` has one picture an emoji, so its splits differ in languages alone: training
+  names each emoji in its 12 other languages, validation in the first held-out one, the
+  test in the second one and again in the 12.
+- Each coloured square has two held-out languages of its own (`squares` in
+  `emoji_world.json`). Only the test rows of `emoji_recolour` name it in those. An emoji is
+  never put on a square's colour on which it could not be seen.
 
 `easy_vqa` keeps its published test split; its validation split is 5 % of the published
 training images.

@@ -63,6 +63,13 @@ def draw_scene(
 ) -> Scene:
     """Draw the contents of one scene of `split` from emoji with these art files."""
     count = 1 + int(random.choice(len(_COUNT_PROBABILITIES), p=_COUNT_PROBABILITIES))
+    return draw_scene_of(count, arts, split, image_size, random)
+
+
+def draw_scene_of(
+    count: int, arts: Sequence[Path], split: Split, image_size: int, random: np.random.Generator
+) -> Scene:
+    """Draw the contents of one scene of `split` with `count` (1 to 3) emoji."""
     drawn = random.choice(len(arts), count, replace=False).tolist()
     while not in_split(drawn, split):
         drawn = random.choice(len(arts), count, replace=False).tolist()

@@ -63,7 +63,8 @@ def _caption(concepts: Sequence[Concept], chosen: Sequence[int], language: str) 
     return join_names([concepts[at].names[language] for at in chosen], language)
 
 
-def _row(split: Split, number: int, language: str) -> TaskRow:
+def scene_row(split: Split, number: int, language: str) -> TaskRow:
+    """What every row about a scene starts with."""
     return {
         "key": f"{split}-{number:06d}-{language}",
         "image": image_path(split, number),
@@ -79,22 +80,26 @@ def caption_rows(
         for language in LANGUAGES:
             cell = _cell(concepts, scene.concepts, language)
             if split == "test" or cell == SEEN:
-                yield _row(split, number, language) | {
+                yield scene_row(split, number, language) | {
                     "caption": _caption(concepts, scene.concepts, language),
                     "emoji": [concepts[at].emoji for at in scene.concepts],
                     "cell": cell,
                 }
 
 
-def ground_rows(
+def asked_places(
     concepts: Sequence[Concept],
     scenes: Sequence[Scene],
     split: Split,
     random: np.random.Generator,
-) -> Iterator[TaskRow]:
-    """A row per scene and language that asks for one of the scene's emoji at random.
+) -> Iterator[tuple[int, str, int]]:
+    """For every scene and language one of the scene's emoji at random.
 
-    Outside the test split only emoji whose name in that language is a seen cell.
+    Outside the test split only emoji whose name in that language is a seen cell; a scene
+    without one is passed over in that language.
+
+    Returns:
+        (number of the scene, language, place of the emoji in the scene).
     """
     for number, scene in enumerate(scenes):
         for language in LANGUAGES:
@@ -103,16 +108,25 @@ def ground_rows(
                 for place, at in enumerate(scene.concepts)
                 if split == "test" or concepts[at].cell(language) == SEEN
             ]
-            if not allowed:
-                continue
-            place = allowed[int(random.integers(len(allowed)))]
-            concept = concepts[scene.concepts[place]]
-            yield _row(split, number, language) | {
-                "phrase": concept.names[language],
-                "box": list(scene.boxes[place]),
-                "emoji": concept.emoji,
-                "cell": concept.cell(language),
-            }
+            if allowed:
+                yield number, language, allowed[int(random.integers(len(allowed)))]
+
+
+def ground_rows(
+    concepts: Sequence[Concept],
+    scenes: Sequence[Scene],
+    split: Split,
+    random: np.random.Generator,
+) -> Iterator[TaskRow]:
+    """A row for each of `asked_places`: the name and the box of the emoji."""
+    for number, language, place in asked_places(concepts, scenes, split, random):
+        concept = concepts[scenes[number].concepts[place]]
+        yield scene_row(split, number, language) | {
+            "phrase": concept.names[language],
+            "box": list(scenes[number].boxes[place]),
+            "emoji": concept.emoji,
+            "cell": concept.cell(language),
+        }
 
 
 def match_rows(
@@ -137,7 +151,7 @@ def match_rows(
             named = scene.concepts
             if not true:
                 named = _with_one_replaced(concepts, named, split, language, random)
-            yield _row(split, number, language) | {
+            yield scene_row(split, number, language) | {
                 "caption": _caption(concepts, named, language),
                 "answer": "yes" if true else "no",
                 "cell": _cell(concepts, named, language),
