@@ -1,4 +1,5 @@
 # `make demo` and `make test` set everything up on a machine with Python 3.11+, git and make.
+# `make pictures` trains a second model, which writes pictures too (docs/drawing.md).
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,10 +8,13 @@ READY := $(VENV)/ready
 export TOKENIZERS_PARALLELISM := false
 export HF_HUB_OFFLINE := 1
 
-.PHONY: demo test check format clean
+.PHONY: demo pictures test check format clean
 
 demo: $(READY)
 	$(BIN)/unified-vl demo --output runs/demo
+
+pictures: $(READY)
+	$(BIN)/unified-vl demo --run task_specs/runs/emoji_pictures.yaml --output runs/pictures
 
 test: $(READY)
 	$(BIN)/python -m pytest -q

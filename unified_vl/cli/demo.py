@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from unified_vl.specs.run import Run
 
 RUN = Path("task_specs/runs/emoji_demo.yaml")
+IMAGE_TOKENIZER = Path("tokenizers/image/emoji_world")
 VOCABULARY_SIZE = 3000
 RETRIEVED_IMAGES, CANDIDATES = 100, 5  # a sample; `evaluate-retrieval` takes all
 
@@ -27,12 +28,15 @@ def demo(
     run_file: Annotated[Path, typer.Option("--run", help="The run file.")] = RUN,
     concepts: Annotated[int, typer.Option(help="How many emoji to learn.")] = 48,
     train_scenes: Annotated[int, typer.Option(help="Pictures to learn from.")] = 20_000,
+    image_tokenizer: Annotated[
+        Path, typer.Option(help="For tasks that read or write images in codes.")
+    ] = IMAGE_TOKENIZER,
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Keys of the run file to set."),
     ] = None,
 ) -> None:
-    """Build Emoji World, train one model on its five tasks, evaluate it, write the report.
+    """Build Emoji World, train one model on the run's tasks, evaluate it, write the report.
 
     What an earlier, interrupted demo finished is used again.
     """
@@ -44,6 +48,7 @@ def demo(
     from unified_vl.evaluation.retrieval import evaluate_retrieval
     from unified_vl.inference.pair_scoring import PairScorer
     from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.model.image_tokenizer import ImageTokenizer
     from unified_vl.specs.load import load_run
     from unified_vl.training.tokenizer import texts_of_specs, train_tokenizer
     from unified_vl.training.trainer import train
@@ -57,8 +62,12 @@ def demo(
         options = EmojiWorldOptions(concepts=concepts, train_scenes=train_scenes)
         write_emoji_world(run.data, options, show)
     _say("2/5 tokenizer: SentencePiece on the words of the tasks")
-    train_tokenizer(texts_of_specs(specs, run.data), specs, run.tokenizer, VOCABULARY_SIZE)
-    _say("3/5 training: one model, five tasks, 14 languages")
+    images = None
+    if any(field.in_codes for spec in specs for field in spec.fields.values()):
+        images = ImageTokenizer.from_pretrained(image_tokenizer)
+    texts = texts_of_specs(specs, run.data)
+    train_tokenizer(texts, specs, run.tokenizer, VOCABULARY_SIZE, images)
+    _say(f"3/5 training: one model, {len(specs)} tasks, 14 languages")
     model = train(run, resume=True)
     _say("4/5 evaluation: the test split, held-out cells apart")
     predictor = UnifiedVL.from_pretrained(model)
@@ -103,11 +112,15 @@ def _finish(run: Run, table: Table, model: Path, page: Path, rows: list[dict[str
         asked += f" --{field} {language}"
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
+    draw = ""
+    if any(row["task"] == "emoji_draw" for row in rows):
+        draw = f"  {command} predict {model} --task emoji_draw --language {word['language']} "
+        draw += f"--name {shlex.quote(word['references'][0])} --draw drawn.png\n"
     console.print(
         f"\nThe model is in {model}; open its report, {page}. Now try:\n\n"
         f"  {command} predict {model} --task emoji_caption --language ja "
         f"--image {run.data / scene['image']}\n"
-        f"  {command} predict {model} --task emoji_translate --language ar {asked}\n"
+        f"  {command} predict {model} --task emoji_translate --language ar {asked}\n{draw}"
         f"  {command} index {model} {run.data / 'scenes/test'} --output {index}\n"
         f"  {command} retrieve {model} {index} {found}\n"
         f"  {command} show task_specs/emoji/emoji_ground.yaml --data {run.data}\n"

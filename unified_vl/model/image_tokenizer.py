@@ -89,7 +89,7 @@ class ImageTokenizer(nn.Module):
         """
         _, height, width, _ = pixels_BHW3.shape
         code_grid(height, width, self.downsampling)
-        pixels = torch.from_numpy(np.ascontiguousarray(pixels_BHW3)).to(self.device)
+        pixels = torch.from_numpy(np.array(pixels_BHW3)).to(self.device)
         z_BChw = self.before(self.encoder(to_floats(pixels)))
         codes_BN = self.quantizer.codes(z_BChw.flatten(2).transpose(1, 2))
         return codes_BN.view(-1, *z_BChw.shape[2:]).cpu().numpy()

@@ -126,13 +126,14 @@ class Encoder(nn.Module):
     def embed_target(self, ids_BT: torch.Tensor, past: int) -> torch.Tensor:
         """Embeddings (B, T, M) of what the decoder reads from position `past` on.
 
-        An image's codes come before all else in a target, so the place of a code within its
-        image is known from its position (the first is that of the start id).
+        An image's codes come before all else in a target, so the place that a code is followed
+        by is known from its position (the first is that of the start id). It is that place
+        which is told, and not the code's own: what is to be written looks for its like there.
         """
         x_BTM = self.embedding(ids_BT)
         if self.code_positions is None:
             return x_BTM
-        place_T = torch.arange(past - 1, past - 1 + ids_BT.shape[1], device=ids_BT.device)
+        place_T = torch.arange(past, past + ids_BT.shape[1], device=ids_BT.device)
         return x_BTM + self.code_positions(ids_BT, place_T)
 
 
