@@ -1,6 +1,6 @@
 """Pictures to write: an emoji drawn, the mask of one in a scene, a scene on another ground.
 
-Legend: H height, W width of the art.
+Legend: H height, W width of the art, P its solid pixels, N squares.
 """
 
 from __future__ import annotations
@@ -86,17 +86,18 @@ def draw_recolourings(
     for _ in range(max(1, scenes // _SCENES_PER_RECOLOURING[split])):
         scene = draw_scene_of(1, arts, split, image_size, random)
         art = tight_art(arts[scene.concepts[0]], scene.sides[0])
-        visible = [at for at, square in enumerate(squares) if is_seen(art, square.colour)]
-        drawn.append(Recolouring(scene, visible[int(random.integers(len(visible)))]))
+        showing = _squares_that_show(art, squares)
+        drawn.append(Recolouring(scene, showing[int(random.integers(len(showing)))]))
     return drawn
 
 
-def is_seen(art: Image.Image, ground: tuple[int, int, int]) -> bool:
-    """Whether enough of the art (RGBA) has another colour than the ground behind it."""
+def _squares_that_show(art: Image.Image, squares: Sequence[Square]) -> list[int]:
+    """The numbers of the squares from whose colour enough of the art (RGBA) differs."""
     art_HW4 = np.asarray(art, dtype=np.int16)
-    solid_HW = art_HW4[..., 3] >= _SOLID
-    difference_HW = np.abs(art_HW4[..., :3] - np.array(ground, dtype=np.int16)).max(axis=-1)
-    return bool((difference_HW[solid_HW] > _SEEN_DIFFERENCE).mean() >= _SEEN_PART)
+    solid_P3 = art_HW4[art_HW4[..., 3] >= _SOLID][:, :3]
+    colours_N13 = np.array([[square.colour] for square in squares], dtype=np.int16)
+    differs_NP = (np.abs(solid_P3 - colours_N13) > _SEEN_DIFFERENCE).any(axis=-1)
+    return np.flatnonzero(differs_NP.mean(axis=-1) >= _SEEN_PART).tolist()
 
 
 def write_drawings(directory: Path, arts: Sequence[Path], image_size: int) -> None:

@@ -16,7 +16,7 @@ emoji with their names and held-out languages, and a fingerprint of all files.
 | `easy_vqa/{split}.parquet` | an image of one shape, a question and its answer |
 | `emoji_draw/{split}.parquet` | the name of one emoji and a picture of it on white |
 | `emoji_segment/{split}.parquet` | a scene, one name and the mask of that emoji |
-| `emoji_recolour/{split}.parquet` | a scene of one emoji, a square's name, and the scene on its colour |
+| `emoji_recolour/{split}.parquet` | a scene, the name of a square, the scene on its colour |
 | `scenes/{split}/*.png`, `easy_vqa/{train,test}/*.png` | the images |
 | `pictures/draw/*.png` | each emoji on white, its longer side 44/64 of the picture |
 | `masks/{split}/*-{place}.png` | white where an emoji of a scene is solid, else black |
