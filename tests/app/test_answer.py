@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from painting import SIDE, painter, task
 from PIL import Image
 
 from unified_vl.app.answer import MOST_ANSWERS, answer, drawn
@@ -153,3 +154,30 @@ def test_a_folder_without_examples_is_named(tiny, tmp_path: Path) -> None:
         find_examples(tiny.specs.values(), tmp_path, tmp_path / "page")
     with pytest.raises(UserError, match="there is no folder of examples here"):
         find_examples(tiny.specs.values(), tmp_path / "none", tmp_path / "page")
+
+
+def test_pictures_that_are_written_are_shown_and_holes_in_given_ones_kept(tmp_path: Path) -> None:
+    how = "generate: {method: sample, allow: image_codes, max_tokens: 5}"
+    specs = [task(tmp_path, "paint", generate=how), task(tmp_path, "complete")]
+    model = UnifiedVL(painter(tmp_path, specs))
+    name, picture = Input("name", "text"), Input("picture", "image_codes")
+    assert all_inputs(specs) == (picture, name)
+    shown = answer(model, "paint", "en", {name: "red"}, 3)
+    drawn_ones = model.predict("paint", "en", name="red", n=3).alternatives
+    assert shown.picture is not None
+    scale = shown.picture.width // (3 * SIDE + 2 * 4)
+    assert shown.picture.size == ((3 * SIDE + 8) * scale, SIDE * scale)
+    for number, one in enumerate(drawn_ones):
+        left = number * (SIDE + 4) * scale
+        found = shown.picture.crop((left, 0, left + SIDE * scale, SIDE * scale)).resize(
+            (SIDE, SIDE), Image.Resampling.NEAREST
+        )
+        assert found.tobytes() == one.images[0].tobytes()
+    holed = Image.new("RGBA", (SIDE, SIDE), "red")
+    holed.paste((0, 0, 0, 0), (0, 0, 4, 4))
+    holed.save(tmp_path / "holed.png")
+    completed = answer(
+        model, "complete", "en", {name: "red", picture: str(tmp_path / "holed.png")}, 1
+    )
+    assert "1 of them masked" in completed.html
+    assert completed.picture is not None and completed.picture.size == (480, 480)

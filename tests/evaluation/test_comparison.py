@@ -38,7 +38,7 @@ def reports(world, oracle, tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_a_report_tells_an_interval_of_every_score(world, oracle) -> None:
-    report, _, rows = world.evaluate(oracle(wrong_in("de")))
+    report, _, rows, *_ = world.evaluate(oracle(wrong_in("de")))
     for name, task in report["tasks"].items():
         assert set(task["intervals"]) == set(task["metrics"])
         for metric, (low, high) in task["intervals"].items():

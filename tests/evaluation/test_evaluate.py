@@ -16,7 +16,7 @@ from unified_vl.specs.load import load_task
 
 
 def test_right_answers_score_100_everywhere(world, oracle) -> None:
-    report, predictions, _ = world.evaluate(oracle())
+    report, predictions, *_ = world.evaluate(oracle())
     assert list(report) == ["model", "version", "seconds", "tasks"]
     assert list(report["tasks"]) == ["caption", "ground", "translate"]
     for task in report["tasks"].values():
@@ -35,7 +35,7 @@ def test_scores_are_told_apart_by_language_and_cell(world, oracle) -> None:
         spoiled = example.language == "fa" and example.task == "caption"
         return Text("?") if spoiled else None
 
-    report, predictions, _ = world.evaluate(oracle(wrong))
+    report, predictions, *_ = world.evaluate(oracle(wrong))
     caption = report["tasks"]["caption"]
     assert caption["primary"] == "exact_match"
     assert caption["metrics"]["exact_match"] == 75.0
@@ -57,7 +57,7 @@ def test_a_metric_that_a_spec_has_twice_keeps_both_values(world, oracle) -> None
         box = example.target[0]
         return Box(box.x1 + 0.05, box.y1, box.x2 + 0.05, box.y2)
 
-    report, predictions, _ = world.evaluate(oracle(shifted))
+    report, predictions, *_ = world.evaluate(oracle(shifted))
     metrics = report["tasks"]["ground"]["metrics"]
     assert metrics == {"box_accuracy:box@0.5": 100.0, "box_accuracy:box@0.9": 0.0}
     assert report["tasks"]["ground"]["primary"] == "box_accuracy:box@0.9"
@@ -65,7 +65,7 @@ def test_a_metric_that_a_spec_has_twice_keeps_both_values(world, oracle) -> None
 
 
 def test_bad_rows_are_skipped_and_counted_where_the_spec_says_so(world, oracle) -> None:
-    report, predictions, _ = world.evaluate(oracle())
+    report, predictions, *_ = world.evaluate(oracle())
     assert [task["skipped"] for task in report["tasks"].values()] == [1, 0, 0]
     assert "bad" not in {row["key"] for row in predictions}
 
@@ -88,7 +88,7 @@ def test_a_split_of_bad_rows_alone_is_an_error(world, oracle, tmp_path: Path) ->
 
 
 def test_a_row_of_predictions_says_all_about_itself(world, oracle) -> None:
-    _, predictions, _ = world.evaluate(oracle())
+    _, predictions, *_ = world.evaluate(oracle())
     by_task = {row["task"]: row for row in predictions if row["language"] == "fa"}
     caption, ground, translate = (by_task[n] for n in ("caption", "ground", "translate"))
     assert caption["image"] == "images/5.png"
@@ -128,7 +128,7 @@ def test_results_are_written_and_read_back(world, oracle, tmp_path: Path) -> Non
     from unified_vl.evaluation.results import read_predictions, read_report
 
     evaluation = world.evaluate(oracle())
-    report, predictions, _ = evaluation
+    report, predictions, *_ = evaluation
     write_results(evaluation, tmp_path / "a/report.json", tmp_path / "b.jsonl")
     assert read_report(tmp_path / "a/report.json") == report
     found = read_predictions(tmp_path / "b.jsonl")
@@ -171,7 +171,7 @@ def test_all_boxes_of_a_row_are_scored(oracle, tmp_path: Path) -> None:
     def scored(model):
         return evaluate(model, [spec], "test", tmp_path, model_name="m")
 
-    report, predictions, _ = scored(AllBoxes())
+    report, predictions, *_ = scored(AllBoxes())
     assert report["tasks"]["detect"]["metrics"] == {"coco_map": 100.0}
     assert report["tasks"]["detect"]["intervals"] == {}
     assert [row["correct"] for row in predictions] == [True, True]

@@ -18,6 +18,7 @@ from unified_vl.errors import UserError
 from unified_vl.evaluation.languages import language_of
 from unified_vl.inference.drawing import draw_shapes
 from unified_vl.inference.inputs import input_row
+from unified_vl.inference.pictures import side_by_side
 from unified_vl.inference.prediction import Alternative, Prediction
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.task import TaskSpec
@@ -35,7 +36,8 @@ class Answer:
 
     Attributes:
         html: text, ranking, source and target; or one message.
-        picture: the image with them drawn, where the task has boxes or other shapes.
+        picture: the image with them drawn, where the task has boxes or other shapes; or the
+            pictures that the task writes, the best first.
     """
 
     html: str
@@ -72,6 +74,9 @@ def answer(
     if isinstance(picture, list):
         picture = picture[0]
     html = _html(predictor, spec, example, found)
+    if found.images:
+        several = found.alternatives or (found,)
+        return Answer(html, enlarged(side_by_side([one.images[0] for one in several])))
     if picture is None or (found.boxes is None and not found.shapes):
         return Answer(html)
     return Answer(html, drawn(picture, found))
@@ -79,12 +84,18 @@ def answer(
 
 def drawn(picture: PILImage.Image, found: Prediction) -> PILImage.Image:
     """The shapes of an answer on a copy of a picture, enlarged or reduced to show them well."""
+    larger = enlarged(picture)
+    return draw_shapes(larger, _scaled(found, larger.width / picture.width))
+
+
+def enlarged(picture: PILImage.Image) -> PILImage.Image:
+    """A picture at a size that shows it well."""
     side = max(picture.size)
     scale = max(1, math.ceil(SMALLEST_SIDE / side)) if side < LARGEST_SIDE else LARGEST_SIDE / side
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     # a small picture keeps its pixels: the person sees what the model saw
     how = PILImage.Resampling.NEAREST if scale > 1 else PILImage.Resampling.LANCZOS
-    return draw_shapes(picture.resize(size, how), _scaled(found, scale))
+    return picture.resize(size, how)
 
 
 def _scaled(found: Prediction, scale: float) -> Prediction:

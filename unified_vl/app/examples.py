@@ -118,7 +118,7 @@ def _rows(spec: TaskSpec, split: SplitName, root: Path) -> Iterator[tuple[str, d
 
 def _value(spec: TaskSpec, one: Input, row: Row, language: str, images: ImageLoader) -> Any:
     value = row.columns.get(fill(spec.fields[one.name].column, language=language))
-    if one.kind == "image":
+    if one.is_image:
         if one.many and isinstance(value, list | tuple):
             value = next(iter(value), None)
         if isinstance(value, dict):
@@ -141,7 +141,7 @@ def _kept(language: str, values: dict[Input, Any], place: Path) -> PageExample |
     """The example with its images in the page's folder; None when one cannot be read."""
     kept: dict[Input, str] = {}
     for one, value in values.items():
-        if one.kind != "image":
+        if not one.is_image:
             kept[one] = value
             continue
         place.mkdir(parents=True, exist_ok=True)

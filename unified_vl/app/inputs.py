@@ -30,6 +30,10 @@ class Input:
     many: bool = False
 
     @property
+    def is_image(self) -> bool:
+        return self.kind in ("image", "image_codes")
+
+    @property
     def label(self) -> str:
         return self.name.replace("_", " ")
 
@@ -38,13 +42,13 @@ def inputs_of(spec: TaskSpec) -> tuple[Input, ...]:
     """What a task needs, images first."""
     fields = ((name, spec.fields[name]) for name in source_fields(spec))
     found = [Input(name, field.kind, field.many) for name, field in fields]
-    return tuple(sorted(found, key=lambda one: one.kind != "image"))
+    return tuple(sorted(found, key=lambda one: not one.is_image))
 
 
 def all_inputs(specs: Iterable[TaskSpec]) -> tuple[Input, ...]:
     """What any of the tasks needs, each once, images first."""
     found = dict.fromkeys(one for spec in specs for one in inputs_of(spec))
-    return tuple(sorted(found, key=lambda one: one.kind != "image"))
+    return tuple(sorted(found, key=lambda one: not one.is_image))
 
 
 def read_values(spec: TaskSpec, given: Mapping[Input, Any]) -> dict[str, Any]:
@@ -64,8 +68,10 @@ def read_values(spec: TaskSpec, given: Mapping[Input, Any]) -> dict[str, Any]:
         value = given.get(one)
         if value is None or value == "":
             raise UserError("is empty", field=one.label)
-        if one.kind == "image":
-            picture = read_image(Path(str(value)), one.label)
+        if one.is_image:
+            # what is transparent of an image to be completed is what is missing
+            holes = one.kind == "image_codes"
+            picture = read_image(Path(str(value)), one.label, holes=holes)
             values[one.name] = [picture] if one.many else picture
             continue
         if not isinstance(value, str) or len(value) > MOST_CHARACTERS:
@@ -89,8 +95,8 @@ def _parsed(text: str, one: Input) -> str | list[float]:
         ) from error
 
 
-def read_image(path: Path, field: str) -> PILImage.Image:
-    """An uploaded image, upright and in RGB.
+def read_image(path: Path, field: str, *, holes: bool = False) -> PILImage.Image:
+    """An uploaded image, upright and in RGB; with `holes` as it is, transparency and all.
 
     Raises:
         UserError: before anything is decoded when the file or the picture is too large;
@@ -109,7 +115,8 @@ def read_image(path: Path, field: str) -> PILImage.Image:
                     f"the picture has {image.width:,} x {image.height:,} pixels",
                     expected=f"at most {MOST_PIXELS:,} in all",
                 )
-            return to_rgb(image, "", "")
+            rgb = to_rgb(image, "", "")
+            return image.copy() if holes else rgb
     except UserError as error:
         error.field, error.file = field, None
         raise

@@ -57,7 +57,9 @@ def build_page(
                 picture = _drawing()
                 said = gr.HTML(elem_id="said")
         tables = {t: _table(examples[t], specs[t], inputs, t == first.task) for t in examples}
-        texts = [c.submit for one, c in inputs.items() if one.kind not in ("image", "language")]
+        texts = [
+            c.submit for one, c in inputs.items() if not one.is_image and one.kind != "language"
+        ]
         gr.on(
             [ask.click, *texts],  # the button, and Enter in a text
             partial(_answered, predictor, list(inputs)),
@@ -93,7 +95,7 @@ def _component(one: Input, first: TaskSpec) -> Any:
     state = _state(one, first)
     name = "language" if one is LANGUAGE else f"input-{one.name}-{one.kind}"
     name += "-many" if one.many else ""
-    if one.kind == "image":
+    if one.is_image:
         return gr.Image(
             label=one.label,
             type="filepath",
@@ -148,9 +150,7 @@ def _table(
 
     return gr.Dataset(
         label="examples",
-        components=[
-            inputs[one] if one.kind == "image" else gr.Textbox(render=False) for one in shown
-        ],
+        components=[inputs[one] if one.is_image else gr.Textbox(render=False) for one in shown],
         headers=[one.label for one in shown],
         samples=[[cell(example, one) for one in shown] for example in examples],
         type="index",

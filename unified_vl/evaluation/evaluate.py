@@ -10,8 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from PIL.Image import Image
+
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Shape
 from unified_vl.codecs.shapes import to_pixels
 from unified_vl.data.choices import learn_choices
 from unified_vl.data.examples import Example
@@ -19,6 +20,7 @@ from unified_vl.data.sources import Row, TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.evaluation.metrics.intervals import RESAMPLES
 from unified_vl.evaluation.metrics.table import is_correct
+from unified_vl.evaluation.readings import read_pictures
 from unified_vl.evaluation.results import Evaluation
 from unified_vl.evaluation.rows import ScoredRows
 from unified_vl.evaluation.scoring import (
@@ -26,6 +28,7 @@ from unified_vl.evaluation.scoring import (
     answer_of,
     dimensions,
     measure,
+    references_of,
     rows_of,
     score_task,
 )
@@ -77,8 +80,11 @@ def evaluate(
         predictions, each: `{"key", "task", the dimensions, "inputs", "input_languages", "image",
         "image_size", "prediction", "references", "boxes", "score", "correct"}`; boxes, and
         references that are boxes, in pixels of the image; `boxes` null where the task has none.
+        References that are images are their paths, or null.
 
         rows: by task, what `compare` needs.
+
+        images: the pictures that were written, by the place of their prediction.
 
     Raises:
         UserError: when data are missing, or a row is bad and its spec says `stop`.
@@ -87,6 +93,7 @@ def evaluate(
     tasks: dict[str, Any] = {}
     predictions: list[dict[str, Any]] = []
     rows: dict[str, ScoredRows] = {}
+    images: dict[int, tuple[Image, ...]] = {}
     for spec in specs:
         begun = time.perf_counter()
         scored = _answer(predictor, spec, split, data_root, batch_size, limit, progress)
@@ -96,7 +103,13 @@ def evaluate(
             **score_task(spec, scored, measured, resamples),
             "seconds": round(time.perf_counter() - begun, 3),
         }
+        first = len(predictions)
         predictions += _prediction_rows(spec, scored)
+        images |= {
+            first + place: found.images
+            for place, found in enumerate(scored.predictions)
+            if found.images
+        }
         rows[spec.task] = rows_of(spec, scored, measured)
     report = {
         "model": model_name,
@@ -104,7 +117,7 @@ def evaluate(
         "seconds": round(time.perf_counter() - started, 3),
         "tasks": tasks,
     }
-    return Evaluation(report, predictions, rows)
+    return Evaluation(report, predictions, rows, images)
 
 
 def _answer(
@@ -125,6 +138,9 @@ def _answer(
         scored.predictions.append(prediction)
         if progress:
             progress(spec.task, len(scored.predictions) + scored.skipped, len(indices))
+    scored.readings = read_pictures(
+        predictor, spec, scored.examples, scored.predictions, batch_size
+    )
     if progress and scored.skipped:  # the last rows may have been bad
         progress(spec.task, len(indices), len(indices))
     if not scored.predictions:
@@ -173,7 +189,7 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
     primary = spec.primary
     rows = []
     for row, example, found in zip(scored.rows, scored.examples, scored.predictions, strict=True):
-        references = example.references[primary.against]
+        references = references_of(primary, example)
         answer = answer_of(primary, found)
         rows.append(
             {
@@ -185,11 +201,7 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
                 "image": _image_path(spec, row, example),
                 "image_size": example.image_size,
                 "prediction": found.text,
-                "references": [
-                    _reference(r, example.image_size)
-                    for r in references
-                    if not isinstance(r, LoadedImage)
-                ],
+                "references": _references(spec, row, example),
                 "boxes": found.boxes,
                 "score": found.score,
                 "correct": is_correct(
@@ -200,8 +212,19 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
     return rows
 
 
-def _reference(value: str | Shape, image_size: tuple[int, int] | None) -> str | list[float]:
-    return value if isinstance(value, str) else to_pixels(value, *(image_size or (1, 1)))
+def _references(spec: TaskSpec, row: Row, example: Example) -> list[Any]:
+    """The right answers of the primary score: texts, pixels of shapes, paths of images."""
+    name = spec.primary.against
+    found: list[Any] = []
+    for value in example.references[name]:
+        match value:
+            case str():
+                found.append(value)
+            case LoadedImage():
+                found.append(_path_of(spec, row, name, example.language))
+            case _:
+                found.append(to_pixels(value, *(example.image_size or (1, 1))))
+    return found
 
 
 def _inputs(spec: TaskSpec, row: Row, language: str, kinds: tuple[str, ...]) -> dict[str, str]:
@@ -219,9 +242,15 @@ def _read(example: Example) -> dict[str, str]:
 
 
 def _image_path(spec: TaskSpec, row: Row, example: Example) -> str | None:
-    if spec.image_field is None or spec.image_field in example.read:
+    name = spec.image_field
+    if name is None or name in example.read:
         return None
-    value = row.columns[fill(spec.fields[spec.image_field].column, language=example.language)]
+    return _path_of(spec, row, name, example.language)
+
+
+def _path_of(spec: TaskSpec, row: Row, name: str, language: str) -> str | None:
+    """The path of an image field, where the row has one."""
+    value = row.columns[fill(spec.fields[name].column, language=language)]
     if row.images and isinstance(value, str):
         value = f"{row.images}/{value}"
     if isinstance(value, Mapping):

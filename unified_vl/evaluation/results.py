@@ -3,6 +3,7 @@
 report.json         the scores of `evaluate`
 report.rows.npz     what each row adds to them, for `compare`
 predictions.jsonl   every answer that they were made from
+predictions.images/ the pictures among the answers
 retrieval.json      recall and ranks of `evaluate-retrieval`, where they were computed
 events.jsonl        losses and events of the training
 model/              the saved model
@@ -12,15 +13,19 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from PIL.Image import Image
 from safetensors import SafetensorError, safe_open
 
 from unified_vl.errors import UserError
 from unified_vl.evaluation.rows import ScoredRows, rows_path, write_rows
 from unified_vl.files import read_json_object, write_atomically
 from unified_vl.inference.model_directory import FACTS, WEIGHTS
+from unified_vl.inference.pictures import PictureFolder
 
 REPORT = "report.json"
 PREDICTIONS = "predictions.jsonl"
@@ -35,23 +40,30 @@ KEYS_OF_PREDICTION = frozenset(
 
 
 class Evaluation(NamedTuple):
-    """The scores of a model, its answers, and what each row adds to the scores."""
+    """The scores of a model, its answers, what each row adds to the scores, and the pictures of
+    answers by their place."""
 
     report: dict[str, Any]
     predictions: list[dict[str, Any]]
     rows: dict[str, ScoredRows]
+    images: Mapping[int, Sequence[Image]] = MappingProxyType({})
 
 
 def write_results(
     evaluation: Evaluation, report_path: Path | None, predictions_path: Path | None
 ) -> None:
-    """Write `report.json` with its rows, and `predictions.jsonl`, where a path is given."""
-    report, predictions, rows = evaluation
+    """Write `report.json` with its rows, and `predictions.jsonl` with the pictures of answers in a
+    folder beside it (`images` of a row), where a path is given."""
+    report, predictions, rows, images = evaluation
     if report_path:
         write_rows(rows_path(report_path), rows)
         write_json(report_path, report)
     if predictions_path:
-        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in predictions)
+        folder = PictureFolder(predictions_path)
+        named = [
+            row | folder.put(place, images.get(place, ())) for place, row in enumerate(predictions)
+        ]
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in named)
         write_atomically(predictions_path, "".join(lines))
 
 

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Box, Point, Polygon
 from unified_vl.data.examples import Example
 from unified_vl.data.sources import Row
@@ -15,6 +18,7 @@ from unified_vl.evaluation.metrics.detection import Detection
 from unified_vl.evaluation.metrics.intervals import intervals
 from unified_vl.evaluation.metrics.statistics import RowStatistics
 from unified_vl.evaluation.metrics.table import METRICS, Answers, CorpusMetric, Metric
+from unified_vl.evaluation.readings import Readings
 from unified_vl.evaluation.rows import ScoredRows, digest
 from unified_vl.inference.predictor import Prediction
 from unified_vl.specs.score import ScoreSpec
@@ -28,6 +32,7 @@ class Scored:
     examples: list[Example] = field(default_factory=list)
     predictions: list[Prediction] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    readings: Readings = field(default_factory=dict)
     skipped: int = 0
 
 
@@ -97,14 +102,18 @@ def primary_score(
 
 
 def _answers(score: ScoreSpec, scored: Scored) -> Answers:
+    predictions: Sequence[Any] = [answer_of(score, found) for found in scored.predictions]
+    if score.read_by is not None:
+        predictions = scored.readings[score.read_by]
     return Answers(
-        [answer_of(score, prediction) for prediction in scored.predictions],
-        [example.references[score.against] for example in scored.examples],
+        predictions,
+        [references_of(score, example) for example in scored.examples],
         [example.language for example in scored.examples],
         score.threshold,
         [example.key for example in scored.examples],
         [row.columns.get(score.implies or "") or () for row in scored.rows],
         [str(row.columns.get(score.group or "")) for row in scored.rows],
+        score.top or 1,
     )
 
 
@@ -124,6 +133,10 @@ def rows_of(spec: TaskSpec, scored: Scored, measured: Mapping[str, Measured]) ->
 
 def _label(spec: TaskSpec, score: ScoreSpec) -> str:
     """The metric's name; with its field and threshold where the spec has it twice."""
+    if score.read_by is not None:
+        return f"{score.metric}:{score.read_by}@{score.top or 1}"
+    if score.metric == "nearest_reference":
+        return f"{score.metric}@{score.top or 1}"
     if sum(other.metric == score.metric for other in spec.score) == 1:
         return score.metric
     thresholded = score.metric in ("box_accuracy", "point_accuracy")
@@ -131,14 +144,25 @@ def _label(spec: TaskSpec, score: ScoreSpec) -> str:
     return f"{score.metric}:{score.against}{threshold}"
 
 
+def references_of(score: ScoreSpec, example: Example) -> Sequence[Any]:
+    """The right answers as a metric compares them; images as arrays."""
+    found = example.references[score.against]
+    return [r.pixels_HWC if isinstance(r, LoadedImage) else r for r in found]
+
+
 def answer_of(score: ScoreSpec, prediction: Prediction) -> Any:
-    """The value that a metric compares: the text, the first box or point, or all shapes.
+    """The value that a metric compares: the text, the first box or point, all shapes, or the
+    picture.
 
     Boxes have no scores of their own: each has the probability of the whole answer.
     """
     segments = prediction.segments
     boxes = [segment for segment in segments if isinstance(segment, Box)]
     match score.metric:
+        case "psnr" | "ssim" | "nearest_reference":
+            return np.asarray(prediction.images[0])
+        case "mask_iou" if prediction.images:
+            return np.asarray(prediction.images[0])
         case "coco_map":
             sure = math.exp(prediction.score or 0.0)
             return [Detection(box, sure, box.label or "") for box in boxes]

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image as PILImage
 
 from unified_vl.files import write_atomically
-from unified_vl.inference.prediction import Alternative, Prediction
+from unified_vl.inference.prediction import Prediction
 
 GAP = 4  # pixels between pictures
 
@@ -27,20 +27,19 @@ class PictureFolder:
         The names are those of the row's number, so that a row that is answered again writes
         the same files. Paths are relative to the output file.
         """
-        row = answer.as_row()
-        self._put(row, answer, f"{number:06d}")
+        row = answer.as_row() | self.put(number, answer.images)
         for place, other in enumerate(answer.alternatives or ()):
-            self._put(row["alternatives"][place], other, f"{number:06d}-{place}")
+            row["alternatives"][place] |= self.put(number, other.images, f"-{place}")
         return row
 
-    def _put(self, row: dict[str, Any], answer: Prediction | Alternative, name: str) -> None:
-        if not answer.images:
-            return
-        row["images"] = []
-        for image in answer.images:
-            path = self.folder / f"{name}.png"
-            write_atomically(path, png(image))
-            row["images"].append(f"{self.folder.name}/{path.name}")
+    def put(
+        self, number: int, images: Sequence[PILImage.Image], suffix: str = ""
+    ) -> dict[str, list[str]]:
+        """Write pictures of row `number` and say where they are; nothing of none."""
+        names = [f"{number:06d}{suffix}{f'.{n}' if n else ''}.png" for n in range(len(images))]
+        for name, image in zip(names, images, strict=True):
+            write_atomically(self.folder / name, png(image))
+        return {"images": [f"{self.folder.name}/{name}" for name in names]} if names else {}
 
 
 def png(image: PILImage.Image) -> bytes:

@@ -74,6 +74,13 @@ class ImageTokenizer(nn.Module):
         """Number of different codes."""
         return self.quantizer_spec.size
 
+    @property
+    def codebook(self) -> torch.Tensor:
+        """The vectors (K, C) that all codes stand for."""
+        codes_1K = torch.arange(self.codes, device=self.device)[None]
+        with torch.no_grad():
+            return self.quantizer.vectors(codes_1K)[0]
+
     def forward(self, pixels_B3HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What comes back of images in -1 to 1, their codes (B, N), and the quantiser's loss."""
         z_BChw = self.before(self.encoder(pixels_B3HW))

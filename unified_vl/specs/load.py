@@ -157,7 +157,8 @@ def _check_entry(mixture: Mixture, index: int, spec: TaskSpec) -> None:
 def _describes_an_image(spec: TaskSpec) -> bool:
     def kinds(template: Template) -> list[str]:
         slots = (piece.name for piece in template if isinstance(piece, Slot))
-        return [spec.fields[name].kind for name in slots if name in spec.fields]
+        fields = [spec.fields[name] for name in slots if name in spec.fields]
+        return ["codes" if field.in_codes else field.kind for field in fields]
 
     return kinds(spec.source).count("image") == 1 and kinds(spec.target) == ["text"]
 

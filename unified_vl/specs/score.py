@@ -30,6 +30,9 @@ Metric = Literal[
     "mean_absolute_error",
     "point_accuracy",
     "mask_iou",
+    "psnr",
+    "ssim",
+    "nearest_reference",
     "consistency",
     "group_accuracy",
     "macro_f1",
@@ -74,6 +77,19 @@ class ScoreSpec(Part):
         description="group_accuracy only, and mandatory there: the column that is the same for "
         "rows of a group.",
         examples=["image_id"],
+    )
+    top: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="nearest_reference, and with read_by: how many of the best count (1).",
+        examples=[5],
+    )
+    read_by: Name | None = Field(
+        default=None,
+        description="exact_match and accuracy, of tasks that write an image: the task of the model "
+        "that says what is in it, which then is compared with the field.",
+        examples=["emoji_caption"],
     )
     primary: bool = Field(
         default=False, description="Marks the one score that stands for the task.", examples=[True]

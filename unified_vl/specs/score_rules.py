@@ -22,8 +22,12 @@ KINDS_OF_METRICS: dict[str, tuple[Kind, ...]] = {  # those of all others are tex
     "coco_map": ("box",),
     "mean_absolute_error": ("number",),
     "point_accuracy": ("point", "box"),
-    "mask_iou": ("polygon",),
+    "mask_iou": ("polygon", "image_codes"),
+    "psnr": ("image_codes",),
+    "ssim": ("image_codes",),
+    "nearest_reference": ("image_codes",),
 }
+READABLE = ("exact_match", "accuracy")  # metrics of what a task reads in a picture
 COLUMNS_OF_METRICS = {"consistency": "implies", "group_accuracy": "group"}
 COLUMNS = {"implies": "a column of keys", "group": "a column that is the same within a group"}
 REFUSED_METRICS = {
@@ -76,6 +80,7 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
         if score.within is not None and score.metric != "point_accuracy":
             yield Problem(("score", index, "within"), f"says nothing about {score.metric}")
         yield from _column_problems(spec, index, score)
+        yield from _reading_problems(spec, index, score)
     primaries = sum(score.primary for score in spec.score)
     if primaries != 1:
         yield Problem(
@@ -100,6 +105,25 @@ def _column_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[P
         yield Problem(place, f"is missing for {score.metric}", expected="a column")
     if wanted is not None and score.primary:
         message = f"{score.metric} says nothing of how many answers are right"
+        yield Problem(("score", index, "primary"), message, expected="another score as primary")
+
+
+def _reading_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[Problem]:
+    """That what is read in a picture is read in one."""
+    if score.top is not None and score.read_by is None and score.metric != "nearest_reference":
+        yield Problem(("score", index, "top"), f"says nothing about {score.metric}")
+    if score.read_by is None:
+        return
+    place: KeyPath = ("score", index, "read_by")
+    if score.metric not in READABLE:
+        message = f"says nothing about {score.metric}"
+        yield Problem(place, message, expected=f"metric: {' or '.join(READABLE)}")
+    written = [spec.fields[n].kind for n in _slots_of_target(spec) if n in spec.fields]
+    if "image_codes" not in written:
+        expected = "a field of kind 'image_codes' in example.target"
+        yield Problem(place, "the task writes no image", expected=expected)
+    if score.primary:
+        message = "what another task reads says nothing of this one alone"
         yield Problem(("score", index, "primary"), message, expected="another score as primary")
 
 

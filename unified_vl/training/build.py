@@ -25,6 +25,7 @@ from unified_vl.errors import nearest
 from unified_vl.evaluation.metrics.table import falling_tasks
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.image_tokenizer import load_image_tokenizer
+from unified_vl.model.initialization import start_codes_from_codebook
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.example import IMAGE_MASK_TAG
@@ -110,8 +111,11 @@ def build(run: Run) -> Parts:
     for spec in specs.values():
         learn_choices(spec, run.data)
     torch.manual_seed(run.seed)
+    model = UnifiedVLForConditionalGeneration(config)
+    if image_tokenizer is not None:
+        start_codes_from_codebook(model, image_tokenizer.codebook)
     return Parts(
-        model=UnifiedVLForConditionalGeneration(config),
+        model=model,
         codec=codec,
         specs=specs,
         weights=dict(zip(specs, (entry.weight for entry in mixture.tasks), strict=True)),

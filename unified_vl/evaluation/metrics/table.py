@@ -22,6 +22,7 @@ from unified_vl.evaluation.metrics import (
     classes,
     correlation,
     detection,
+    pictures,
     shapes,
     text,
     translation,
@@ -50,8 +51,8 @@ class Answers:
     """What was predicted, what was right, and in which language, row by row.
 
     Attributes:
-        predictions: a text each, a box or point or None (nothing predicted) each, all
-            detections, or all polygons.
+        predictions: a text each, or several of which the best counts; a box or point or None
+            (nothing predicted) each, all detections, all polygons, or a picture (uint8 HWC) each.
         references: the right answers of each row, at least one.
         languages: the language tag of each row, or None.
         threshold: the overlap from which a box counts as found, or the distance up to which
@@ -59,6 +60,7 @@ class Answers:
         keys: what each row is called; consistency alone needs it.
         implied: the keys of the rows whose answers follow from each row's; likewise.
         groups: what is the same for rows of a group; group_accuracy alone needs it.
+        top: how many of the nearest count, or of a row's texts.
     """
 
     predictions: Sequence[Any]
@@ -68,6 +70,7 @@ class Answers:
     keys: Sequence[str] = ()
     implied: Sequence[Sequence[str]] = ()
     groups: Sequence[str] = ()
+    top: int = 1
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -82,6 +85,7 @@ class Answers:
             [self.keys[i] for i in rows] if self.keys else (),
             [self.implied[i] for i in rows] if self.implied else (),
             [self.groups[i] for i in rows] if self.groups else (),
+            self.top,
         )
 
 
@@ -148,13 +152,41 @@ def _marks(
     *,
     higher_is_better: bool = True,
 ) -> Metric:
-    """The mean of what `rule` gives each answer, in percent unless `finish` says otherwise."""
+    """The mean of what `rule` gives each answer, in percent unless `finish` says otherwise.
+
+    Of several answers to a row the best of the first `top` counts.
+    """
 
     def rows(answers: Answers) -> Floats:
         pairs = zip(answers.predictions, answers.references, strict=True)
-        return per_row([rule(p, r) for p, r in pairs])
+        return per_row([max(rule(one, r) for one in _several(p, answers.top)) for p, r in pairs])
 
     return Metric(rows, finish, higher_is_better=higher_is_better)
+
+
+def _several(prediction: Any, top: int) -> Sequence[Any]:
+    return prediction[:top] if isinstance(prediction, tuple) else (prediction,)
+
+
+def _pictures(rule: Callable[..., Floats], *how: str) -> Callable[[Answers], Floats]:
+    """What a rule makes of all pictures and of the true ones, of which a row has one."""
+
+    def rows(answers: Answers) -> Floats:
+        true = [references[0] for references in answers.references]
+        return rule(answers.predictions, true, *(getattr(answers, name) for name in how))
+
+    return rows
+
+
+def _mask_iou(prediction: Any, references: Sequence[Any]) -> float:
+    if isinstance(prediction, np.ndarray):
+        return pictures.mask_iou(prediction, references[0])
+    return shapes.mask_iou(prediction, references)
+
+
+def _mean(sums_RK: Floats) -> Floats:
+    """The mean over rows as it is."""
+    return sums_RK[:, 0] / sums_RK[:, 1]
 
 
 def _f1(answers: Answers) -> Floats:
@@ -250,11 +282,12 @@ METRICS: dict[str, Metric | CorpusMetric] = {
     "box_accuracy": Metric(lambda a: per_row([found >= a.threshold for found in _overlaps(a)])),
     "mean_iou": Metric(lambda a: per_row(_overlaps(a))),
     "coco_map": CorpusMetric(_map),
-    "mean_absolute_error": _marks(
-        text.absolute_error, lambda sums_RK: sums_RK[:, 0] / sums_RK[:, 1], higher_is_better=False
-    ),
+    "mean_absolute_error": _marks(text.absolute_error, _mean, higher_is_better=False),
     "point_accuracy": Metric(_points),
-    "mask_iou": _marks(shapes.mask_iou),
+    "mask_iou": _marks(_mask_iou),
+    "psnr": Metric(_pictures(pictures.psnr_rows), _mean),
+    "ssim": Metric(_pictures(pictures.ssim_rows)),
+    "nearest_reference": Metric(_pictures(pictures.nearest_rows, "top")),
     "consistency": Metric(_consistency, finish_consistency),
     "group_accuracy": Metric(_group_accuracy, finish_consistency),
 }
@@ -278,10 +311,11 @@ def is_correct(
 ) -> bool:
     """Whether one row counts as right.
 
-    A box does from `threshold` on, a point up to it, outlines from half on; all boxes do when
-    each meets a reference of its own and none is left. A number does when it is the same, a
-    text when it equals a reference (case is ignored under `accuracy` and for classes) or, under the
-    metrics that give marks to an answer, when it has half of them.
+    A box does from `threshold` on, a point up to it, outlines and masks from half on, other
+    pictures from 20 dB on; all boxes do when each meets a reference of its own and none is
+    left. A number does when it is the same, a text when it equals a reference (case is ignored
+    under `accuracy` and for classes) or, under the metrics that give marks to an answer, when it
+    has half of them.
     """
     if metric == "coco_map":
         return detection.all_found([d.box for d in prediction], references, threshold)
@@ -291,7 +325,9 @@ def is_correct(
     if metric == "point_accuracy":
         return shapes.point_fits(prediction, references, threshold)
     if metric == "mask_iou":
-        return shapes.mask_iou(prediction, references) >= HALF_MARKS
+        return _mask_iou(prediction, references) >= HALF_MARKS
+    if isinstance(prediction, np.ndarray):
+        return bool(pictures.psnr_rows([prediction], references)[0, 0] >= pictures.RIGHT_PSNR)
     if metric == "mean_absolute_error":
         return text.absolute_error(prediction, references) == 0
     if not isinstance(prediction, str):
