@@ -21,6 +21,7 @@ from unified_vl.training.trainer import train
 
 SPECS = Path(__file__).parents[2] / "task_specs"
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
+IMAGE_TOKENIZER = Path(__file__).parents[2] / "tokenizers/image/emoji_world"
 OTHER = ("emoji", "mixtures", "runs", "image_tokenizers")  # which tests of their own train
 NAMES = sorted(
     path.relative_to(SPECS).with_suffix("").as_posix()
@@ -114,6 +115,8 @@ def test_a_shipped_spec_checks_shows_and_trains(
 
     texts = ["--spec", learnt, "--spec", spec][: 2 if trained == name else 4]
     into = ["--data", "data", "--output", "tokenizer", "--vocabulary-size", "4000"]
+    if any(field.in_codes for field in load_task(spec).fields.values()):
+        into += ["--image-tokenizer", str(IMAGE_TOKENIZER)]
     run("tokenizer", "train", *texts, *into)
     tokens = ["--tokenizer", "tokenizer", "--max-source", "512", "--max-target", "256"]
     found = json.loads(run("check", spec, "--data", "data", *tokens, "--json"))

@@ -12,6 +12,7 @@ from typing import Any
 
 from unified_vl.evaluation import browser, gallery
 from unified_vl.evaluation.charts import Curve, curves_of, draw_curve
+from unified_vl.evaluation.drawings import drawings
 from unified_vl.evaluation.languages import Language, language_of
 from unified_vl.evaluation.results import (
     EVENTS,
@@ -33,6 +34,7 @@ PARTS = (
     "header",
     "curves",
     "gallery",
+    "drawings",
     "table",
     "retrieval",
     "breakdowns",
@@ -41,12 +43,16 @@ PARTS = (
     "footer",
 )
 PICTURES: dict[str, tuple[Collection[str], int]] = {  # file name: parts of the page, width
+    "drawings.png": (("drawings",), 1200),
     "gallery.png": (("gallery",), 1200),
     "scores.png": (("curves", "table"), 1200),
 }
 SCENES_OF_PICTURE = 8
 WIDEST_BREAKDOWN = 16  # values of a dimension; more are a table, not a chart
-PERCENTAGES = ("exact_match", "accuracy", "vqa_accuracy", "box_accuracy", "mean_iou", "coco_map")
+PERCENTAGES = frozenset(
+    {"exact_match", "accuracy", "vqa_accuracy", "box_accuracy", "mean_iou", "mask_iou"}
+    | {"coco_map", "nearest_reference"}
+)
 NAMES = {
     "vqa_accuracy": "VQA accuracy",
     "anls": "ANLS",
@@ -58,6 +64,9 @@ NAMES = {
     "rouge_l": "ROUGE-L",
     **{f"coco_bleu_{order}": f"BLEU-{order}" for order in range(1, 5)},
     "mean_iou": "mean IoU",
+    "mask_iou": "mask IoU",
+    "psnr": "PSNR in dB",
+    "ssim": "SSIM",
     "coco_map": "COCO mAP",
     "easy_vqa": "easy-VQA",
 }
@@ -91,7 +100,10 @@ def write_pictures(run: Path, data_root: Path, directory: Path) -> list[Path]:
         UserError: when there is no browser `chromium`, or as for `write_report`.
     """
     written = []
+    drawn = any(row.get("images") for row in read_predictions(run / PREDICTIONS))
     for name, (parts, width) in PICTURES.items():
+        if parts == ("drawings",) and not drawn:
+            continue
         page = render(run, data_root, parts, most_scenes=SCENES_OF_PICTURE, picture=True)
         write_atomically(directory / name, browser.picture_of(page, width))
         written.append(directory / name)
@@ -111,7 +123,8 @@ def render(
     from markupsafe import Markup
 
     report = read_report(run / REPORT)
-    predictions = read_predictions(run / PREDICTIONS)
+    everything = read_predictions(run / PREDICTIONS)
+    predictions = [row for row in everything if not row.get("images")]
     events = read_events(run / EVENTS)
     here = Path(__file__).parent
     environment = Environment(
@@ -122,7 +135,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["pretty"] = pretty
-    environment.filters["is_percentage"] = lambda metric: metric in PERCENTAGES
+    environment.filters["is_percentage"] = lambda metric: metric.split("@")[0] in PERCENTAGES
     facts = read_facts(run / MODEL)
     curves = _curves(events) if "curves" in parts else []
     return environment.get_template("report.html.jinja").render(
@@ -132,6 +145,7 @@ def render(
         header=_header(report, facts),
         curves=[curve | {"svg": Markup(curve["svg"])} for curve in curves],
         scenes=gallery.scenes(predictions, data_root)[:most_scenes] if "gallery" in parts else [],
+        drawings=drawings(everything, run, data_root) if "drawings" in parts else [],
         table=_table(report),
         retrieval=_retrieval(read_retrieval(run / RETRIEVAL)),
         breakdowns=_breakdowns(report),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unified_vl.evaluation.metrics.images import psnr, ssim
+from unified_vl.evaluation.metrics.images import WINDOW, psnr, ssim
 from unified_vl.evaluation.metrics.statistics import Floats, per_row
 
 Picture = np.ndarray
@@ -29,8 +29,12 @@ def psnr_rows(found: Sequence[Picture], true: Sequence[Picture]) -> Floats:
 
 
 def ssim_rows(found: Sequence[Picture], true: Sequence[Picture]) -> Floats:
-    """SSIM of each row, 1 for equal pictures."""
-    return per_row(ssim(np.stack(found), np.stack(true)).tolist() if len(found) else [])
+    """SSIM of each row, 1 for equal pictures; small ones are enlarged to hold its window."""
+    if not len(found):
+        return per_row([])
+    times = -(-WINDOW // min(true[0].shape[:2]))
+    both = (np.stack(images).repeat(times, 1).repeat(times, 2) for images in (found, true))
+    return per_row(ssim(*both).tolist())
 
 
 def mask_iou(found_HWC: Picture, true_HWC: Picture) -> float:

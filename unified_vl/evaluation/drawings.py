@@ -1,0 +1,83 @@
+"""What the report shows of tasks that write pictures: what was asked, drawn, and is true.
+
+A prediction is a row of `predictions.jsonl`, as `evaluate` writes it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unified_vl.evaluation.gallery import Picture, load_picture
+from unified_vl.evaluation.languages import Language, language_of
+
+SHOWN = 24  # rows of a task
+OF_A_CELL = 8  # of these, of each cell but the first
+SEED = 0
+
+Prediction = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """One row: `asked` the texts in `language`, the pictures each None where there is none."""
+
+    language: Language
+    asked: tuple[str, ...]
+    given: Picture | None
+    drawn: Picture | None
+    true: Picture | None
+    cell: str
+
+
+def drawings(
+    predictions: Iterable[Prediction], run: Path, data_root: Path
+) -> list[tuple[str, list[Drawing]]]:
+    """By task rows whose answers are pictures: a fixed random choice, of every cell some.
+
+    Args:
+        predictions: all rows.
+        run: the folder that drawn pictures are relative to.
+        data_root: the folder that other pictures are relative to.
+    """
+    by_task: dict[str, list[Prediction]] = defaultdict(list)
+    for row in predictions:
+        if row.get("images"):
+            by_task[row["task"]].append(row)
+    return [
+        (task, [_drawing(row, run, data_root) for row in _choose(rows)])
+        for task, rows in by_task.items()
+    ]
+
+
+def _choose(rows: Sequence[Prediction]) -> list[Prediction]:
+    """Rows follow a rhythm of languages, so none at equal distances; the seen cells first."""
+    by_cell: dict[str, list[Prediction]] = defaultdict(list)
+    for row in rows:
+        by_cell[row.get("cell", "")].append(row)
+    first, *others = sorted(by_cell, key=lambda cell: cell != "seen")
+    draw = random.Random(SEED)
+    rest = [_sample(by_cell[cell], OF_A_CELL, draw) for cell in others][: SHOWN // OF_A_CELL - 1]
+    left = SHOWN - sum(map(len, rest))
+    return [*_sample(by_cell[first], left, draw), *(row for some in rest for row in some)]
+
+
+def _sample(rows: Sequence[Prediction], most: int, draw: random.Random) -> list[Prediction]:
+    places = draw.sample(range(len(rows)), min(most, len(rows)))
+    return [rows[place] for place in sorted(places)]
+
+
+def _drawing(row: Prediction, run: Path, data_root: Path) -> Drawing:
+    (true, *_) = row["references"] or (None,)
+    return Drawing(
+        language=language_of(row["language"]),
+        asked=tuple(row["inputs"].values()),
+        given=load_picture(data_root, row["image"]),
+        drawn=load_picture(run, row["images"][0]),
+        true=load_picture(data_root, true if isinstance(true, str) else None),
+        cell=row.get("cell", ""),
+    )
