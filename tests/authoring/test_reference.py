@@ -67,7 +67,7 @@ def test_the_pages_are_up_to_date(name: str) -> None:
 def test_the_page_of_keys_names_every_key_with_its_example() -> None:
     page = pages()["keys.md"]
     for key, field in KEYS.items():
-        name = key.rpartition(".")[2]
+        name = field.alias or key.rpartition(".")[2]
         assert f"`{name}: {in_flow(field.examples[0])}`".replace("|", "&#124;") in page, key
 
 
