@@ -6,8 +6,6 @@ Legend: B batch, H height, W width, C channels, K codes.
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch.nn import functional as F
 
 Array = np.ndarray
 
@@ -32,24 +30,22 @@ def ssim(found_BHWC: Array, true_BHWC: Array) -> Array:
     A Gaussian window of 11 pixels and sigma 1.5, only where it lies inside the image, the
     mean over channels (Wang et al. 2004, DOI 10.1109/TIP.2003.819861, section III).
     """
-    x, y = (
-        torch.from_numpy(images.astype(np.float64) / 255).permute(0, 3, 1, 2)
-        for images in (found_BHWC, true_BHWC)
-    )
-    offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
-    line = torch.exp(-(offsets**2) / (2 * SIGMA**2))
-    window = torch.outer(line, line) / line.sum() ** 2
-    weight = window.expand(x.shape[1], 1, WINDOW, WINDOW)
+    x, y = (images.astype(np.float64) / 255 for images in (found_BHWC, true_BHWC))
+    height, width = (side - WINDOW + 1 for side in x.shape[1:3])
+    weights = np.exp(-((np.arange(WINDOW) - WINDOW // 2) ** 2) / (2 * SIGMA**2))
+    weights /= weights.sum()
 
-    def mean(values: torch.Tensor) -> torch.Tensor:
-        return F.conv2d(values, weight, groups=x.shape[1])
+    def mean(values_BHWC: Array) -> Array:
+        """Each window's, down the columns and then along the rows: the Gaussian is separable."""
+        columns = sum(w * values_BHWC[:, i : i + height] for i, w in enumerate(weights))
+        return np.asarray(sum(w * columns[:, :, i : i + width] for i, w in enumerate(weights)))
 
     mean_x, mean_y = mean(x), mean(y)
     variance_x, variance_y = mean(x * x) - mean_x**2, mean(y * y) - mean_y**2
     covariance = mean(x * y) - mean_x * mean_y
     near = (2 * mean_x * mean_y + STABLE[0]) / (mean_x**2 + mean_y**2 + STABLE[0])
     alike = (2 * covariance + STABLE[1]) / (variance_x + variance_y + STABLE[1])
-    return (near * alike).mean(dim=(1, 2, 3)).numpy()
+    return np.asarray((near * alike).mean(axis=(1, 2, 3)))
 
 
 def codebook_use(codes: Array, count: int) -> tuple[float, float]:
