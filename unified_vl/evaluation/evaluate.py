@@ -115,7 +115,7 @@ def evaluate(
             for place, found in enumerate(scored.predictions)
             if found.images
         }
-        masked = to_complete(predictor.codec, scored.examples)
+        masked = to_complete(predictor, scored.examples)
         given |= {first + place: image for place, image in masked.items()}
         rows[spec.task] = rows_of(spec, scored, measured)
     report = {

@@ -9,10 +9,10 @@ from typing import Any
 
 from PIL import Image as PILImage
 
-from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.examples import Example
 from unified_vl.files import write_atomically
 from unified_vl.inference.prediction import Prediction
+from unified_vl.inference.predictor import UnifiedVL
 
 GAP = 4  # pixels between pictures
 AT_ONCE = 64  # pictures that are decoded together
@@ -52,15 +52,16 @@ class PictureFolder:
         return f"{self.folder.name}/{name}"
 
 
-def to_complete(codec: SequenceCodec, examples: Sequence[Example]) -> dict[int, PILImage.Image]:
+def to_complete(predictor: UnifiedVL, examples: Sequence[Example]) -> dict[int, PILImage.Image]:
     """By place the pictures that examples ask to complete, as the model knows them: grey where
     it is to write."""
     places = [place for place, example in enumerate(examples) if example.given]
     found: dict[int, PILImage.Image] = {}
     for start in range(0, len(places), AT_ONCE):
         some = places[start : start + AT_ONCE]
-        assert codec.code_images is not None  # which made the codes
-        seen_BHWC = codec.code_images.seen([examples[place].given for place in some])
+        code_images = predictor.codec.code_images
+        assert code_images is not None  # which made the codes
+        seen_BHWC = code_images.seen([examples[place].given for place in some])
         found |= dict(zip(some, map(PILImage.fromarray, seen_BHWC), strict=True))
     return found
 
