@@ -7,7 +7,7 @@ Legend: N rows, K distinct true pictures, P numbers of a picture, H height, W wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,22 +19,35 @@ BEST_PSNR = 100.0  # dB, of equal pictures; infinity has no mean
 RIGHT_PSNR = 20.0  # dB, from which a picture counts as right
 BRIGHT = 128  # of a mask: the thing is where the mean of RGB reaches this
 ROWS_AT_ONCE = 512
+STACKED = 64
 
 
 def psnr_rows(found: Sequence[Picture], true: Sequence[Picture]) -> Floats:
     """PSNR of each row in dB, at most 100."""
-    if not len(found):
-        return per_row([])
-    return per_row(np.minimum(psnr(np.stack(found), np.stack(true)), BEST_PSNR).tolist())
+    return _some_at_once(lambda x, y: np.minimum(psnr(x, y), BEST_PSNR), found, true)
 
 
 def ssim_rows(found: Sequence[Picture], true: Sequence[Picture]) -> Floats:
     """SSIM of each row, 1 for equal pictures; small ones are enlarged to hold its window."""
-    if not len(found):
-        return per_row([])
-    times = -(-WINDOW // min(true[0].shape[:2]))
-    both = (np.stack(images).repeat(times, 1).repeat(times, 2) for images in (found, true))
-    return per_row(ssim(*both).tolist())
+
+    def enlarged(pictures_NHWC: np.ndarray) -> np.ndarray:
+        times = -(-WINDOW // min(pictures_NHWC.shape[1:3]))
+        return pictures_NHWC.repeat(times, 1).repeat(times, 2)
+
+    return _some_at_once(lambda x, y: ssim(enlarged(x), enlarged(y)), found, true)
+
+
+def _some_at_once(
+    rule: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    found: Sequence[Picture],
+    true: Sequence[Picture],
+) -> Floats:
+    """What a rule gives stacks of pictures, without all of them in floats at once."""
+    values: list[float] = []
+    for start in range(0, len(found), STACKED):
+        part = slice(start, start + STACKED)
+        values += rule(np.stack(found[part]), np.stack(true[part])).tolist()
+    return per_row(values)
 
 
 def mask_iou(found_HWC: Picture, true_HWC: Picture) -> float:
