@@ -6,8 +6,6 @@ Legend: B batch, H height, W width, C channels, K codes.
 from __future__ import annotations
 
 import numpy as np
-import torch
-from torch.nn import functional as F
 
 Array = np.ndarray
 
@@ -33,23 +31,30 @@ def ssim(found_BHWC: Array, true_BHWC: Array) -> Array:
     mean over channels (Wang et al. 2004, DOI 10.1109/TIP.2003.819861, section III).
     """
     x, y = (
-        torch.from_numpy(images.astype(np.float64) / 255).permute(0, 3, 1, 2)
-        for images in (found_BHWC, true_BHWC)
+        images.astype(np.float64).transpose(0, 3, 1, 2) / 255 for images in (found_BHWC, true_BHWC)
     )
-    offsets = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
-    line = torch.exp(-(offsets**2) / (2 * SIGMA**2))
-    window = torch.outer(line, line) / line.sum() ** 2
-    weight = window.expand(x.shape[1], 1, WINDOW, WINDOW)
+    rows, columns = (_gaussian(length) for length in x.shape[2:])
 
-    def mean(values: torch.Tensor) -> torch.Tensor:
-        return F.conv2d(values, weight, groups=x.shape[1])
+    def mean(values: Array) -> Array:
+        return rows @ values @ columns.T  # the window is a product of its rows and columns
 
     mean_x, mean_y = mean(x), mean(y)
     variance_x, variance_y = mean(x * x) - mean_x**2, mean(y * y) - mean_y**2
     covariance = mean(x * y) - mean_x * mean_y
     near = (2 * mean_x * mean_y + STABLE[0]) / (mean_x**2 + mean_y**2 + STABLE[0])
     alike = (2 * covariance + STABLE[1]) / (variance_x + variance_y + STABLE[1])
-    return (near * alike).mean(dim=(1, 2, 3)).numpy()
+    found: Array = (near * alike).mean(axis=(1, 2, 3))
+    return found
+
+
+def _gaussian(length: int) -> Array:
+    """The matrix that takes the weighted mean of a line in every window inside it."""
+    offsets = np.arange(WINDOW) - WINDOW // 2
+    line = np.exp(-(offsets**2) / (2 * SIGMA**2))
+    matrix = np.zeros((length - WINDOW + 1, length))
+    for place, row in enumerate(matrix):
+        row[place : place + WINDOW] = line / line.sum()
+    return matrix
 
 
 def codebook_use(codes: Array, count: int) -> tuple[float, float]:
