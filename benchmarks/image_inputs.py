@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from record import record
+from record import machine, record
 from ruamel.yaml import YAML
 from tables import processor_name
 
@@ -57,9 +57,9 @@ def main() -> None:
     lines = [
         "# Patches, timm features and codes",
         "",
-        f"`{COMMAND}`: {options.seconds:.0f} s of training each; {processor_name()}; primary metric on",
-        f"{options.rows} test rows of each task, seen and held-out cells together. Codes are 64 tokens an",
-        "image, the others 16.",
+        f"`{COMMAND}` on {machine()}, {processor_name()}; {options.seconds:.0f} s of training",
+        f"each; primary metric on {options.rows} test rows of each task, seen and held-out cells",
+        "together. Codes are 64 tokens an image, the others 16.",
         "",
         "| image as | updates | s | " + " | ".join(TASKS) + " |",
         "| --- | ---: | ---: |" + " ---: |" * len(TASKS),
@@ -79,7 +79,7 @@ def main() -> None:
                     "ratio": round(score / peer, 2) if peer else None,
                     "peer_name": "patches",
                     "command": COMMAND,
-                    "machine": processor_name(),
+                    "machine": machine(),
                 }
             )
     section = "\n".join(lines)
