@@ -15,7 +15,8 @@ from unified_vl.codecs.segments import Image, Pieces, Segment, Tag, Text
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.text import TextCodec, train_text_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
-from unified_vl.data.examples import Example, ExampleBuilder
+from unified_vl.data.example import Example
+from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import TaskData

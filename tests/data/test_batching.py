@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from unified_vl.codecs.sequence import Encoded
 from unified_vl.data.batching import IGNORED, EncodedExample, collate_encoded
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 
 IDS = st.lists(st.integers(3, 999), min_size=1, max_size=20)
 

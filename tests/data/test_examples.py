@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image as PILImage
 
 from unified_vl.codecs.segments import Box, Image, Segment, Tag, Text
-from unified_vl.data.examples import Example, ExampleBuilder
+from unified_vl.data.example import Example
+from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import Row
 from unified_vl.errors import BadRow

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from unified_vl.codecs.sequence import Encoded
 from unified_vl.data.batching import Batch
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.data.order import permutation
 from unified_vl.data.streams import TaskStream
 from unified_vl.errors import BadRow, UserError

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image as PILImage
 
 from unified_vl.codecs.segments import Box, Image, Point, Polygon, Text
-from unified_vl.data.examples import Example, ExampleBuilder
+from unified_vl.data.cells import letter
+from unified_vl.data.example import Example
+from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import Row
-from unified_vl.data.values import letter
 from unified_vl.errors import BadRow
 from unified_vl.specs.load import load_task
 

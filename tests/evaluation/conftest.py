@@ -13,7 +13,8 @@ from PIL import Image
 
 from unified_vl.codecs.segments import Box, Segment, Text
 from unified_vl.codecs.shapes import to_pixels
-from unified_vl.data.examples import Example, ExampleBuilder
+from unified_vl.data.example import Example
+from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
 from unified_vl.evaluation.evaluate import evaluate

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from unified_vl.cli.main import app
 from unified_vl.codecs.segments import Box, Text
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.errors import UserError
 from unified_vl.evaluation.comparison import compare_reports
 from unified_vl.evaluation.results import write_results

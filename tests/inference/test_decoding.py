@@ -12,7 +12,7 @@ from unified_vl.codecs.images import resize
 from unified_vl.codecs.segments import Image, Tag, Text
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.data.batching import Batch, collate
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.errors import UserError
 from unified_vl.inference.constraints import GrammarProcessor
 from unified_vl.inference.decoding import Generator

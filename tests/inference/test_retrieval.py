@@ -17,7 +17,7 @@ from unified_vl import Retriever, UnifiedVL
 from unified_vl.codecs.images import LoadedImage, resize
 from unified_vl.codecs.segments import Image, Tag, Text
 from unified_vl.data.batching import collate
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.errors import BadRow, UserError
 from unified_vl.inference import late_interaction as late
 from unified_vl.inference.corpus import read_corpus

@@ -8,7 +8,7 @@ import torch
 from unified_vl.codecs.images import resize
 from unified_vl.codecs.segments import Image, Tag, Text
 from unified_vl.data.batching import Batch, collate
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.inference import scoring
 from unified_vl.inference.decoding import Generator
 from unified_vl.inference.scoring import ChoiceScorer

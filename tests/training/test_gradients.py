@@ -56,6 +56,17 @@ def test_a_lasting_change_of_level_is_followed() -> None:
     assert all(feed(guard, *[5 * norm for norm in noise(40, seed=2)], start=169))
 
 
+def test_norms_that_keep_rising_are_another_level_after_eight_refusals() -> None:
+    """A task that was all but done, while another begins to move what they share."""
+    guard = GradientGuard(FaultSpec())
+    feed(guard, *[0.1 * norm for norm in noise(128)])
+    rising = [0.1 * 1.5**n for n in range(7, 13)] + [15 * norm for norm in noise(60, seed=1)]
+    accepted = feed(guard, *rising, start=129)
+    assert accepted[:8] == [False] * 7 + [True] and all(accepted[7:])
+    feed(guard, *noise(128, seed=2), start=300)
+    assert not guard.accept(500, "see", 1.0, 9.0)  # and then spikes are judged again
+
+
 def test_policy_and_limit_end_the_training() -> None:
     guard = GradientGuard(FaultSpec(limit=2, window=8))
     for step in (1, 2, 20, 21):  # the first two are forgotten by then

@@ -47,8 +47,9 @@ def test_each_cell_to_draw_is_in_the_split_it_belongs_to(
 ) -> None:
     secret = held_out(world)
     seen = {(one, tag) for one in secret for tag in LANGUAGES if tag not in secret[one]}
-    first = {(one, secret[one][0]) for one in secret}
-    second = {(one, secret[one][1]) for one in secret}
+    turns = list(enumerate(secret))  # by turns the first language and the second
+    first = {(one, secret[one][number % 2]) for number, one in turns}
+    second = {(one, secret[one][1 - number % 2]) for number, one in turns}
     expected = {"train": seen, "validation": first, "test": seen | second}
     for split in SPLITS:
         found = rows(world, "emoji_draw", split)

@@ -13,7 +13,7 @@ from PIL import Image as PILImage
 from unified_vl.app.inputs import Input, read_values
 from unified_vl.authoring.show import pieces_text, segment_text
 from unified_vl.codecs.segments import Segment
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.errors import UserError
 from unified_vl.evaluation.languages import language_of
 from unified_vl.inference.drawing import draw_shapes

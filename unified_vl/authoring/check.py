@@ -17,7 +17,8 @@ from unified_vl.authoring.shapes import check_shapes
 from unified_vl.authoring.texts import TextChecks
 from unified_vl.codecs.segments import Image, Text
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.data.examples import Example, ExampleBuilder
+from unified_vl.data.example import Example
+from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import TaskData

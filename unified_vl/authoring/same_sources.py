@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from unified_vl.authoring.findings import Findings, share
 from unified_vl.codecs.segments import Image, Segment
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.specs.task import TaskSpec
 
 

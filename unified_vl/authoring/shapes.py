@@ -9,7 +9,7 @@ from unified_vl.codecs.segments import Box, Point, Polygon, Shape
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.shapes import ShapeCodec, coordinates
 from unified_vl.codecs.vocabulary import Vocabulary
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.fields import ShapeKind
 

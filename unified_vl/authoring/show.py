@@ -27,7 +27,8 @@ from unified_vl.codecs.segments import (
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
 from unified_vl.codecs.shapes import coordinates, to_pixels
 from unified_vl.codecs.vocabulary import IMAGE_TAG
-from unified_vl.data.examples import Example, ExampleBuilder, Reference
+from unified_vl.data.example import Example, Reference
+from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import Row, TaskData

@@ -11,7 +11,7 @@ from typing import Literal
 from unified_vl.authoring.findings import Findings, share
 from unified_vl.codecs.segments import Text
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.task import TaskSpec
 

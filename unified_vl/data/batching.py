@@ -14,7 +14,7 @@ import torch
 
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
 from unified_vl.codecs.vocabulary import PAD_ID
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 
 IGNORED = -100  # a label without a target, as torch's cross-entropy has it
 LENGTH_MULTIPLE = 4  # batch times length fills matrix units; rounder lengths are mostly padding

@@ -7,16 +7,15 @@ evaluation, of the row alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.noise import settle
-from unified_vl.codecs.segments import ImageCodes, Noised, Segment, Shape, Text
+from unified_vl.codecs.segments import ImageCodes, Noised, Segment, Text
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG
 from unified_vl.data.draws import Draws
+from unified_vl.data.example import Example, Reference
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.noising import (
     as_read,
@@ -44,46 +43,6 @@ from unified_vl.specs.task import TaskSpec, TaskTags
 from unified_vl.specs.template import slots
 
 Parts = Mapping[str, Sequence[Part]]
-Reference = str | Shape | LoadedImage
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """What the model reads and writes for one row; segments, no tensors.
-
-    Attributes:
-        task: name of the task.
-        language: tag of the row's language.
-        key: names the row in predictions.
-        source: what the model reads.
-        target: what it shall write; empty when it was not asked for.
-        references: the right answers by scored field; empty without target.
-        groups: what the scores are broken down by, as names and values.
-        where: `file:row`.
-        image_size: (width, height) in pixels of the user's image, where there is one.
-        read: fields of which the model reads another text than the row's, with that text.
-        shots: how many rows are shown before it.
-        without: its source without what `drop` names, which guidance compares with; empty where
-            nobody asks for it.
-        given: of an image that is to be completed, the codes that are known and None for the
-            others; empty where there is no such image.
-        shows: the text that an image is ranked by, where `generate.rerank` names it.
-    """
-
-    task: str
-    language: str
-    key: str
-    source: tuple[Segment, ...]
-    target: tuple[Segment, ...]
-    references: Mapping[str, tuple[Reference, ...]]
-    groups: Mapping[str, str]
-    where: str
-    image_size: tuple[int, int] | None
-    read: Mapping[str, str] = field(default_factory=dict)
-    shots: int = 0
-    without: tuple[Segment, ...] = ()
-    given: tuple[int | None, ...] = ()
-    shows: str | None = None
 
 
 class ExampleBuilder:
@@ -161,11 +120,8 @@ class ExampleBuilder:
             read[name] = " ".join(part for part in parts[name] if isinstance(part, str))
         others = self._others.shots(row, plan, draws)
         shots = [self._shown(shot, plan, parts, draws) for shot in others]
-        drop = self.spec.example.drop
-        dropped: Parts = {} if drop is None else {**source_parts, **dict.fromkeys(drop.fields, ())}
-        random = draws.training("drop")
-        if drop is not None and random is not None and random.random() < drop.rate:
-            source_parts = dropped
+        given = self._given(source_parts)
+        source_parts, without = self._dropped(source_parts, draws)
         source, shown = self._source(plan, source_parts, shots)
         target = merged(filled(plan.target, target_parts)) if with_target else ()
         if self._codec is not None and with_target and self.spec.example.on_pieces:
@@ -187,8 +143,8 @@ class ExampleBuilder:
             image_size=size,
             read=read,
             shots=shown,
-            without=self._without(plan, dropped, shots),
-            given=self._given(source_parts),
+            without=() if without is None else self._source(plan, without, shots)[0],
+            given=given,
             shows=self._shows(parts),
         )
 
@@ -287,18 +243,22 @@ class ExampleBuilder:
                 break
         return source, len(shots) - first
 
-    def _without(
-        self, plan: Plan, parts: Parts, shots: Sequence[list[Part]]
-    ) -> tuple[Segment, ...]:
-        """What guidance compares with."""
-        if self.spec.generate.guidance in (None, 1.0):
-            return ()
-        return self._source(plan, parts, shots)[0]
+    def _dropped(self, parts: Parts, draws: Draws) -> tuple[Parts, Parts | None]:
+        """The parts of the source, now and then without what `drop` names; and in evaluation
+        those without it, where guidance compares with them."""
+        drop = self.spec.example.drop
+        if drop is None:
+            return parts, None
+        without = {**parts, **dict.fromkeys(drop.fields, ())}
+        random = draws.training("drop")
+        if random is not None:
+            return (without if random.random() < drop.rate else parts), None
+        return parts, None if self.spec.generate.guidance in (None, 1.0) else without
 
     def _given(self, parts: Parts) -> tuple[int | None, ...]:
         """The codes of the image that is to be completed."""
         for name in self._noised:
-            image = next(iter(parts[name]), None)  # none, where it is dropped
+            image = parts[name][0]
             if isinstance(image, ImageCodes):
                 return image.codes
         return ()

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from random import Random
 
 from unified_vl.codecs.segments import Segment, Tag, Text
+from unified_vl.data.cells import letter
 from unified_vl.data.draws import Draws
-from unified_vl.data.values import Value, letter, pieces_of
+from unified_vl.data.values import Value, pieces_of
 from unified_vl.errors import BadRow
 from unified_vl.specs.example import JoinSpec
 from unified_vl.specs.languages import language_name

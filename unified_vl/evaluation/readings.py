@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.errors import UserError
 from unified_vl.inference.inputs import input_row, source_fields, target_fields
 from unified_vl.inference.prediction import Prediction

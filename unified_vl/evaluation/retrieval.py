@@ -22,7 +22,7 @@ import torch
 
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Image
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.evaluation.metrics.retrieval import median_rank, ranks, recall_at

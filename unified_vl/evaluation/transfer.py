@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.evaluation.evaluate import chosen_rows

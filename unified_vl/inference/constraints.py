@@ -19,7 +19,7 @@ import torch
 from transformers import LogitsProcessor
 
 from unified_vl.codecs.vocabulary import EOS_ID
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.inference.trie import Trie
 
 

@@ -15,7 +15,8 @@ from PIL import Image as PILImage
 from unified_vl.codecs.segments import Box, ImageCodes, Point, Polygon, Shape
 from unified_vl.codecs.shapes import to_pixels, with_labels
 from unified_vl.data.batching import EncodedExample, collate_encoded, encode_example
-from unified_vl.data.examples import Example, ExampleBuilder
+from unified_vl.data.example import Example
+from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.image_codes import cache_directory
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows

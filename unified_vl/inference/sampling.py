@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 
 
 class Sampler:

@@ -15,6 +15,8 @@ from typing import Any
 from unified_vl.errors import TrainingFault
 from unified_vl.specs.run import FaultSpec
 
+ANOTHER_LEVEL = 8  # spikes of a task in a row
+
 
 class GradientGuard:
     """Judges each step by the norms of the last steps of its task.
@@ -23,7 +25,9 @@ class GradientGuard:
     the same task than `sigmas` standard deviations. Tasks are apart, because their norms
     differ by nature; a task has no spikes before its window is full. Of a refused spike the
     largest norm that would have passed enters the window, so that a lasting change of level
-    is followed after some steps, and a single spike does not hide the next.
+    is followed after some steps, and a single spike does not hide the next. Eight in a row are no
+    spike but another level (the mixture has changed under a task that was all but done): the
+    window of the task begins anew.
 
     Args:
         spec: policy, window, sigmas and limit.
@@ -32,6 +36,7 @@ class GradientGuard:
     def __init__(self, spec: FaultSpec) -> None:
         self.spec = spec
         self.norms: dict[str, deque[float]] = {}
+        self.in_a_row: dict[str, int] = {}  # finite norms refused one after the other
         self.refused: list[int] = []  # steps, of the last `window`
         self.reason: str | None = None
 
@@ -49,12 +54,16 @@ class GradientGuard:
             self.reason = f"the loss is {loss}"
         elif not math.isfinite(norm):
             self.reason = "the gradient is not finite"
+        elif norm > highest and self.in_a_row.get(task, 0) + 1 == ANOTHER_LEVEL:
+            norms.clear()
+            highest = math.inf
         elif norm > highest:
             self.reason = (
                 f"the gradient's norm {norm:.4g} is more than {self.spec.sigmas:g} standard "
                 f"deviations above the last {self.spec.window} of its task (at most {highest:.4g})"
             )
-        if self.reason is None or math.isfinite(norm):
+        if math.isfinite(norm):
+            self.in_a_row[task] = self.in_a_row.get(task, 0) + 1 if norm > highest else 0
             norms.append(min(norm, highest))
         self.refused = [r for r in self.refused if r > step - self.spec.window]
         if self.reason is not None:
@@ -80,11 +89,16 @@ class GradientGuard:
 
     def state_dict(self) -> dict[str, Any]:
         """JSON values that give the same judgements after a resume."""
-        return {"norms": {t: list(n) for t, n in self.norms.items()}, "refused": self.refused}
+        return {
+            "norms": {t: list(n) for t, n in self.norms.items()},
+            "in_a_row": dict(self.in_a_row),
+            "refused": self.refused,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         window = self.spec.window
         self.norms = {task: deque(norms, window) for task, norms in state["norms"].items()}
+        self.in_a_row = dict(state["in_a_row"])
         self.refused = list(state["refused"])
 
 

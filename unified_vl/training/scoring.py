@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.data.sources import TaskData
 from unified_vl.data.streams import TaskStream
 from unified_vl.errors import BadRow

@@ -30,22 +30,31 @@ def ssim(found_BHWC: Array, true_BHWC: Array) -> Array:
     A Gaussian window of 11 pixels and sigma 1.5, only where it lies inside the image, the
     mean over channels (Wang et al. 2004, DOI 10.1109/TIP.2003.819861, section III).
     """
-    x, y = (images.astype(np.float64) / 255 for images in (found_BHWC, true_BHWC))
-    height, width = (side - WINDOW + 1 for side in x.shape[1:3])
-    weights = np.exp(-((np.arange(WINDOW) - WINDOW // 2) ** 2) / (2 * SIGMA**2))
-    weights /= weights.sum()
+    x, y = (
+        images.astype(np.float64).transpose(0, 3, 1, 2) / 255 for images in (found_BHWC, true_BHWC)
+    )
+    rows, columns = (_gaussian(length) for length in x.shape[2:])
 
-    def mean(values_BHWC: Array) -> Array:
-        """Each window's, down the columns and then along the rows: the Gaussian is separable."""
-        columns = sum(w * values_BHWC[:, i : i + height] for i, w in enumerate(weights))
-        return np.asarray(sum(w * columns[:, :, i : i + width] for i, w in enumerate(weights)))
+    def mean(values: Array) -> Array:
+        return rows @ values @ columns.T  # the window is a product of its rows and columns
 
     mean_x, mean_y = mean(x), mean(y)
     variance_x, variance_y = mean(x * x) - mean_x**2, mean(y * y) - mean_y**2
     covariance = mean(x * y) - mean_x * mean_y
     near = (2 * mean_x * mean_y + STABLE[0]) / (mean_x**2 + mean_y**2 + STABLE[0])
     alike = (2 * covariance + STABLE[1]) / (variance_x + variance_y + STABLE[1])
-    return np.asarray((near * alike).mean(axis=(1, 2, 3)))
+    found: Array = (near * alike).mean(axis=(1, 2, 3))
+    return found
+
+
+def _gaussian(length: int) -> Array:
+    """The matrix that takes the weighted mean of a line in every window inside it."""
+    offsets = np.arange(WINDOW) - WINDOW // 2
+    line = np.exp(-(offsets**2) / (2 * SIGMA**2))
+    matrix = np.zeros((length - WINDOW + 1, length))
+    for place, row in enumerate(matrix):
+        row[place : place + WINDOW] = line / line.sum()
+    return matrix
 
 
 def codebook_use(codes: Array, count: int) -> tuple[float, float]:

@@ -1,0 +1,152 @@
+"""One value of a row, read as what its field says that it is: texts, numbers, places."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unified_vl.codecs.segments import Point, Polygon
+from unified_vl.codecs.shapes import points_from_row
+from unified_vl.data.sources import Row
+from unified_vl.errors import BadRow
+from unified_vl.specs.fields import FieldSpec, ShapeKind
+
+Size = tuple[int, int]  # (width, height) in pixels of the user's image
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A value of a row with all that a message about it says."""
+
+    row: Row
+    name: str
+    column: str
+    field: FieldSpec
+    value: object
+    may_be_empty: bool
+
+    def bad(self, message: str, expected: str | None = None, nearest: str | None = None) -> BadRow:
+        return BadRow(
+            message, file=self.row.where, field=self.column, expected=expected, nearest=nearest
+        )
+
+
+def items_of(cell: Cell) -> Sequence[Any]:
+    """The values of a field: one, or those of its list."""
+    if not cell.field.many:
+        return (cell.value,)
+    value = _unpacked(cell.value)
+    if not isinstance(value, (list, tuple)):
+        raise cell.bad(f"found {said(value)}", "a list, for many: true")
+    if not value and not cell.may_be_empty:
+        raise cell.bad("is an empty list", "at least one value")
+    return value
+
+
+def texts_of(cell: Cell) -> tuple[str, ...]:
+    texts = []
+    for item in items_of(cell):
+        if not isinstance(item, str) and not _is_number(item):
+            raise cell.bad(f"found {said(item)}", "text")
+        text = str(item).strip()
+        if not text:
+            raise cell.bad("is empty", "text")
+        texts.append(text)
+    return tuple(texts)
+
+
+def numbers_of(cell: Cell) -> tuple[str, ...]:
+    """Numbers as they are written: with the field's digits behind the point."""
+    digits = cell.field.decimals or 0
+    found = []
+    for item in items_of(cell):
+        try:
+            number = float(item) if isinstance(item, str) or _is_number(item) else math.nan
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise cell.bad(f"found {said(item)}", "a number")
+        text = f"{number:.{digits}f}"
+        found.append(text.removeprefix("-") if float(text) == 0 else text)
+    return tuple(found)
+
+
+def chosen(cell: Cell, options: Sequence[str]) -> str:
+    """The letter, the number or the text of a choice."""
+    first = cell.field.first or 0
+    number = whole_number(cell.value)
+    if number is None or not first <= number < first + len(options):
+        last = first + len(options) - 1
+        raise cell.bad(f"found {said(cell.value)}", f"a number from {first} to {last}")
+    place = number - first
+    if cell.field.write == "text":
+        return options[place]
+    return str(place + 1) if cell.field.write == "number" else letter(place)
+
+
+def letter(place: int) -> str:
+    """A for 0, B for 1, ..., AA for 26."""
+    text = ""
+    while place >= 0:
+        place, digit = divmod(place, 26)
+        text, place = chr(ord("A") + digit) + text, place - 1
+    return text
+
+
+def places_of(cell: Cell, size: Size | None) -> tuple[Point | Polygon, ...]:
+    width, height = size or (1, 1)
+    field = cell.field
+    assert field.units is not None
+    kind: ShapeKind = "point" if field.kind == "point" else "polygon"
+    found = []
+    for item in items_of(cell):
+        numbers = list_of_numbers(item)
+        if numbers is None:
+            raise cell.bad(f"found {said(item)}", f"the numbers of a {kind}")
+        try:
+            found.append(points_from_row(numbers, kind, field.units, width, height))
+        except ValueError as error:
+            raise cell.bad(str(error)) from error
+    return tuple(found)
+
+
+def list_of_numbers(value: object) -> list[float] | None:
+    """The numbers of a list, one pair of brackets less where points are pairs; else None."""
+    value = _unpacked(value)
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return None
+    flat = [n for item in value for n in (item if isinstance(item, (list, tuple)) else (item,))]
+    return flat if all(_is_number(v) for v in flat) else None
+
+
+def whole_number(value: object) -> int | None:
+    """A whole number, also as a cell of CSV has it."""
+    if isinstance(value, str):
+        return int(value) if value.strip().isdecimal() else None
+    return int(value) if isinstance(value, (int, float)) and _is_whole(value) else None
+
+
+def _is_whole(value: float) -> bool:
+    return _is_number(value) and value == int(value)
+
+
+def _unpacked(value: object) -> object:
+    """A list out of a cell of CSV, which holds it as JSON."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def said(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

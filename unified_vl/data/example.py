@@ -1,0 +1,50 @@
+"""What the model reads and writes for one row; segments, no tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from unified_vl.codecs.images import LoadedImage
+from unified_vl.codecs.segments import Segment, Shape
+
+Reference = str | Shape | LoadedImage
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """An example of a task, of one row.
+
+    Attributes:
+        task: name of the task.
+        language: tag of the row's language.
+        key: names the row in predictions.
+        source: what the model reads.
+        target: what it shall write; empty when it was not asked for.
+        references: the right answers by scored field; empty without target.
+        groups: what the scores are broken down by, as names and values.
+        where: `file:row`.
+        image_size: (width, height) in pixels of the user's image, where there is one.
+        read: fields of which the model reads another text than the row's, with that text.
+        shots: how many rows are shown before it.
+        without: its source without what `drop` names, which guidance compares with; empty where
+            nobody asks for it.
+        given: of an image that is to be completed, the codes that are known and None for the
+            others; empty where there is no such image.
+        shows: the text that an image is ranked by, where `generate.rerank` names it.
+    """
+
+    task: str
+    language: str
+    key: str
+    source: tuple[Segment, ...]
+    target: tuple[Segment, ...]
+    references: Mapping[str, tuple[Reference, ...]]
+    groups: Mapping[str, str]
+    where: str
+    image_size: tuple[int, int] | None
+    read: Mapping[str, str] = field(default_factory=dict)
+    shots: int = 0
+    without: tuple[Segment, ...] = ()
+    given: tuple[int | None, ...] = ()
+    shows: str | None = None
