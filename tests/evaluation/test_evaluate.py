@@ -175,7 +175,7 @@ def test_all_boxes_of_a_row_are_scored(oracle, tmp_path: Path) -> None:
     assert report["tasks"]["detect"]["metrics"] == {"coco_map": 100.0}
     assert report["tasks"]["detect"]["intervals"] == {}
     assert [row["correct"] for row in predictions] == [True, True]
-    report, predictions, _ = scored(oracle())  # the first box of each row alone
+    report, predictions, *_ = scored(oracle())  # the first box of each row alone
     assert 0 < report["tasks"]["detect"]["metrics"]["coco_map"] < 100
     assert [row["correct"] for row in predictions] == [False, True]
 

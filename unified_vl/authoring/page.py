@@ -28,8 +28,6 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.errors import BadRow
 from unified_vl.specs.task import TaskSpec
 
-GREY = 128  # of what is masked
-
 
 def as_html(
     spec: TaskSpec,
@@ -90,13 +88,7 @@ def _image_of(segment: Segment, codec: SequenceCodec | None) -> LoadedImage | No
         return None
     if codec is None or codec.code_images is None:
         return segment.image
-    known = ImageCodes(tuple(code or 0 for code in segment.codes), segment.columns)
-    pixels_HWC = codec.decode_images([known])[0].copy()
-    side = codec.code_images.codec.downsampling
-    for place, code in enumerate(segment.codes):
-        if code is None:
-            row, column = divmod(place, segment.columns)
-            pixels_HWC[row * side : (row + 1) * side, column * side : (column + 1) * side] = GREY
+    pixels_HWC = codec.code_images.seen([segment.codes])[0]
     height, width = pixels_HWC.shape[:2]
     return LoadedImage(pixels_HWC, width, height)
 

@@ -5,12 +5,14 @@ Legend: B batch, H height, W width, h and w those of the grid of codes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+
+GREY = 128  # of what is masked, where a person looks
 
 
 class ImageCodec(Protocol):
@@ -71,3 +73,13 @@ class CodeImages:
         """(height, width) of an image in pixels."""
         side = self.codec.downsampling
         return self.grid[0] * side, self.grid[1] * side
+
+    def seen(self, images: Sequence[Sequence[int | None]]) -> np.ndarray:
+        """What images in codes look like (uint8 RGB, BHWC): grey where a code is None."""
+        known = [[0 if code is None else code for code in codes] for codes in images]
+        masked = [[code is None for code in codes] for codes in images]
+        pixels_BHWC = self.codec.decode(np.array(known, np.int64).reshape(-1, *self.grid)).copy()
+        masked_Bhw = np.array(masked, bool).reshape(-1, *self.grid)
+        side = self.codec.downsampling
+        pixels_BHWC[masked_Bhw.repeat(side, axis=1).repeat(side, axis=2)] = GREY
+        return pixels_BHWC

@@ -24,10 +24,24 @@ Prediction = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One row: `asked` the texts in `language`, the pictures each None where there is none."""
+    """One row.
+
+    Attributes:
+        language: of the row.
+        asked: the texts that it was given, in `asked_in`.
+        said: what it wrote beside the picture.
+        readings: by task what was read first in what it drew.
+        given: what it saw, or was to complete; None where there is none, as of the others.
+        drawn: what it drew.
+        true: what was right.
+        cell: seen or held out, where that is known.
+    """
 
     language: Language
     asked: tuple[str, ...]
+    asked_in: Language
+    said: str
+    readings: tuple[tuple[str, str], ...]
     given: Picture | None
     drawn: Picture | None
     true: Picture | None
@@ -73,10 +87,14 @@ def _sample(rows: Sequence[Prediction], most: int, draw: random.Random) -> list[
 
 def _drawing(row: Prediction, run: Path, data_root: Path) -> Drawing:
     (true, *_) = row["references"] or (None,)
+    known = row.get("given")
     return Drawing(
         language=language_of(row["language"]),
         asked=tuple(row["inputs"].values()),
-        given=load_picture(data_root, row["image"]),
+        asked_in=language_of(next(iter(row["input_languages"].values()), row["language"])),
+        said=row["prediction"] or "",
+        readings=tuple((task, texts[0]) for task, texts in row.get("readings", {}).items()),
+        given=load_picture(run, known) if known else load_picture(data_root, row["image"]),
         drawn=load_picture(run, row["images"][0]),
         true=load_picture(data_root, true if isinstance(true, str) else None),
         cell=row.get("cell", ""),

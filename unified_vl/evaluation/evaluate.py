@@ -20,7 +20,7 @@ from unified_vl.data.sources import Row, TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.evaluation.metrics.intervals import RESAMPLES
 from unified_vl.evaluation.metrics.table import is_correct
-from unified_vl.evaluation.readings import read_pictures
+from unified_vl.evaluation.readings import read_pictures, readers_of
 from unified_vl.evaluation.results import Evaluation
 from unified_vl.evaluation.rows import ScoredRows
 from unified_vl.evaluation.scoring import (
@@ -33,6 +33,7 @@ from unified_vl.evaluation.scoring import (
     score_task,
 )
 from unified_vl.inference.inputs import source_fields
+from unified_vl.inference.pictures import to_complete
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec
@@ -80,11 +81,14 @@ def evaluate(
         predictions, each: `{"key", "task", the dimensions, "inputs", "input_languages", "image",
         "image_size", "prediction", "references", "boxes", "score", "correct"}`; boxes, and
         references that are boxes, in pixels of the image; `boxes` null where the task has none.
-        References that are images are their paths, or null.
+        References that are images are their paths, or null. Where a score has `read_by`, also
+        `readings`: by task the texts that it reads in the picture, the best first.
 
         rows: by task, what `compare` needs.
 
         images: the pictures that were written, by the place of their prediction.
+
+        given: of the pictures that were to be completed what was known, grey where nothing was.
 
     Raises:
         UserError: when data are missing, or a row is bad and its spec says `stop`.
@@ -94,6 +98,7 @@ def evaluate(
     predictions: list[dict[str, Any]] = []
     rows: dict[str, ScoredRows] = {}
     images: dict[int, tuple[Image, ...]] = {}
+    given: dict[int, Image] = {}
     for spec in specs:
         begun = time.perf_counter()
         scored = _answer(predictor, spec, split, data_root, batch_size, limit, progress)
@@ -110,6 +115,8 @@ def evaluate(
             for place, found in enumerate(scored.predictions)
             if found.images
         }
+        masked = to_complete(predictor, scored.examples)
+        given |= {first + place: image for place, image in masked.items()}
         rows[spec.task] = rows_of(spec, scored, measured)
     report = {
         "model": model_name,
@@ -117,7 +124,7 @@ def evaluate(
         "seconds": round(time.perf_counter() - started, 3),
         "tasks": tasks,
     }
-    return Evaluation(report, predictions, rows, images)
+    return Evaluation(report, predictions, rows, images, given)
 
 
 def _answer(
@@ -129,6 +136,7 @@ def _answer(
     limit: int | None,
     progress: Progress | None,
 ) -> Scored:
+    readers = readers_of(predictor, spec)
     data = TaskData(spec, split, data_root)
     learn_choices(spec, data_root)
     indices = chosen_rows(len(data), limit)
@@ -139,7 +147,7 @@ def _answer(
         if progress:
             progress(spec.task, len(scored.predictions) + scored.skipped, len(indices))
     scored.readings = read_pictures(
-        predictor, spec, scored.examples, scored.predictions, batch_size
+        predictor, readers, scored.examples, scored.predictions, batch_size
     )
     if progress and scored.skipped:  # the last rows may have been bad
         progress(spec.task, len(indices), len(indices))
@@ -181,14 +189,15 @@ def _examples(
                 continue
             scored.rows.append(row)
             # A split's images may not fit into memory; scores need the answers alone.
-            scored.examples.append(replace(example, source=(), target=()))
+            scored.examples.append(replace(example, source=(), target=(), without=()))
             yield example
 
 
 def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
     primary = spec.primary
     rows = []
-    for row, example, found in zip(scored.rows, scored.examples, scored.predictions, strict=True):
+    answered = zip(scored.rows, scored.examples, scored.predictions, strict=True)
+    for place, (row, example, found) in enumerate(answered):
         references = references_of(primary, example)
         answer = answer_of(primary, found)
         rows.append(
@@ -207,9 +216,16 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
                 "correct": is_correct(
                     primary.metric, answer, references, primary.threshold, example.language
                 ),
+                **_readings(scored, place),
             }
         )
     return rows
+
+
+def _readings(scored: Scored, place: int) -> dict[str, dict[str, tuple[str, ...]]]:
+    """What was read in a row's picture, where it was read."""
+    found = {task: texts[place] for task, texts in scored.readings.items()}
+    return {"readings": found} if found else {}
 
 
 def _references(spec: TaskSpec, row: Row, example: Example) -> list[Any]:

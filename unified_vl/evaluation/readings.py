@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from unified_vl.data.example import Example
 from unified_vl.errors import UserError
@@ -15,29 +16,43 @@ Readings = Mapping[str, Sequence[tuple[str, ...]]]
 """By task: of each row the texts that it reads in the picture, the best first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A task that reads pictures, and how many texts it shall say of each."""
+
+    spec: TaskSpec
+    top: int
+
+
+def readers_of(predictor: UnifiedVL, spec: TaskSpec) -> dict[str, Reader]:
+    """The tasks that `read_by` of a task's scores names.
+
+    Raises:
+        UserError: when the model has no such task, or it does not describe one image in the
+            same languages.
+    """
+    found: dict[str, Reader] = {}
+    for index, score in enumerate(spec.score):
+        if score.read_by is None:
+            continue
+        reader = _reader(predictor, spec, index, score.read_by)
+        known = found.get(score.read_by, Reader(reader, 1))
+        found[score.read_by] = Reader(reader, max(known.top, score.top or 1))
+    return found
+
+
 def read_pictures(
     predictor: UnifiedVL,
-    spec: TaskSpec,
+    readers: Mapping[str, Reader],
     examples: Sequence[Example],
     predictions: Sequence[Prediction],
     batch_size: int,
-) -> dict[str, list[tuple[str, ...]]]:
-    """What each task that `read_by` of a score names says of the predicted pictures.
-
-    Raises:
-        UserError: when the model has no such task, or it does not describe one image.
-    """
-    wanted: dict[str, int] = {}
-    for score in spec.score:
-        if score.read_by is not None:
-            wanted[score.read_by] = max(wanted.get(score.read_by, 1), score.top or 1)
-    found = {}
-    for index, score in enumerate(spec.score):
-        if score.read_by is not None and score.read_by not in found:
-            reader = _reader(predictor, spec, index, score.read_by)
-            most = wanted[score.read_by]
-            found[score.read_by] = _read(predictor, reader, examples, predictions, batch_size, most)
-    return found
+) -> Readings:
+    """What each of these tasks says of the predicted pictures, in the languages of their rows."""
+    return {
+        name: _read(predictor, reader, examples, predictions, batch_size)
+        for name, reader in readers.items()
+    }
 
 
 def _reader(predictor: UnifiedVL, spec: TaskSpec, index: int, name: str) -> TaskSpec:
@@ -56,23 +71,30 @@ def _reader(predictor: UnifiedVL, spec: TaskSpec, index: int, name: str) -> Task
             f"the task {name!r} does not describe an image",
             expected="a task whose source is an image and whose target is a text",
         )
+    missing = [tag for tag in spec.data.languages if tag not in reader.data.languages]
+    if missing:
+        raise spec.error(
+            place,
+            f"the task {name!r} does not have the language {missing[0]!r}",
+            expected="a task with all languages of this one",
+        )
     return reader
 
 
 def _read(
     predictor: UnifiedVL,
-    reader: TaskSpec,
+    reader: Reader,
     examples: Sequence[Example],
     predictions: Sequence[Prediction],
     batch_size: int,
-    most: int,
 ) -> list[tuple[str, ...]]:
-    assert reader.image_field is not None
-    builder = predictor.builder(reader, root=None)
-    asked = []
-    for example, prediction in zip(examples, predictions, strict=True):
-        image = {reader.image_field: prediction.images[0]}
-        row = input_row(reader, image, example.language, file=example.where)
-        asked.append(builder.build(row, seed=None, with_target=False))
-    answers = predictor.predict_examples(reader, asked, batch_size, n=most)
+    spec = reader.spec
+    assert spec.image_field is not None
+    builder = predictor.builder(spec, root=None)
+    rows = (
+        input_row(spec, {spec.image_field: found.images[0]}, example.language, file=example.where)
+        for example, found in zip(examples, predictions, strict=True)
+    )
+    asked = (builder.build(row, seed=None, with_target=False) for row in rows)
+    answers = predictor.predict_examples(spec, asked, batch_size, n=reader.top)
     return [tuple(one.text or "" for one in answer.alternatives or (answer,)) for answer in answers]

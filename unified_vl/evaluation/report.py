@@ -135,7 +135,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["pretty"] = pretty
-    environment.filters["is_percentage"] = lambda metric: metric.split("@")[0] in PERCENTAGES
+    environment.filters["is_percentage"] = lambda label: _parts(label)[0] in PERCENTAGES
     facts = read_facts(run / MODEL)
     curves = _curves(events) if "curves" in parts else []
     return environment.get_template("report.html.jinja").render(
@@ -155,8 +155,18 @@ def render(
 
 
 def pretty(name: str) -> str:
-    """`box_accuracy` as people write it."""
-    return NAMES.get(name, name.replace("_", " "))
+    """`box_accuracy` as people write it, `exact_match:emoji_caption@5` with what is behind it."""
+    metric, field, number = _parts(name)
+    said = NAMES.get(metric, metric.replace("_", " "))
+    said += f" ({field.replace('_', ' ')})" if field else ""
+    return f"{said} @{number}" if number else said
+
+
+def _parts(label: str) -> tuple[str, str, str]:
+    """The metric of a score's label, and the field or task and the number where it has them."""
+    label, _, number = label.partition("@")
+    metric, _, field = label.partition(":")
+    return metric, field, number
 
 
 def _header(report: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:

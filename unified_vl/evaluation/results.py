@@ -40,28 +40,33 @@ KEYS_OF_PREDICTION = frozenset(
 
 
 class Evaluation(NamedTuple):
-    """The scores of a model, its answers, what each row adds to the scores, and the pictures of
-    answers by their place."""
+    """The scores of a model, its answers, what each row adds to the scores, the pictures of
+    answers by their place, and those that were to be completed."""
 
     report: dict[str, Any]
     predictions: list[dict[str, Any]]
     rows: dict[str, ScoredRows]
     images: Mapping[int, Sequence[Image]] = MappingProxyType({})
+    given: Mapping[int, Image] = MappingProxyType({})
 
 
 def write_results(
     evaluation: Evaluation, report_path: Path | None, predictions_path: Path | None
 ) -> None:
     """Write `report.json` with its rows, and `predictions.jsonl` with the pictures of answers in a
-    folder beside it (`images` of a row), where a path is given."""
-    report, predictions, rows, images = evaluation
+    folder beside it (`images` of a row, `given` what of a picture was known), where a path is
+    given."""
+    report, predictions, rows, images, given = evaluation
     if report_path:
         write_rows(rows_path(report_path), rows)
         write_json(report_path, report)
     if predictions_path:
         folder = PictureFolder(predictions_path)
         named = [
-            row | folder.put(place, images.get(place, ())) for place, row in enumerate(predictions)
+            row
+            | folder.put_given(place, given.get(place))
+            | folder.put(place, images.get(place, ()))
+            for place, row in enumerate(predictions)
         ]
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in named)
         write_atomically(predictions_path, "".join(lines))

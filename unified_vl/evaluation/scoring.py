@@ -132,9 +132,12 @@ def rows_of(spec: TaskSpec, scored: Scored, measured: Mapping[str, Measured]) ->
 
 
 def _label(spec: TaskSpec, score: ScoreSpec) -> str:
-    """The metric's name; with its field and threshold where the spec has it twice."""
+    """The metric's name; with its field and threshold where the spec has it twice, with the task
+    that reads and how many texts count where there is one."""
     if score.read_by is not None:
-        return f"{score.metric}:{score.read_by}@{score.top or 1}"
+        several = len({other.against for other in spec.score if other.read_by is not None}) > 1
+        field = f"{score.against}:" if several else ""
+        return f"{score.metric}:{field}{score.read_by}@{score.top or 1}"
     if score.metric == "nearest_reference":
         return f"{score.metric}@{score.top or 1}"
     if sum(other.metric == score.metric for other in spec.score) == 1:

@@ -1,4 +1,4 @@
-"""Pictures that a model wrote, as files beside its other answers."""
+"""Pictures that a model wrote or was to complete, as files beside its other answers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any
 
 from PIL import Image as PILImage
 
+from unified_vl.data.example import Example
 from unified_vl.files import write_atomically
 from unified_vl.inference.prediction import Prediction
+from unified_vl.inference.predictor import UnifiedVL
 
 GAP = 4  # pixels between pictures
+AT_ONCE = 64  # pictures that are decoded together
 
 
 class PictureFolder:
@@ -37,9 +40,30 @@ class PictureFolder:
     ) -> dict[str, list[str]]:
         """Write pictures of row `number` and say where they are; nothing of none."""
         names = [f"{number:06d}{suffix}{f'.{n}' if n else ''}.png" for n in range(len(images))]
-        for name, image in zip(names, images, strict=True):
-            write_atomically(self.folder / name, png(image))
-        return {"images": [f"{self.folder.name}/{name}" for name in names]} if names else {}
+        paths = [self._write(name, image) for name, image in zip(names, images, strict=True)]
+        return {"images": paths} if paths else {}
+
+    def put_given(self, number: int, image: PILImage.Image | None) -> dict[str, str]:
+        """Write what row `number` was to complete and say where it is; nothing of none."""
+        return {} if image is None else {"given": self._write(f"{number:06d}-given.png", image)}
+
+    def _write(self, name: str, image: PILImage.Image) -> str:
+        write_atomically(self.folder / name, png(image))
+        return f"{self.folder.name}/{name}"
+
+
+def to_complete(predictor: UnifiedVL, examples: Sequence[Example]) -> dict[int, PILImage.Image]:
+    """By place the pictures that examples ask to complete, as the model knows them: grey where
+    it is to write."""
+    places = [place for place, example in enumerate(examples) if example.given]
+    found: dict[int, PILImage.Image] = {}
+    for start in range(0, len(places), AT_ONCE):
+        some = places[start : start + AT_ONCE]
+        code_images = predictor.codec.code_images
+        assert code_images is not None  # which made the codes
+        seen_BHWC = code_images.seen([examples[place].given for place in some])
+        found |= dict(zip(some, map(PILImage.fromarray, seen_BHWC), strict=True))
+    return found
 
 
 def png(image: PILImage.Image) -> bytes:

@@ -55,7 +55,7 @@ class Scorer:
         examples = _examples(self._streams[spec.task], self._rows[spec.task])
         predictions = list(predictor.predict_examples(spec, examples, BATCH))
         # images have done their work; only answers travel
-        bare = [replace(example, source=(), target=()) for example in examples]
+        bare = [replace(example, source=(), target=(), without=()) for example in examples]
         shares = self._engine.process.gather_objects((bare, predictions))
         return primary_score(
             spec,

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unified_vl.evaluation.metrics import pictures
+from unified_vl.evaluation.metrics.images import psnr, ssim
 from unified_vl.evaluation.metrics.pictures import mask_iou
 from unified_vl.evaluation.metrics.table import METRICS, Answers, is_correct
 
@@ -67,3 +69,28 @@ def test_of_several_texts_the_best_of_the_first_few_counts() -> None:
     assert METRICS["exact_match"].score(answers) == 50.0
     both = Answers(answers.predictions, answers.references, answers.languages, top=2)
     assert METRICS["exact_match"].score(both) == 100.0
+
+
+def test_many_pictures_score_what_they_do_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(0)
+    found, classes = (draw.integers(0, 256, (n, 12, 12, 3)).astype(np.uint8) for n in (9, 5))
+    classes //= 2  # nearer to each other than to what was drawn
+    true = [classes[k] for k in draw.integers(0, 5, 9)]
+    measured = {}
+    for at_once in (64, 2):
+        monkeypatch.setattr(pictures, "AT_ONCE", at_once)
+        measured[at_once] = [
+            rule(found, true, *more)
+            for rule, *more in (
+                (pictures.psnr_rows,),
+                (pictures.ssim_rows,),
+                (pictures.nearest_rows, 1),
+                (pictures.nearest_rows, 3),
+            )
+        ]
+    for whole, parts in zip(*measured.values(), strict=True):
+        np.testing.assert_array_equal(whole, parts)
+    whole, alike, nearest, nearest_3 = measured[64]
+    assert whole[:, 0] == pytest.approx(psnr(found, np.stack(true)))
+    assert alike[:, 0] == pytest.approx(ssim(found, np.stack(true)))
+    assert 0 < nearest[:, 0].sum() < nearest_3[:, 0].sum() < 9
