@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image as PILImage
 
-from unified_vl.data.examples import Example
+from unified_vl.data.example import Example
 from unified_vl.files import write_atomically
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.predictor import UnifiedVL

@@ -78,7 +78,7 @@ def test_many_pictures_score_what_they_do_at_once(monkeypatch: pytest.MonkeyPatc
     true = [classes[k] for k in draw.integers(0, 5, 9)]
     measured = {}
     for at_once in (64, 2):
-        monkeypatch.setattr(pictures, "STACKED", at_once)
+        monkeypatch.setattr(pictures, "AT_ONCE", at_once)
         measured[at_once] = [
             rule(found, true, *more)
             for rule, *more in (

@@ -18,35 +18,35 @@ Picture = np.ndarray
 BEST_PSNR = 100.0  # dB, of equal pictures; infinity has no mean
 RIGHT_PSNR = 20.0  # dB, from which a picture counts as right
 BRIGHT = 128  # of a mask: the thing is where the mean of RGB reaches this
-STACKED = 64  # pictures; in 64 bits a number they take eight times their own size
+AT_ONCE = 64  # pictures; in 64 bits a number they take eight times their own size
 
 
 def psnr_rows(found: Sequence[Picture], true: Sequence[Picture]) -> Floats:
     """PSNR of each row in dB, at most 100."""
-    return _some_at_once(lambda x, y: np.minimum(psnr(x, y), BEST_PSNR), found, true)
+    return per_row([min(db, BEST_PSNR) for db in _of_pairs(psnr, found, true)])
 
 
 def ssim_rows(found: Sequence[Picture], true: Sequence[Picture]) -> Floats:
     """SSIM of each row, 1 for equal pictures; small ones are enlarged to hold its window."""
+    times = -(-WINDOW // min(true[0].shape[:2])) if len(true) else 1
 
-    def enlarged(pictures_NHWC: np.ndarray) -> np.ndarray:
-        times = -(-WINDOW // min(pictures_NHWC.shape[1:3]))
-        return pictures_NHWC.repeat(times, 1).repeat(times, 2)
+    def enlarged(found_BHWC: Picture, true_BHWC: Picture) -> np.ndarray:
+        return ssim(*(p.repeat(times, 1).repeat(times, 2) for p in (found_BHWC, true_BHWC)))
 
-    return _some_at_once(lambda x, y: ssim(enlarged(x), enlarged(y)), found, true)
+    return per_row(_of_pairs(enlarged, found, true))
 
 
-def _some_at_once(
-    rule: Callable[[np.ndarray, np.ndarray], np.ndarray],
+def _of_pairs(
+    rule: Callable[[Picture, Picture], np.ndarray],
     found: Sequence[Picture],
     true: Sequence[Picture],
-) -> Floats:
-    """What a rule gives stacks of pictures, without all of them in floats at once."""
-    values: list[float] = []
-    for start in range(0, len(found), STACKED):
-        part = slice(start, start + STACKED)
-        values += rule(np.stack(found[part]), np.stack(true[part])).tolist()
-    return per_row(values)
+) -> list[float]:
+    """What a rule of (B, H, W, 3) gives each pair."""
+    marks: list[float] = []
+    for start in range(0, len(found), AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        marks += rule(np.stack(found[some]), np.stack(true[some])).tolist()
+    return marks
 
 
 def mask_iou(found_HWC: Picture, true_HWC: Picture) -> float:
@@ -66,12 +66,12 @@ def nearest_rows(found: Sequence[Picture], true: Sequence[Picture], top: int) ->
     own_N = np.array([places.setdefault(p.tobytes(), len(places)) for p in true], dtype=np.int64)
     classes = [true[row] for row in np.unique(own_N, return_index=True)[1]]
     before_N = np.zeros(len(found), dtype=np.int64)  # others that are at least as near
-    for start in range(0, len(found), STACKED):
-        rows = slice(start, start + STACKED)
+    for start in range(0, len(found), AT_ONCE):
+        rows = slice(start, start + AT_ONCE)
         found_NP, own_NP = _flat(found[rows]), _flat(true[rows])
         mine_N = _distances(own_NP, np.einsum("np,np->n", found_NP, own_NP))
-        for first in range(0, len(classes), STACKED):
-            true_KP = _flat(classes[first : first + STACKED])
+        for first in range(0, len(classes), AT_ONCE):
+            true_KP = _flat(classes[first : first + AT_ONCE])
             distance_NK = _distances(true_KP, found_NP @ true_KP.T)
             other_NK = own_N[rows, None] != np.arange(first, first + len(true_KP))
             before_N[rows] += (other_NK & (distance_NK <= mine_N[:, None])).sum(1)
