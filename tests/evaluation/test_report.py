@@ -195,6 +195,9 @@ def test_pictures_are_drawn_of_parts_of_the_page(
 def test_names_are_written_as_people_write_them() -> None:
     assert pretty("box_accuracy") == "box accuracy"
     assert pretty("bleu") == "BLEU"
+    assert pretty("box_accuracy:region@0.5") == "box accuracy (region) @0.5"
+    assert pretty("exact_match:emoji_caption@5") == "exact match (emoji caption) @5"
+    assert pretty("nearest_reference@1") == "nearest reference @1"
 
 
 def test_unknown_dimensions_have_a_section_of_their_own(run_directory: Path, world) -> None:

@@ -48,7 +48,7 @@ def _table(found: dict[str, Any]) -> Table:
         f"randomisation; {found['resamples']} resamples",
     )
     table.add_column("task")
-    table.add_column("metric")
+    table.add_column("metric", overflow="fold")
     for heading in ("rows", "A", "B", "B - A", "95 %", "p", "better"):
         table.add_column(heading, justify="right")
     for task, scores in found["tasks"].items():

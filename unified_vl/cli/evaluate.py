@@ -123,7 +123,7 @@ def table_of(report: dict[str, Any]) -> Table:
     ]
     table = Table(title=f"{report['model']} ({report['seconds']:.0f} s)")
     table.add_column("task")
-    table.add_column("metric")
+    table.add_column("metric", overflow="fold")
     for name in ("rows", "all", "95 %", *(value for _, value in cells)):
         table.add_column(name, justify="right")
     for name, task in tasks:

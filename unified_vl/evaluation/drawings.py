@@ -85,6 +85,15 @@ def _sample(rows: Sequence[Prediction], most: int, draw: random.Random) -> list[
     return [rows[place] for place in sorted(places)]
 
 
+def _readings(row: Prediction) -> tuple[tuple[str, str], ...]:
+    """What each task reads first, where it says several things, of the fewest."""
+    first: dict[str, tuple[int, str]] = {}
+    for reading, texts in row.get("readings", {}).items():
+        task = reading.partition("@")[0]
+        first[task] = min(first.get(task, (len(texts), texts[0])), (len(texts), texts[0]))
+    return tuple((task, text) for task, (_, text) in first.items())
+
+
 def _drawing(row: Prediction, run: Path, data_root: Path) -> Drawing:
     (true, *_) = row["references"] or (None,)
     known = row.get("given")
@@ -93,7 +102,7 @@ def _drawing(row: Prediction, run: Path, data_root: Path) -> Drawing:
         asked=tuple(row["inputs"].values()),
         asked_in=language_of(next(iter(row["input_languages"].values()), row["language"])),
         said=row["prediction"] or "",
-        readings=tuple((task, texts[0]) for task, texts in row.get("readings", {}).items()),
+        readings=_readings(row),
         given=load_picture(run, known) if known else load_picture(data_root, row["image"]),
         drawn=load_picture(run, row["images"][0]),
         true=load_picture(data_root, true if isinstance(true, str) else None),

@@ -82,7 +82,7 @@ def evaluate(
         "image_size", "prediction", "references", "boxes", "score", "correct"}`; boxes, and
         references that are boxes, in pixels of the image; `boxes` null where the task has none.
         References that are images are their paths, or null. Where a score has `read_by`, also
-        `readings`: by task the texts that it reads in the picture, the best first.
+        `readings`: by task and number of texts what it reads in the picture, the best first.
 
         rows: by task, what `compare` needs.
 
@@ -224,7 +224,7 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
 
 def _readings(scored: Scored, place: int) -> dict[str, dict[str, tuple[str, ...]]]:
     """What was read in a row's picture, where it was read."""
-    found = {task: texts[place] for task, texts in scored.readings.items()}
+    found = {reading: texts[place] for reading, texts in scored.readings.items()}
     return {"readings": found} if found else {}
 
 

@@ -10,10 +10,11 @@ from unified_vl.errors import UserError
 from unified_vl.inference.inputs import input_row, source_fields, target_fields
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.task import TaskSpec
 
 Readings = Mapping[str, Sequence[tuple[str, ...]]]
-"""By task: of each row the texts that it reads in the picture, the best first."""
+"""By what `reading_of` gives: of each row the texts that are read in the picture, best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +25,26 @@ class Reader:
     top: int
 
 
+def reading_of(score: ScoreSpec) -> str:
+    """Which texts a score with `read_by` looks at: the task, and how many it says of a picture.
+
+    (The first of several is not always the one that a task says alone: several are searched for.)
+    """
+    return f"{score.read_by}@{score.top or 1}"
+
+
 def readers_of(predictor: UnifiedVL, spec: TaskSpec) -> dict[str, Reader]:
-    """The tasks that `read_by` of a task's scores names.
+    """Who reads for a task's scores, by what `reading_of` gives.
 
     Raises:
         UserError: when the model has no such task, or it does not describe one image in the
             same languages.
     """
-    found: dict[str, Reader] = {}
-    for index, score in enumerate(spec.score):
-        if score.read_by is None:
-            continue
-        reader = _reader(predictor, spec, index, score.read_by)
-        known = found.get(score.read_by, Reader(reader, 1))
-        found[score.read_by] = Reader(reader, max(known.top, score.top or 1))
-    return found
+    return {
+        reading_of(score): Reader(_reader(predictor, spec, index, score.read_by), score.top or 1)
+        for index, score in enumerate(spec.score)
+        if score.read_by is not None
+    }
 
 
 def read_pictures(
@@ -48,7 +54,7 @@ def read_pictures(
     predictions: Sequence[Prediction],
     batch_size: int,
 ) -> Readings:
-    """What each of these tasks says of the predicted pictures, in the languages of their rows."""
+    """What each of these says of the predicted pictures, in the languages of their rows."""
     return {
         name: _read(predictor, reader, examples, predictions, batch_size)
         for name, reader in readers.items()

@@ -18,7 +18,7 @@ from unified_vl.evaluation.metrics.detection import Detection
 from unified_vl.evaluation.metrics.intervals import intervals
 from unified_vl.evaluation.metrics.statistics import RowStatistics
 from unified_vl.evaluation.metrics.table import METRICS, Answers, CorpusMetric, Metric
-from unified_vl.evaluation.readings import Readings
+from unified_vl.evaluation.readings import Readings, reading_of
 from unified_vl.evaluation.rows import ScoredRows, digest
 from unified_vl.inference.predictor import Prediction
 from unified_vl.specs.score import ScoreSpec
@@ -104,7 +104,7 @@ def primary_score(
 def _answers(score: ScoreSpec, scored: Scored) -> Answers:
     predictions: Sequence[Any] = [answer_of(score, found) for found in scored.predictions]
     if score.read_by is not None:
-        predictions = scored.readings[score.read_by]
+        predictions = scored.readings[reading_of(score)]
     return Answers(
         predictions,
         [references_of(score, example) for example in scored.examples],
@@ -137,7 +137,7 @@ def _label(spec: TaskSpec, score: ScoreSpec) -> str:
     if score.read_by is not None:
         several = len({other.against for other in spec.score if other.read_by is not None}) > 1
         field = f"{score.against}:" if several else ""
-        return f"{score.metric}:{field}{score.read_by}@{score.top or 1}"
+        return f"{score.metric}:{field}{reading_of(score)}"
     if score.metric == "nearest_reference":
         return f"{score.metric}@{score.top or 1}"
     if sum(other.metric == score.metric for other in spec.score) == 1:
