@@ -21,6 +21,7 @@ from unified_vl.evaluation.results import Evaluation, read_predictions, write_re
 from unified_vl.evaluation.rows import read_rows, rows_path
 from unified_vl.inference.predictor import UnifiedVL
 
+pytestmark = pytest.mark.usefixtures("code_cache")
 SCORES = (
     "{metric: psnr, against: picture, primary: true}",
     "{metric: ssim, against: picture}",

@@ -19,6 +19,7 @@ from unified_vl.files import write_atomically
 from unified_vl.specs.load import load_run, load_task
 from unified_vl.training.trainer import train
 
+pytestmark = pytest.mark.usefixtures("code_cache")
 SPECS = Path(__file__).parents[2] / "task_specs"
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
 IMAGE_TOKENIZER = Path(__file__).parents[2] / "tokenizers/image/emoji_world"

@@ -46,6 +46,7 @@ validation_rows: 4
 validate_every: 3
 checkpoint_every: 2
 """
+pytestmark = pytest.mark.usefixtures("code_cache")
 NAMES = ("paint", "complete", "name_it", "repaint")
 
 
@@ -69,23 +70,16 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Codes are kept apart from those of whoever runs the tests."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return tmp_path / "cache/unified_vl"
-
-
 def make_run(root: Path, output: Path, *overrides: str) -> Run:
     return load_run(root / "run.yaml", [f"output={output}", *overrides])
 
 
 def test_training_keeps_codes_resumes_exactly_and_draws(
-    root: Path, tmp_path: Path, cache: Path
+    root: Path, tmp_path: Path, code_cache: Path
 ) -> None:
     whole = make_run(root, tmp_path / "whole")
     model = train(whole, progress=False)
-    assert len(list(cache.rglob("*.npy"))) == 5
+    assert len(list(code_cache.rglob("*.npy"))) == 5
     first = make_run(root, tmp_path / "half", "steps=4", "optimizer.decay=constant")
     steady = make_run(root, tmp_path / "steady", "steps=6", "optimizer.decay=constant")
     train(first, progress=False)
