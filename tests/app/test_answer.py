@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from painting import SIDE, painter, task
 from PIL import Image
 
+from tests.painting import SIDE, painter, task
 from unified_vl.app.answer import MOST_ANSWERS, answer, drawn
 from unified_vl.app.examples import find_examples
 from unified_vl.app.inputs import MOST_CHARACTERS, Input, all_inputs, inputs_of, read_values

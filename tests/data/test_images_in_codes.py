@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from painting import GRID, painter, task, write_world
 from PIL import Image as PILImage
 
+from tests.painting import GRID, painter, task, write_world
 from unified_vl.codecs.noise import SMALLEST_BLOCK, blocks_to_mask
 from unified_vl.codecs.segments import ImageCodes, Text
 from unified_vl.codecs.sequence import SequenceCodec

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from painting import COLOURS, TASKS, painter, task
 from PIL import Image
 
+from tests.painting import COLOURS, TASKS, painter, task
 from unified_vl.codecs.image_codes import GREY
 from unified_vl.errors import UserError
 from unified_vl.evaluation.comparison import compare_reports

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from painting import COLOURS, SIDE, painter, task
 from PIL import Image
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
+from tests.painting import COLOURS, SIDE, painter, task
 from unified_vl.cli.main import app
 from unified_vl.codecs.segments import ImageCodes, Text
 from unified_vl.codecs.vocabulary import EOS_ID

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from painting import painter, task
 
+from tests.painting import painter, task
 from unified_vl.inference.search import Memory, write
 from unified_vl.model.incremental import BeamDecoder
 

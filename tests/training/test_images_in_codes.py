@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from painting import TASKS, image_tokenizer, write_world
 from typer.testing import CliRunner
 
+from tests.painting import TASKS, image_tokenizer, write_world
 from unified_vl import UnifiedVL
 from unified_vl.cli.main import app
 from unified_vl.errors import UserError
