@@ -46,6 +46,18 @@ fields:
 example: {{source: "{{image}}", target: "{{caption}}"}}
 score: [{{metric: cider, against: caption, primary: true}}]
 """
+CODES = """\
+task: {task}
+version: 1
+about: Complete.
+data: {{reader: jsonl, path: "{task}/{{split}}.jsonl", splits: {{{splits}}}, languages: [en]}}
+fields:
+  image: {{kind: image_codes, column: image}}
+  caption: {{kind: text, column: caption}}
+example: {{source: "{source}", target: "{{image}}"{noise}}}
+generate: {{allow: image_codes, max_tokens: 65}}
+score: [{{metric: psnr, against: image, primary: true}}]
+"""
 BOTH = "train: train, test: test"
 
 
@@ -123,6 +135,22 @@ def test_images_leak_by_content_and_by_looks(place: Workplace) -> None:
     (finding,) = findings(place.check())
     assert "2 of 3 rows (66.7 %) of train are in test too" in finding
     assert "1 by the image that looks the same, 1 by the same image" in finding
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_images_in_codes_leak_where_they_are_read_and_not_where_they_are_the_answer(
+    place: Workplace, reads: bool
+) -> None:
+    source, noise = "{{caption}}", ""
+    if reads:
+        source, noise = "{{image}} {{caption}}", ", noise: {{image: {{kind: code_masking}}}}"
+    spec = CODES.replace("{source}", source).replace("{noise}", noise)
+    same, other = place.picture("same.png", 1), place.picture("other.png", 2)
+    train = [{"image": same, "caption": "a cat"}, {"image": other, "caption": "a dog"}]
+    path = place.task(spec, "complete", train=train, test=[{"image": same, "caption": "a dog"}])
+    found = str(place.check(path).findings)
+    assert ("by the same image" in found) == reads
+    assert ("by the same text" in found) != reads
 
 
 def test_an_image_of_another_tasks_test_split_is_found_in_bytes_too(place: Workplace) -> None:

@@ -15,7 +15,7 @@ from unified_vl.authoring.prints import PrintMaker, Prints
 from unified_vl.authoring.same_sources import SameSources
 from unified_vl.authoring.shapes import check_shapes
 from unified_vl.authoring.texts import TextChecks
-from unified_vl.codecs.segments import Image, Text
+from unified_vl.codecs.segments import Image, ImageCodes, Text
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder
@@ -209,7 +209,7 @@ class _TaskCheck:
                 findings.add(error)
                 break
             sources.add(example)
-            self.checked["image"] += sum(isinstance(s, Image) for s in example.source)
+            self.checked["image"] += sum(isinstance(s, Image | ImageCodes) for s in example.source)
         sources.report(split, findings)
         if texts is not None:
             texts.report(split, findings)

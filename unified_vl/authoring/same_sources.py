@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from unified_vl.authoring.findings import Findings, share
-from unified_vl.codecs.segments import Image, Segment
+from unified_vl.codecs.segments import Image, ImageCodes, Segment
 from unified_vl.data.example import Example
 from unified_vl.specs.task import TaskSpec
 
@@ -47,7 +47,7 @@ class SameSources:
 def _digest(segments: Sequence[Segment]) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     for segment in segments:
-        if isinstance(segment, Image):
+        if isinstance(segment, Image | ImageCodes) and segment.image is not None:
             digest.update(segment.image.pixels_HWC.tobytes())
         else:
             digest.update(repr(segment).encode())
