@@ -16,8 +16,9 @@ demo: $(READY)
 pictures: $(READY)
 	$(BIN)/unified-vl demo --run task_specs/runs/emoji_pictures.yaml --output runs/pictures
 
+test: export OMP_NUM_THREADS := 1
 test: $(READY)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses auto --maxprocesses 8 --dist loadfile
 
 check: $(READY)
 	$(BIN)/ruff check .
