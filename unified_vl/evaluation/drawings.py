@@ -15,8 +15,7 @@ from typing import Any
 from unified_vl.evaluation.gallery import Picture, load_picture
 from unified_vl.evaluation.languages import Language, language_of
 
-SHOWN = 24  # rows of a task
-OF_A_CELL = 8  # of these, of each cell but the first
+SHOWN = 24  # rows of a task; a third of them of each cell but the first
 SEED = 0
 
 Prediction = Mapping[str, Any]
@@ -49,7 +48,7 @@ class Drawing:
 
 
 def drawings(
-    predictions: Iterable[Prediction], run: Path, data_root: Path
+    predictions: Iterable[Prediction], run: Path, data_root: Path, most: int = SHOWN
 ) -> list[tuple[str, list[Drawing]]]:
     """By task rows whose answers are pictures: a fixed random choice, of every cell some.
 
@@ -57,26 +56,27 @@ def drawings(
         predictions: all rows.
         run: the folder that drawn pictures are relative to.
         data_root: the folder that other pictures are relative to.
+        most: rows of a task.
     """
     by_task: dict[str, list[Prediction]] = defaultdict(list)
     for row in predictions:
         if row.get("images"):
             by_task[row["task"]].append(row)
     return [
-        (task, [_drawing(row, run, data_root) for row in _choose(rows)])
+        (task, [_drawing(row, run, data_root) for row in _choose(rows, most)])
         for task, rows in by_task.items()
     ]
 
 
-def _choose(rows: Sequence[Prediction]) -> list[Prediction]:
+def _choose(rows: Sequence[Prediction], most: int) -> list[Prediction]:
     """Rows follow a rhythm of languages, so none at equal distances; the seen cells first."""
     by_cell: dict[str, list[Prediction]] = defaultdict(list)
     for row in rows:
         by_cell[row.get("cell", "")].append(row)
     first, *others = sorted(by_cell, key=lambda cell: cell != "seen")
     draw = random.Random(SEED)
-    rest = [_sample(by_cell[cell], OF_A_CELL, draw) for cell in others][: SHOWN // OF_A_CELL - 1]
-    left = SHOWN - sum(map(len, rest))
+    rest = [_sample(by_cell[cell], most // 3, draw) for cell in others[:2]]
+    left = most - sum(map(len, rest))
     return [*_sample(by_cell[first], left, draw), *(row for some in rest for row in some)]
 
 

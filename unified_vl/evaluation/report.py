@@ -12,7 +12,7 @@ from typing import Any
 
 from unified_vl.evaluation import browser, gallery
 from unified_vl.evaluation.charts import Curve, curves_of, draw_curve
-from unified_vl.evaluation.drawings import drawings
+from unified_vl.evaluation.drawings import SHOWN, drawings
 from unified_vl.evaluation.languages import Language, language_of
 from unified_vl.evaluation.results import (
     EVENTS,
@@ -48,6 +48,7 @@ PICTURES: dict[str, tuple[Collection[str], int]] = {  # file name: parts of the 
     "scores.png": (("curves", "table"), 1200),
 }
 SCENES_OF_PICTURE = 8
+DRAWINGS_OF_PICTURE = 10  # of each task
 WIDEST_BREAKDOWN = 16  # values of a dimension; more are a table, not a chart
 PERCENTAGES = frozenset(
     {"exact_match", "accuracy", "vqa_accuracy", "box_accuracy", "mean_iou", "mask_iou"}
@@ -145,7 +146,12 @@ def render(
         header=_header(report, facts),
         curves=[curve | {"svg": Markup(curve["svg"])} for curve in curves],
         scenes=gallery.scenes(predictions, data_root)[:most_scenes] if "gallery" in parts else [],
-        drawings=drawings(everything, run, data_root) if "drawings" in parts else [],
+        drawings=drawings(
+            everything if "drawings" in parts else (),
+            run,
+            data_root,
+            DRAWINGS_OF_PICTURE if picture else SHOWN,
+        ),
         table=_table(report),
         retrieval=_retrieval(read_retrieval(run / RETRIEVAL)),
         breakdowns=_breakdowns(report),
