@@ -181,7 +181,8 @@ def make_codec(
     code_images = None
     if image_tokenizer is not None and config.code_grid is not None:
         code_images = CodeImages(image_tokenizer, config.code_grid)
-        if run.max_target_tokens <= code_images.places:
+        written = any(spec.answer_form.image for spec in run.loaded_mixture.specs)
+        if written and run.max_target_tokens <= code_images.places:
             raise run.error(
                 ("max_target_tokens",),
                 f"an image alone takes {code_images.places} codes",
