@@ -14,7 +14,7 @@ from tests.painting import COLOURS, TASKS, painter, task
 from unified_vl.codecs.image_codes import GREY
 from unified_vl.errors import UserError
 from unified_vl.evaluation.comparison import compare_reports
-from unified_vl.evaluation.drawings import OF_A_CELL, SHOWN, drawings
+from unified_vl.evaluation.drawings import SHOWN, drawings
 from unified_vl.evaluation.evaluate import evaluate
 from unified_vl.evaluation.report import write_report
 from unified_vl.evaluation.results import Evaluation, read_predictions, write_results
@@ -180,7 +180,7 @@ def test_seen_and_held_out_rows_are_shown_in_many_languages(tmp_path: Path) -> N
     ]
     ((_, shown),) = drawings(rows, tmp_path, tmp_path)
     cells = [one.cell for one in shown]
-    assert cells == ["seen"] * (SHOWN - OF_A_CELL) + ["held_out"] * OF_A_CELL
+    assert cells == ["seen"] * (SHOWN * 2 // 3) + ["held_out"] * (SHOWN // 3)
     assert {one.language.tag for one in shown} == {"en", "fa", "ja"}
     assert drawings(rows, tmp_path, tmp_path) == [("draw", shown)]
     assert shown[0].drawn is None  # the files are gone
