@@ -8,8 +8,6 @@ from PIL import Image
 
 from tests.worlds.conftest import OPTIONS, held_out, manifest, rows
 from unified_vl.worlds.emoji_names import LANGUAGES, all_emoji
-from unified_vl.worlds.emoji_picture_rows import scenes_to_segment
-from unified_vl.worlds.emoji_scenes import Scene
 from unified_vl.worlds.emoji_squares import SQUARES
 
 SPLITS = ("train", "validation", "test")
@@ -99,13 +97,6 @@ def test_every_emoji_of_the_scenes_asked_about_has_a_mask(world: Path) -> None:
             for place in range(len(shown[f"scenes/{split}/{number:06d}.png"]))
         }
         assert {path.name for path in (world / "masks" / split).iterdir()} == expected
-
-
-def test_the_first_3000_scenes_of_training_get_masks_and_all_of_the_others() -> None:
-    scenes = [Scene((at,), (), (), (0, 0, 0)) for at in range(3001)]
-    assert scenes_to_segment(scenes, "train") == scenes[:3000]
-    assert scenes_to_segment(scenes, "validation") == scenes
-    assert scenes_to_segment(scenes, "test") == scenes
 
 
 @pytest.mark.parametrize(("split", "count"), [("train", 4), ("validation", 5), ("test", 6)])

@@ -241,9 +241,8 @@ def _write_picture_tasks(
 ) -> dict[str, Iterable[TaskRow]]:
     """Write the pictures of the tasks answered with one; their rows, by task."""
     size = options.image_size
-    segmented = emoji_picture_rows.scenes_to_segment(asked, split)
     show = partial(progress, f"{split} masks")
-    emoji_pictures.write_masks(directory, split, segmented, arts, size, show)
+    emoji_pictures.write_masks(directory, split, asked, arts, size, show)
     scenes: int = getattr(options, f"{split}_scenes")
     recolourings = emoji_pictures.draw_recolourings(
         scenes, arts, squares, split, size, _random(options, f"recolour {split}")
@@ -253,7 +252,7 @@ def _write_picture_tasks(
     segment = _random(options, f"segment {split}")
     return {
         "emoji_draw": emoji_picture_rows.draw_rows(concepts, split),
-        "emoji_segment": emoji_picture_rows.segment_rows(concepts, segmented, split, segment),
+        "emoji_segment": emoji_picture_rows.segment_rows(concepts, asked, split, segment),
         "emoji_recolour": emoji_picture_rows.recolour_rows(concepts, squares, recolourings, split),
     }
 

@@ -21,8 +21,6 @@ from unified_vl.worlds.emoji_scenes import Scene, Split
 from unified_vl.worlds.emoji_squares import Square
 from unified_vl.worlds.emoji_tasks import SEEN, Concept, TaskRow, asked_places, scene_row
 
-_MOST_SEGMENTED = 3000  # training scenes with masks: more of them cost files, not variety
-
 
 def draw_rows(concepts: Sequence[Concept], split: Split) -> Iterator[TaskRow]:
     """A row per cell of the split: the name of a concept and its drawing.
@@ -50,11 +48,6 @@ def _languages_to_draw_in(number: int, concept: Concept, split: Split) -> set[st
     if split == "validation":
         return {for_validation}
     return {*LANGUAGES} - {for_validation} - ({for_test} if split == "train" else set())
-
-
-def scenes_to_segment(scenes: Sequence[Scene], split: Split) -> Sequence[Scene]:
-    """Those of the scenes that get masks: the first 3,000 of training, all of the others."""
-    return scenes[:_MOST_SEGMENTED] if split == "train" else scenes
 
 
 def segment_rows(

@@ -18,7 +18,7 @@ from unified_vl.worlds.emoji_scenes import Scene, Split, draw_scene_of, paint
 from unified_vl.worlds.emoji_squares import Square
 
 # How many training, validation or test scenes there are for one pair of pictures.
-_SCENES_PER_RECOLOURING: dict[Split, int] = {"train": 10, "validation": 2, "test": 3}
+_SCENES_PER_RECOLOURING: dict[Split, int] = {"train": 2, "validation": 2, "test": 3}
 _DRAWN_SIDE = 44 / 64  # longer side of a drawn emoji, as a part of the image
 _SOLID = 128  # alpha from which a pixel belongs to the emoji
 # An emoji is seen on a ground when this part of its solid pixels differs from it by more

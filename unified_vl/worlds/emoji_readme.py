@@ -32,8 +32,8 @@ Held out on purpose:
 - Each emoji has two held-out languages. Training and validation rows of `emoji_caption`,
   `emoji_ground` and `emoji_match` never name it in those; `emoji_translate` does. The
   column `cell` is `held_out` where a row names an emoji in a held-out language, else `seen`.
-- `emoji_segment` keeps to the same languages. There are masks of the first 3,000 training
-  scenes at most, of all validation scenes and of the first half of the test scenes.
+- `emoji_segment` keeps to the same languages. There are masks of all training and validation
+  scenes and of the first half of the test scenes.
 - `emoji_draw` has one picture an emoji, so its splits differ in languages alone: training
   names each emoji in its 12 other languages, validation in the first held-out one, the
   test in the second one and again in the 12.
