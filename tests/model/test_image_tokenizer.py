@@ -31,6 +31,9 @@ def tokenizer(kind: str = "vq", **model: Any) -> ImageTokenizer:
     return made.eval()
 
 
+LOCAL = {"channels": 24, "blocks": 2}
+
+
 def noise(count: int, height: int, width: int) -> np.ndarray:
     draw = np.random.default_rng(height * width)
     return draw.integers(0, 256, (count, height, width, 3)).astype(np.uint8)
@@ -62,6 +65,29 @@ def test_what_is_saved_gives_the_same_codes(kind: str, tmp_path: Path) -> None:
     assert np.array_equal(made.encode(pixels), loaded.encode(pixels))
     assert made.fingerprint == loaded.fingerprint
     assert not [path for path in tmp_path.iterdir() if path.suffix not in (".json", ".safetensors")]
+
+
+@settings(max_examples=10)
+@given(row=st.integers(0, 3), column=st.integers(0, 4))
+def test_a_local_code_tells_of_its_own_square_alone(row: int, column: int) -> None:
+    made = tokenizer(local_encoder=LOCAL)
+    pixels = noise(1, 16, 20)
+    before = made.encode(pixels)
+    square = np.s_[0, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
+    alone = made.encode(pixels[square][None])
+    assert alone.item() == before[0, row, column]
+    pixels[square] = 255 - pixels[square]
+    after = made.encode(pixels)
+    after[0, row, column] = before[0, row, column]
+    assert np.array_equal(before, after)
+
+
+def test_a_tokenizer_with_a_local_encoder_is_saved_like_any_other(tmp_path: Path) -> None:
+    made = tokenizer(local_encoder=LOCAL)
+    made.save_pretrained(tmp_path, {"name": "local"})
+    loaded = ImageTokenizer.from_pretrained(tmp_path)
+    assert loaded.model_spec.local_encoder == made.model_spec.local_encoder
+    assert np.array_equal(made.encode(noise(3, 16, 16)), loaded.encode(noise(3, 16, 16)))
 
 
 def test_another_codebook_has_another_fingerprint() -> None:

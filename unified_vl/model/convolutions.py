@@ -101,6 +101,44 @@ class Encoder(nn.Module):
         return self.conv_out(F.silu(self.norm_out(self.middle(x_BCHW))))
 
 
+class LocalBlock(nn.Module):
+    """A residual block of linear layers: no place sees another."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(channels), nn.LayerNorm(channels)
+        self.inner, self.outer = nn.Linear(channels, channels), nn.Linear(channels, channels)
+
+    def forward(self, x_BHWC: torch.Tensor) -> torch.Tensor:
+        y_BHWC = self.inner(F.silu(self.norm1(x_BHWC)))
+        return x_BHWC + self.outer(F.silu(self.norm2(y_BHWC)))
+
+
+class LocalEncoder(nn.Module):
+    """A feature map of which each place comes from its own square of pixels alone.
+
+    Args:
+        spec: of a tokenizer with a `local_encoder`.
+    """
+
+    def __init__(self, spec: ConvolutionSpec) -> None:
+        super().__init__()
+        assert spec.local_encoder is not None
+        channels = spec.local_encoder.channels
+        self.side = spec.downsampling
+        self.enter = nn.Linear(3 * self.side**2, channels)
+        self.blocks = nn.Sequential(
+            *(LocalBlock(channels) for _ in range(spec.local_encoder.blocks))
+        )
+        self.norm_out = nn.LayerNorm(channels)
+        self.leave = nn.Linear(channels, spec.latent)
+
+    def forward(self, pixels_BCHW: torch.Tensor) -> torch.Tensor:
+        x_BHWC = self.enter(F.pixel_unshuffle(pixels_BCHW, self.side).movedim(1, -1))
+        x_BHWC = self.leave(F.silu(self.norm_out(self.blocks(x_BHWC))))
+        return x_BHWC.movedim(-1, 1)
+
+
 class Decoder(nn.Module):
     """A feature map back to an image.
 

@@ -27,7 +27,7 @@ from unified_vl.codecs.sequence import IMAGE_TOKENIZER
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, write_atomically
-from unified_vl.model.convolutions import Decoder, Encoder
+from unified_vl.model.convolutions import Decoder, Encoder, LocalEncoder
 from unified_vl.model.quantizer import Quantizer
 from unified_vl.specs.image_tokenizer import ConvolutionSpec, QuantizerSpec
 
@@ -52,7 +52,7 @@ class ImageTokenizer(nn.Module):
         self.model_spec = model
         self.quantizer_spec = quantizer
         self.projected = projected
-        self.encoder = Encoder(model)
+        self.encoder = Encoder(model) if model.local_encoder is None else LocalEncoder(model)
         self.decoder = Decoder(model)
         inside = nn.Conv2d if projected else nn.Identity
         self.before = inside(model.latent, model.latent, 1)

@@ -15,6 +15,13 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 
 
+class LocalEncoderSpec(Part):
+    """An encoder without convolutions: every code tells of its own square of pixels alone."""
+
+    channels: Count = Field(description="Width of its linear layers.", examples=[256])
+    blocks: Count = Field(default=3, description="Residual blocks.", examples=[3])
+
+
 class ConvolutionSpec(Part):
     """The convolutional encoder and decoder."""
 
@@ -42,6 +49,14 @@ class ConvolutionSpec(Part):
         default=True,
         description="Whether the middle of the coarsest level has attention.",
         examples=[False],
+    )
+
+    local_encoder: LocalEncoderSpec | None = Field(
+        default=None,
+        description="Encodes each square of pixels by itself, in place of the convolutional "
+        "encoder: what is plain is always the same code, and a code does not change with what "
+        "lies around it, as what is missing of a picture to be completed.",
+        examples=[{"channels": 256, "blocks": 3}],
     )
 
     @property
