@@ -33,6 +33,18 @@ example: {source: "{picture} {second} {spot} {answer}", target: "{answer}"}
 generate: {method: score_choices, choices: {values: [yes, no, "a red cat"]}, max_tokens: 12}
 score: [{metric: accuracy, against: answer, primary: true}]
 """
+COMPARE = """
+task: tiny_compare
+version: 1
+about: Say what the pictures have in common.
+data: {reader: jsonl, path: "compare/{split}.jsonl", splits: {test: test}, languages: [en]}
+fields:
+  pictures: {kind: image, column: images, many: true}
+  answer: {kind: text, column: answer}
+example: {source: "{pictures}", target: "{answer}"}
+generate: {method: greedy, max_tokens: 8}
+score: [{metric: exact_match, against: answer, primary: true}]
+"""
 
 
 @dataclass(frozen=True)
@@ -79,8 +91,10 @@ def file_data(path: object) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def served(tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:  # noqa: F811
     folder = tmp_path_factory.mktemp("page")
-    (folder / "tiny_choose.yaml").write_text(CHOOSE)
-    specs = {**tiny.specs, "tiny_choose": load_task(folder / "tiny_choose.yaml")}
+    specs = dict(tiny.specs)
+    for name, text in (("tiny_choose", CHOOSE), ("tiny_compare", COMPARE)):
+        (folder / f"{name}.yaml").write_text(text)
+        specs[name] = load_task(folder / f"{name}.yaml")
     predictor = UnifiedVL(replace(tiny.saved, specs=specs))
     files = folder / "files"
     files.mkdir()

@@ -108,11 +108,12 @@ def test_fields_of_many_values_take_a_line_each(
     given = dict(
         zip(
             inputs_of(spec),
-            [str(tmp_path / "a.png"), "a dog\n\na cat", "[1, 2, 3, 4]\n5 6 7 8", "(9, 9)"],
+            [[str(tmp_path / "a.png")] * 2, "a dog\n\na cat", "[1, 2, 3, 4]\n5 6 7 8", "(9, 9)"],
             strict=True,
         )
     )
     values = read_values(spec, given)
+    assert len(values["images"]) == 2
     assert values["options"] == ["a dog", "a cat"]
     assert values["spots"] == [[1, 2, 3, 4], [5, 6, 7, 8]]
     assert values["place"] == [9, 9]

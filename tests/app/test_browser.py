@@ -78,7 +78,9 @@ def test_every_task_shows_what_it_needs_and_nothing_else(page: Page, served: Ser
     page.get_by_role("option").last.click()
     for name, spec in served.predictor.specs.items():
         choose(page, name, spec.about)
-        needed = {f"input-{one.name}-{one.kind}" for one in inputs_of(spec)}
+        needed = {
+            f"input-{one.name}-{one.kind}{'-many' if one.many else ''}" for one in inputs_of(spec)
+        }
         shown = page.locator("[id^=input-]:visible")
         assert {shown.nth(i).get_attribute("id") for i in range(shown.count())} == needed
         assert page.locator("#language").is_visible() == (len(spec.data.languages) > 1)
@@ -130,6 +132,25 @@ def test_a_typed_text_keeps_its_direction_and_its_markup_is_text(
     ask(page)
     assert page.locator("#said .source .segment").all_inner_texts() == [typed]
     assert page.locator("#mine").count() == 0
+
+
+def test_several_pictures_are_given_to_one_field(
+    page: Page, served: Served, picture, tmp_path: Path
+) -> None:
+    choose(page, "tiny_compare", served.predictor.specs["tiny_compare"].about)
+    assert "pictures" in ask(page)  # the message names what is missing
+    files = [tmp_path / f"{number}.png" for number in range(2)]
+    for number, file in enumerate(files):
+        picture(number).save(file)
+    upload = page.locator("#input-pictures-image-many")
+    upload.locator("input[type=file]").set_input_files(files)
+    expect(upload.locator("img")).to_have_count(2, timeout=PATIENCE)
+    page.locator("#ask").click()
+    page.locator("#said .answer").wait_for(state="attached")
+    found = served.predictor.predict("tiny_compare", pictures=[picture(0), picture(1)])
+    assert page.locator("#said .answer").inner_text() == " ".join(found.text.split())
+    segments = page.locator("#said .source .segment").all_inner_texts()
+    assert len([one for one in segments if one.startswith("[image")]) == 2
 
 
 def test_choices_are_ranked(page: Page, served: Served, picture, tmp_path: Path) -> None:

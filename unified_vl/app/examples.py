@@ -29,11 +29,11 @@ class PageExample:
 
     Attributes:
         language: of the answer.
-        values: text, or the path of a picture below the page's own folder.
+        values: text, or the path of a picture below the page's own folder, or several.
     """
 
     language: str
-    values: dict[Input, str]
+    values: dict[Input, str | list[str]]
 
 
 def find_examples(
@@ -80,9 +80,9 @@ def _candidates(spec: TaskSpec, folder: Path) -> Iterator[tuple[str, dict[Input,
             return
     inputs = inputs_of(spec)
     if [one.kind for one in inputs] == ["image"]:
-        languages = spec.data.languages
+        (one,), languages = inputs, spec.data.languages
         for number, path in enumerate(images_below(folder)):
-            yield languages[number % len(languages)], {inputs[0]: path}
+            yield languages[number % len(languages)], {one: [path] if one.many else path}
 
 
 def _has_data(spec: TaskSpec, split: SplitName, root: Path) -> bool:
@@ -118,18 +118,22 @@ def _rows(spec: TaskSpec, split: SplitName, root: Path) -> Iterator[tuple[str, d
 
 def _value(spec: TaskSpec, one: Input, row: Row, language: str, images: ImageLoader) -> Any:
     value = row.columns.get(fill(spec.fields[one.name].column, language=language))
+    items = value if one.many and isinstance(value, list | tuple) else [value]
     if one.is_image:
-        if one.many and isinstance(value, list | tuple):
-            value = next(iter(value), None)
-        if isinstance(value, dict):
-            value = value.get("bytes") or value.get("path")
-        if not isinstance(value, str):
-            return value
-        return images.resolve(f"{row.images}/{value}" if row.images else value, row.where)
+        found = [_image(item, row, images) for item in items]
+        return found if one.many else found[0]
     if value is None:
         raise UserError("is missing", field=one.name)
-    items = value if one.many and isinstance(value, list | tuple) else [value]
     return "\n".join(_written(item) for item in items)
+
+
+def _image(value: Any, row: Row, images: ImageLoader) -> Any:
+    """The path of an image, or its bytes."""
+    if isinstance(value, dict):
+        value = value.get("bytes") or value.get("path")
+    if not isinstance(value, str):
+        return value
+    return images.resolve(f"{row.images}/{value}" if row.images else value, row.where)
 
 
 def _written(value: Any) -> str:
@@ -139,18 +143,20 @@ def _written(value: Any) -> str:
 
 def _kept(language: str, values: dict[Input, Any], place: Path) -> PageExample | None:
     """The example with its images in the page's folder; None when one cannot be read."""
-    kept: dict[Input, str] = {}
+    kept: dict[Input, str | list[str]] = {}
     for one, value in values.items():
         if not one.is_image:
             kept[one] = value
             continue
         place.mkdir(parents=True, exist_ok=True)
-        target = place / f"{one.name}.png"
+        several = value if one.many else [value]
+        targets = [place / f"{one.name}{n or ''}.png" for n in range(len(several))]
         try:
-            _picture(value, target, one.label).save(target)
+            for picture, target in zip(several, targets, strict=True):
+                _picture(picture, target, one.label).save(target)
         except UserError:
             return None
-        kept[one] = str(target)
+        kept[one] = [str(target) for target in targets] if one.many else str(targets[0])
     return PageExample(language, kept)
 
 

@@ -56,8 +56,8 @@ def read_values(spec: TaskSpec, given: Mapping[Input, Any]) -> dict[str, Any]:
 
     Args:
         spec: the task.
-        given: an image as the path of its file, anything else as text; of a field with
-            many values a line each.
+        given: an image as the path of its file (of a field with many values a list of
+            paths), anything else as text, of a field with many values a line each.
 
     Raises:
         UserError: for an image or a text that is missing or too large, or a shape that is
@@ -66,13 +66,14 @@ def read_values(spec: TaskSpec, given: Mapping[Input, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for one in inputs_of(spec):
         value = given.get(one)
-        if value is None or value == "":
+        if value is None or value == "" or value == []:
             raise UserError("is empty", field=one.label)
         if one.is_image:
             # what is transparent of an image to be completed is what is missing
             holes = one.kind == "image_codes"
-            picture = read_image(Path(str(value)), one.label, holes=holes)
-            values[one.name] = [picture] if one.many else picture
+            paths = value if one.many else [value]
+            pictures = [read_image(Path(str(path)), one.label, holes=holes) for path in paths]
+            values[one.name] = pictures if one.many else pictures[0]
             continue
         if not isinstance(value, str) or len(value) > MOST_CHARACTERS:
             expected = f"a text of at most {MOST_CHARACTERS:,} characters"

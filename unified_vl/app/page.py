@@ -95,6 +95,19 @@ def _component(one: Input, first: TaskSpec) -> Any:
     state = _state(one, first)
     name = "language" if one is LANGUAGE else f"input-{one.name}-{one.kind}"
     name += "-many" if one.many else ""
+    if one.is_image and one.many:
+        return gr.Gallery(
+            label=f"{one.label} (several)",
+            type="filepath",
+            format="png",
+            file_types=["image"],
+            sources=["upload", "clipboard"],
+            columns=3,
+            height=320,
+            interactive=True,
+            elem_id=name,
+            **state,
+        )
     if one.is_image:
         return gr.Image(
             label=one.label,
@@ -144,7 +157,7 @@ def _table(
     if len(spec.data.languages) > 1:
         shown = (*shown, LANGUAGE)
 
-    def cell(example: PageExample, one: Input) -> str:
+    def cell(example: PageExample, one: Input) -> Any:
         value = example.language if one == LANGUAGE else example.values[one]
         return _named(value) if one.kind == "language" else value
 
@@ -182,6 +195,9 @@ def _answered(
     predictor: UnifiedVL, inputs: list[Input], task: str, count: float, *values: Any
 ) -> tuple[Any, str]:
     given = dict(zip(inputs, values, strict=True))
+    for one in inputs:
+        if one.is_image and one.many:  # a gallery gives pairs of a path and a caption
+            given[one] = [path for path, _ in given[one] or ()]
     found = answer(predictor, task, given.pop(LANGUAGE), given, int(count))
     return gr.update(value=found.picture, visible=found.picture is not None), found.html
 
