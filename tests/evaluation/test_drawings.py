@@ -117,6 +117,18 @@ def test_predictions_say_what_was_to_be_completed(tmp_path: Path) -> None:
     assert len({one.given.data for one in shown}) > len(COLOURS)  # masked in several ways
 
 
+def test_pictures_of_an_earlier_evaluation_go_and_other_files_stay(tmp_path: Path) -> None:
+    _, evaluation = scored(tmp_path)
+    output = tmp_path / "run" / "predictions.jsonl"
+    write_results(evaluation, tmp_path / "report.json", output)
+    folder = output.with_name("predictions.images")
+    for name in ("000900.png", "000900-given.png", "000900-2.1.png", "mine.png", "000900.txt"):
+        (folder / name).write_bytes(b"")
+    write_results(evaluation, tmp_path / "report.json", output)
+    there = {path.name for path in folder.iterdir()}
+    assert there == {f"{place:06d}.png" for place in range(10)} | {"mine.png", "000900.txt"}
+
+
 def test_pictures_are_written_compared_and_shown(tmp_path: Path) -> None:
     _, evaluation = scored(tmp_path)
     run = tmp_path / "run"

@@ -62,6 +62,7 @@ def write_results(
         write_json(report_path, report)
     if predictions_path:
         folder = PictureFolder(predictions_path)
+        folder.clear()
         named = [
             row
             | folder.put_given(place, given.get(place))

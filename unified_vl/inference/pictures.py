@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from unified_vl.files import write_atomically
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.predictor import UnifiedVL
 
+OF_A_ROW = re.compile(r"\d{6,}(-given|-\d+)?(\.\d+)?\.png")
 GAP = 4  # pixels between pictures
 AT_ONCE = 64  # pictures that are decoded together
 
@@ -23,6 +25,12 @@ class PictureFolder:
 
     def __init__(self, output: Path) -> None:
         self.folder = output.with_name(f"{output.stem}.images")
+
+    def clear(self) -> None:
+        """Remove the pictures of an earlier output file, and no other files."""
+        for path in self.folder.glob("*.png"):
+            if OF_A_ROW.fullmatch(path.name):
+                path.unlink()
 
     def row(self, number: int, answer: Prediction) -> dict[str, Any]:
         """An answer as a row of the output file, its pictures written and named in `images`.
