@@ -83,7 +83,8 @@ def load_mixture(path: str | Path) -> Mixture:
     """Read a mixture and the task specs that it names.
 
     Raises:
-        UserError: for a bad mixture, a spec that is missing or bad, or one listed twice.
+        UserError: for a bad mixture, a spec that is missing or bad, one listed twice, or one that
+            asks a task which is missing.
     """
     path = Path(path)
     mixture = validate(Mixture, _parse_kind(path, "mixture"))
@@ -104,8 +105,28 @@ def load_mixture(path: str | Path) -> Mixture:
             raise mixture.error(place, f"the task {spec.task!r} is listed twice")
         _check_entry(mixture, index, spec)
         specs.append(spec)
+    for spec in specs:
+        _check_tasks_asked(spec, [other.task for other in specs])
     mixture._specs = tuple(specs)
     return mixture
+
+
+def _check_tasks_asked(spec: TaskSpec, tasks: Sequence[str]) -> None:
+    """The tasks that rank or read its pictures must be learnt beside it: an evaluation would miss
+    them when all is trained."""
+    asked: list[tuple[tuple[str | int, ...], str | None]] = [
+        (("score", index, "read_by"), score.read_by) for index, score in enumerate(spec.score)
+    ]
+    if spec.generate.rerank is not None:
+        asked.append((("generate", "rerank", "task"), spec.generate.rerank.task))
+    for place, name in asked:
+        if name is not None and name not in tasks:
+            raise spec.error(
+                place,
+                f"the mixture has no task {name!r}",
+                expected="a task that is trained beside this one",
+                nearest=nearest(name, tasks),
+            )
 
 
 def _check_schedule(mixture: Mixture) -> None:
