@@ -163,6 +163,22 @@ def test_what_cannot_be_guarded_or_saved_is_refused(
         Engine(start_process(), model, build_optimizer(model, run.optimizer), run)
 
 
+def test_a_backbone_with_batch_norms_trains_in_bf16(squares: Path, tmp_path: Path) -> None:
+    vision = "model.vision={kind: timm, backbone: test_efficientnet, feature_level: -1, "
+    run = load_run(
+        squares / "run.yaml",
+        [
+            *SHORT,
+            f"output={tmp_path}",
+            f"engine={CONFIGS / 'zero0_bf16.json'}",
+            vision + "image_size: [64, 64]}",
+        ],
+    )
+    weights = load_file(train(run, progress=False) / "model.safetensors")
+    means = [value for name, value in weights.items() if name.endswith("running_mean")]
+    assert means and all(value.abs().max() > 0 for value in means)  # they were learnt
+
+
 def test_what_deepspeed_refuses_is_the_users_error(squares: Path, tmp_path: Path) -> None:
     path = tmp_path / "engine.json"
     path.write_text('{"zero_optimization": {"stage": 7}}')

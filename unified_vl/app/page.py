@@ -159,7 +159,7 @@ def _table(
 
     def cell(example: PageExample, one: Input) -> Any:
         value = example.language if one == LANGUAGE else example.values[one]
-        return _named(value) if one.kind == "language" else value
+        return _named(str(value)) if one.kind == "language" else value
 
     return gr.Dataset(
         label="examples",

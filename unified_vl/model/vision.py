@@ -71,12 +71,26 @@ class TimmBackbone(nn.Module):
         super().__init__()
         self.backbone = _timm_features(name, level)
         self.project = nn.Conv2d(self.backbone.feature_info.channels()[-1], width, 1)
+        for module in self.backbone.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.register_forward_pre_hook(_cast_statistics)
 
     def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
         (feature_NCRL,) = self.backbone(x_NCHW)
         if feature_NCRL.shape[1] != self.project.in_channels:  # some transformers: channels last
             feature_NCRL = rearrange(feature_NCRL, "n r l c -> n c r l")
         return self.project(feature_NCRL)
+
+
+def _cast_statistics(norm: nn.BatchNorm2d, _: object) -> None:
+    """Give a batch norm's statistics the type of its weights.
+
+    An engine in bf16 casts the weights alone, and torch refuses the two types together.
+    """
+    dtype = norm.weight.dtype
+    for statistic in ("running_mean", "running_var"):
+        if getattr(norm, statistic) is not None:
+            setattr(norm, statistic, getattr(norm, statistic).to(dtype))
 
 
 def _timm_features(name: str, level: int) -> Any:
