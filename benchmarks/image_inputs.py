@@ -43,7 +43,7 @@ INPUTS: dict[str, tuple[str, Mapping[str, Any]]] = {  # `as` of the image, and `
     "codes": ("codes", {**SIZE, "kind": "patches"}),
 }
 TOKENIZER = ROOT / "tokenizers/image/emoji_world"
-MEASURED = 40  # updates
+MEASURED = 120  # updates
 
 
 def main() -> None:

@@ -81,7 +81,7 @@ def test_squares_have_the_colour_at_the_centre_of_their_own_art(squares: list[Sq
 def test_a_recolouring_changes_the_ground_and_nothing_else(
     arts: list[Path], squares: list[Square], tmp_path: Path
 ) -> None:
-    drawn = draw_recolourings(300, arts, squares, "train", 64, np.random.default_rng(4))
+    drawn = draw_recolourings(60, arts, squares, "train", 64, np.random.default_rng(4))
     steps: list[tuple[int, int]] = []
     write_recolourings(
         tmp_path, "train", drawn, arts, squares, 64, lambda done, total: steps.append((done, total))
