@@ -57,9 +57,10 @@ def main() -> None:
     lines = [
         "# Patches, timm features and codes",
         "",
-        f"`{COMMAND}` on {machine()}, {processor_name()}; {options.seconds:.0f} s of training",
-        f"each; primary metric on {options.rows} test rows of each task, seen and held-out cells",
-        "together. Codes are 64 tokens an image, the others 16.",
+        f"`{COMMAND}` on {machine()}, {processor_name()}; as many updates each as fit into",
+        f"{options.seconds:.0f} s by a short run before; primary metric on {options.rows} test",
+        "rows of each task, seen and held-out cells together. No pretrained weights; codes are",
+        "64 tokens an image, the others 16.",
         "",
         "| image as | updates | s | " + " | ".join(TASKS) + " |",
         "| --- | ---: | ---: |" + " ---: |" * len(TASKS),
