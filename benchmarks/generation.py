@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 from tables import keep, medians, processor_name
-from transformers import LogitsProcessorList
+from transformers import LogitsProcessor, LogitsProcessorList
 
 from unified_vl.codecs.vocabulary import EOS_ID
-from unified_vl.inference.constraints import ChoiceGrammar, Grammar, GrammarProcessor, Scored
+from unified_vl.inference.constraints import ChoiceGrammar, Grammar, Scored
 from unified_vl.inference.scoring import ChoiceScorer
 from unified_vl.inference.search import (
     Choose,
@@ -118,6 +118,17 @@ class Lengths(Grammar):
         return state_RF
 
 
+class LengthsProcessor(LogitsProcessor):
+    """The same for `generate`, at the same cost: it only looks at the number of the step."""
+
+    def __init__(self, lengths: Lengths) -> None:
+        self.lengths = lengths
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        rows, written = input_ids.shape  # the start id among them
+        return self.lengths.allowed(scores, self.lengths.start(rows), written - 1).scores_RC
+
+
 def asking_for_a_caption(models: Pair) -> Pair:
     """The same models, reading as much as the demo's captions ask."""
     read = [part[:, :CAPTION_SOURCE] for part in (models.ids_BS, models.mask_BS)]
@@ -146,12 +157,12 @@ def times(*sides: Any) -> list[float]:
     return medians(*sides, repeats=REPEATS, clock=time.process_time)
 
 
-def greedy_row(name: str, models: Pair, grammar: Grammar | None = None) -> dict[str, object]:
+def greedy_row(name: str, models: Pair, lengths: Lengths | None = None) -> dict[str, object]:
     """Tokens (eos included) a second, encoder and all; both must write the same."""
-    processors = LogitsProcessorList([GrammarProcessor(grammar)] if grammar else [])
+    processors = LogitsProcessorList([LengthsProcessor(lengths)] if lengths else [])
 
     def our_side() -> list[list[Hypothesis]]:
-        return models.write(grammar=grammar)
+        return models.write(grammar=lengths)
 
     def their_side() -> torch.Tensor:
         return models.generate(logits_processor=processors)

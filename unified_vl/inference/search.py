@@ -4,13 +4,14 @@ Scores are sums of log-probabilities (natural) under the model, before a grammar
 temperature changes any; a hypothesis that a grammar forbids is never written.
 
 Legend: B sources still running, A all sources, K hypotheses of a source, R = B * K,
-T ids so far, V vocabulary.
+T ids so far, X ids of some sources, V vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 
@@ -110,36 +111,62 @@ def write(
         other = guidance.without
         without = BeamDecoder(model, other.hidden_ASM, other.mask_AS, max_tokens, width)
         decoder = GuidedDecoder(decoder, without, guidance.scale)
-    written_AKT = torch.full((sources, width, max_tokens), PAD_ID, device=device)
-    score_AK = torch.zeros((sources, width), device=device)
-    length_AK = torch.zeros((sources, width), dtype=torch.long, device=device)
     source_B = torch.arange(sources, device=device)
     running_BK = torch.ones((sources, width), dtype=torch.bool, device=device)
     next_BK = torch.full((sources, width), model.config.decoder_start_token_id, device=device)
     state_RF = grammar.start(sources * width) if grammar else None
+    steps: list[_Step] = []
     for step in range(max_tokens):
         log_probability_RV = decoder.next_logits(next_BK).log_softmax(-1)
         allowed = Scored(log_probability_RV)
         if grammar is not None and state_RF is not None:
             allowed = grammar.allowed(log_probability_RV, state_RF, step)
         place_R = choose(allowed.scores_RC, source_B, step)
-        next_R = allowed.ids_at(place_R[:, None])[:, 0]
-        gained_R = log_probability_RV.gather(1, next_R[:, None])[:, 0]
-        next_BK = next_R.view_as(running_BK).where(running_BK, PAD_ID)
-        written_AKT[source_B, :, step] = next_BK
-        score_AK[source_B] += gained_R.view_as(running_BK).where(running_BK, 0.0)
-        length_AK[source_B] += running_BK
+        next_R1 = allowed.ids_at(place_R[:, None])
+        next_BK = next_R1.view_as(running_BK)
+        gained_BK = log_probability_RV.gather(1, next_R1).view_as(running_BK)
+        steps.append(_Step(source_B, next_BK, gained_BK))
         running_BK = running_BK & (next_BK != EOS_ID)
         if grammar is not None and state_RF is not None:
             state_RF = grammar.advance(state_RF, place_R, step)
         alive_B = running_BK.any(1)
-        if not alive_B.all():
-            if not alive_B.any():
+        left = int(alive_B.sum())
+        if left < len(alive_B):
+            if not left:
                 break
             order_B = decoder.keep(alive_B)
             source_B, next_BK, running_BK = (x[order_B] for x in (source_B, next_BK, running_BK))
             if state_RF is not None:
                 state_RF = _rows(state_RF, order_B, width)
+    return _joined(steps, sources)
+
+
+class _Step(NamedTuple):
+    """What a step wrote: the sources still running, their next ids, and what these gained."""
+
+    source_B: torch.Tensor
+    next_BK: torch.Tensor
+    gained_BK: torch.Tensor
+
+
+def _joined(steps: list[_Step], sources: int) -> list[list[Hypothesis]]:
+    """The hypotheses that steps wrote, each up to its first eos.
+
+    A source that is left may hold hypotheses that have ended; what they went on to write
+    while they waited is not theirs.
+    """
+    source_X, next_XK, gained_XK = map(torch.cat, zip(*steps, strict=True))
+    sizes = [len(step.source_B) for step in steps]
+    step_T = torch.arange(len(steps), device=source_X.device)
+    step_X = step_T.repeat_interleave(torch.tensor(sizes, device=source_X.device))
+    shape = (sources, next_XK.shape[1], len(steps))
+    written_AKT = next_XK.new_full(shape, PAD_ID)
+    written_AKT[source_X, :, step_X] = next_XK
+    gained_AKT = gained_XK.new_zeros(shape)
+    gained_AKT[source_X, :, step_X] = gained_XK
+    ends_AKT = written_AKT == EOS_ID
+    length_AK = torch.where(ends_AKT.any(-1), ends_AKT.int().argmax(-1) + 1, len(steps))
+    score_AK = gained_AKT.where(step_T < length_AK[..., None], 0.0).sum(-1)
     return _hypotheses(written_AKT, length_AK, score_AK)
 
 

@@ -8,12 +8,14 @@ long answers:
 - keys and values of what was written stay in the slot where they were written. When
   hypotheses change places, only the table that says which slots a hypothesis
   descends from does; copying them would cost more than masking;
+- all layers' keys and values lie in one tensor, so that to move some is one operation: steps
+  of few sources take as long as their operations are many;
 - position biases are one row a layer, of which a step takes a part;
 - sources that are done leave the batch: the last ones move into their places.
 
 Legend: B sources, K hypotheses of a source, H heads, D width of a head, I = H * D,
 G = B * H, M width (d_model), V vocabulary, S source length, T positions, N slots (T * K),
-P keys that a query meets.
+P keys that a query meets, L layers, 2 keys and values.
 """
 
 from __future__ import annotations
@@ -35,18 +37,23 @@ def attend_once(
     query_BHKD: torch.Tensor,
     key_GPD: torch.Tensor,
     value_GPD: torch.Tensor,
-    bias: torch.Tensor | None,
+    bias_GKP: torch.Tensor | None,
 ) -> torch.Tensor:
-    """`attend` for a few queries, (B, H, K, D), without the copies that it makes on a CPU."""
-    batch, heads, width, _ = query_BHKD.shape
+    """`attend` for a few queries, (B, H, K, D), without the copies that it makes on a CPU.
+
+    `bias_GKP` may be (G, 1, P), the same for all queries.
+    """
     if key_GPD.device.type != "cpu":
-        key, value = (x.unflatten(0, (batch, heads)) for x in (key_GPD, value_GPD))
+        shape = query_BHKD.shape[:2]
+        key, value = key_GPD.unflatten(0, shape), value_GPD.unflatten(0, shape)
+        bias = None if bias_GKP is None else bias_GKP.unflatten(0, shape)
         return attend(query_BHKD, key, value, bias)
-    score_GKP = torch.bmm(query_BHKD.flatten(0, 1), key_GPD.transpose(1, 2))
-    if bias is not None:
-        score_GKP.view(batch, heads, width, -1).add_(bias)
-    y_GKD = torch.bmm(torch.softmax(score_GKP, -1), value_GPD)
-    return y_GKD.view_as(query_BHKD)
+    query_GKD, key_GDP = query_BHKD.flatten(0, 1), key_GPD.transpose(1, 2)
+    if bias_GKP is None:
+        score_GKP = torch.bmm(query_GKD, key_GDP)
+    else:
+        score_GKP = torch.baddbmm(bias_GKP, query_GKD, key_GDP)
+    return torch.bmm(torch.softmax(score_GKP, -1), value_GPD).view_as(query_BHKD)
 
 
 class IncrementalDecoder(ABC):
@@ -73,13 +80,18 @@ class IncrementalDecoder(ABC):
         self.step_count = 0
         sources, length, _ = memory_BSM.shape
         self.sources = sources
-        self._cross: list[tuple[torch.Tensor, torch.Tensor]] = []
-        for block in self.blocks:
+        shape = (len(self.blocks), 2, sources, self.heads, length, model.config.d_kv)
+        cross = memory_BSM.new_empty(shape)
+        for layer, block in enumerate(self.blocks):
             key_value = block.attend_cross.kv(memory_BSM).view(sources, length, 2, self.heads, -1)
-            key_GSD, value_GSD = key_value.permute(2, 0, 3, 1, 4).flatten(1, 2)
-            self._cross.append((key_GSD, value_GSD))
+            cross[layer] = key_value.permute(2, 0, 3, 1, 4)
+        self._cross_L2GSD = cross.flatten(2, 3)
         padded = not bool(mask_BS.all())
-        self._memory_bias = padding_bias(mask_BS, memory_BSM.dtype) if padded else None
+        self._memory_bias_G1S: torch.Tensor | None = None
+        if padded:
+            bias_B11S = padding_bias(mask_BS, memory_BSM.dtype)
+            assert bias_B11S is not None
+            self._memory_bias_G1S = bias_B11S.expand(-1, self.heads, -1, -1).flatten(0, 1)
         self._position_1H1T = [
             block.position_bias(1, positions, positions - 1)
             if isinstance(block.position_bias, RelativePositionBias)
@@ -91,21 +103,23 @@ class IncrementalDecoder(ABC):
         """Hidden states (B, K, M) behind the next ids; `logits` turns them into scores."""
         x_BK1M = self.model.encoder.embed_target(ids_BK.flatten()[:, None], self.step_count)
         x_BKM = x_BK1M.view(*ids_BK.shape, -1)
-        memory_bias = None if self._memory_bias is None else self._memory_bias[: self.sources]
-        bias = self._position_1H1T[0]  # the first layer always has one
-        assert bias is not None
+        memory_bias_G1S = self._memory_bias_G1S
+        if memory_bias_G1S is not None:
+            memory_bias_G1S = memory_bias_G1S[: self.sources * self.heads]
+        bias_GKP: torch.Tensor | None = None  # that of the first layer, where others have none
         for layer, block in enumerate(self.blocks):
             position_1H1T = self._position_1H1T[layer]
             if position_1H1T is not None:
                 # distances count back from the newest position
                 start = self.positions - 1 - self.step_count
-                bias = self._self_bias(position_1H1T[..., start:])
+                bias_GKP = self._self_bias(position_1H1T[..., start:])
+            assert bias_GKP is not None
             qkv_BKI = block.attend_self.qkv(block.norm_self(x_BKM))
-            y_BKI = self._attend_self(layer, qkv_BKI, bias)
+            y_BKI = self._attend_self(layer, qkv_BKI, bias_GKP)
             x_BKM = x_BKM + block.attend_self.out(y_BKI)
             query_BKI = block.attend_cross.q(block.norm_cross(x_BKM))
             query_BKI = block.attend_cross.scaled(query_BKI)
-            y_BKI = self._attend_cross(layer, query_BKI, memory_bias)
+            y_BKI = self._attend_cross(layer, query_BKI, memory_bias_G1S)
             x_BKM = x_BKM + block.attend_cross.out(y_BKI)
             x_BKM = x_BKM + block.feed(block.norm_feed(x_BKM))
         self.step_count += 1
@@ -122,17 +136,17 @@ class IncrementalDecoder(ABC):
         return self.model.lm_head(x_XM).float()
 
     def _attend_cross(
-        self, layer: int, query_BKI: torch.Tensor, bias: torch.Tensor | None
+        self, layer: int, query_BKI: torch.Tensor, bias_G1S: torch.Tensor | None
     ) -> torch.Tensor:
         batch, width, inner = query_BKI.shape
         query_BHKD = query_BKI.view(batch, width, self.heads, -1).transpose(1, 2)
-        key_GSD, value_GSD = (part[: batch * self.heads] for part in self._cross[layer])
-        y_BHKD = attend_once(query_BHKD, key_GSD, value_GSD, bias)
+        key_GSD, value_GSD = self._cross_L2GSD[layer, :, : batch * self.heads]
+        y_BHKD = attend_once(query_BHKD, key_GSD, value_GSD, bias_G1S)
         return y_BHKD.transpose(1, 2).reshape(batch, width, inner)
 
     @abstractmethod
     def _self_bias(self, position_1H1T: torch.Tensor) -> torch.Tensor:
-        """The bias of this step's self-attention, from that of the positions so far."""
+        """The bias that `_attend_self` takes, from that of the positions so far."""
 
     @abstractmethod
     def _attend_self(self, layer: int, qkv_BKI: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
@@ -157,20 +171,15 @@ class BeamDecoder(IncrementalDecoder):
         super().__init__(model, memory_BSM, mask_BS, positions)
         self.width = width
         slots = min(positions, FIRST_POSITIONS) * width
-        shape = (self.sources * self.heads, slots, model.config.d_kv)
-        self._kept = [
-            (memory_BSM.new_empty(shape), memory_BSM.new_empty(shape)) for _ in self.blocks
-        ]
+        shape = (len(self.blocks), 2, self.sources * self.heads, slots, model.config.d_kv)
+        self._kept_L2GND = memory_BSM.new_empty(shape)
         slots_K = torch.arange(width, device=memory_BSM.device)
         self._slots_BKT = slots_K[None, :, None].repeat(self.sources, 1, positions)
 
     def step(self, ids_BK: torch.Tensor) -> torch.Tensor:
-        slots = self._kept[0][0].shape[1]
+        slots = self._kept_L2GND.shape[3]
         if self.step_count * self.width == slots:  # few answers come near a high limit
-            self._kept = [
-                (F.pad(keys, (0, 0, 0, slots)), F.pad(values, (0, 0, 0, slots)))
-                for keys, values in self._kept
-            ]
+            self._kept_L2GND = F.pad(self._kept_L2GND, (0, 0, 0, slots))
         return super().step(ids_BK)
 
     def reorder(self, origin_BK: torch.Tensor) -> None:
@@ -195,34 +204,35 @@ class BeamDecoder(IncrementalDecoder):
         moving = running_B[left:].nonzero()[:, 0] + left
         order_B[empty] = moving
         if len(empty):
-            pairs = (*self._cross, *self._kept)
-            tensors = [part.unflatten(0, (-1, self.heads)) for pair in pairs for part in pair]
-            tensors.append(self._slots_BKT)
-            if self._memory_bias is not None:
-                tensors.append(self._memory_bias)
-            for tensor in tensors:
-                tensor[empty] = tensor[moving]
+            written = self._kept_L2GND[..., : self.step_count * self.width, :]
+            for memory_L2GPD in (self._cross_L2GSD, written):
+                memory_L2BHPD = memory_L2GPD.unflatten(2, (-1, self.heads))
+                memory_L2BHPD[:, :, empty] = memory_L2BHPD[:, :, moving]
+            self._slots_BKT[empty] = self._slots_BKT[moving]
+            if self._memory_bias_G1S is not None:
+                bias_BH1S = self._memory_bias_G1S.unflatten(0, (-1, self.heads))
+                bias_BH1S[empty] = bias_BH1S[moving]
         self.sources = left
         return order_B[:left]
 
     def _self_bias(self, position_1H1T: torch.Tensor) -> torch.Tensor:
         if self.width == 1:
-            return position_1H1T
+            return position_1H1T.expand(self.sources, -1, -1, -1).flatten(0, 1)
         length = position_1H1T.shape[-1]
         slots_BKT = self._slots_BKT[: self.sources, :, :length]
         floor = torch.finfo(position_1H1T.dtype).min
         hidden_BKTK = position_1H1T.new_full((*slots_BKT.shape, self.width), floor)
         hidden_BKTK.scatter_(3, slots_BKT[..., None], 0.0)
-        return (position_1H1T[..., None] + hidden_BKTK[:, None]).flatten(3)
+        return (position_1H1T[..., None] + hidden_BKTK[:, None]).flatten(3).flatten(0, 1)
 
     def _attend_self(self, layer: int, qkv_BKI: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         batch, width, _ = qkv_BKI.shape
-        qkv = qkv_BKI.view(batch, width, 3, self.heads, -1).permute(2, 0, 3, 1, 4).contiguous()
-        rows, start = batch * self.heads, self.step_count * width
-        keys, values = (part[:rows, : start + width] for part in self._kept[layer])
-        keys[:, start:], values[:, start:] = qkv[1].flatten(0, 1), qkv[2].flatten(0, 1)
-        query_BHKD = self.blocks[layer].attend_self.scaled(qkv[0])
-        y_BHKD = attend_once(query_BHKD, keys, values, bias)
+        qkv_3BHKD = qkv_BKI.view(batch, width, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        start = self.step_count * width
+        kept_2GND = self._kept_L2GND[layer, :, : batch * self.heads, : start + width]
+        kept_2GND.unflatten(1, (batch, -1))[..., start:, :] = qkv_3BHKD[1:]
+        query_BHKD = self.blocks[layer].attend_self.scaled(qkv_3BHKD[0])
+        y_BHKD = attend_once(query_BHKD, kept_2GND[0], kept_2GND[1], bias)
         return y_BHKD.transpose(1, 2).reshape(batch, width, -1)
 
 

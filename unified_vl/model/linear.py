@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-FEWEST_ROWS = 4  # for fewer the call costs more than the reordering
+FEWEST_PRODUCTS = 180_000  # for fewer the call costs more than the reordering
 _packed_linear: Any = None
 if torch.backends.mkldnn.is_available() and hasattr(torch.ops, "mkldnn"):
     _pack: Any = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
@@ -43,9 +43,9 @@ class Linear(nn.Linear):
             self.training
             or _packed_linear is None
             or torch.is_grad_enabled()
+            or x.numel() * self.out_features < FEWEST_PRODUCTS
             or x.dtype != torch.float32
             or x.device.type != "cpu"
-            or x.numel() < FEWEST_ROWS * self.in_features
             or torch.compiler.is_compiling()
             or torch.is_autocast_enabled("cpu")
         ):
