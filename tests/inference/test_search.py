@@ -14,7 +14,6 @@ from unified_vl.inference.search import (
     likeliest,
     write,
 )
-from unified_vl.model import incremental
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.incremental import BeamDecoder
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
@@ -57,7 +56,7 @@ def memory_of(model, ids_BS: torch.Tensor, mask_BS: torch.Tensor) -> Memory:
 @pytest.mark.parametrize("beams", [1, 2, 5])
 @torch.inference_mode()
 def test_what_is_written_is_what_transformers_writes(kind: str, beams: int, monkeypatch) -> None:
-    monkeypatch.setattr(incremental, "FIRST_POSITIONS", 4)  # so that room is made again
+    monkeypatch.setattr(BeamDecoder, "first_positions", 4)  # so that room is made again
     lengths = set()
     for seed in range(4):
         model, (ids_BS, mask_BS) = build(kind, seed), sources(seed)
@@ -118,7 +117,7 @@ def test_a_step_gives_the_logits_of_the_whole_sequence() -> None:
     whole_BTV = model(input_ids=ids_BS, attention_mask=mask_BS, decoder_input_ids=target_BT).logits
     decoder = BeamDecoder(model, model.encoder(ids_BS, mask_BS)[0], mask_BS, positions=6)
     for step in range(6):
-        logits_BV = decoder.logits(decoder.step(target_BT[:, step, None])[:, 0])
+        logits_BV = model.logits(decoder.step(target_BT[:, step, None])[:, 0])
         assert (logits_BV - whole_BTV[:, step]).abs().max() < 1e-4
 
 

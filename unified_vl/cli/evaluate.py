@@ -46,6 +46,10 @@ def evaluate(
     ] = 1000,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows that are read at once.")] = 128,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    compile: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the model first (half a minute), for many rows."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Score a model by its specs: in all, by language, and by what else a spec reports by."""
@@ -56,7 +60,7 @@ def evaluate(
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.specs.load import load_tasks
 
-    predictor = UnifiedVL.from_pretrained(model, device)
+    predictor = UnifiedVL.from_pretrained(model, device, compile=compile)
     chosen = []
     for name in specs or predictor.specs:
         folder = name not in predictor.specs and Path(name).is_dir()

@@ -57,6 +57,10 @@ def predict(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows of --input read at once.")] = 64,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    compile: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the model first (half a minute), for many rows."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Ask a model. Any other field of the task is an option too: --FIELD VALUE."""
@@ -79,7 +83,7 @@ def predict(
         )
     if input is None and task is None:
         raise UserError("--task is missing", file="command line", expected="a task or a spec file")
-    predictor = UnifiedVL.from_pretrained(model, device)
+    predictor = UnifiedVL.from_pretrained(model, device, compile=compile)
     if draw is not None and task is not None:
         _check_draw(predictor.spec(task), draw, image)
     if input is not None and output is not None:

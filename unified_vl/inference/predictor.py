@@ -34,6 +34,7 @@ from unified_vl.inference.model_directory import SavedModel, load_model
 from unified_vl.inference.prediction import Alternative, Prediction
 from unified_vl.inference.reranking import Reranker
 from unified_vl.inference.search import Hypothesis
+from unified_vl.model.compiled import compile_model
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
@@ -60,13 +61,25 @@ class UnifiedVL:
         self._rerankers: dict[TaskSpec, Reranker] = {}
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path, device: str = "cpu") -> UnifiedVL:
+    def from_pretrained(
+        cls, directory: str | Path, device: str = "cpu", *, compile: bool = False
+    ) -> UnifiedVL:
         """Load a model directory; nothing in it is unpickled.
 
+        Args:
+            directory: that of a saved model.
+            device: "cpu", "cuda", "cuda:1", ...
+            compile: answer faster, after half a minute of compiling at the first answers
+                (`unified_vl.model.compiled`).
+
         Raises:
-            UserError: naming the file, when a part is missing or broken.
+            UserError: naming the file, when a part is missing or broken; when a model is to be
+                compiled and there is no C++ compiler.
         """
-        return cls(load_model(directory, device))
+        saved = load_model(directory, device)
+        if compile:
+            compile_model(saved.model)
+        return cls(saved)
 
     @property
     def fingerprint(self) -> str:

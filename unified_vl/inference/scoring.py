@@ -111,7 +111,7 @@ def _edges(decoder: TreeDecoder, hidden_BKM: torch.Tensor, level: _Level) -> tor
     for start in range(0, nodes, at_once):
         stop = min(start + at_once, nodes)
         edges = slice(level.first_K[start], level.first_K[stop])
-        logits_RV = decoder.logits(hidden_BKM[:, start:stop].flatten(0, 1))
+        logits_RV = decoder.model.logits(hidden_BKM[:, start:stop].flatten(0, 1)).float()
         log_probability_BKV = logits_RV.log_softmax(-1).unflatten(0, (sources, stop - start))
         parts.append(log_probability_BKV[:, level.origin_E[edges] - start, level.token_E[edges]])
     return torch.cat(parts, 1)

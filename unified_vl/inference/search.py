@@ -18,6 +18,7 @@ import torch
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.inference.constraints import Grammar, Scored
 from unified_vl.inference.guidance import GuidedDecoder
+from unified_vl.model.compiled import beam_decoder
 from unified_vl.model.incremental import BeamDecoder
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
@@ -106,10 +107,10 @@ def write(
     sources = len(memory.mask_AS)
     device = memory.mask_AS.device
     decoder: BeamDecoder | GuidedDecoder
-    decoder = BeamDecoder(model, memory.hidden_ASM, memory.mask_AS, max_tokens, width)
+    decoder = beam_decoder(model, memory.hidden_ASM, memory.mask_AS, max_tokens, width)
     if guidance is not None:
         other = guidance.without
-        without = BeamDecoder(model, other.hidden_ASM, other.mask_AS, max_tokens, width)
+        without = beam_decoder(model, other.hidden_ASM, other.mask_AS, max_tokens, width)
         decoder = GuidedDecoder(decoder, without, guidance.scale)
     source_B = torch.arange(sources, device=device)
     running_BK = torch.ones((sources, width), dtype=torch.bool, device=device)
@@ -186,7 +187,7 @@ def beam_search(
     """
     sources = len(memory.mask_AS)
     device = memory.mask_AS.device
-    decoder = BeamDecoder(model, memory.hidden_ASM, memory.mask_AS, max_tokens, width)
+    decoder = beam_decoder(model, memory.hidden_ASM, memory.mask_AS, max_tokens, width)
     ended_A = _Ended.none(sources, width, max_tokens, device)
     ended_B = ended_A
     source_B = torch.arange(sources, device=device)

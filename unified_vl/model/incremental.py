@@ -21,6 +21,7 @@ P keys that a query meets, L layers, 2 keys and values.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -29,8 +30,6 @@ from torch.nn import functional as F
 from unified_vl.model.attention import attend
 from unified_vl.model.positions import RelativePositionBias
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, padding_bias
-
-FIRST_POSITIONS = 64  # that room is made for; then twice as many
 
 
 def attend_once(
@@ -54,6 +53,31 @@ def attend_once(
     else:
         score_GKP = torch.baddbmm(bias_GKP, query_GKD, key_GDP)
     return torch.bmm(torch.softmax(score_GKP, -1), value_GPD).view_as(query_BHKD)
+
+
+def through_blocks(
+    blocks: Sequence[Any],
+    x_BKM: torch.Tensor,
+    attend_self: Callable[[int, torch.Tensor], torch.Tensor],
+    attend_cross: Callable[[int, torch.Tensor], torch.Tensor],
+) -> torch.Tensor:
+    """One position through the decoder's blocks, (B, K, M).
+
+    Args:
+        blocks: the decoder's.
+        x_BKM: embeddings.
+        attend_self: remembers and reads what was written: layer and query, key and value in
+            one (B, K, 3 * I) to (B, K, I).
+        attend_cross: reads the source: layer and query (B, K, I) to (B, K, I).
+    """
+    for layer, block in enumerate(blocks):
+        qkv_BKI = block.attend_self.qkv(block.norm_self(x_BKM))
+        x_BKM = x_BKM + block.attend_self.out(attend_self(layer, qkv_BKI))
+        query_BKI = block.attend_cross.q(block.norm_cross(x_BKM))
+        query_BKI = block.attend_cross.scaled(query_BKI)
+        x_BKM = x_BKM + block.attend_cross.out(attend_cross(layer, query_BKI))
+        x_BKM = x_BKM + block.feed(block.norm_feed(x_BKM))
+    return x_BKM
 
 
 class IncrementalDecoder(ABC):
@@ -87,11 +111,7 @@ class IncrementalDecoder(ABC):
             cross[layer] = key_value.permute(2, 0, 3, 1, 4)
         self._cross_L2GSD = cross.flatten(2, 3)
         padded = not bool(mask_BS.all())
-        self._memory_bias_G1S: torch.Tensor | None = None
-        if padded:
-            bias_B11S = padding_bias(mask_BS, memory_BSM.dtype)
-            assert bias_B11S is not None
-            self._memory_bias_G1S = bias_B11S.expand(-1, self.heads, -1, -1).flatten(0, 1)
+        self._memory_bias_B11S = padding_bias(mask_BS, memory_BSM.dtype) if padded else None
         self._position_1H1T = [
             block.position_bias(1, positions, positions - 1)
             if isinstance(block.position_bias, RelativePositionBias)
@@ -100,40 +120,39 @@ class IncrementalDecoder(ABC):
         ]
 
     def step(self, ids_BK: torch.Tensor) -> torch.Tensor:
-        """Hidden states (B, K, M) behind the next ids; `logits` turns them into scores."""
-        x_BK1M = self.model.encoder.embed_target(ids_BK.flatten()[:, None], self.step_count)
-        x_BKM = x_BK1M.view(*ids_BK.shape, -1)
-        memory_bias_G1S = self._memory_bias_G1S
-        if memory_bias_G1S is not None:
-            memory_bias_G1S = memory_bias_G1S[: self.sources * self.heads]
-        bias_GKP: torch.Tensor | None = None  # that of the first layer, where others have none
-        for layer, block in enumerate(self.blocks):
-            position_1H1T = self._position_1H1T[layer]
-            if position_1H1T is not None:
-                # distances count back from the newest position
-                start = self.positions - 1 - self.step_count
-                bias_GKP = self._self_bias(position_1H1T[..., start:])
-            assert bias_GKP is not None
-            qkv_BKI = block.attend_self.qkv(block.norm_self(x_BKM))
-            y_BKI = self._attend_self(layer, qkv_BKI, bias_GKP)
-            x_BKM = x_BKM + block.attend_self.out(y_BKI)
-            query_BKI = block.attend_cross.q(block.norm_cross(x_BKM))
-            query_BKI = block.attend_cross.scaled(query_BKI)
-            y_BKI = self._attend_cross(layer, query_BKI, memory_bias_G1S)
-            x_BKM = x_BKM + block.attend_cross.out(y_BKI)
-            x_BKM = x_BKM + block.feed(block.norm_feed(x_BKM))
+        """Hidden states (B, K, M) behind the next ids; `model.logits` turns them into scores."""
+        memory_bias_G1S: torch.Tensor | None = None
+        if self._memory_bias_B11S is not None:
+            bias_B11S = self._memory_bias_B11S[: self.sources]
+            memory_bias_G1S = bias_B11S.expand(-1, self.heads, -1, -1).flatten(0, 1)
+        bias_LGKP = self._self_biases()
+        x_BKM = through_blocks(
+            self.blocks,
+            self._embedded(ids_BK),
+            lambda layer, qkv_BKI: self._attend_self(layer, qkv_BKI, bias_LGKP[layer]),
+            lambda layer, query_BKI: self._attend_cross(layer, query_BKI, memory_bias_G1S),
+        )
         self.step_count += 1
         return self.model.decoder.norm(x_BKM)
 
     def next_logits(self, ids_BK: torch.Tensor) -> torch.Tensor:
-        """Logits (B * K, V) behind the next ids."""
-        return self.logits(self.step(ids_BK).flatten(0, 1))
+        """Logits (B * K, V) behind the next ids, in fp32."""
+        return self.model.logits(self.step(ids_BK).flatten(0, 1)).float()
 
-    def logits(self, x_XM: torch.Tensor) -> torch.Tensor:
-        """Logits (X, V) in fp32 of hidden states (X, M)."""
-        if self.model.config.scale_decoder_output:
-            x_XM = x_XM * self.model.config.d_model**-0.5
-        return self.model.lm_head(x_XM).float()
+    def _embedded(self, ids_BK: torch.Tensor) -> torch.Tensor:
+        x_BK1M = self.model.encoder.embed_target(ids_BK.flatten()[:, None], self.step_count)
+        return x_BK1M.view(*ids_BK.shape, -1)
+
+    def _self_biases(self) -> list[torch.Tensor]:
+        """Of each layer; layers without one have that of the layer before."""
+        biases: list[torch.Tensor] = []
+        start = self.positions - 1 - self.step_count  # distances count back from the newest
+        for position_1H1T in self._position_1H1T:
+            if position_1H1T is None:
+                biases.append(biases[-1])
+            else:
+                biases.append(self._self_bias(position_1H1T[..., start:]))
+        return biases
 
     def _attend_cross(
         self, layer: int, query_BKI: torch.Tensor, bias_G1S: torch.Tensor | None
@@ -160,6 +179,8 @@ class BeamDecoder(IncrementalDecoder):
         width: hypotheses of a source (K).
     """
 
+    first_positions = 64  # that room is made for; then twice as many
+
     def __init__(
         self,
         model: UnifiedVLForConditionalGeneration,
@@ -170,17 +191,23 @@ class BeamDecoder(IncrementalDecoder):
     ) -> None:
         super().__init__(model, memory_BSM, mask_BS, positions)
         self.width = width
-        slots = min(positions, FIRST_POSITIONS) * width
+        slots = min(positions, self.first_positions) * width
         shape = (len(self.blocks), 2, self.sources * self.heads, slots, model.config.d_kv)
         self._kept_L2GND = memory_BSM.new_empty(shape)
         slots_K = torch.arange(width, device=memory_BSM.device)
         self._slots_BKT = slots_K[None, :, None].repeat(self.sources, 1, positions)
 
     def step(self, ids_BK: torch.Tensor) -> torch.Tensor:
-        slots = self._kept_L2GND.shape[3]
-        if self.step_count * self.width == slots:  # few answers come near a high limit
-            self._kept_L2GND = F.pad(self._kept_L2GND, (0, 0, 0, slots))
+        self.make_room()
         return super().step(ids_BK)
+
+    def make_room(self) -> bool:
+        """Whether the next step needed more slots; few answers come near a high limit."""
+        slots = self._kept_L2GND.shape[3]
+        if self.step_count * self.width < slots:
+            return False
+        self._kept_L2GND = F.pad(self._kept_L2GND, (0, 0, 0, slots))
+        return True
 
     def reorder(self, origin_BK: torch.Tensor) -> None:
         """Hypothesis k of a source goes on from its hypothesis `origin_BK[:, k]`."""
@@ -209,21 +236,24 @@ class BeamDecoder(IncrementalDecoder):
                 memory_L2BHPD = memory_L2GPD.unflatten(2, (-1, self.heads))
                 memory_L2BHPD[:, :, empty] = memory_L2BHPD[:, :, moving]
             self._slots_BKT[empty] = self._slots_BKT[moving]
-            if self._memory_bias_G1S is not None:
-                bias_BH1S = self._memory_bias_G1S.unflatten(0, (-1, self.heads))
-                bias_BH1S[empty] = bias_BH1S[moving]
+            if self._memory_bias_B11S is not None:
+                self._memory_bias_B11S[empty] = self._memory_bias_B11S[moving]
         self.sources = left
         return order_B[:left]
 
     def _self_bias(self, position_1H1T: torch.Tensor) -> torch.Tensor:
         if self.width == 1:
             return position_1H1T.expand(self.sources, -1, -1, -1).flatten(0, 1)
-        length = position_1H1T.shape[-1]
-        slots_BKT = self._slots_BKT[: self.sources, :, :length]
-        floor = torch.finfo(position_1H1T.dtype).min
-        hidden_BKTK = position_1H1T.new_full((*slots_BKT.shape, self.width), floor)
-        hidden_BKTK.scatter_(3, slots_BKT[..., None], 0.0)
-        return (position_1H1T[..., None] + hidden_BKTK[:, None]).flatten(3).flatten(0, 1)
+        return self._hide_others(position_1H1T, position_1H1T.shape[-1]).flatten(0, 1)
+
+    def _hide_others(self, position_1H1T: torch.Tensor, written: int) -> torch.Tensor:
+        """The bias (B, H, K, N) over the slots of T positions, of which some are written: each
+        hypothesis sees those slots alone that it descends from."""
+        slots_BKT = self._slots_BKT[: self.sources, :, :written]
+        shape = (*slots_BKT.shape[:2], position_1H1T.shape[-1], self.width)
+        hidden_BKTK = position_1H1T.new_full(shape, torch.finfo(position_1H1T.dtype).min)
+        hidden_BKTK[:, :, :written].scatter_(3, slots_BKT[..., None], 0.0)
+        return (position_1H1T[..., None] + hidden_BKTK[:, None]).flatten(3)
 
     def _attend_self(self, layer: int, qkv_BKI: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         batch, width, _ = qkv_BKI.shape

@@ -21,6 +21,13 @@ if torch.backends.mkldnn.is_available() and hasattr(torch.ops, "mkldnn"):
     _packed_linear = _pack and getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 
 
+def can_pack(weight: torch.Tensor) -> bool:
+    """Whether products with this weight are faster where it is packed."""
+    return (
+        _packed_linear is not None and weight.dtype == torch.float32 and weight.device.type == "cpu"
+    )
+
+
 class Linear(nn.Linear):
     """`nn.Linear` without a bias, of one or several products of the same input.
 
@@ -39,13 +46,16 @@ class Linear(nn.Linear):
         self._packed: tuple[Any, torch.Tensor] | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if torch.compiler.is_exporting() and can_pack(self.weight):
+            rows_RI = x.reshape(-1, self.in_features)  # a program packs when it is compiled
+            y_RO = _packed_linear(rows_RI, _pack(self.weight, None), None, "none", [], "")
+            return y_RO.view(*x.shape[:-1], self.out_features)
         if (
             self.training
-            or _packed_linear is None
+            or not can_pack(self.weight)
             or torch.is_grad_enabled()
             or x.numel() * self.out_features < FEWEST_PRODUCTS
             or x.dtype != torch.float32
-            or x.device.type != "cpu"
             or torch.compiler.is_compiling()
             or torch.is_autocast_enabled("cpu")
         ):

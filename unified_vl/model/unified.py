@@ -6,6 +6,7 @@ N images in the batch, C channels, H height, W width, P places of one image.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,10 @@ def padding_bias(mask_BS: torch.Tensor | None, dtype: torch.dtype) -> torch.Tens
 
 def _add(bias: torch.Tensor, other: torch.Tensor | None) -> torch.Tensor:
     return bias if other is None else bias + other
+
+
+EncoderBlocks = Callable[[torch.Tensor, list[torch.Tensor], torch.Tensor | None], torch.Tensor]
+"""What `Encoder.through_blocks` does."""
 
 
 @dataclass
@@ -70,6 +75,7 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(EncoderBlock(config, i) for i in range(config.num_layers))
         self.norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
         self.dropout = nn.Dropout(config.dropout_rate)
+        self.compiled_blocks: EncoderBlocks | None = None  # `unified_vl.model.compiled` sets it
 
     def forward(
         self,
@@ -84,15 +90,38 @@ class Encoder(nn.Module):
         x_BSM = self.dropout(embedded_BSM)
         mask_bias = padding_bias(attention_mask, x_BSM.dtype)
         length = input_ids.shape[1]
+        positions_1HSS = [
+            block.position_bias(length, length)
+            for block in self.blocks
+            if isinstance(block.position_bias, RelativePositionBias)
+        ]
+        through_blocks = self.compiled_blocks or self.through_blocks
+        return EncoderOutput(
+            last_hidden_state=self.dropout(through_blocks(x_BSM, positions_1HSS, mask_bias)),
+            image_features=feature_NPM if output_image_features else None,
+        )
+
+    def through_blocks(
+        self,
+        x_BSM: torch.Tensor,
+        positions_1HSS: list[torch.Tensor],
+        mask_bias_B11S: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Hidden states (B, S, M) of embeddings.
+
+        Args:
+            x_BSM: the embeddings.
+            positions_1HSS: the position biases of the layers that have one; the others take
+                that of the layer before.
+            mask_bias_B11S: what is added to hide padding.
+        """
+        left = iter(positions_1HSS)
         bias = None
         for block in self.blocks:
             if isinstance(block.position_bias, RelativePositionBias):
-                bias = _add(block.position_bias(length, length), mask_bias)
+                bias = _add(next(left), mask_bias_B11S)
             x_BSM = block(x_BSM, bias)
-        return EncoderOutput(
-            last_hidden_state=self.dropout(self.norm(x_BSM)),
-            image_features=feature_NPM if output_image_features else None,
-        )
+        return self.norm(x_BSM)
 
     def _embed(
         self,
@@ -197,6 +226,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
         self.lm_head = Linear(config.d_model, (config.vocab_size, config.d_model**-0.5))
+        self.programs: Any = None  # `unified_vl.model.compiled.compile_model` sets them
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -223,6 +253,12 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin):
         shifted_BT = labels.new_full(labels.shape, self.config.decoder_start_token_id)
         shifted_BT[:, 1:] = labels[:, :-1]
         return shifted_BT.masked_fill_(shifted_BT == -100, self.config.pad_token_id)
+
+    def logits(self, x_XM: torch.Tensor) -> torch.Tensor:
+        """Scores (..., V) of the next id, of the decoder's hidden states (..., M)."""
+        if self.config.scale_decoder_output:
+            x_XM = x_XM * self.config.d_model**-0.5
+        return self.lm_head(x_XM)
 
     def forward(
         self,
@@ -277,9 +313,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin):
             decoder_attention_mask,
             past_key_values,
         )
-        if self.config.scale_decoder_output:
-            x_BTM = x_BTM * self.config.d_model**-0.5
-        logits_BTV = self.lm_head(x_BTM)
+        logits_BTV = self.logits(x_BTM)
         loss = None
         if labels is not None:
             loss = F.cross_entropy(logits_BTV.flatten(0, 1).float(), labels.flatten())

@@ -1,0 +1,106 @@
+"""unified_vl/model/compiled.py: programs say what the modules say that they were made of."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.inference.test_commands import call
+from tests.inference.test_search import LIMIT, build, sources
+from unified_vl.errors import UserError
+from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.inference.search import Hypothesis, Memory, beam_search, write
+from unified_vl.model.compiled import CompiledBeamDecoder, beam_decoder, compile_model
+from unified_vl.model.incremental import BeamDecoder
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which(os.environ.get("CXX", "g++")) is None, reason="a C++ compiler makes the programs"
+)
+Pair = tuple[UnifiedVLForConditionalGeneration, UnifiedVLForConditionalGeneration]
+
+
+@pytest.fixture(scope="module")
+def pair() -> Pair:
+    """A model with biases of each layer, as it is and compiled."""
+    plain = build("biases of each layer")
+    compiled = copy.deepcopy(plain)
+    compile_model(compiled)
+    return plain, compiled
+
+
+@needs_compiler
+@pytest.mark.parametrize("rows", [1, 2, 9])
+@pytest.mark.parametrize("length", [1, 7])
+@torch.inference_mode()
+def test_the_encoder_reads_any_number_of_sources_of_any_length(
+    pair: Pair, rows: int, length: int
+) -> None:
+    ids_BS, mask_BS = (part[:rows, :length] for part in sources(rows))
+    expected_BSM, found_BSM = (model.encoder(ids_BS, mask_BS)[0] for model in pair)
+    torch.testing.assert_close(found_BSM, expected_BSM, atol=1e-5, rtol=1e-5)
+
+
+@needs_compiler
+@pytest.mark.parametrize("width", [1, 2, 5])
+@torch.inference_mode()
+def test_a_step_gives_the_same_logits_whatever_was_written(pair: Pair, width: int) -> None:
+    """Over more positions than room is made for at first, with hypotheses that change places
+    and sources that leave, down to one."""
+    ids_BS, mask_BS = sources(width)
+    memory_BSM = pair[0].encoder(ids_BS, mask_BS)[0]
+    one, other = (beam_decoder(model, memory_BSM, mask_BS, 40, width) for model in pair)
+    assert type(one) is BeamDecoder and type(other) is CompiledBeamDecoder
+    generator = torch.Generator().manual_seed(width)
+    for step in range(40):
+        next_BK = torch.randint(3, 150, (one.sources, width), generator=generator)
+        expected_RV, found_RV = one.next_logits(next_BK), other.next_logits(next_BK)
+        torch.testing.assert_close(found_RV, expected_RV, atol=1e-4, rtol=1e-4)
+        origin_BK = torch.randint(0, width, next_BK.shape, generator=generator)
+        running_B = torch.ones(one.sources, dtype=torch.bool)
+        if step % 4 == 1 and one.sources > 1:
+            running_B[step % one.sources] = False
+        for decoder in (one, other):
+            decoder.reorder(origin_BK)
+            decoder.keep(running_B)
+    assert one.sources == 1
+
+
+@needs_compiler
+@pytest.mark.parametrize("beams", [1, 3])
+@torch.inference_mode()
+def test_a_compiled_model_writes_what_transformers_writes(pair: Pair, beams: int) -> None:
+    plain, compiled = pair
+    ids_BS, mask_BS = sources(3)
+    memory = Memory(compiled.encoder(ids_BS, mask_BS)[0], mask_BS)
+    found: list[list[Hypothesis]]
+    if beams == 1:
+        found = write(compiled, memory, LIMIT)
+    else:
+        found = beam_search(compiled, memory, LIMIT, beams)
+    asked = {"input_ids": ids_BS, "attention_mask": mask_BS, "max_new_tokens": LIMIT}
+    theirs = plain.generate(**asked, do_sample=False, num_beams=beams)
+    for (best, *_), expected in zip(found, theirs[:, 1:].tolist(), strict=True):
+        assert best.ids == expected[: len(best.ids)]
+    assert len({len(best.ids) for best, *_ in found}) > 1
+
+
+@needs_compiler
+def test_predict_answers_alike_when_it_compiles(tiny, model_directory: Path) -> None:
+    image = tiny.data / "images/1.png"
+    asked = ("predict", model_directory, "--task", "tiny_caption", "--image", image)
+    expected = call(*asked, "--language", "fa").stdout
+    assert expected.strip()
+    assert call(*asked, "--language", "fa", "--compile").stdout == expected
+
+
+def test_without_a_compiler_one_message_says_so(model_directory: Path, monkeypatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UserError, match="no-such-compiler") as caught:
+        UnifiedVL.from_pretrained(model_directory, compile=True)
+    assert "C++ compiler" in str(caught.value)

@@ -1,0 +1,332 @@
+"""The encoder's blocks and a step of decoding as compiled programs.
+
+A step of decoding is some hundred small operations, which cost as much to call as to
+compute. AOTInductor (torch.export, then C++) makes one program of them: what lies between two
+matrix products becomes one loop, and Python is left once a step. A program is made for one
+model's present weights, with any number of rows, source lengths and positions, when it is first
+needed; that takes ten seconds or so and a C++ compiler.
+
+Legend: B sources still running, K hypotheses of a source, H heads, D width of a head,
+I = H * D, M width (d_model), S source length, N slots, V vocabulary, R = B * K.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import Dim
+
+from unified_vl.errors import UserError
+from unified_vl.model.incremental import BeamDecoder, through_blocks
+from unified_vl.model.positions import RelativePositionBias
+from unified_vl.model.unified import Encoder, UnifiedVLForConditionalGeneration
+
+ROWS = Dim("rows", min=1, max=1 << 16)
+WIDTH = Dim("width", min=2, max=1 << 10)
+SOURCE = Dim("source", min=1, max=1 << 16)
+SLOTS = Dim("slots", min=1, max=1 << 20)
+FIRST_POSITIONS = 16  # a program reads all slots there are, written or not
+_REORDER = "mkldnn::_reorder_linear_weight"
+
+
+class CompiledPrograms:
+    """The programs of a model, each compiled when it is first needed.
+
+    Args:
+        model: in evaluation mode; its weights must not change any more.
+
+    Raises:
+        UserError: when no C++ compiler is found.
+    """
+
+    def __init__(self, model: UnifiedVLForConditionalGeneration) -> None:
+        compiler = os.environ.get("CXX", "g++")
+        if shutil.which(compiler) is None:
+            raise UserError(
+                f"a model is compiled with {compiler}, which is not there",
+                field="compile",
+                expected="a C++ compiler (on Debian the package g++), or no compiled model",
+            )
+        self._model = model
+        self._heads = int(model.config.num_heads)
+        self._step_programs: dict[bool, Program] = {}
+
+    def encode(
+        self,
+        x_BSM: torch.Tensor,
+        positions_1HSS: list[torch.Tensor],
+        mask_bias_B11S: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """`Encoder.through_blocks`."""
+        if mask_bias_B11S is None:
+            mask_bias_B11S = x_BSM.new_zeros(len(x_BSM), 1, 1, x_BSM.shape[1])
+        dense_1HSS = [position.contiguous() for position in positions_1HSS]
+        return self._encoder(x_BSM, *dense_1HSS, mask_bias_B11S)
+
+    def step(self, several: bool) -> Program:
+        """`StepProgram` for one hypothesis a source, or for several."""
+        if several not in self._step_programs:
+            self._step_programs[several] = self._compiled_step(3 if several else 1)
+        return self._step_programs[several]
+
+    @cached_property
+    @torch.inference_mode(False)
+    def _encoder(self) -> Program:
+        encoder, rows, length = self._model.encoder, 2, 24
+        biases = _own_biases(encoder.blocks)
+        x_BSM = self._zeros(rows, length, self._model.config.d_model)
+        positions = [self._zeros(1, self._heads, length, length) for _ in biases]
+        shapes = ({0: ROWS, 1: SOURCE}, [{2: SOURCE, 3: SOURCE} for _ in biases])
+        mask_B11S = self._zeros(rows, 1, 1, length)
+        program = EncoderProgram(encoder)
+        return _compile(program, (x_BSM, positions, mask_B11S), (*shapes, {0: ROWS, 3: SOURCE}))
+
+    @torch.inference_mode(False)
+    def _compiled_step(self, width: int) -> Program:
+        config, rows, length, slots = self._model.config, 2, 24, 8 * width
+        blocks = self._model.decoder.blocks
+        biases = _own_biases(blocks)
+        one = width == 1
+        hypotheses = {} if one else {1: WIDTH}
+        bias = self._zeros(1 if one else rows, self._heads, width, slots)
+        kept, cross = (
+            [self._zeros(rows, self._heads, places, config.d_kv) for _ in range(2 * len(blocks))]
+            for places in (slots, length)
+        )
+        arguments = (
+            self._zeros(rows, width, config.d_model),
+            torch.arange(width, device=self._model.device),
+            [bias.clone() for _ in biases],
+            self._zeros(rows, 1, 1, length),
+            kept,
+            cross,
+        )
+        bias_shape = {3: SLOTS} if one else {0: ROWS, 2: WIDTH, 3: SLOTS}
+        shapes = (
+            {0: ROWS, **hypotheses},
+            {} if one else {0: WIDTH},
+            [bias_shape for _ in biases],
+            {0: ROWS, 3: SOURCE},
+            [{0: ROWS, 2: SLOTS} for _ in kept],
+            [{0: ROWS, 2: SOURCE} for _ in cross],
+        )
+        return _compile(StepProgram(self._model), arguments, shapes)
+
+    def _zeros(self, *shape: int) -> torch.Tensor:
+        return torch.zeros(shape, dtype=self._model.dtype, device=self._model.device)
+
+
+class Program:
+    """What was compiled: it takes the tensors of a module's arguments one after the other."""
+
+    def __init__(self, package: Any) -> None:
+        self._run = package.loader.boxed_run  # calling the package reads its signature anew
+
+    def __call__(self, *tensors: torch.Tensor) -> torch.Tensor:
+        # the strides are compiled in, and nobody else looks at them
+        assert all(tensor.is_contiguous() for tensor in tensors), "a tensor is not dense"
+        return self._run(list(tensors))[0]
+
+
+class EncoderProgram(nn.Module):
+    """What is compiled of the encoder."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(
+        self, x_BSM: torch.Tensor, positions_1HSS: list[torch.Tensor], mask_bias_B11S: torch.Tensor
+    ) -> torch.Tensor:
+        return self.encoder.through_blocks(x_BSM, positions_1HSS, mask_bias_B11S)
+
+
+class StepProgram(nn.Module):
+    """What is compiled of a step: from embeddings to logits."""
+
+    def __init__(self, model: UnifiedVLForConditionalGeneration) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        x_BKM: torch.Tensor,
+        slots_K: torch.Tensor,
+        biases: list[torch.Tensor],
+        memory_bias_B11S: torch.Tensor,
+        kept: list[torch.Tensor],
+        cross: list[torch.Tensor],
+    ) -> torch.Tensor:
+        """Logits (R, V).
+
+        Args:
+            x_BKM: embeddings of the ids that are read.
+            slots_K: where their keys and values are written.
+            biases: (1 or B, H, K, N) of the layers that have their own, hiding all that a
+                hypothesis does not descend from.
+            memory_bias_B11S: hides the sources' padding.
+            kept: keys and values (B, H, N, D) of each layer, which are written to.
+            cross: keys and values (B, H, S, D) of the sources, of each layer.
+        """
+        blocks: list[Any] = list(self.model.decoder.blocks)
+        heads = int(self.model.config.num_heads)
+        batch, width, _ = x_BKM.shape
+        bias_of_layer: list[torch.Tensor] = []
+        own = iter(biases)
+        for block in blocks:
+            bias_of_layer.append(next(own) if _has_bias(block) else bias_of_layer[-1])
+
+        def attend_self(layer: int, qkv_BKI: torch.Tensor) -> torch.Tensor:
+            qkv_BK3HD = qkv_BKI.view(batch, width, 3, heads, -1)
+            query_BHKD, key_BHKD, value_BHKD = qkv_BK3HD.permute(2, 0, 3, 1, 4)
+            keys, values = kept[2 * layer], kept[2 * layer + 1]
+            keys.index_copy_(2, slots_K, key_BHKD)
+            values.index_copy_(2, slots_K, value_BHKD)
+            query_BHKD = blocks[layer].attend_self.scaled(query_BHKD)
+            return _attend_few(query_BHKD, keys, values, bias_of_layer[layer])
+
+        def attend_cross(layer: int, query_BKI: torch.Tensor) -> torch.Tensor:
+            query_BHKD = query_BKI.view(batch, width, heads, -1).transpose(1, 2)
+            keys, values = cross[2 * layer], cross[2 * layer + 1]
+            return _attend_few(query_BHKD, keys, values, memory_bias_B11S)
+
+        x_BKM = through_blocks(blocks, x_BKM, attend_self, attend_cross)
+        return self.model.logits(self.model.decoder.norm(x_BKM).flatten(0, 1)).float()
+
+
+class CompiledBeamDecoder(BeamDecoder):
+    """`BeamDecoder` whose steps are a program's."""
+
+    first_positions = FIRST_POSITIONS
+
+    def __init__(
+        self,
+        programs: CompiledPrograms,
+        model: UnifiedVLForConditionalGeneration,
+        memory_BSM: torch.Tensor,
+        mask_BS: torch.Tensor,
+        positions: int,
+        width: int = 1,
+    ) -> None:
+        super().__init__(model, memory_BSM, mask_BS, positions, width)
+        self._program = programs.step(width > 1)
+        self._kept_L2GND.zero_()  # what is hidden is read, too, and must be a number
+        if self._memory_bias_B11S is None:
+            self._memory_bias_B11S = memory_BSM.new_zeros(len(mask_BS), 1, 1, mask_BS.shape[1])
+        self._views: list[torch.Tensor] | None = None
+
+    def next_logits(self, ids_BK: torch.Tensor) -> torch.Tensor:
+        """Logits (B * K, V) behind the next ids, in fp32."""
+        if self.make_room() or self._views is None:
+            self._views = self._running()
+        first = self.step_count * self.width
+        slots_K = torch.arange(first, first + self.width, device=ids_BK.device)
+        x_BKM = self._embedded(ids_BK)
+        logits_RV = self._program(x_BKM, slots_K, *self._biases(), *self._views)
+        self.step_count += 1
+        return logits_RV
+
+    def keep(self, running_B: torch.Tensor) -> torch.Tensor:
+        self._views = None
+        return super().keep(running_B)
+
+    def _running(self) -> list[torch.Tensor]:
+        """What of the memory belongs to the sources still running: its bias, what was written
+        and what they are, each a dense tensor."""
+        assert self._memory_bias_B11S is not None
+        groups = self.sources * self.heads
+        views = [self._memory_bias_B11S[: self.sources]]
+        for memory_L2GPD in (self._kept_L2GND, self._cross_L2GSD):
+            for part_GPD in memory_L2GPD.flatten(0, 1):
+                views.append(part_GPD[:groups].unflatten(0, (-1, self.heads)))
+        return views
+
+    def _biases(self) -> list[torch.Tensor]:
+        """Of the layers that have their own, over all slots."""
+        room = self._kept_L2GND.shape[3] // self.width
+        start = self.positions - 1 - self.step_count
+        biases = []
+        for position_1H1T in self._position_1H1T:
+            if position_1H1T is None:
+                continue
+            written_1H1T = position_1H1T[..., start : start + room]
+            floor = torch.finfo(written_1H1T.dtype).min
+            later = room - written_1H1T.shape[-1]
+            position_1H1T = nn.functional.pad(written_1H1T, (0, later), value=floor).contiguous()
+            if self.width > 1:
+                position_1H1T = self._hide_others(position_1H1T, self.step_count + 1)
+            biases.append(position_1H1T)
+        return biases
+
+
+def compile_model(model: UnifiedVLForConditionalGeneration) -> None:
+    """Let a model's blocks and its steps of decoding be compiled programs from now on.
+
+    They keep the weights that the model has when each is first needed; a model that is
+    trained further must be loaded anew.
+
+    Raises:
+        UserError: when no C++ compiler is found.
+    """
+    model.eval().requires_grad_(False)
+    model.programs = CompiledPrograms(model)
+    model.encoder.compiled_blocks = model.programs.encode
+
+
+def beam_decoder(
+    model: UnifiedVLForConditionalGeneration,
+    memory_BSM: torch.Tensor,
+    mask_BS: torch.Tensor,
+    positions: int,
+    width: int = 1,
+) -> BeamDecoder:
+    """The decoder of a model: compiled where the model is."""
+    if model.programs is None:
+        return BeamDecoder(model, memory_BSM, mask_BS, positions, width)
+    return CompiledBeamDecoder(model.programs, model, memory_BSM, mask_BS, positions, width)
+
+
+def _attend_few(
+    query_BHKD: torch.Tensor, key_BHPD: torch.Tensor, value_BHPD: torch.Tensor, bias: torch.Tensor
+) -> torch.Tensor:
+    """softmax(q k^T + bias) v, (B, K, I).
+
+    One query is sums of products, which become one loop; several are matrix products.
+    """
+    batch, _, width, _ = query_BHKD.shape
+    if width == 1:
+        score_BHP = (query_BHKD * key_BHPD).sum(-1) + bias[:, :, 0]
+        y_BHD = (torch.softmax(score_BHP, -1)[..., None] * value_BHPD).sum(2)
+        return y_BHD.reshape(batch, 1, -1)
+    score_BHKP = query_BHKD @ key_BHPD.transpose(-1, -2) + bias
+    y_BHKD = torch.softmax(score_BHKP, -1) @ value_BHPD
+    return y_BHKD.transpose(1, 2).reshape(batch, width, -1)
+
+
+def _has_bias(block: Any) -> bool:
+    return isinstance(block.position_bias, RelativePositionBias)
+
+
+def _own_biases(blocks: Any) -> list[Any]:
+    return [block for block in blocks if _has_bias(block)]
+
+
+def _compile(module: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, ...]) -> Program:
+    """A program of a module for any sizes of the dimensions that `shapes` names."""
+    if not torch._C._dispatch_has_kernel_for_dispatch_key(_REORDER, "Meta"):
+        torch.library.register_fake(_REORDER)(lambda weight, batch_size=None: weight.clone())
+    with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+        exported = torch.export.export(module, arguments, dynamic_shapes=shapes, strict=False)
+        package = torch._inductor.aoti_compile_and_package(
+            exported,
+            package_path=str(Path(folder) / "program.pt2"),
+            inductor_configs={"freezing": True},
+        )
+        return Program(torch._inductor.aoti_load_package(package))
