@@ -31,6 +31,20 @@ def medians(
     return [statistics.median(kept) for kept in times]
 
 
+def line(
+    name: str, ours: float, peer: float, unit: str, mine: float, peers: float, peer_name: str
+) -> dict[str, object]:
+    """A row of the table; the ratio is that of the times `mine` and `peers`."""
+    return {
+        "name": name,
+        "ours": round(ours, 2),
+        "peer": round(peer, 2),
+        "unit": unit,
+        "ratio": round(peers / mine, 2),
+        "peer_name": peer_name,
+    }
+
+
 def processor_name() -> str:
     """The name of the CPU, where Linux tells it."""
     try:

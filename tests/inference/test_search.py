@@ -6,16 +6,10 @@ import pytest
 import torch
 
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
-from unified_vl.inference.search import (
-    BLOCK,
-    Memory,
-    beam_search,
-    largest,
-    likeliest,
-    write,
-)
+from unified_vl.inference.search import Memory, beam_search, write
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.incremental import BeamDecoder
+from unified_vl.model.selection import BLOCK
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 LIMIT = 14
@@ -119,15 +113,3 @@ def test_a_step_gives_the_logits_of_the_whole_sequence() -> None:
     for step in range(6):
         logits_BV = model.logits(decoder.step(target_BT[:, step, None])[:, 0])
         assert (logits_BV - whole_BTV[:, step]).abs().max() < 1e-4
-
-
-def test_the_best_of_blocks_are_the_best_of_all() -> None:
-    generator = torch.Generator().manual_seed(0)
-    for size in (BLOCK * 8, BLOCK * 8 + 1, BLOCK):
-        values_RV = torch.randint(0, 300, (20, size), generator=generator).float()
-        assert torch.equal(likeliest(values_RV, torch.empty(0), 0), values_RV.argmax(-1))
-        for count in (1, 5):
-            top_RC, place_RC = largest(values_RV, count)
-            assert torch.equal(top_RC, values_RV.topk(count).values)
-            assert torch.equal(values_RV.gather(1, place_RC), top_RC)
-            assert all(len(set(row)) == count for row in place_RC.tolist())

@@ -25,11 +25,14 @@ class GuidedDecoder:
         self._without = without
         self._scale = scale
 
-    def next_logits(self, ids_BK: torch.Tensor) -> torch.Tensor:
-        """Logits (R, V) behind the next ids."""
+    def next_scores(
+        self, ids_BK: torch.Tensor, enough: int | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Guided log-probabilities (R, V) behind the next ids, as `BeamDecoder.next_scores`."""
         conditioned_RV = self._conditioned.next_logits(ids_BK)
         without_RV = self._without.next_logits(ids_BK)
-        return without_RV + self._scale * (conditioned_RV - without_RV)
+        guided_RV = without_RV + self._scale * (conditioned_RV - without_RV)
+        return guided_RV.log_softmax(-1), None
 
     def keep(self, running_B: torch.Tensor) -> torch.Tensor:
         """Let sources leave, as `BeamDecoder.keep` does."""

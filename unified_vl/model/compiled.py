@@ -7,7 +7,7 @@ model's present weights, with any number of rows, source lengths and positions, 
 needed; that takes ten seconds or so and a C++ compiler.
 
 Legend: B sources still running, K hypotheses of a source, H heads, D width of a head,
-I = H * D, M width (d_model), S source length, N slots, V vocabulary, R = B * K.
+I = H * D, M width (d_model), S source length, N slots, V vocabulary, R = B * K, C candidates.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from torch.export import Dim
 from unified_vl.errors import UserError
 from unified_vl.model.incremental import BeamDecoder, through_blocks
 from unified_vl.model.positions import RelativePositionBias
+from unified_vl.model.selection import first_largest, largest
 from unified_vl.model.unified import Encoder, UnifiedVLForConditionalGeneration
 
 ROWS = Dim("rows", min=1, max=1 << 16)
-WIDTH = Dim("width", min=2, max=1 << 10)
 SOURCE = Dim("source", min=1, max=1 << 16)
 SLOTS = Dim("slots", min=1, max=1 << 20)
 FIRST_POSITIONS = 16  # a program reads all slots there are, written or not
@@ -56,7 +56,7 @@ class CompiledPrograms:
             )
         self._model = model
         self._heads = int(model.config.num_heads)
-        self._step_programs: dict[bool, Program] = {}
+        self._steps: dict[tuple[int, int | None], Program] = {}
 
     def encode(
         self,
@@ -68,13 +68,13 @@ class CompiledPrograms:
         if mask_bias_B11S is None:
             mask_bias_B11S = x_BSM.new_zeros(len(x_BSM), 1, 1, x_BSM.shape[1])
         dense_1HSS = [position.contiguous() for position in positions_1HSS]
-        return self._encoder(x_BSM, *dense_1HSS, mask_bias_B11S)
+        return self._encoder(x_BSM, *dense_1HSS, mask_bias_B11S)[0]
 
-    def step(self, several: bool) -> Program:
-        """`StepProgram` for one hypothesis a source, or for several."""
-        if several not in self._step_programs:
-            self._step_programs[several] = self._compiled_step(3 if several else 1)
-        return self._step_programs[several]
+    def step(self, width: int, enough: int | None) -> Program:
+        """`StepProgram` for so many hypotheses a source."""
+        if (width, enough) not in self._steps:
+            self._steps[width, enough] = self._compiled_step(width, enough)
+        return self._steps[width, enough]
 
     @cached_property
     @torch.inference_mode(False)
@@ -89,13 +89,11 @@ class CompiledPrograms:
         return _compile(program, (x_BSM, positions, mask_B11S), (*shapes, {0: ROWS, 3: SOURCE}))
 
     @torch.inference_mode(False)
-    def _compiled_step(self, width: int) -> Program:
+    def _compiled_step(self, width: int, enough: int | None) -> Program:
         config, rows, length, slots = self._model.config, 2, 24, 8 * width
         blocks = self._model.decoder.blocks
         biases = _own_biases(blocks)
-        one = width == 1
-        hypotheses = {} if one else {1: WIDTH}
-        bias = self._zeros(1 if one else rows, self._heads, width, slots)
+        bias = self._zeros(1 if width == 1 else rows, self._heads, width, slots)
         kept, cross = (
             [self._zeros(rows, self._heads, places, config.d_kv) for _ in range(2 * len(blocks))]
             for places in (slots, length)
@@ -108,16 +106,16 @@ class CompiledPrograms:
             kept,
             cross,
         )
-        bias_shape = {3: SLOTS} if one else {0: ROWS, 2: WIDTH, 3: SLOTS}
-        shapes = (
-            {0: ROWS, **hypotheses},
-            {} if one else {0: WIDTH},
+        bias_shape = {3: SLOTS} if width == 1 else {0: ROWS, 3: SLOTS}
+        shapes: tuple[Any, ...] = (
+            {0: ROWS},
+            {},
             [bias_shape for _ in biases],
             {0: ROWS, 3: SOURCE},
             [{0: ROWS, 2: SLOTS} for _ in kept],
             [{0: ROWS, 2: SOURCE} for _ in cross],
         )
-        return _compile(StepProgram(self._model), arguments, shapes)
+        return _compile(StepProgram(self._model, enough), arguments, shapes)
 
     def _zeros(self, *shape: int) -> torch.Tensor:
         return torch.zeros(shape, dtype=self._model.dtype, device=self._model.device)
@@ -129,10 +127,10 @@ class Program:
     def __init__(self, package: Any) -> None:
         self._run = package.loader.boxed_run  # calling the package reads its signature anew
 
-    def __call__(self, *tensors: torch.Tensor) -> torch.Tensor:
+    def __call__(self, *tensors: torch.Tensor) -> list[torch.Tensor]:
         # the strides are compiled in, and nobody else looks at them
         assert all(tensor.is_contiguous() for tensor in tensors), "a tensor is not dense"
-        return self._run(list(tensors))[0]
+        return self._run(list(tensors))
 
 
 class EncoderProgram(nn.Module):
@@ -149,11 +147,17 @@ class EncoderProgram(nn.Module):
 
 
 class StepProgram(nn.Module):
-    """What is compiled of a step: from embeddings to logits."""
+    """What is compiled of a step: from embeddings to logits, or to the likeliest ids.
 
-    def __init__(self, model: UnifiedVLForConditionalGeneration) -> None:
+    Args:
+        model: whose step it is.
+        enough: how many of the likeliest ids a hypothesis gets; None gives all logits.
+    """
+
+    def __init__(self, model: UnifiedVLForConditionalGeneration, enough: int | None) -> None:
         super().__init__()
         self.model = model
+        self.enough = enough
 
     def forward(
         self,
@@ -163,8 +167,8 @@ class StepProgram(nn.Module):
         memory_bias_B11S: torch.Tensor,
         kept: list[torch.Tensor],
         cross: list[torch.Tensor],
-    ) -> torch.Tensor:
-        """Logits (R, V).
+    ) -> tuple[torch.Tensor, ...]:
+        """Logits (R, V); or log-probabilities (R, C) of the likeliest ids, and these (R, C).
 
         Args:
             x_BKM: embeddings of the ids that are read.
@@ -198,7 +202,8 @@ class StepProgram(nn.Module):
             return _attend_few(query_BHKD, keys, values, memory_bias_B11S)
 
         x_BKM = through_blocks(blocks, x_BKM, attend_self, attend_cross)
-        return self.model.logits(self.model.decoder.norm(x_BKM).flatten(0, 1)).float()
+        logits_RV = self.model.logits(self.model.decoder.norm(x_BKM).flatten(0, 1)).float()
+        return (logits_RV,) if self.enough is None else _best(logits_RV, self.enough)
 
 
 class CompiledBeamDecoder(BeamDecoder):
@@ -216,22 +221,32 @@ class CompiledBeamDecoder(BeamDecoder):
         width: int = 1,
     ) -> None:
         super().__init__(model, memory_BSM, mask_BS, positions, width)
-        self._program = programs.step(width > 1)
+        self._programs = programs
         self._kept_L2GND.zero_()  # what is hidden is read, too, and must be a number
         if self._memory_bias_B11S is None:
             self._memory_bias_B11S = memory_BSM.new_zeros(len(mask_BS), 1, 1, mask_BS.shape[1])
         self._views: list[torch.Tensor] | None = None
 
     def next_logits(self, ids_BK: torch.Tensor) -> torch.Tensor:
-        """Logits (B * K, V) behind the next ids, in fp32."""
+        return self._run(ids_BK, None)[0]
+
+    def next_scores(
+        self, ids_BK: torch.Tensor, enough: int | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        if enough is None:
+            return super().next_scores(ids_BK, None)
+        score_RC, id_RC = self._run(ids_BK, enough)
+        return score_RC, id_RC
+
+    def _run(self, ids_BK: torch.Tensor, enough: int | None) -> list[torch.Tensor]:
         if self.make_room() or self._views is None:
             self._views = self._running()
+        program = self._programs.step(self.width, enough)
         first = self.step_count * self.width
         slots_K = torch.arange(first, first + self.width, device=ids_BK.device)
-        x_BKM = self._embedded(ids_BK)
-        logits_RV = self._program(x_BKM, slots_K, *self._biases(), *self._views)
+        found = program(self._embedded(ids_BK), slots_K, *self._biases(), *self._views)
         self.step_count += 1
-        return logits_RV
+        return found
 
     def keep(self, running_B: torch.Tensor) -> torch.Tensor:
         self._views = None
@@ -310,6 +325,18 @@ def _attend_few(
     return y_BHKD.transpose(1, 2).reshape(batch, width, -1)
 
 
+def _best(logits_RV: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The largest log-probabilities (R, C) and their ids (R, C), the largest first."""
+    if count == 1:
+        id_RC = first_largest(logits_RV)[:, None]
+        logit_RC = logits_RV.gather(1, id_RC)
+    else:
+        logit_RC, id_RC = largest(logits_RV, count)
+    most_R1 = logit_RC[:, :1]
+    total_R1 = torch.exp(logits_RV - most_R1).sum(-1, keepdim=True)
+    return logit_RC - most_R1 - total_R1.log(), id_RC
+
+
 def _has_bias(block: Any) -> bool:
     return isinstance(block.position_bias, RelativePositionBias)
 
@@ -327,6 +354,6 @@ def _compile(module: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, .
         package = torch._inductor.aoti_compile_and_package(
             exported,
             package_path=str(Path(folder) / "program.pt2"),
-            inductor_configs={"freezing": True},
+            inductor_configs={"freezing": True, "cpp.dynamic_threads": True},
         )
         return Program(torch._inductor.aoti_load_package(package))

@@ -139,6 +139,21 @@ class IncrementalDecoder(ABC):
         """Logits (B * K, V) behind the next ids, in fp32."""
         return self.model.logits(self.step(ids_BK).flatten(0, 1)).float()
 
+    def next_scores(
+        self, ids_BK: torch.Tensor, enough: int | None
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Log-probabilities (natural) of what may follow the next ids.
+
+        Args:
+            ids_BK: the next ids.
+            enough: how many of the likeliest are asked for; None asks for all.
+
+        Returns:
+            Log-probabilities (R, C), R = B * K, and whose they are (R, C), or None where they
+            are those of all ids: no more are left out than may be.
+        """
+        return self.next_logits(ids_BK).log_softmax(-1), None
+
     def _embedded(self, ids_BK: torch.Tensor) -> torch.Tensor:
         x_BK1M = self.model.encoder.embed_target(ids_BK.flatten()[:, None], self.step_count)
         return x_BK1M.view(*ids_BK.shape, -1)
