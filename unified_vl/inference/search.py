@@ -177,26 +177,30 @@ def beam_search(
         allowed = Scored(*decoder.next_scores(next_BK, enough))
         if grammar is not None and state_RF is not None:
             allowed = grammar.allowed(allowed.scores_RC, state_RF, step)
-        top_BC, origin_BC, place_BC = _continuations(allowed.scores_RC, score_BK)
-        row_BC = torch.arange(len(origin_BC), device=device)[:, None] * width + origin_BC
-        ids_BC = place_BC
+        top_BC, number_BC = _continuations(allowed.scores_RC, score_BK)
+        candidates = allowed.scores_RC.shape[1]
+        origin_BC = number_BC // candidates
+        ids_BC = number_BC % candidates
         if allowed.ids_RC is not None:
-            ids_BC = allowed.ids_RC[row_BC, place_BC]
-        written_BCT = _take(running_BKT, origin_BC)
-        written_BCT[:, :, step] = ids_BC
+            ids_BC = allowed.ids_RC.reshape(len(number_BC), -1).gather(1, number_BC)
         ends_BC = ids_BC == EOS_ID
         if step + 1 == max_tokens:
             ends_BC = torch.ones_like(ends_BC)
-        ended_B = ended_B.merge(top_BC / (step + 1), written_BCT, ends_BC, step + 1)
+        if ends_BC[:, :width].any():
+            written_BCT = _take(running_BKT, origin_BC)
+            written_BCT[:, :, step] = ids_BC
+            ended_B = ended_B.merge(top_BC / (step + 1), written_BCT, ends_BC, step + 1)
         score_BK, chosen_BK = (top_BC + ends_BC * IMPOSSIBLE).topk(width)
-        running_BKT = _take(written_BCT, chosen_BK)
         origin_BK, next_BK = origin_BC.gather(1, chosen_BK), ids_BC.gather(1, chosen_BK)
+        running_BKT = _take(running_BKT, origin_BK)
+        running_BKT[:, :, step] = next_BK
         open_B = score_BK[:, 0] / (step + 1) > ended_B.worst()
         open_B &= bool(step + 1 < max_tokens)
         decoder.reorder(origin_BK)
         if grammar is not None and state_RF is not None:
-            state_RF = state_RF[row_BC.gather(1, chosen_BK).flatten()]
-            state_RF = grammar.advance(state_RF, place_BC.gather(1, chosen_BK).flatten(), step)
+            state_RF = state_RF.unflatten(0, (-1, width)).take_along_dim(origin_BK[..., None], 1)
+            place_BK = number_BC.gather(1, chosen_BK) % candidates
+            state_RF = grammar.advance(state_RF.flatten(0, 1), place_BK.flatten(), step)
         if not open_B.all():
             closed = ~open_B
             ended_A.put(source_B[closed], ended_B.rows(closed))
@@ -264,16 +268,21 @@ class _Ended:
 
 def _continuations(
     allowed_RC: torch.Tensor, score_BK: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The 2 K best ways to go on (B, C'): scores, hypotheses, and places among its scores."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The 2 K best ways to go on, the best first: their scores and, among all candidates of a
+    source, hypothesis by hypothesis, their numbers (B, C')."""
     sources, width = score_BK.shape
-    # the best of a source are among the best of each of its hypotheses
-    each = min(2 * width, allowed_RC.shape[-1])
-    best_RE, place_RE = largest(allowed_RC, each)
-    total_BKE = best_RE.view(sources, width, each) + score_BK[..., None]
+    candidates = allowed_RC.shape[1]
+    best_RE, place_RE = allowed_RC, None
+    if candidates > 2 * width:  # the best of a source are among the best of each hypothesis
+        best_RE, place_RE = largest(allowed_RC, 2 * width)
+    total_BKE = best_RE.view(sources, width, -1) + score_BK[..., None]
+    each = total_BKE.shape[2]
     top_BC, number_BC = total_BKE.flatten(1).topk(min(2 * width, width * each))
-    place_BC = place_RE.view(sources, width * each).gather(1, number_BC)
-    return top_BC, number_BC // each, place_BC
+    if place_RE is not None:
+        place_BC = place_RE.view(sources, -1).gather(1, number_BC)
+        number_BC = number_BC // each * candidates + place_BC
+    return top_BC, number_BC
 
 
 def _take(values_BKT: torch.Tensor, chosen_BC: torch.Tensor) -> torch.Tensor:

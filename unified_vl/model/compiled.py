@@ -7,7 +7,8 @@ model's present weights, with any number of rows, source lengths and positions, 
 needed; that takes ten seconds or so and a C++ compiler.
 
 Legend: B sources still running, K hypotheses of a source, H heads, D width of a head,
-I = H * D, M width (d_model), S source length, N slots, V vocabulary, R = B * K, C candidates.
+I = H * D, M width (d_model), S source length, T positions, N slots (T * K), V vocabulary,
+R = B * K, C candidates.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from torch import nn
 from torch.export import Dim
 
 from unified_vl.errors import UserError
-from unified_vl.model.incremental import BeamDecoder, through_blocks
+from unified_vl.model.incremental import BeamDecoder, hiding_others, through_blocks
 from unified_vl.model.positions import RelativePositionBias
 from unified_vl.model.selection import first_largest, largest
 from unified_vl.model.unified import Encoder, UnifiedVLForConditionalGeneration
@@ -276,7 +277,8 @@ class CompiledBeamDecoder(BeamDecoder):
             later = room - written_1H1T.shape[-1]
             position_1H1T = nn.functional.pad(written_1H1T, (0, later), value=floor).contiguous()
             if self.width > 1:
-                position_1H1T = self._hide_others(position_1H1T, self.step_count + 1)
+                slots_BKT = self._slots_BKT[: self.sources, :, :room]
+                position_1H1T = hiding_others(position_1H1T, slots_BKT)
             biases.append(position_1H1T)
         return biases
 

@@ -80,6 +80,19 @@ def through_blocks(
     return x_BKM
 
 
+def hiding_others(position_1H1T: torch.Tensor, slots_BKT: torch.Tensor) -> torch.Tensor:
+    """The bias (B, H, K, N) over all slots: a hypothesis sees those that it descends from.
+
+    Args:
+        position_1H1T: the bias of each position.
+        slots_BKT: in which of a position's K slots a hypothesis, or its ancestor, wrote.
+    """
+    width = slots_BKT.shape[1]
+    seen_BKTK = slots_BKT[..., None] == torch.arange(width, device=slots_BKT.device)
+    hidden_BKTK = torch.where(seen_BKTK, 0.0, torch.finfo(position_1H1T.dtype).min)
+    return (position_1H1T[..., None] + hidden_BKTK[:, None]).flatten(3)
+
+
 class IncrementalDecoder(ABC):
     """Reads a position's ids and gives the logits of the next.
 
@@ -221,7 +234,8 @@ class BeamDecoder(IncrementalDecoder):
         slots = self._kept_L2GND.shape[3]
         if self.step_count * self.width < slots:
             return False
-        self._kept_L2GND = F.pad(self._kept_L2GND, (0, 0, 0, slots))
+        more = min(slots, self.positions * self.width - slots)
+        self._kept_L2GND = F.pad(self._kept_L2GND, (0, 0, 0, more))
         return True
 
     def reorder(self, origin_BK: torch.Tensor) -> None:
@@ -259,16 +273,8 @@ class BeamDecoder(IncrementalDecoder):
     def _self_bias(self, position_1H1T: torch.Tensor) -> torch.Tensor:
         if self.width == 1:
             return position_1H1T.expand(self.sources, -1, -1, -1).flatten(0, 1)
-        return self._hide_others(position_1H1T, position_1H1T.shape[-1]).flatten(0, 1)
-
-    def _hide_others(self, position_1H1T: torch.Tensor, written: int) -> torch.Tensor:
-        """The bias (B, H, K, N) over the slots of T positions, of which some are written: each
-        hypothesis sees those slots alone that it descends from."""
-        slots_BKT = self._slots_BKT[: self.sources, :, :written]
-        shape = (*slots_BKT.shape[:2], position_1H1T.shape[-1], self.width)
-        hidden_BKTK = position_1H1T.new_full(shape, torch.finfo(position_1H1T.dtype).min)
-        hidden_BKTK[:, :, :written].scatter_(3, slots_BKT[..., None], 0.0)
-        return (position_1H1T[..., None] + hidden_BKTK[:, None]).flatten(3)
+        slots_BKT = self._slots_BKT[: self.sources, :, : self.step_count + 1]
+        return hiding_others(position_1H1T, slots_BKT).flatten(0, 1)
 
     def _attend_self(self, layer: int, qkv_BKI: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         batch, width, _ = qkv_BKI.shape
