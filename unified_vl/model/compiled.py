@@ -33,6 +33,7 @@ from unified_vl.model.unified import Encoder, UnifiedVLForConditionalGeneration
 ROWS = Dim("rows", min=1, max=1 << 16)
 SOURCE = Dim("source", min=1, max=1 << 16)
 SLOTS = Dim("slots", min=1, max=1 << 20)
+MOST_LOOPED_QUERIES = 4
 FIRST_POSITIONS = 16  # a program reads all slots there are, written or not
 _REORDER = "mkldnn::_reorder_linear_weight"
 
@@ -315,15 +316,15 @@ def _attend_few(
 ) -> torch.Tensor:
     """softmax(q k^T + bias) v, (B, K, I).
 
-    One query is sums of products, which become one loop; several are matrix products.
+    A few queries are sums of products, which become one loop; many are matrix products.
     """
     batch, _, width, _ = query_BHKD.shape
-    if width == 1:
-        score_BHP = (query_BHKD * key_BHPD).sum(-1) + bias[:, :, 0]
-        y_BHD = (torch.softmax(score_BHP, -1)[..., None] * value_BHPD).sum(2)
-        return y_BHD.reshape(batch, 1, -1)
-    score_BHKP = query_BHKD @ key_BHPD.transpose(-1, -2) + bias
-    y_BHKD = torch.softmax(score_BHKP, -1) @ value_BHPD
+    if width <= MOST_LOOPED_QUERIES:
+        score_BHKP = (query_BHKD[:, :, :, None] * key_BHPD[:, :, None]).sum(-1) + bias
+        y_BHKD = (torch.softmax(score_BHKP, -1)[..., None] * value_BHPD[:, :, None]).sum(3)
+    else:
+        score_BHKP = query_BHKD @ key_BHPD.transpose(-1, -2) + bias
+        y_BHKD = torch.softmax(score_BHKP, -1) @ value_BHPD
     return y_BHKD.transpose(1, 2).reshape(batch, width, -1)
 
 
