@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,14 @@ def test_without_a_compiler_one_message_says_so(model_directory: Path, monkeypat
     with pytest.raises(UserError, match="no-such-compiler") as caught:
         UnifiedVL.from_pretrained(model_directory, compile=True)
     assert "C++ compiler" in str(caught.value)
+
+
+def test_a_compiler_that_does_not_work_is_one_message(model_directory: Path) -> None:
+    """In a process of its own, since torch asks for a compiler once."""
+    command = [sys.executable, "-m", "unified_vl.cli.main", "predict", model_directory, "--compile"]
+    asked = ["--task", "tiny_copy", "--text", "yes"]
+    broken = {**os.environ, "CXX": shutil.which("false") or "false"}
+    done = subprocess.run([*command, *asked], capture_output=True, text=True, env=broken)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "cannot be compiled" in done.stderr and "C++ compiler" in done.stderr

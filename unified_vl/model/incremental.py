@@ -163,7 +163,7 @@ class IncrementalDecoder(ABC):
 
         Returns:
             Log-probabilities (R, C), R = B * K, and whose they are (R, C), or None where they
-            are those of all ids: no more are left out than may be.
+            are those of all ids in their order; `enough` is a hint that may be ignored.
         """
         return self.next_logits(ids_BK).log_softmax(-1), None
 
