@@ -37,9 +37,8 @@ def beam_decoder(
     width: int = 1,
 ) -> BeamDecoder:
     """The decoder of a model: compiled where the model is."""
-    if model.programs is None:
-        return BeamDecoder(model, memory_BSM, mask_BS, positions, width)
-    return CompiledBeamDecoder(model.programs, model, memory_BSM, mask_BS, positions, width)
+    kind = BeamDecoder if model.programs is None else CompiledBeamDecoder
+    return kind(model, memory_BSM, mask_BS, positions, width)
 
 
 class CompiledBeamDecoder(BeamDecoder):
@@ -49,7 +48,6 @@ class CompiledBeamDecoder(BeamDecoder):
 
     def __init__(
         self,
-        programs: CompiledPrograms,
         model: UnifiedVLForConditionalGeneration,
         memory_BSM: torch.Tensor,
         mask_BS: torch.Tensor,
@@ -57,7 +55,6 @@ class CompiledBeamDecoder(BeamDecoder):
         width: int = 1,
     ) -> None:
         super().__init__(model, memory_BSM, mask_BS, positions, width)
-        self._programs = programs
         self._kept_L2GND.zero_()  # what is hidden is read, too, and must be a number
         if self._memory_bias_B11S is None:
             self._memory_bias_B11S = memory_BSM.new_zeros(len(mask_BS), 1, 1, mask_BS.shape[1])
@@ -77,7 +74,7 @@ class CompiledBeamDecoder(BeamDecoder):
     def _run(self, ids_BK: torch.Tensor, enough: int | None) -> list[torch.Tensor]:
         if self.make_room() or self._views is None:
             self._views = self._running()
-        program = self._programs.step(self.width, enough)
+        program = self.model.programs.step(self.width, enough)
         first = self.step_count * self.width
         slots_K = torch.arange(first, first + self.width, device=ids_BK.device)
         found = program(self._embedded(ids_BK), slots_K, *self._biases(), *self._views)
