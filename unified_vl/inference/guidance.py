@@ -26,7 +26,7 @@ class GuidedDecoder:
         self._scale = scale
 
     def next_scores(
-        self, ids_BK: torch.Tensor, enough: int | None
+        self, ids_BK: torch.Tensor, *, likeliest: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Guided log-probabilities (R, V) behind the next ids, as `BeamDecoder.next_scores`."""
         conditioned_RV = self._conditioned.next_logits(ids_BK)

@@ -18,12 +18,11 @@ import torch
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.inference.constraints import Grammar, Scored
 from unified_vl.inference.guidance import GuidedDecoder
+from unified_vl.model.beams import IMPOSSIBLE, Beams, Ended, take
 from unified_vl.model.compiled import beam_decoder
 from unified_vl.model.incremental import BeamDecoder
-from unified_vl.model.selection import first_largest, largest
+from unified_vl.model.selection import first_largest
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
-
-IMPOSSIBLE = -1e9  # `transformers`' score of what must not win
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +90,10 @@ def write(
     running_BK = torch.ones((sources, width), dtype=torch.bool, device=device)
     next_BK = torch.full((sources, width), model.config.decoder_start_token_id, device=device)
     state_RF = grammar.start(sources * width) if grammar else None
-    enough = 1 if grammar is None and choose is likeliest else None
+    greedy = grammar is None and choose is likeliest
     steps: list[_Step] = []
     for step in range(max_tokens):
-        scored = allowed = Scored(*decoder.next_scores(next_BK, enough))
+        scored = allowed = Scored(*decoder.next_scores(next_BK, likeliest=greedy))
         if grammar is not None and state_RF is not None:
             allowed = grammar.allowed(scored.scores_RC, state_RF, step)
         place_R = choose(allowed.scores_RC, source_B, step)
@@ -164,55 +163,26 @@ def beam_search(
     sources = len(memory.mask_AS)
     device = memory.mask_AS.device
     decoder = beam_decoder(model, memory.hidden_ASM, memory.mask_AS, max_tokens, width)
-    ended_A = _Ended.none(sources, width, max_tokens, device)
-    ended_B = ended_A
+    ended_A = Ended.none(sources, width, max_tokens, device)
     source_B = torch.arange(sources, device=device)
-    running_BKT = torch.full((sources, width, max_tokens), PAD_ID, device=device)
-    score_BK = torch.zeros((sources, width), device=device)
-    score_BK[:, 1:] = IMPOSSIBLE  # all hypotheses begin alike: the first stands for them
-    next_BK = torch.full((sources, width), model.config.decoder_start_token_id, device=device)
+    start_id = model.config.decoder_start_token_id
+    beams = Beams.start(sources, width, max_tokens, start_id, device)
     state_RF = grammar.start(sources * width) if grammar else None
-    enough = 2 * width if grammar is None else None
     for step in range(max_tokens):
-        allowed = Scored(*decoder.next_scores(next_BK, enough))
-        if grammar is not None and state_RF is not None:
-            allowed = grammar.allowed(allowed.scores_RC, state_RF, step)
-        top_BC, number_BC = _continuations(allowed.scores_RC, score_BK)
-        candidates = allowed.scores_RC.shape[1]
-        origin_BC = number_BC // candidates
-        ids_BC = number_BC % candidates
-        if allowed.ids_RC is not None:
-            ids_BC = allowed.ids_RC.reshape(len(number_BC), -1).gather(1, number_BC)
-        ends_BC = ids_BC == EOS_ID
-        if step + 1 == max_tokens:
-            ends_BC = torch.ones_like(ends_BC)
-        if ends_BC[:, :width].any():
-            written_BCT = _take(running_BKT, origin_BC)
-            written_BCT[:, :, step] = ids_BC
-            ended_B = ended_B.merge(top_BC / (step + 1), written_BCT, ends_BC, step + 1)
-        score_BK, chosen_BK = (top_BC + ends_BC * IMPOSSIBLE).topk(width)
-        origin_BK, next_BK = origin_BC.gather(1, chosen_BK), ids_BC.gather(1, chosen_BK)
-        running_BKT = _take(running_BKT, origin_BK)
-        running_BKT[:, :, step] = next_BK
-        open_B = score_BK[:, 0] / (step + 1) > ended_B.worst()
-        open_B &= bool(step + 1 < max_tokens)
-        decoder.reorder(origin_BK)
-        if grammar is not None and state_RF is not None:
-            state_RF = state_RF.unflatten(0, (-1, width)).take_along_dim(origin_BK[..., None], 1)
-            place_BK = number_BC.gather(1, chosen_BK) % candidates
-            state_RF = grammar.advance(state_RF.flatten(0, 1), place_BK.flatten(), step)
-        if not open_B.all():
-            closed = ~open_B
-            ended_A.put(source_B[closed], ended_B.rows(closed))
-            if not open_B.any():
-                break
-            order_B = decoder.keep(open_B)
-            ended_B = ended_B.rows(order_B)
-            source_B, running_BKT, score_BK, next_BK = (
-                x[order_B] for x in (source_B, running_BKT, score_BK, next_BK)
-            )
-            if state_RF is not None:
-                state_RF = _rows(state_RF, order_B, width)
+        if grammar is None or state_RF is None:
+            beams = decoder.grow(beams)
+        else:
+            beams, state_RF = _grow_allowed(decoder, beams, grammar, state_RF, step)
+        if beams.open_B.all():
+            continue
+        closed_B = ~beams.open_B
+        ended_A.put(source_B[closed_B], beams.ended.rows(closed_B))
+        if closed_B.all():
+            break
+        order_B = decoder.keep(beams.open_B)
+        beams, source_B = beams.rows(order_B), source_B[order_B]
+        if state_RF is not None:
+            state_RF = _rows(state_RF, order_B, width)
     return [
         [h for h in found if h.score * len(h.ids) > IMPOSSIBLE / 2] or found[:1]
         for found in _hypotheses(
@@ -221,72 +191,21 @@ def beam_search(
     ]
 
 
-@dataclass
-class _Ended:
-    """The best hypotheses that have ended, best first; places without one are impossible."""
-
-    score_BK: torch.Tensor
-    length_BK: torch.Tensor
-    written_BKT: torch.Tensor
-
-    @classmethod
-    def none(cls, sources: int, width: int, length: int, device: torch.device) -> _Ended:
-        return cls(
-            torch.full((sources, width), IMPOSSIBLE, device=device),
-            torch.ones((sources, width), dtype=torch.long, device=device),
-            torch.full((sources, width, length), PAD_ID, device=device),
-        )
-
-    def merge(
-        self, mean_BC: torch.Tensor, written_BCT: torch.Tensor, ends_BC: torch.Tensor, length: int
-    ) -> _Ended:
-        """With those of the best K continuations that end."""
-        width = self.score_BK.shape[1]
-        counts_BC = ends_BC.clone()
-        counts_BC[:, width:] = False
-        offered_BC = mean_BC + ~counts_BC * IMPOSSIBLE
-        score_BK, chosen_BK = torch.cat([self.score_BK, offered_BC], 1).topk(width)
-        length_BC = torch.full_like(ends_BC, length, dtype=torch.long)
-        return _Ended(
-            score_BK,
-            torch.cat([self.length_BK, length_BC], 1).gather(1, chosen_BK),
-            _take(torch.cat([self.written_BKT, written_BCT], 1), chosen_BK),
-        )
-
-    def worst(self) -> torch.Tensor:
-        """(B,), impossible until there are K."""
-        return self.score_BK[:, -1].clamp(min=IMPOSSIBLE)
-
-    def rows(self, chosen_B: torch.Tensor) -> _Ended:
-        return _Ended(self.score_BK[chosen_B], self.length_BK[chosen_B], self.written_BKT[chosen_B])
-
-    def put(self, places_B: torch.Tensor, other: _Ended) -> None:
-        self.score_BK[places_B] = other.score_BK
-        self.length_BK[places_B] = other.length_BK
-        self.written_BKT[places_B] = other.written_BKT
-
-
-def _continuations(
-    allowed_RC: torch.Tensor, score_BK: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The 2 K best ways to go on, the best first: their scores and, among all candidates of a
-    source, hypothesis by hypothesis, their numbers (B, C')."""
-    sources, width = score_BK.shape
-    candidates = allowed_RC.shape[1]
-    best_RE, place_RE = allowed_RC, None
-    if candidates > 2 * width:  # the best of a source are among the best of each hypothesis
-        best_RE, place_RE = largest(allowed_RC, 2 * width)
-    total_BKE = best_RE.view(sources, width, -1) + score_BK[..., None]
-    each = total_BKE.shape[2]
-    top_BC, number_BC = total_BKE.flatten(1).topk(min(2 * width, width * each))
-    if place_RE is not None:
-        place_BC = place_RE.view(sources, -1).gather(1, number_BC)
-        number_BC = number_BC // each * candidates + place_BC
-    return top_BC, number_BC
-
-
-def _take(values_BKT: torch.Tensor, chosen_BC: torch.Tensor) -> torch.Tensor:
-    return values_BKT.gather(1, chosen_BC[..., None].expand(-1, -1, values_BKT.shape[-1]))
+def _grow_allowed(
+    decoder: BeamDecoder, beams: Beams, grammar: Grammar, state_RF: torch.Tensor, step: int
+) -> tuple[Beams, torch.Tensor]:
+    """`BeamDecoder.grow` with what a grammar allows, and the grammar's next state."""
+    scores_RV, _ = decoder.next_scores(beams.next_BK)
+    allowed = grammar.allowed(scores_RV, state_RF, step)
+    best = beams.best_continuations(allowed.scores_RC)
+    if allowed.ids_RC is not None:
+        ids_BN = allowed.ids_RC.reshape(len(best.number_BE), -1)
+        best = best._replace(ids_BE=ids_BN.gather(1, best.number_BE))
+    grown, chosen = beams.grow(best, step)
+    decoder.reorder(chosen.origin_BE)
+    state_BKF = take(state_RF.unflatten(0, chosen.origin_BE.shape), chosen.origin_BE)
+    place_BK = chosen.number_BE % allowed.scores_RC.shape[1]
+    return grown, grammar.advance(state_BKF.flatten(0, 1), place_BK.flatten(), step)
 
 
 def _rows(state_RF: torch.Tensor, order_B: torch.Tensor, width: int) -> torch.Tensor:

@@ -8,10 +8,11 @@ C candidates, L layers, 2 keys and values.
 from __future__ import annotations
 
 import torch
-from torch.nn import functional as F
 
-from unified_vl.model.incremental import BeamDecoder, hiding_others
+from unified_vl.model.beams import Beams
+from unified_vl.model.incremental import BeamDecoder
 from unified_vl.model.programs import CompiledPrograms
+from unified_vl.model.steps import BeamStep, LikeliestStep, LogitsStep, Step
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 
@@ -44,8 +45,6 @@ def beam_decoder(
 class CompiledBeamDecoder(BeamDecoder):
     """`BeamDecoder` whose steps are a program's."""
 
-    first_positions = 16  # a program reads all slots there are, written or not
-
     def __init__(
         self,
         model: UnifiedVLForConditionalGeneration,
@@ -55,34 +54,53 @@ class CompiledBeamDecoder(BeamDecoder):
         width: int = 1,
     ) -> None:
         super().__init__(model, memory_BSM, mask_BS, positions, width)
-        self._kept_L2GND.zero_()  # what is hidden is read, too, and must be a number
         if self._memory_bias_B11S is None:
             self._memory_bias_B11S = memory_BSM.new_zeros(len(mask_BS), 1, 1, mask_BS.shape[1])
-        self._views: list[torch.Tensor] | None = None
+        self._positions_1T1H = [
+            position_1H1T.transpose(1, 3).contiguous()
+            for position_1H1T in self._position_1H1T
+            if position_1H1T is not None
+        ]
+        self._numbers_N = torch.arange(positions * width, device=memory_BSM.device)
+        self._memory: list[torch.Tensor] | None = None
 
     def next_logits(self, ids_BK: torch.Tensor) -> torch.Tensor:
-        return self._run(ids_BK, None)[0]
+        return self._run(LogitsStep, ids_BK)[0]
 
     def next_scores(
-        self, ids_BK: torch.Tensor, enough: int | None
+        self, ids_BK: torch.Tensor, *, likeliest: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        if enough is None:
-            return super().next_scores(ids_BK, None)
-        score_RC, id_RC = self._run(ids_BK, enough)
-        return score_RC, id_RC
+        if not likeliest:
+            return super().next_scores(ids_BK)
+        score_R1, id_R1 = self._run(LikeliestStep, ids_BK)
+        return score_R1, id_R1
 
-    def _run(self, ids_BK: torch.Tensor, enough: int | None) -> list[torch.Tensor]:
-        if self.make_room() or self._views is None:
-            self._views = self._running()
-        program = self.model.programs.step(self.width, enough)
+    def grow(self, beams: Beams) -> Beams:
+        step = self._numbers_N[self.step_count]
+        grown = self._run(BeamStep, beams.next_BK, step, *beams.tensors())
+        self._slots_BKT = grown.pop()
+        return Beams.of(grown)
+
+    def _run(
+        self, kind: type[Step], ids_BK: torch.Tensor, *others: torch.Tensor
+    ) -> list[torch.Tensor]:
+        if self.make_room() or self._memory is None:
+            self._memory = self._running()
         first = self.step_count * self.width
-        slots_K = torch.arange(first, first + self.width, device=ids_BK.device)
-        found = program(self._embedded(ids_BK), slots_K, *self._biases(), *self._views)
+        start = self.positions - 1 - self.step_count  # distances count back from the newest
+        found = self.model.programs.step(kind, self.width)(
+            self._embedded(ids_BK),
+            self._numbers_N[first : first + self.width],
+            self._slots_BKT[: self.sources],
+            *(position_1T1H[:, start:] for position_1T1H in self._positions_1T1H),
+            *self._memory,
+            *others,
+        )
         self.step_count += 1
         return found
 
     def keep(self, running_B: torch.Tensor) -> torch.Tensor:
-        self._views = None
+        self._memory = None
         return super().keep(running_B)
 
     def _running(self) -> list[torch.Tensor]:
@@ -95,19 +113,3 @@ class CompiledBeamDecoder(BeamDecoder):
             for part_GPD in memory_L2GPD.flatten(0, 1):
                 views.append(part_GPD[:groups].unflatten(0, (-1, self.heads)))
         return views
-
-    def _biases(self) -> list[torch.Tensor]:
-        """Of the layers that have their own, over all slots."""
-        room = self._kept_L2GND.shape[3] // self.width
-        start = self.positions - 1 - self.step_count
-        biases = []
-        for position_1H1T in self._position_1H1T:
-            if position_1H1T is None:
-                continue
-            known_1H1T = position_1H1T[..., start : start + room]
-            floor = torch.finfo(known_1H1T.dtype).min  # hides what was not written yet
-            bias = F.pad(known_1H1T, (0, room - known_1H1T.shape[-1]), value=floor)
-            if self.width > 1:
-                bias = hiding_others(bias, self._slots_BKT[: self.sources, :, :room])
-            biases.append(bias.contiguous())  # padding by nothing gives the view
-        return biases

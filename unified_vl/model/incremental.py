@@ -28,6 +28,7 @@ import torch
 from torch.nn import functional as F
 
 from unified_vl.model.attention import attend
+from unified_vl.model.beams import Beams, take
 from unified_vl.model.positions import RelativePositionBias
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, padding_bias
 
@@ -80,17 +81,28 @@ def through_blocks(
     return x_BKM
 
 
-def hiding_others(position_1H1T: torch.Tensor, slots_BKT: torch.Tensor) -> torch.Tensor:
-    """The bias (B, H, K, N) over all slots: a hypothesis sees those that it descends from.
+def hiding_others(slots_BKT: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The bias (B, 1, K, N) over all slots: a hypothesis sees those that it descends from.
 
     Args:
-        position_1H1T: the bias of each position.
         slots_BKT: in which of a position's K slots a hypothesis, or its ancestor, wrote.
+        dtype: of the bias.
     """
     width = slots_BKT.shape[1]
     seen_BKTK = slots_BKT[..., None] == torch.arange(width, device=slots_BKT.device)
-    hidden_BKTK = torch.where(seen_BKTK, 0.0, torch.finfo(position_1H1T.dtype).min)
-    return (position_1H1T[..., None] + hidden_BKTK[:, None]).flatten(3)
+    hidden_BKTK = torch.where(seen_BKTK, 0.0, torch.finfo(dtype).min)
+    return hidden_BKTK.flatten(2)[:, None].to(dtype)
+
+
+def moved_slots(
+    slots_BKT: torch.Tensor, origin_BK: torch.Tensor, step: int | torch.Tensor
+) -> torch.Tensor:
+    """`slots_BKT` when hypotheses go on from others, after the step of number `step`."""
+    width, length = slots_BKT.shape[1:]
+    device = slots_BKT.device
+    written_T = torch.arange(length, device=device) <= step
+    own_K1 = torch.arange(width, device=device)[:, None]
+    return torch.where(written_T, take(slots_BKT, origin_BK), own_K1)
 
 
 class IncrementalDecoder(ABC):
@@ -153,17 +165,17 @@ class IncrementalDecoder(ABC):
         return self.model.logits(self.step(ids_BK).flatten(0, 1)).float()
 
     def next_scores(
-        self, ids_BK: torch.Tensor, enough: int | None
+        self, ids_BK: torch.Tensor, *, likeliest: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Log-probabilities (natural) of what may follow the next ids.
 
         Args:
             ids_BK: the next ids.
-            enough: how many of the likeliest are asked for; None asks for all.
+            likeliest: that of the likeliest alone is asked for, a hint that may be ignored.
 
         Returns:
             Log-probabilities (R, C), R = B * K, and whose they are (R, C), or None where they
-            are those of all ids in their order; `enough` is a hint that may be ignored.
+            are those of all ids in their order.
         """
         return self.next_logits(ids_BK).log_softmax(-1), None
 
@@ -229,6 +241,14 @@ class BeamDecoder(IncrementalDecoder):
         self.make_room()
         return super().step(ids_BK)
 
+    def grow(self, beams: Beams) -> Beams:
+        """A step of a beam search: the best hypotheses, each longer by an id."""
+        scores_RV, _ = self.next_scores(beams.next_BK)
+        best = beams.best_continuations(scores_RV)
+        grown, chosen = beams.grow(best, self.step_count - 1)
+        self.reorder(chosen.origin_BE)
+        return grown
+
     def make_room(self) -> bool:
         """Whether the next step needed more slots; few answers come near a high limit."""
         slots = self._kept_L2GND.shape[3]
@@ -241,9 +261,7 @@ class BeamDecoder(IncrementalDecoder):
     def reorder(self, origin_BK: torch.Tensor) -> None:
         """Hypothesis k of a source goes on from its hypothesis `origin_BK[:, k]`."""
         now_BKT = self._slots_BKT[: self.sources]
-        past_BKT = now_BKT[..., : self.step_count]
-        moved_BKT = past_BKT.gather(1, origin_BK[..., None].expand_as(past_BKT))
-        now_BKT[..., : self.step_count] = moved_BKT
+        self._slots_BKT = moved_slots(now_BKT, origin_BK, self.step_count - 1)
 
     def keep(self, running_B: torch.Tensor) -> torch.Tensor:
         """Let sources leave; the last ones take their places.
@@ -274,7 +292,8 @@ class BeamDecoder(IncrementalDecoder):
         if self.width == 1:
             return position_1H1T.expand(self.sources, -1, -1, -1).flatten(0, 1)
         slots_BKT = self._slots_BKT[: self.sources, :, : self.step_count + 1]
-        return hiding_others(position_1H1T, slots_BKT).flatten(0, 1)
+        position_1H1N = position_1H1T.repeat_interleave(self.width, -1)
+        return (position_1H1N + hiding_others(slots_BKT, position_1H1N.dtype)).flatten(0, 1)
 
     def _attend_self(self, layer: int, qkv_BKI: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
         batch, width, _ = qkv_BKI.shape

@@ -6,9 +6,8 @@ matrix products becomes one loop, and Python is left once a step. A program is m
 model's present weights, with any number of rows, source lengths and positions, when it is first
 needed; that takes ten seconds or so and a C++ compiler.
 
-Legend: B sources still running, K hypotheses of a source, H heads, D width of a head,
-I = H * D, M width (d_model), S source length, P keys that a query meets, N slots, V vocabulary,
-R = B * K, C candidates.
+Legend: B sources still running, K hypotheses of a source, H heads, M width (d_model),
+S source length.
 """
 
 from __future__ import annotations
@@ -26,16 +25,22 @@ from torch._inductor.exc import CppCompileError, InductorError, InvalidCxxCompil
 from torch.export import Dim
 
 from unified_vl.errors import UserError
-from unified_vl.model.incremental import through_blocks
+from unified_vl.model.beams import Beams
 from unified_vl.model.positions import RelativePositionBias
-from unified_vl.model.selection import first_largest, largest
+from unified_vl.model.steps import BeamStep, Step, StepInputs
 from unified_vl.model.unified import Encoder, UnifiedVLForConditionalGeneration
 
 ROWS = Dim("rows", min=1, max=1 << 16)
 SOURCE = Dim("source", min=1, max=1 << 16)
-SLOTS = Dim("slots", min=1, max=1 << 20)
-MOST_LOOPED_QUERIES = 4
+POSITIONS = Dim("positions", min=1, max=1 << 20)
+LIMIT = Dim("limit", min=1, max=1 << 20)
+ROOM = Dim("room", min=1, max=1 << 20)
 EXPECTED = "a C++ compiler (on Debian the package g++), or no compiled model"
+INDUCTOR = {
+    "freezing": True,  # weights are packed when the program is made
+    "cpp.dynamic_threads": True,
+    "assert_indirect_indexing": False,  # no index comes from outside, and checks are not vectors
+}
 _REORDER = "mkldnn::_reorder_linear_weight"
 
 
@@ -57,7 +62,7 @@ class CompiledPrograms:
             raise UserError(message, field="compile", expected=EXPECTED)
         self._model = model
         self._heads = int(model.config.num_heads)
-        self._steps: dict[tuple[int, int | None], Program] = {}
+        self._steps: dict[tuple[type[Step], int], Program] = {}
 
     def encode(
         self,
@@ -71,17 +76,17 @@ class CompiledPrograms:
         dense_1HSS = [position.contiguous() for position in positions_1HSS]
         return self._encoder(x_BSM, *dense_1HSS, mask_bias_B11S)[0]
 
-    def step(self, width: int, enough: int | None) -> Program:
-        """`StepProgram` for so many hypotheses a source."""
-        if (width, enough) not in self._steps:
-            self._steps[width, enough] = self._compiled_step(width, enough)
-        return self._steps[width, enough]
+    def step(self, kind: type[Step], width: int) -> Program:
+        """A step for so many hypotheses a source."""
+        if (kind, width) not in self._steps:
+            self._steps[kind, width] = self._compiled_step(kind, width)
+        return self._steps[kind, width]
 
     @cached_property
     @torch.inference_mode(False)
     def _encoder(self) -> Program:
         encoder, rows, length = self._model.encoder, 2, 24
-        biases = _own_biases(encoder.blocks)
+        biases = own_biases(encoder.blocks)
         x_BSM = self._zeros(rows, length, self._model.config.d_model)
         positions = [self._zeros(1, self._heads, length, length) for _ in biases]
         shapes = ({0: ROWS, 1: SOURCE}, [{2: SOURCE, 3: SOURCE} for _ in biases])
@@ -90,33 +95,34 @@ class CompiledPrograms:
         return _compile(program, (x_BSM, positions, mask_B11S), (*shapes, {0: ROWS, 3: SOURCE}))
 
     @torch.inference_mode(False)
-    def _compiled_step(self, width: int, enough: int | None) -> Program:
-        config, rows, length, slots = self._model.config, 2, 24, 8 * width
-        blocks = self._model.decoder.blocks
-        biases = _own_biases(blocks)
-        bias = self._zeros(1 if width == 1 else rows, self._heads, width, slots)
-        kept, cross = (
-            [self._zeros(rows, self._heads, places, config.d_kv) for _ in range(2 * len(blocks))]
-            for places in (slots, length)
-        )
-        arguments = (
+    def _compiled_step(self, kind: type[Step], width: int) -> Program:
+        config, rows, length, positions, room = self._model.config, 2, 24, 8, 16
+        layers = range(2 * config.num_decoder_layers)
+        biases = own_biases(self._model.decoder.blocks)
+        inputs = StepInputs(
             self._zeros(rows, width, config.d_model),
             torch.arange(width, device=self._model.device),
-            [bias.clone() for _ in biases],
+            torch.zeros((rows, width, room), dtype=torch.long, device=self._model.device),
+            [self._zeros(1, positions, 1, self._heads) for _ in biases],
             self._zeros(rows, 1, 1, length),
-            kept,
-            cross,
+            [self._zeros(rows, self._heads, room * width, config.d_kv) for _ in layers],
+            [self._zeros(rows, self._heads, length, config.d_kv) for _ in layers],
         )
-        bias_shape = {3: SLOTS} if width == 1 else {0: ROWS, 3: SLOTS}
-        shapes: tuple[Any, ...] = (
+        shapes: list[Any] = [  # in the order of `StepInputs`
             {0: ROWS},
             {},
-            [bias_shape for _ in biases],
+            {0: ROWS, 2: LIMIT},
+            [{1: POSITIONS} for _ in biases],
             {0: ROWS, 3: SOURCE},
-            [{0: ROWS, 2: SLOTS} for _ in kept],
-            [{0: ROWS, 2: SOURCE} for _ in cross],
-        )
-        return _compile(StepProgram(self._model, enough), arguments, shapes)
+            [{0: ROWS, 2: ROOM} for _ in layers],
+            [{0: ROWS, 2: SOURCE} for _ in layers],
+        ]
+        if kind is not BeamStep:
+            return _compile(kind(self._model), ([*inputs],), (shapes,))
+        beams = Beams.start(rows, width, room, 0, self._model.device).tensors()
+        limits = [{0: ROWS, 2: LIMIT} if part.dim() == 3 else {0: ROWS} for part in beams]
+        step = torch.tensor(1, device=self._model.device)
+        return _compile(kind(self._model), ([*inputs], step, beams), (shapes, {}, limits))
 
     def _zeros(self, *shape: int) -> torch.Tensor:
         return torch.zeros(shape, dtype=self._model.dtype, device=self._model.device)
@@ -147,101 +153,9 @@ class EncoderProgram(nn.Module):
         return self.encoder.through_blocks(x_BSM, positions_1HSS, mask_bias_B11S)
 
 
-class StepProgram(nn.Module):
-    """What is compiled of a step: from embeddings to logits, or to the likeliest ids.
-
-    Args:
-        model: whose step it is.
-        enough: how many of the likeliest ids a hypothesis gets; None gives all logits.
-    """
-
-    def __init__(self, model: UnifiedVLForConditionalGeneration, enough: int | None) -> None:
-        super().__init__()
-        self.model = model
-        self.enough = enough
-
-    def forward(
-        self,
-        x_BKM: torch.Tensor,
-        slots_K: torch.Tensor,
-        biases: list[torch.Tensor],
-        memory_bias_B11S: torch.Tensor,
-        kept: list[torch.Tensor],
-        cross: list[torch.Tensor],
-    ) -> tuple[torch.Tensor, ...]:
-        """Logits (R, V); or log-probabilities (R, C) of the likeliest ids, and these (R, C).
-
-        Args:
-            x_BKM: embeddings of the ids that are read.
-            slots_K: where their keys and values are written.
-            biases: (1 or B, H, K, N) of the layers that have their own, hiding all that a
-                hypothesis does not descend from.
-            memory_bias_B11S: hides the sources' padding.
-            kept: keys and values (B, H, N, D) of each layer, which are written to.
-            cross: keys and values (B, H, S, D) of the sources, of each layer.
-        """
-        blocks: list[Any] = list(self.model.decoder.blocks)
-        heads = int(self.model.config.num_heads)
-        batch, width, _ = x_BKM.shape
-        bias_of_layer: list[torch.Tensor] = []
-        own = iter(biases)
-        for block in blocks:
-            bias_of_layer.append(next(own) if _has_bias(block) else bias_of_layer[-1])
-
-        def attend_self(layer: int, qkv_BKI: torch.Tensor) -> torch.Tensor:
-            qkv_BK3HD = qkv_BKI.view(batch, width, 3, heads, -1)
-            query_BHKD, key_BHKD, value_BHKD = qkv_BK3HD.permute(2, 0, 3, 1, 4)
-            keys, values = kept[2 * layer], kept[2 * layer + 1]
-            keys.index_copy_(2, slots_K, key_BHKD)
-            values.index_copy_(2, slots_K, value_BHKD)
-            query_BHKD = blocks[layer].attend_self.scaled(query_BHKD)
-            return _attend_few(query_BHKD, keys, values, bias_of_layer[layer])
-
-        def attend_cross(layer: int, query_BKI: torch.Tensor) -> torch.Tensor:
-            query_BHKD = query_BKI.view(batch, width, heads, -1).transpose(1, 2)
-            keys, values = cross[2 * layer], cross[2 * layer + 1]
-            return _attend_few(query_BHKD, keys, values, memory_bias_B11S)
-
-        x_BKM = through_blocks(blocks, x_BKM, attend_self, attend_cross)
-        logits_RV = self.model.logits(self.model.decoder.norm(x_BKM).flatten(0, 1)).float()
-        return (logits_RV,) if self.enough is None else _best(logits_RV, self.enough)
-
-
-def _attend_few(
-    query_BHKD: torch.Tensor, key_BHPD: torch.Tensor, value_BHPD: torch.Tensor, bias: torch.Tensor
-) -> torch.Tensor:
-    """softmax(q k^T + bias) v, (B, K, I).
-
-    A few queries are sums of products, which become one loop; many are matrix products.
-    """
-    batch, _, width, _ = query_BHKD.shape
-    if width <= MOST_LOOPED_QUERIES:
-        score_BHKP = (query_BHKD[:, :, :, None] * key_BHPD[:, :, None]).sum(-1) + bias
-        y_BHKD = (torch.softmax(score_BHKP, -1)[..., None] * value_BHPD[:, :, None]).sum(3)
-    else:
-        score_BHKP = query_BHKD @ key_BHPD.transpose(-1, -2) + bias
-        y_BHKD = torch.softmax(score_BHKP, -1) @ value_BHPD
-    return y_BHKD.transpose(1, 2).reshape(batch, width, -1)
-
-
-def _best(logits_RV: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The largest log-probabilities (R, C) and their ids (R, C), the largest first."""
-    if count == 1:
-        id_RC = first_largest(logits_RV)[:, None]
-        logit_RC = logits_RV.gather(1, id_RC)
-    else:
-        logit_RC, id_RC = largest(logits_RV, count)
-    most_R1 = logit_RC[:, :1]
-    total_R1 = torch.exp(logits_RV - most_R1).sum(-1, keepdim=True)
-    return logit_RC - most_R1 - total_R1.log(), id_RC
-
-
-def _has_bias(block: Any) -> bool:
-    return isinstance(block.position_bias, RelativePositionBias)
-
-
-def _own_biases(blocks: Any) -> list[Any]:
-    return [block for block in blocks if _has_bias(block)]
+def own_biases(blocks: Any) -> list[Any]:
+    """The blocks that have a bias of their own."""
+    return [block for block in blocks if isinstance(block.position_bias, RelativePositionBias)]
 
 
 def _compile(module: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, ...]) -> Program:
@@ -254,7 +168,7 @@ def _compile(module: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, .
             package = torch._inductor.aoti_compile_and_package(
                 exported,
                 package_path=str(Path(folder) / "program.pt2"),
-                inductor_configs={"freezing": True, "cpp.dynamic_threads": True},
+                inductor_configs=INDUCTOR,
             )
         except InductorError as error:
             reason = error.__context__

@@ -3,7 +3,7 @@
 On a CPU torch finds a maximum ten times faster than where it is, so the maxima of
 blocks of ids come first.
 
-Legend: R rows, V vocabulary, C candidates.
+Legend: R rows, B sources, K rows of a source, V vocabulary, G blocks of it, C found.
 """
 
 from __future__ import annotations
@@ -24,16 +24,33 @@ def first_largest(values_RV: torch.Tensor) -> torch.Tensor:
     return block_R1[:, 0] * BLOCK + inside.argmax(-1)
 
 
-def largest(values_RV: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The `count` largest values (R, C) of each row and their places, as `topk` gives them.
+def normalizer(values_RV: torch.Tensor) -> torch.Tensor:
+    """The logarithm of the sum of exponentials of each row, (R, 1)."""
+    rows, size = values_RV.shape
+    blocks = values_RV if size % BLOCK else values_RV.view(rows, size // BLOCK, BLOCK).amax(-1)
+    most_R1 = blocks.amax(-1, keepdim=True)
+    return most_R1 + torch.exp(values_RV - most_R1).sum(-1, keepdim=True).log()
+
+
+def largest(
+    values_RV: torch.Tensor, add_BK: torch.Tensor, count: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The `count` largest sums (B, C) of a value and its row's addend, among all rows of a source.
 
     They are in the `count` blocks with the largest maxima.
+
+    Returns:
+        The sums, the largest first, and their places among the K * V of a source.
     """
+    sources, width = add_BK.shape
     rows, size = values_RV.shape
-    if size % BLOCK or count * BLOCK >= size:
-        return values_RV.topk(min(count, size))
+    if size % BLOCK or count * BLOCK >= width * size:
+        return (values_RV.view(sources, width, size) + add_BK[..., None]).flatten(1).topk(count)
     blocks = values_RV.view(rows, size // BLOCK, BLOCK)
-    block_RC = blocks.amax(-1).topk(count).indices
-    inside = blocks.gather(1, block_RC[..., None].expand(-1, -1, BLOCK)).flatten(1)
-    top_RC, place_RC = inside.topk(count)
-    return top_RC, block_RC.gather(1, place_RC // BLOCK) * BLOCK + place_RC % BLOCK
+    most_BKG = blocks.amax(-1).view(sources, width, -1) + add_BK[..., None]
+    block_BC = most_BKG.flatten(1).topk(count).indices
+    blocks = blocks.view(sources, -1, BLOCK)
+    inside = blocks.gather(1, block_BC[..., None].expand(-1, -1, BLOCK))
+    inside = inside + add_BK.gather(1, block_BC // (size // BLOCK))[..., None]
+    top_BC, place_BC = inside.flatten(1).topk(count)
+    return top_BC, block_BC.gather(1, place_BC // BLOCK) * BLOCK + place_BC % BLOCK
