@@ -17,7 +17,7 @@ import torch
 
 from unified_vl.inference.search import Memory
 from unified_vl.inference.trie import Trie, build_trie
-from unified_vl.model.incremental import TreeDecoder
+from unified_vl.model.tree import TreeDecoder
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 MOST_CHOICES = 2048  # of one tree; bounds the keys and values that are held

@@ -1,10 +1,11 @@
 """What a beam search remembers of its hypotheses, and how they go on.
 
-All of it is arithmetic of tensors, without a look at their numbers, so that it can be compiled
-with the step of the model that it belongs to.
+All of it is arithmetic of tensors, so that it can be compiled with the step of the model that
+it belongs to.
 
-Legend: B sources still running, K hypotheses of a source, R = B * K, T ids at most,
-C candidates of a hypothesis, E continuations of a source (2 * K, where there are as many).
+Legend: B sources still running, K hypotheses of a source, H heads, R = B * K, T ids or positions,
+N slots (T * K), C candidates of a hypothesis, E continuations of a source (2 * K, where there are
+as many).
 """
 
 from __future__ import annotations
@@ -162,3 +163,27 @@ class Beams(NamedTuple):
 def take(values_BKT: torch.Tensor, chosen_BE: torch.Tensor) -> torch.Tensor:
     """Rows of each source, (B, E, T)."""
     return values_BKT.gather(1, chosen_BE[..., None].expand(-1, -1, values_BKT.shape[-1]))
+
+
+def hiding_others(slots_BKT: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """The bias (B, 1, K, N) over all slots: a hypothesis sees those that it descends from.
+
+    Args:
+        slots_BKT: in which of a position's K slots a hypothesis, or its ancestor, wrote.
+        dtype: of the bias.
+    """
+    width = slots_BKT.shape[1]
+    seen_BKTK = slots_BKT[..., None] == torch.arange(width, device=slots_BKT.device)
+    hidden_BKTK = torch.where(seen_BKTK, 0.0, torch.finfo(dtype).min)
+    return hidden_BKTK.flatten(2)[:, None].to(dtype)
+
+
+def moved_slots(
+    slots_BKT: torch.Tensor, origin_BK: torch.Tensor, step: int | torch.Tensor
+) -> torch.Tensor:
+    """`slots_BKT` when hypotheses go on from others, after the step of number `step`."""
+    width, length = slots_BKT.shape[1:]
+    device = slots_BKT.device
+    written_T = torch.arange(length, device=device) <= step
+    own_K1 = torch.arange(width, device=device)[:, None]
+    return torch.where(written_T, take(slots_BKT, origin_BK), own_K1)

@@ -28,7 +28,7 @@ import torch
 from torch.nn import functional as F
 
 from unified_vl.model.attention import attend
-from unified_vl.model.beams import Beams, take
+from unified_vl.model.beams import Beams, hiding_others, moved_slots
 from unified_vl.model.positions import RelativePositionBias
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, padding_bias
 
@@ -79,30 +79,6 @@ def through_blocks(
         x_BKM = x_BKM + block.attend_cross.out(attend_cross(layer, query_BKI))
         x_BKM = x_BKM + block.feed(block.norm_feed(x_BKM))
     return x_BKM
-
-
-def hiding_others(slots_BKT: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """The bias (B, 1, K, N) over all slots: a hypothesis sees those that it descends from.
-
-    Args:
-        slots_BKT: in which of a position's K slots a hypothesis, or its ancestor, wrote.
-        dtype: of the bias.
-    """
-    width = slots_BKT.shape[1]
-    seen_BKTK = slots_BKT[..., None] == torch.arange(width, device=slots_BKT.device)
-    hidden_BKTK = torch.where(seen_BKTK, 0.0, torch.finfo(dtype).min)
-    return hidden_BKTK.flatten(2)[:, None].to(dtype)
-
-
-def moved_slots(
-    slots_BKT: torch.Tensor, origin_BK: torch.Tensor, step: int | torch.Tensor
-) -> torch.Tensor:
-    """`slots_BKT` when hypotheses go on from others, after the step of number `step`."""
-    width, length = slots_BKT.shape[1:]
-    device = slots_BKT.device
-    written_T = torch.arange(length, device=device) <= step
-    own_K1 = torch.arange(width, device=device)[:, None]
-    return torch.where(written_T, take(slots_BKT, origin_BK), own_K1)
 
 
 class IncrementalDecoder(ABC):
@@ -304,44 +280,3 @@ class BeamDecoder(IncrementalDecoder):
         query_BHKD = self.blocks[layer].attend_self.scaled(qkv_3BHKD[0])
         y_BHKD = attend_once(query_BHKD, kept_2GND[0], kept_2GND[1], bias)
         return y_BHKD.transpose(1, 2).reshape(batch, width, -1)
-
-
-class TreeDecoder(IncrementalDecoder):
-    """Walks a tree of prefixes level by level, the same one for every source.
-
-    The nodes of a level are the hypotheses; each goes on from its parent in the level
-    before, and a prefix that several sequences share is computed once.
-    """
-
-    def __init__(
-        self,
-        model: UnifiedVLForConditionalGeneration,
-        memory_BSM: torch.Tensor,
-        mask_BS: torch.Tensor,
-        positions: int,
-    ) -> None:
-        super().__init__(model, memory_BSM, mask_BS, positions)
-        self._kept: list[tuple[torch.Tensor, torch.Tensor] | None] = [None] * len(self.blocks)
-        self._parent_K: torch.Tensor | None = None
-
-    def descend(self, parent_K: torch.Tensor) -> None:
-        """The next step's hypotheses go on from these of the last."""
-        self._parent_K = parent_K
-
-    def _self_bias(self, position_1H1T: torch.Tensor) -> torch.Tensor:
-        return position_1H1T
-
-    def _attend_self(self, layer: int, qkv_BKI: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        batch, width, _ = qkv_BKI.shape
-        qkv = qkv_BKI.view(batch, width, 3, self.heads, -1)
-        # every node attends to its own ancestors: nodes are rows here, of one query
-        query, *newest = (qkv[:, :, i, :, None].flatten(0, 1) for i in range(3))
-        kept = self._kept[layer]
-        if kept is not None:
-            assert self._parent_K is not None, "a level needs `descend`"
-            older = [part.index_select(1, self._parent_K).flatten(0, 1) for part in kept]
-            newest = [torch.cat(pair, dim=2) for pair in zip(older, newest, strict=True)]
-        keys, values = newest
-        self._kept[layer] = keys.unflatten(0, (batch, width)), values.unflatten(0, (batch, width))
-        query = self.blocks[layer].attend_self.scaled(query)
-        return attend(query, keys, values, bias).reshape(batch, width, -1)

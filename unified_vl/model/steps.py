@@ -1,8 +1,8 @@
 """A step of decoding as modules from which programs are made.
 
 Legend: B sources still running, K hypotheses of a source, H heads, D width of a head,
-I = H * D, M width (d_model), S source length, T positions so far, L at most, F slots that there
-is room for, P keys that a query meets, V vocabulary, R = B * K, E continuations of a source.
+I = H * D, M width (d_model), S source length, T positions so far, L at most, N slots so far
+(T * K), F that there is room for, P keys that a query meets, V vocabulary, R = B * K.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from unified_vl.model.beams import Beams
-from unified_vl.model.incremental import moved_slots, through_blocks
+from unified_vl.model.beams import Beams, moved_slots
+from unified_vl.model.incremental import through_blocks
 from unified_vl.model.positions import RelativePositionBias
 from unified_vl.model.selection import first_largest, normalizer
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
