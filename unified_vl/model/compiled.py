@@ -7,6 +7,8 @@ C candidates, L layers, 2 keys and values.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 
 from unified_vl.model.beams import Beams
@@ -45,24 +47,17 @@ def beam_decoder(
 class CompiledBeamDecoder(BeamDecoder):
     """`BeamDecoder` whose steps are a program's."""
 
-    def __init__(
-        self,
-        model: UnifiedVLForConditionalGeneration,
-        memory_BSM: torch.Tensor,
-        mask_BS: torch.Tensor,
-        positions: int,
-        width: int = 1,
-    ) -> None:
-        super().__init__(model, memory_BSM, mask_BS, positions, width)
-        if self._memory_bias_B11S is None:
-            self._memory_bias_B11S = memory_BSM.new_zeros(len(mask_BS), 1, 1, mask_BS.shape[1])
-        self._positions_1T1H = [
-            position_1H1T.transpose(1, 3).contiguous()
-            for position_1H1T in self._position_1H1T
-            if position_1H1T is not None
+    _memory: list[torch.Tensor] | None = None  # what `_running` gave, while it holds
+
+    @cached_property
+    def _positions_1T1H(self) -> list[torch.Tensor]:
+        return [
+            position_1H1T.transpose(1, 3).contiguous() for position_1H1T in self._positions_1H1T
         ]
-        self._numbers_N = torch.arange(positions * width, device=memory_BSM.device)
-        self._memory: list[torch.Tensor] | None = None
+
+    @cached_property
+    def _numbers_N(self) -> torch.Tensor:
+        return torch.arange(self.positions * self.width, device=self.model.device)
 
     def next_logits(self, ids_BK: torch.Tensor) -> torch.Tensor:
         return self._run(LogitsStep, ids_BK)[0]
@@ -106,10 +101,15 @@ class CompiledBeamDecoder(BeamDecoder):
     def _running(self) -> list[torch.Tensor]:
         """What of the memory belongs to the sources still running: its bias, what was written
         and what they are, each a dense tensor."""
-        assert self._memory_bias_B11S is not None
         groups = self.sources * self.heads
-        views = [self._memory_bias_B11S[: self.sources]]
+        views = [self._memory_bias()]
         for memory_L2GPD in (self._kept_L2GND, self._cross_L2GSD):
             for part_GPD in memory_L2GPD.flatten(0, 1):
                 views.append(part_GPD[:groups].unflatten(0, (-1, self.heads)))
         return views
+
+    def _memory_bias(self) -> torch.Tensor:
+        if self._memory_bias_B11S is None:
+            length = self._cross_L2GSD.shape[3]
+            return self._cross_L2GSD.new_zeros(self.sources, 1, 1, length)
+        return self._memory_bias_B11S[: self.sources]

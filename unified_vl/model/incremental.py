@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from unified_vl.model.attention import attend
 from unified_vl.model.beams import Beams, hiding_others, moved_slots
-from unified_vl.model.positions import RelativePositionBias
+from unified_vl.model.layers import of_each_layer, own_biases
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, padding_bias
 
 
@@ -113,11 +113,8 @@ class IncrementalDecoder(ABC):
         self._cross_L2GSD = cross.flatten(2, 3)
         padded = not bool(mask_BS.all())
         self._memory_bias_B11S = padding_bias(mask_BS, memory_BSM.dtype) if padded else None
-        self._position_1H1T = [
-            block.position_bias(1, positions, positions - 1)
-            if isinstance(block.position_bias, RelativePositionBias)
-            else None
-            for block in self.blocks
+        self._positions_1H1T = [
+            bias(1, positions, positions - 1) for bias in own_biases(self.blocks)
         ]
 
     def step(self, ids_BK: torch.Tensor) -> torch.Tensor:
@@ -160,15 +157,12 @@ class IncrementalDecoder(ABC):
         return x_BK1M.view(*ids_BK.shape, -1)
 
     def _self_biases(self) -> list[torch.Tensor]:
-        """Of each layer; layers without one have that of the layer before."""
-        biases: list[torch.Tensor] = []
+        """Of each layer."""
         start = self.positions - 1 - self.step_count  # distances count back from the newest
-        for position_1H1T in self._position_1H1T:
-            if position_1H1T is None:
-                biases.append(biases[-1])
-            else:
-                biases.append(self._self_bias(position_1H1T[..., start:]))
-        return biases
+        own = (
+            self._self_bias(position_1H1T[..., start:]) for position_1H1T in self._positions_1H1T
+        )
+        return list(of_each_layer(self.blocks, own))
 
     def _attend_cross(
         self, layer: int, query_BKI: torch.Tensor, bias_G1S: torch.Tensor | None

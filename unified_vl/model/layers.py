@@ -5,6 +5,9 @@ Legend: B batch, S source length, T target length, M width (d_model), F inner wi
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -58,6 +61,21 @@ def _bias_of_layer(
         config.num_heads,
         bidirectional=bidirectional,
     )
+
+
+def own_biases(blocks: Iterable[Any]) -> list[RelativePositionBias]:
+    """The position biases of the layers that have one."""
+    return [block.position_bias for block in blocks if block.position_bias is not None]
+
+
+def of_each_layer(blocks: Iterable[Any], own: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+    """The bias of each layer, made of those of `own_biases`: the others take that of the layer
+    before. Each is asked for when its layer is, so that no two need be held."""
+    left = iter(own)
+    for block in blocks:
+        if block.position_bias is not None:
+            bias = next(left)
+        yield bias
 
 
 class EncoderBlock(nn.Module):

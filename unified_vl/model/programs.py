@@ -26,7 +26,7 @@ from torch.export import Dim
 
 from unified_vl.errors import UserError
 from unified_vl.model.beams import Beams
-from unified_vl.model.positions import RelativePositionBias
+from unified_vl.model.layers import own_biases
 from unified_vl.model.steps import BeamStep, Step, StepInputs
 from unified_vl.model.unified import Encoder, UnifiedVLForConditionalGeneration
 
@@ -151,11 +151,6 @@ class EncoderProgram(nn.Module):
         self, x_BSM: torch.Tensor, positions_1HSS: list[torch.Tensor], mask_bias_B11S: torch.Tensor
     ) -> torch.Tensor:
         return self.encoder.through_blocks(x_BSM, positions_1HSS, mask_bias_B11S)
-
-
-def own_biases(blocks: Any) -> list[Any]:
-    """The blocks that have a bias of their own."""
-    return [block for block in blocks if isinstance(block.position_bias, RelativePositionBias)]
 
 
 def _compile(module: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, ...]) -> Program:

@@ -13,22 +13,29 @@ import torch
 BLOCK = 64  # ids; divides the size of every vocabulary of this project
 
 
+def _blocks(values_RV: torch.Tensor) -> torch.Tensor:
+    """(R, G, BLOCK)."""
+    rows, size = values_RV.shape
+    return values_RV.view(rows, size // BLOCK, BLOCK)
+
+
 def first_largest(values_RV: torch.Tensor) -> torch.Tensor:
     """The place (R,) of the largest value of each row, the first of several."""
-    rows, size = values_RV.shape
-    if size % BLOCK:
+    if values_RV.shape[1] % BLOCK:
         return values_RV.argmax(-1)
-    blocks = values_RV.view(rows, size // BLOCK, BLOCK)
+    blocks = _blocks(values_RV)
     block_R1 = blocks.amax(-1).argmax(-1, keepdim=True)
     inside = blocks.gather(1, block_R1[..., None].expand(-1, -1, BLOCK))[:, 0]
     return block_R1[:, 0] * BLOCK + inside.argmax(-1)
 
 
 def normalizer(values_RV: torch.Tensor) -> torch.Tensor:
-    """The logarithm of the sum of exponentials of each row, (R, 1)."""
-    rows, size = values_RV.shape
-    blocks = values_RV if size % BLOCK else values_RV.view(rows, size // BLOCK, BLOCK).amax(-1)
-    most_R1 = blocks.amax(-1, keepdim=True)
+    """The logarithm of the sum of exponentials of each row, (R, 1).
+
+    Its maxima of blocks are the same operation as those of `largest`: a program makes them once.
+    """
+    most_RG = values_RV if values_RV.shape[1] % BLOCK else _blocks(values_RV).amax(-1)
+    most_R1 = most_RG.amax(-1, keepdim=True)
     return most_R1 + torch.exp(values_RV - most_R1).sum(-1, keepdim=True).log()
 
 
@@ -43,10 +50,10 @@ def largest(
         The sums, the largest first, and their places among the K * V of a source.
     """
     sources, width = add_BK.shape
-    rows, size = values_RV.shape
+    size = values_RV.shape[1]
     if size % BLOCK or count * BLOCK >= width * size:
         return (values_RV.view(sources, width, size) + add_BK[..., None]).flatten(1).topk(count)
-    blocks = values_RV.view(rows, size // BLOCK, BLOCK)
+    blocks = _blocks(values_RV)
     most_BKG = blocks.amax(-1).view(sources, width, -1) + add_BK[..., None]
     block_BC = most_BKG.flatten(1).topk(count).indices
     blocks = blocks.view(sources, -1, BLOCK)

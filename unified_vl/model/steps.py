@@ -14,7 +14,7 @@ from torch import nn
 
 from unified_vl.model.beams import Beams, moved_slots
 from unified_vl.model.incremental import through_blocks
-from unified_vl.model.positions import RelativePositionBias
+from unified_vl.model.layers import of_each_layer
 from unified_vl.model.selection import first_largest, normalizer
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
@@ -58,11 +58,7 @@ class Step(nn.Module):
         written = read.positions_1T1H[0].shape[1]
         first_T1 = torch.arange(written, device=read.x_BKM.device)[:, None] * width
         own_BTK = read.slots_BKL[..., :written].transpose(1, 2) + first_T1
-        own = iter(read.positions_1T1H)
-        position_of_layer: list[torch.Tensor] = []
-        for block in blocks:
-            has_own = isinstance(block.position_bias, RelativePositionBias)
-            position_of_layer.append(next(own) if has_own else position_of_layer[-1])
+        position_of_layer = list(of_each_layer(blocks, read.positions_1T1H))
 
         def attend_self(layer: int, qkv_BKI: torch.Tensor) -> torch.Tensor:
             query_BKHD, *newest = qkv_BKI.view(batch, width, 3, heads, -1).unbind(2)

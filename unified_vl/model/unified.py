@@ -19,9 +19,9 @@ from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.initialization import initialize
-from unified_vl.model.layers import DecoderBlock, EncoderBlock, RMSNorm
+from unified_vl.model.layers import DecoderBlock, EncoderBlock, RMSNorm, of_each_layer, own_biases
 from unified_vl.model.linear import Linear
-from unified_vl.model.positions import CodePositions, RelativePositionBias
+from unified_vl.model.positions import CodePositions
 from unified_vl.model.vision import ImageEncoder
 
 
@@ -90,11 +90,7 @@ class Encoder(nn.Module):
         x_BSM = self.dropout(embedded_BSM)
         mask_bias = padding_bias(attention_mask, x_BSM.dtype)
         length = input_ids.shape[1]
-        positions_1HSS = [
-            block.position_bias(length, length)
-            for block in self.blocks
-            if isinstance(block.position_bias, RelativePositionBias)
-        ]
+        positions_1HSS = [bias(length, length) for bias in own_biases(self.blocks)]
         through_blocks = self.compiled_blocks or self.through_blocks
         return EncoderOutput(
             last_hidden_state=self.dropout(through_blocks(x_BSM, positions_1HSS, mask_bias)),
@@ -111,15 +107,11 @@ class Encoder(nn.Module):
 
         Args:
             x_BSM: the embeddings.
-            positions_1HSS: the position biases of the layers that have one; the others take
-                that of the layer before.
+            positions_1HSS: the position biases of the layers that have one.
             mask_bias_B11S: what is added to hide padding.
         """
-        left = iter(positions_1HSS)
-        bias = None
-        for block in self.blocks:
-            if isinstance(block.position_bias, RelativePositionBias):
-                bias = _add(next(left), mask_bias_B11S)
+        own = (_add(position_1HSS, mask_bias_B11S) for position_1HSS in positions_1HSS)
+        for block, bias in zip(self.blocks, of_each_layer(self.blocks, own), strict=True):
             x_BSM = block(x_BSM, bias)
         return self.norm(x_BSM)
 
@@ -191,10 +183,8 @@ class Decoder(nn.Module):
         rule = _add(self._causal(queries, keys, x_BTM), padding_bias(mask_BT, x_BTM.dtype))
         rule = rule.clamp(min=torch.finfo(x_BTM.dtype).min)  # two masks must not add to -inf
         x_BTM = self.dropout(x_BTM)
-        bias = None
-        for block in self.blocks:
-            if isinstance(block.position_bias, RelativePositionBias):
-                bias = block.position_bias(queries, keys, past) + rule
+        own = (bias(queries, keys, past) + rule for bias in own_biases(self.blocks))
+        for block, bias in zip(self.blocks, of_each_layer(self.blocks, own), strict=True):
             x_BTM = block(x_BTM, bias, memory_BSM, memory_bias, cache)
         return self.dropout(self.norm(x_BTM))
 
