@@ -34,9 +34,13 @@ def codec(tokenizer: Path) -> SequenceCodec:
 
 
 def check(root: Path, rows: list[dict[str, Any]], codec: SequenceCodec | None) -> CheckResult:
-    (root / "spec.yaml").write_text(SPEC)
-    (root / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write(root, rows, SPEC)
     return check_paths([root], data=root, codec=codec)
+
+
+def write(root: Path, rows: list[dict[str, Any]], spec: str) -> None:
+    (root / "spec.yaml").write_text(spec)
+    (root / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 def row(text: str, *answers: str) -> dict[str, Any]:
@@ -66,6 +70,22 @@ def test_characters_that_become_bytes_are_named_with_their_rate(
     assert (finding.rate, finding.row) == (2 / 3, 2)
     assert finding.remedy is not None
     assert "unified-vl tokenizer train" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    ("splits", "text", "remedy"),
+    [
+        ("{train: rows}", "a ß", "(unified-vl tokenizer train --spec SPEC)"),
+        ("{test: rows}", "a ß", "--input TEXTS"),  # which no train split of the spec teaches
+        ("{train: rows}", "a \u2585", "none: SentencePiece reserves the character"),
+    ],
+)
+def test_the_remedy_for_such_characters_is_one_that_helps(
+    tmp_path: Path, codec: SequenceCodec, splits: str, text: str, remedy: str
+) -> None:
+    write(tmp_path, [row(text)], SPEC.replace("{train: rows}", splits))
+    (finding,) = check_paths([tmp_path], data=tmp_path, codec=codec).findings
+    assert remedy in str(finding.remedy)
 
 
 def test_texts_that_do_not_come_back_are_found_in_all_right_answers(

@@ -11,6 +11,7 @@ from typing import Literal
 from unified_vl.authoring.findings import Findings, share
 from unified_vl.codecs.segments import Text
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
+from unified_vl.codecs.training_text import RESERVED
 from unified_vl.data.example import Example
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.task import TaskSpec
@@ -18,6 +19,11 @@ from unified_vl.specs.task import TaskSpec
 Side = Literal["source", "target"]
 CHARACTERS_SHOWN = 8
 OTHER_TOKENIZER = "a tokenizer that learnt such texts (unified-vl tokenizer train --spec SPEC)"
+HELD_OUT_TEXTS = (  # a tokenizer learns from the texts of train splits alone
+    "none where they are rare; else a tokenizer that learnt other texts that hold them too "
+    "(unified-vl tokenizer train --spec SPEC --input TEXTS)"
+)
+NO_TOKENIZER = "none: SentencePiece reserves the character, and bytes bring it back whole"
 LIMITS = {
     "source": "max_source_tokens: {} in the run file (--max-source here)",
     "target": "max_target_tokens: {} in the run file (--max-target here)",
@@ -139,7 +145,12 @@ class TextChecks:
                 f"and writes byte by byte: {shown}{more}"
             )
             error = UserError(message, file=self._rows_unlearnt.first)
-            self._add(error, count, findings, OTHER_TOKENIZER)
+            self._add(error, count, findings, self._remedy_unlearnt(split))
+
+    def _remedy_unlearnt(self, split: str) -> str:
+        if set(self._unlearnt) == {RESERVED}:
+            return NO_TOKENIZER
+        return OTHER_TOKENIZER if split == "train" else HELD_OUT_TEXTS
 
     def _add(self, error: UserError, count: int, findings: Findings, remedy: str) -> None:
         findings.add(error, "warning", remedy=remedy, rate=count / self._examples)

@@ -20,7 +20,9 @@ def train_tokenizer(
     output: Annotated[Path, typer.Option(help="Directory to write.")],
     specs: Annotated[
         list[Path] | None,
-        typer.Option("--spec", help="Spec, mixture or folder of specs; its text is learnt from."),
+        typer.Option(
+            "--spec", help="Spec, mixture, run or folder of specs; its text is learnt from."
+        ),
     ] = None,
     data: Annotated[Path, typer.Option(help="Folder that the specs' paths start from.")] = Path(),
     inputs: Annotated[
@@ -31,16 +33,28 @@ def train_tokenizer(
         Path | None,
         typer.Option(help="Image tokenizer, for tasks that read or write images in codes."),
     ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace the tokenizer that the directory holds."),
+    ] = False,
 ) -> None:
     """Train a SentencePiece tokenizer on the text of specs, of files, or of both."""
+    from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY
+    from unified_vl.errors import UserError
     from unified_vl.model.image_tokenizer import ImageTokenizer
     from unified_vl.specs.load import load_tasks
     from unified_vl.training.tokenizer import texts_of_files, texts_of_specs, train_tokenizer
 
+    if not overwrite and any((output / name).exists() for name in (TEXT_MODEL, VOCABULARY)):
+        raise UserError(
+            "holds a tokenizer already; models that were trained with it need it",
+            file=output,
+            expected="another directory, or --overwrite",
+        )
     tasks = load_tasks(specs or [])
     texts = [*texts_of_specs(tasks, data), *texts_of_files(inputs or [])]
     images = None if image_tokenizer is None else ImageTokenizer.from_pretrained(image_tokenizer)
-    vocabulary = train_tokenizer(texts, tasks, output, vocabulary_size, images)
+    vocabulary = train_tokenizer(texts, tasks, output, vocabulary_size, images, tell=typer.echo)
     typer.echo(
         f"{output}: {vocabulary.text_size} pieces of text, {len(vocabulary.tags)} tags, "
         f"{vocabulary.location_bins} locations, {vocabulary.image_code_count} image codes"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import sentencepiece
 
+from unified_vl.codecs.training_text import MAX_BYTES, TrainingText, training_text
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
@@ -71,27 +72,30 @@ class TextCodec:
         return [self._processor.IdToPiece(i) for i in ids]
 
 
-def train_text_tokenizer(texts: Iterable[str], path: Path, vocabulary_size: int) -> TextCodec:
+def train_text_tokenizer(
+    texts: Iterable[str] | TrainingText, path: Path, vocabulary_size: int
+) -> TextCodec:
     """Train a SentencePiece unigram model with byte fallback and write it to `path`.
 
     Args:
-        texts: the training text, a sentence an item, in every language to be used.
+        texts: the training text, of any length an item, in every language to be used.
         path: the `.model` file to write; written whole or not at all.
         vocabulary_size: upper bound; fewer pieces when the text has no more to give.
 
     Raises:
         UserError: when there is no text, or the bound is too small for its characters.
     """
-    sentences = [unicodedata.normalize("NFC", t) for t in texts if t.strip()]
-    if not sentences:
+    text = texts if isinstance(texts, TrainingText) else training_text(texts)
+    if not text.sentences:
         raise UserError("there is no text to train a tokenizer on")
     buffer = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.Train(
-            sentence_iterator=iter(sentences),
+            sentence_iterator=iter(text.sentences),
             model_writer=buffer,
             vocab_size=vocabulary_size,
             hard_vocab_limit=False,
+            max_sentence_length=MAX_BYTES,
             model_type="unigram",
             byte_fallback=True,
             character_coverage=1.0,

@@ -38,18 +38,28 @@ def load_task(path: str | Path) -> TaskSpec:
 def load_tasks(paths: Iterable[str | Path]) -> list[TaskSpec]:
     """Read the task specs among files and folders (all `*.yaml` below a folder).
 
-    Mixtures and runs below a folder are passed over.
+    A mixture or a run that is named stands for its tasks; below a folder they are passed over.
 
     Raises:
         UserError: for a bad spec, a folder without any, or two specs of one name.
     """
     specs: dict[str, TaskSpec] = {}
     for path in spec_files(paths):
-        spec = load_task(path)
-        if spec.task in specs:
-            raise spec.error(("task",), f"{spec.task!r} is also in {specs[spec.task].file}")
-        specs[spec.task] = spec
+        for spec in _tasks_of(path):
+            if spec.task in specs:
+                raise spec.error(("task",), f"{spec.task!r} is also in {specs[spec.task].file}")
+            specs[spec.task] = spec
     return list(specs.values())
+
+
+def _tasks_of(path: Path) -> Sequence[TaskSpec]:
+    match file_kind(path):
+        case "mixture":
+            return load_mixture(path).specs
+        case "run":
+            return load_run(path).loaded_mixture.specs
+        case _:
+            return [load_task(path)]
 
 
 def spec_files(paths: Iterable[str | Path], kind: str = "task") -> list[Path]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from unified_vl.codecs.sequence import IMAGE_TOKENIZER, TEXT_MODEL, VOCABULARY
 from unified_vl.codecs.text import train_text_tokenizer
+from unified_vl.codecs.training_text import training_text
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError
@@ -22,6 +23,7 @@ def train_tokenizer(
     directory: Path,
     vocabulary_size: int,
     image_tokenizer: ImageTokenizer | None = None,
+    tell: Callable[[str], None] = lambda note: None,
 ) -> Vocabulary:
     """Train on `texts`, each counted once, and write `text.model` and `vocabulary.json`.
 
@@ -33,11 +35,15 @@ def train_tokenizer(
         directory: where to write.
         vocabulary_size: most pieces of text.
         image_tokenizer: whose codes are to be read and written.
+        tell: takes a line on each thing that was done to the texts, such as cutting long ones.
 
     Raises:
         UserError: when there is no text, or it needs more pieces than allowed.
     """
-    text = train_text_tokenizer(sorted(set(texts)), directory / TEXT_MODEL, vocabulary_size)
+    learnt_from = training_text(sorted(set(texts)))
+    for note in learnt_from.notes():
+        tell(note)
+    text = train_text_tokenizer(learnt_from, directory / TEXT_MODEL, vocabulary_size)
     languages = (language for task in tasks for language in task.data.languages)
     families = (task.family for task in tasks if task.family is not None)
     noise = (tag for task in tasks for tag in task.example.tags)

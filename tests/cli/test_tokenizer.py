@@ -1,0 +1,66 @@
+"""`unified-vl tokenizer train` as a person runs it."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from unified_vl.cli.main import app
+from unified_vl.errors import UserError
+
+SPEC = """\
+task: name_{0}
+version: 1
+about: Name it.
+data: {{reader: jsonl, path: rows.jsonl, splits: {{train: train}}, languages: [en]}}
+fields:
+  word: {{kind: text, column: word}}
+example: {{source: "{{task}} {{word}}", target: "{{word}}"}}
+generate: {{method: greedy, max_tokens: 8}}
+score: [{{metric: exact_match, against: word, primary: true}}]
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in ("birds", "fish"):
+        (tmp_path / f"{name}.yaml").write_text(SPEC.format(name), encoding="utf-8")
+    (tmp_path / "both.yaml").write_text(
+        "mixture: both\nversion: 1\ntasks:\n  - {spec: birds.yaml}\n  - {spec: fish.yaml}\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "rows.jsonl").write_text('{"word": "heron"}\n{"word": "pike"}\n' * 4, "utf-8")
+    return tmp_path
+
+
+def train(root: Path, *arguments: str) -> str:
+    command = ["tokenizer", "train", "--data", str(root), "--vocabulary-size", "300"]
+    command += ["--output", str(root / "tokenizer"), *arguments]
+    result = CliRunner().invoke(app, command)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.output
+
+
+def test_a_mixture_stands_for_its_tasks(root: Path) -> None:
+    assert "tokenizer: " in train(root, "--spec", str(root / "both.yaml"))
+    vocabulary = (root / "tokenizer/vocabulary.json").read_text(encoding="utf-8")
+    assert "name_birds" in vocabulary and "name_fish" in vocabulary
+
+
+def test_a_tokenizer_is_replaced_only_on_request(root: Path) -> None:
+    spec = str(root / "birds.yaml")
+    train(root, "--spec", spec)
+    before = (root / "tokenizer/vocabulary.json").read_bytes()
+    with pytest.raises(UserError, match="holds a tokenizer already") as caught:
+        train(root, "--spec", str(root / "fish.yaml"))
+    assert "--overwrite" in str(caught.value)
+    assert (root / "tokenizer/vocabulary.json").read_bytes() == before
+    train(root, "--spec", str(root / "fish.yaml"), "--overwrite")
+    assert (root / "tokenizer/vocabulary.json").read_bytes() != before
+
+
+def test_what_became_of_long_texts_is_said(root: Path) -> None:
+    (root / "article.txt").write_text("The heron waits. " * 400, encoding="utf-8")
+    said = train(root, "--input", str(root / "article.txt"))
+    assert "1 text of over 4,192 bytes cut" in said
