@@ -18,7 +18,8 @@ from unified_vl.codecs.segments import ImageCodes, Text
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
-from unified_vl.data.sources import Row, TaskData
+from unified_vl.data.row import Row
+from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.task import TaskSpec
 

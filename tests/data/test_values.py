@@ -13,7 +13,7 @@ from unified_vl.data.cells import letter
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
-from unified_vl.data.sources import Row
+from unified_vl.data.row import Row
 from unified_vl.errors import BadRow
 from unified_vl.specs.load import load_task
 

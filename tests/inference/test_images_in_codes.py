@@ -130,7 +130,7 @@ def test_of_several_pictures_the_one_is_best_that_shows_the_text_best(tmp_path: 
     for one in answer.alternatives:  # the mean log-probability of the name, by the other task
         file = tmp_path / "drawn.png"
         one.images[0].save(file)
-        from unified_vl.data.sources import Row
+        from unified_vl.data.row import Row
 
         row = Row({"picture": str(file), "name": "grün", "language": "de"}, "drawn", 0, "de")
         example = model.builder(caption, None).build(row, seed=None)

@@ -12,7 +12,8 @@ from PIL import Image as PILImage
 from unified_vl.app.inputs import Input, inputs_of, read_image
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.paths import existing, languages_apart
-from unified_vl.data.sources import Row, TaskData
+from unified_vl.data.row import Row
+from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.inference.images import images_below
 from unified_vl.specs.data import SplitName

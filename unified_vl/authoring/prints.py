@@ -15,7 +15,8 @@ import regex
 
 from unified_vl.authoring.image_hashes import ImageHash, ImageIndex, hash_image
 from unified_vl.data.images import ImageLoader
-from unified_vl.data.sources import Row, TaskData
+from unified_vl.data.row import Row
+from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill

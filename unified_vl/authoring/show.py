@@ -31,7 +31,8 @@ from unified_vl.data.example import Example, Reference
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows
-from unified_vl.data.sources import Row, TaskData
+from unified_vl.data.row import Row
+from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.fields import ShapeKind

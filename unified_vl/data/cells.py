@@ -10,7 +10,7 @@ from typing import Any
 
 from unified_vl.codecs.segments import Point, Polygon
 from unified_vl.codecs.shapes import points_from_row
-from unified_vl.data.sources import Row
+from unified_vl.data.row import Row
 from unified_vl.errors import BadRow
 from unified_vl.specs.fields import FieldSpec, ShapeKind
 

@@ -26,7 +26,8 @@ from unified_vl.data.noising import (
     sentinels,
 )
 from unified_vl.data.other_rows import OtherRows, Shot, Shots
-from unified_vl.data.sources import Row, TaskData
+from unified_vl.data.row import Row
+from unified_vl.data.sources import TaskData
 from unified_vl.data.templates import (
     Part,
     Plan,

@@ -13,7 +13,8 @@ import numpy as np
 
 from unified_vl.codecs.segments import Image, ImageCodes
 from unified_vl.data.draws import Draws
-from unified_vl.data.sources import Row, TaskData
+from unified_vl.data.row import Row
+from unified_vl.data.sources import TaskData
 from unified_vl.data.templates import Plan
 from unified_vl.data.values import Value, ValueReader
 from unified_vl.errors import BadRow

@@ -26,7 +26,7 @@ from unified_vl.data.cells import (
 )
 from unified_vl.data.image_codes import ImageCodeCache
 from unified_vl.data.images import ImageLoader
-from unified_vl.data.sources import Row
+from unified_vl.data.row import Row
 from unified_vl.errors import BadRow, nearest
 from unified_vl.specs.checks import named_slots
 from unified_vl.specs.fields import SHAPES

@@ -16,7 +16,8 @@ from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.shapes import to_pixels
 from unified_vl.data.choices import learn_choices
 from unified_vl.data.example import Example
-from unified_vl.data.sources import Row, TaskData
+from unified_vl.data.row import Row
+from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.evaluation.metrics.intervals import RESAMPLES
 from unified_vl.evaluation.metrics.table import is_correct

@@ -13,7 +13,7 @@ import numpy as np
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Box, Point, Polygon
 from unified_vl.data.example import Example
-from unified_vl.data.sources import Row
+from unified_vl.data.row import Row
 from unified_vl.evaluation.metrics.detection import Detection
 from unified_vl.evaluation.metrics.intervals import intervals
 from unified_vl.evaluation.metrics.statistics import RowStatistics

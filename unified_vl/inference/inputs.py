@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, TypeVar
 
-from unified_vl.data.sources import Row
+from unified_vl.data.row import Row
 from unified_vl.errors import UserError, nearest
 from unified_vl.specs.fields import SHAPES, FieldSpec
 from unified_vl.specs.task import TaskSpec

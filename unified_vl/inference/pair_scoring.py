@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.data.batching import IGNORED, EncodedExample, encode_example, pad
-from unified_vl.data.sources import Row
+from unified_vl.data.row import Row
 from unified_vl.errors import UserError
 from unified_vl.inference.features import BATCH
 from unified_vl.inference.inputs import chunks, source_fields, target_fields

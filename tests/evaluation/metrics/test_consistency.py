@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from unified_vl.data.example import Example
-from unified_vl.data.sources import Row
+from unified_vl.data.row import Row
 from unified_vl.evaluation.metrics.consistency import group_accuracy
 from unified_vl.evaluation.metrics.table import METRICS, Answers
 from unified_vl.evaluation.scoring import Scored, measure, score_task

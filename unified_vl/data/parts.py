@@ -1,0 +1,156 @@
+"""The files of a split to tables, each with what is known of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unified_vl.data.paths import existing, in_split
+from unified_vl.data.readers.reader import Source
+from unified_vl.data.readers.registry import READERS
+from unified_vl.data.row import Row
+from unified_vl.specs.data import SplitName
+from unified_vl.specs.document import KeyPath
+from unified_vl.specs.readers import READERS as READER_INFOS
+from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.template import fill
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from datasets import Dataset
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a split, or the several that are read together.
+
+    Attributes:
+        table: the rows of the split.
+        file: the file, relative to the data root; of several the first.
+        language: what its rows are in; None where a column says.
+        images: the folder of its images.
+        numbers: the place of each row in the file; None where the table is all of it.
+        left_out: how many rows of the file are none of the task, by what they lack.
+        excluded: how many rows `data.exclude` took from it.
+    """
+
+    table: Dataset
+    file: str
+    language: str | None
+    images: str
+    numbers: Sequence[int] | None
+    left_out: Mapping[str, int]
+    excluded: int = 0
+
+
+def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPath]:
+    """Every column that a spec reads, with the key that names it."""
+    needed: dict[str, KeyPath] = {}
+    for name, field in spec.fields.items():
+        for language in languages:
+            column = fill(field.column, language=language)
+            needed.setdefault(column, ("fields", name, "column"))
+    for key in ("language_column", "key_column", "split_column"):
+        column = getattr(spec.data, key)
+        if column is not None:
+            needed.setdefault(column, ("data", key))
+    for name in spec.report_by:
+        if name != "language":
+            needed.setdefault(name, ("report_by",))
+    for index, score in enumerate(spec.score):
+        if score.column is not None:
+            key, column = score.column
+            needed.setdefault(column, ("score", index, key))
+    return needed
+
+
+def read_parts(
+    spec: TaskSpec, split: SplitName, root: Path, language: str | None
+) -> Iterator[Part]:
+    """The files of a split one after the other, in a language where each has its own.
+
+    Raises:
+        UserError: when a file or a column is missing, or a file cannot be read.
+    """
+    said = spec.data.splits[split]
+    languages = spec.data.languages if language is None else (language,)
+    needed = needed_columns(spec, languages)
+    images = in_split(spec, spec.data.images or "", split, language)
+    config = in_split(spec, spec.data.config or "", split, language) or None
+    for files in existing(spec, split, root, language):
+        yield _read_part(Source(spec, files, needed, said, language, root, images, config))
+
+
+def _read_part(source: Source) -> Part:
+    import pyarrow as pa
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+
+    data = source.spec.data
+    table = READERS[data.reader](source)
+    kept = source.kept
+    numbers = kept.numbers
+    if data.split_column is not None:
+        chosen = _rows_of_split(table, data.split_column, source.split)
+        table = table.take(pa.array(chosen, pa.int64()))  # typed: there may be none
+        numbers = chosen if numbers is None else [numbers[place] for place in chosen]
+    if data.language_column is not None and data.language_names:
+        table = _with_tags(table, data.language_column, data.language_names)
+    # without the metadata by which `datasets` would decode images itself, unguarded
+    table = table.replace_schema_metadata(None)
+    if not READER_INFOS[data.reader].mapped:
+        table = table.combine_chunks()  # an index then is a place in memory, not a search
+    return Part(
+        Dataset(InMemoryTable(table)),
+        source.name(source.path),
+        source.language,
+        source.images,
+        numbers,
+        {kept.why: kept.left_out} if kept.left_out else {},
+    )
+
+
+def without(part: Part, keys: Collection[str], column: str | None) -> Part:
+    """A part less the rows of these keys."""
+    import pyarrow as pa
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+
+    if not keys:
+        return part
+    table = part.table.data.table
+    numbers = range(len(table)) if part.numbers is None else part.numbers
+    known = column is not None and column in table.column_names
+    values = table.column(column).to_pylist() if known else [None] * len(table)
+    rows = (
+        Row({column or "": v}, part.file, n, None) for v, n in zip(values, numbers, strict=True)
+    )
+    kept = [place for place, row in enumerate(rows) if row.key(column or "") not in keys]
+    if len(kept) == len(table):
+        return part
+    return replace(
+        part,
+        table=Dataset(InMemoryTable(table.take(pa.array(kept, pa.int64())).combine_chunks())),
+        numbers=[numbers[place] for place in kept],
+        excluded=len(table) - len(kept),
+    )
+
+
+def _rows_of_split(table: pa.Table, column: str, name: str) -> list[int]:
+    import numpy as np
+    import pyarrow as pa
+
+    values = table.column(column).cast(pa.string()).to_numpy(zero_copy_only=False)
+    return [int(place) for place in np.flatnonzero(values == name)]
+
+
+def _with_tags(table: pa.Table, column: str, names: Mapping[str, str]) -> pa.Table:
+    """With the tags of languages in place of what the files call them."""
+    import pyarrow as pa
+
+    tags = {name: tag for tag, name in names.items()}
+    values = table.column(column).to_pylist()
+    cells = pa.array([tags.get(value, value) for value in values], pa.string())
+    return table.set_column(table.column_names.index(column), column, cells)
