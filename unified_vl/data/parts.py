@@ -112,7 +112,7 @@ def _read_part(source: Source) -> Part:
     )
 
 
-def without(part: Part, keys: Collection[str], column: str | None) -> Part:
+def without_rows(part: Part, keys: Collection[str], column: str | None) -> Part:
     """A part less the rows of these keys."""
     import pyarrow as pa
     from datasets import Dataset

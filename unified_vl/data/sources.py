@@ -13,7 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from unified_vl.data.exclusion import excluded_keys
-from unified_vl.data.parts import read_parts, without
+from unified_vl.data.parts import read_parts, without_rows
 from unified_vl.data.paths import languages_apart
 from unified_vl.data.row import Row
 from unified_vl.specs.data import SplitName
@@ -56,7 +56,7 @@ class TaskData:
         ]
         if split == "train" and not with_excluded:
             keys = excluded_keys(spec, root)
-            self._parts = [without(part, keys, spec.data.key_column) for part in self._parts]
+            self._parts = [without_rows(part, keys, spec.data.key_column) for part in self._parts]
         self._ends = list(accumulate(len(part.table) for part in self._parts))
         if len(self) == 0:
             without = "".join(f" ({n} {why})" for why, n in self.left_out.items())
