@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from unified_vl import __version__
+from unified_vl.cli.main import app
 
 SPECS = Path(__file__).parent.parent.parent / "task_specs"
 
@@ -49,6 +53,26 @@ def test_help_loads_no_torch() -> None:
         "assert 'torch' not in sys.modules, 'torch was loaded'"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300, capture_output=True)
+
+
+@pytest.mark.parametrize("name", ["-h", "--help"])
+@pytest.mark.parametrize("command", [[], ["check"], ["predict"], ["tokenizer"], ["data"]])
+def test_help_is_asked_for_in_both_ways(command: list[str], name: str) -> None:
+    result = CliRunner().invoke(app, [*command, name])
+    assert result.exit_code == 0, result.output
+    assert "Show this message and exit." in result.output
+    assert "<bool>" not in result.output, "a flag takes no value"
+
+
+def test_the_version_is_told() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"unified-vl {__version__}\n")
+
+
+def test_the_package_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "unified_vl", "--version"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.stdout == f"unified-vl {__version__}\n"
 
 
 BAD_INPUT = [

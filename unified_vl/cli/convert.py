@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
-convert_app = typer.Typer(
-    no_args_is_help=True, help="Convert published files that are not safe to open."
+from unified_vl.cli.application import Application
+
+convert_app = Application(
+    help="Convert published files that are not safe to open."
 )
 
 

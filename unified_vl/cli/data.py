@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-data_app = typer.Typer(no_args_is_help=True, help="Write the data sets that come with the project.")
+from unified_vl.cli.application import Application
+
+data_app = Application(help="Write the data sets that come with the project.")
 
 
 @data_app.callback()

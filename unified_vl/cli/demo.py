@@ -33,7 +33,7 @@ def demo(
     ] = IMAGE_TOKENIZER,
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Keys of the run file to set."),
+        typer.Argument(metavar="KEY=VALUE", help="Keys of the run file to set."),
     ] = None,
 ) -> None:
     """Build Emoji World, train one model on the run's tasks, evaluate it, write the report.

@@ -25,7 +25,7 @@ def evaluate(
     specs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TASK|SPEC]...", help="Its tasks by name, or spec files; none: all its tasks."
+            metavar="TASK|SPEC", help="Its tasks by name, or spec files; none: all its tasks."
         ),
     ] = None,
     split: Annotated[

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-image_tokenizer_app = typer.Typer(help="Image tokenizers.", no_args_is_help=True)
+from unified_vl.cli.application import Application
+
+image_tokenizer_app = Application(help="Image tokenizers.")
 
 
 @image_tokenizer_app.callback()
@@ -20,7 +22,7 @@ def _image_tokenizer() -> None:
 def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="What to train, and how.")],
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Keys to set.")
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Keys to set.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",

@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from unified_vl import __version__
 from unified_vl.cli.app import app as open_page
+from unified_vl.cli.application import Application
 from unified_vl.cli.check import check
 from unified_vl.cli.compare import compare
 from unified_vl.cli.convert import convert_app
@@ -39,16 +41,24 @@ from unified_vl.errors import (
 
 FREE_FORM = {"allow_extra_args": True, "ignore_unknown_options": True}
 
-app = typer.Typer(
+app = Application(
     name="unified-vl",
     help="One encoder-decoder model for every vision-language and language task.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"unified-vl {__version__}")
+        raise typer.Exit
 
 
 @app.callback()
 def _app(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
     local_rank: Annotated[
         int, typer.Option("--local_rank", hidden=True, help="Set by the deepspeed launcher.")
     ] = 0,

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-tokenizer_app = typer.Typer(help="Text tokenizers.", no_args_is_help=True)
+from unified_vl.cli.application import Application
+
+tokenizer_app = Application(help="Text tokenizers.")
 
 
 @tokenizer_app.callback()
@@ -26,7 +28,7 @@ def train_tokenizer(
     ] = None,
     data: Annotated[Path, typer.Option(help="Folder that the specs' paths start from.")] = Path(),
     inputs: Annotated[
-        list[Path] | None, typer.Option("--input", help="Text file, a sentence a line.")
+        list[Path] | None, typer.Option("--input", help="Text file, a text a line.")
     ] = None,
     vocabulary_size: Annotated[int, typer.Option(help="Most pieces to learn.")] = 32000,
     image_tokenizer: Annotated[

@@ -12,7 +12,7 @@ def train(
     run_file: Annotated[Path, typer.Argument(metavar="RUN", help="The run file.")],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Keys to set, as in optimizer.lr=1e-3."),
+        typer.Argument(metavar="KEY=VALUE", help="Keys to set, as in optimizer.lr=1e-3."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last whole checkpoint.")
