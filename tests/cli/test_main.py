@@ -58,7 +58,7 @@ def test_help_loads_no_torch() -> None:
 @pytest.mark.parametrize("name", ["-h", "--help"])
 @pytest.mark.parametrize("command", [[], ["check"], ["predict"], ["tokenizer"], ["data"]])
 def test_help_is_asked_for_in_both_ways(command: list[str], name: str) -> None:
-    result = CliRunner().invoke(app, [*command, name])
+    result = CliRunner().invoke(app, [*command, name], env={"COLUMNS": "160"})
     assert result.exit_code == 0, result.output
     assert "Show this message and exit." in result.output
     assert "<bool>" not in result.output, "a flag takes no value"
