@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from unified_vl.errors import UserError
@@ -52,3 +52,8 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError("this is not a JSON object", file=path)
     return values
+
+
+def is_absolute(path: str) -> bool:
+    """Whether a path starts at the root of a file system, of whatever machine."""
+    return path.startswith("/") or PureWindowsPath(path).is_absolute()

@@ -107,6 +107,22 @@ def folder_with_metadata(root: Path) -> Path:
     return root / "meta"
 
 
+def texts_beside_images(root: Path) -> Path:
+    for number in range(10):
+        image = root / f"notes/{('train', 'val')[number % 2]}/{number % 3}/{number}.jpg"
+        picture(image, number)
+        for tag, word in (("en", "picture"), ("de", "Bild")):
+            image.with_suffix(f".{tag}.txt").write_text(f"{word} {number}\n")
+    return root / "notes"
+
+
+def one_text_beside_each_image(root: Path) -> Path:
+    for number in range(4):
+        picture(root / f"notes/{number}.webp", number)
+        (root / f"notes/{number}.txt").write_text(f"картина {number}\n", encoding="utf-8")
+    return root / "notes"
+
+
 def shards(root: Path) -> Path:
     (root / "shards").mkdir()
     for shard in range(2):
@@ -270,6 +286,17 @@ KINDS: dict[Callable[[Path], Path], tuple[str, ...]] = {
     translations_in_tsv: ('path: "pairs/{split}.tsv"', "languages: [de]", 'target: "{de}"'),
     class_folders: ('path: "animals/{split}"', "splits: {train: train, validation: val}"),
     folder_with_metadata: ("reader: imagefolder", 'target: "{text}"'),
+    texts_beside_images: (
+        "reader: image_texts",
+        'path: "notes/{split}"',
+        "splits: {train: train, validation: val}",
+        "languages: [de, en]",
+        "language_column: language",
+        "key_column: key",
+        'source: "{task} {language} {image} {ask}"',
+        'target: "{caption}"',
+    ),
+    one_text_beside_each_image: ("reader: image_texts", 'path: "notes"', "languages: [ru]"),
     shards: (
         'path: "shards/{split}-*.tar"',
         "key_column: __key__",

@@ -134,7 +134,7 @@ def _image(value: Any, row: Row, images: ImageLoader) -> Any:
         value = value.get("bytes") or value.get("path")
     if not isinstance(value, str):
         return value
-    return images.resolve(f"{row.images}/{value}" if row.images else value, row.where)
+    return images.resolve(row.image(value), row.where, row.linked)
 
 
 def _written(value: Any) -> str:

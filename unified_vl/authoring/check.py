@@ -182,6 +182,9 @@ class _TaskCheck:
             message = f"{split} leaves out {count} of {count + len(data)} rows: they {why}"
             error = spec.error(("data",), message)
             findings.add(error, "warning", remedy="mend them, unless they may be lost")
+        for name, target in data.links.items():
+            message = f"{name!r} is a link that leads out of the data root, to {str(target)!r}"
+            findings.add(spec.error(("data",), message), "warning", remedy="none, if it is meant")
         if split == "train" and spec.data.exclude is not None and not data.excluded:
             error = spec.error(("data", "exclude"), "names no row of train")
             findings.add(error, "warning", remedy="write it again: check --write-leaks")
@@ -232,12 +235,13 @@ def _spread(groups: Sequence[Sequence[int]], rows: int) -> list[int]:
 
 
 def _check_keys(spec: TaskSpec, data: TaskData, findings: Findings) -> None:
-    column = spec.data.key_column
-    if column is None:
+    """A key names one row of a language; translations of a row may share it."""
+    if spec.data.key_column is None:
         return
-    distinct = len(set(data.distinct(column)))
+    distinct = len(set(data.keys()))
     if distinct < len(data):
-        message = f"{data.split} has {len(data)} rows and {distinct} distinct keys"
+        within = " within their languages" if len(spec.data.languages) > 1 else ""
+        message = f"{data.split} has {len(data)} rows and {distinct} distinct keys{within}"
         error = spec.error(("data", "key_column"), message)
         remedy = "name a column whose values differ: predictions go by it"
         findings.add(error, "warning", remedy=remedy)

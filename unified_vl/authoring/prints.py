@@ -95,7 +95,7 @@ class PrintMaker:
             for start in range(0, len(data), _BLOCK):
                 block = data.rows(range(start, min(start + _BLOCK, len(data))))
                 self.progress(f"{spec.task}: {data.split} {start:,} of {len(data):,} rows compared")
-                found = [_images_of(spec, row, images) for row in block]
+                found = [_images_of(spec, row, images, report) for row in block]
                 self._read(found, block, pool, report)
                 for row, names in zip(block, found, strict=True):
                     number = len(prints.rows)
@@ -115,20 +115,20 @@ class PrintMaker:
         report: Report,
     ) -> None:
         """Read the images of a block that are not known."""
-        new: dict[str, tuple[Any, str]] = {}
+        new: dict[str, tuple[Any, Row]] = {}
         for images, row in zip(found, rows, strict=True):
             for name, value in images.items():
                 if name not in self._known:
-                    new.setdefault(name, (value, row.where))
+                    new.setdefault(name, (value, row))
         for name, known in zip(new, pool.map(self._hash, new.values()), strict=True):
             self._known[name] = known if isinstance(known, ImageHash) else None
             if isinstance(known, BadRow):
                 report(known)
 
-    def _hash(self, image: tuple[Any, str]) -> ImageHash | BadRow:
-        value, where = image
+    def _hash(self, image: tuple[Any, Row]) -> ImageHash | BadRow:
+        value, row = image
         try:
-            return hash_image(self.loader.content(value, where), where)
+            return hash_image(self.loader.content(value, row.where, row.linked), row.where)
         except BadRow as error:
             return error
 
@@ -189,7 +189,7 @@ def _read_images(spec: TaskSpec) -> list[str]:
     return [n for n, kind in kinds if kind == "image" or (kind == "image_codes" and n in read)]
 
 
-def _images_of(spec: TaskSpec, row: Row, names: Iterable[str]) -> dict[str, Any]:
+def _images_of(spec: TaskSpec, row: Row, names: Iterable[str], report: Report) -> dict[str, Any]:
     """The images of a row by what names each: its path, its place, or its bytes."""
     found: dict[str, Any] = {}
     for name in names:
@@ -197,7 +197,11 @@ def _images_of(spec: TaskSpec, row: Row, names: Iterable[str]) -> dict[str, Any]
         held = row.columns.get(column)
         for value in held if isinstance(held, list) else [held]:
             if isinstance(value, str):
-                value = f"{row.images}/{value}" if row.images else value
+                try:
+                    value = row.image(value)
+                except BadRow as error:
+                    report(error)
+                    continue
                 found[value] = value
             elif isinstance(value, Mapping) and value.get("file") is not None:
                 found[f"{value['file']}\0{value.get('offset')}"] = value

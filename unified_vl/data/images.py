@@ -10,7 +10,7 @@ import io
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
 
@@ -55,7 +55,7 @@ class ImageLoader:
         self._held = 0
         self._lock = threading.Lock()
 
-    def load(self, value: object, where: str) -> LoadedImage:
+    def load(self, value: object, where: str, linked: Sequence[Path] = ()) -> LoadedImage:
         """The image that a row holds.
 
         Args:
@@ -63,6 +63,7 @@ class ImageLoader:
                 images, `{"file": ..., "offset": ..., "size": ..., "base64": ...}` for bytes
                 within a file (a tar, a TSV), or a PIL image.
             where: the row, for messages.
+            linked: files and folders outside the root that count as in it.
 
         Raises:
             BadRow: when it is missing, outside the root, of another format, too
@@ -70,53 +71,56 @@ class ImageLoader:
         """
         if isinstance(value, Mapping):
             if value.get("file") is not None:
-                return self._load_place(value, where)
+                return self._load_place(value, where, linked)
             value = value.get("bytes") or value.get("path")
         if isinstance(value, PILImage.Image):
             return self._prepare(value, where, "the image")
         if isinstance(value, (bytes, bytearray, memoryview)):
             return self._decode(io.BytesIO(value), where, f"{len(value)} bytes")
         if isinstance(value, (str, Path)):
-            return self._load_path(str(value), where)
+            return self._load_path(str(value), where, linked)
         found = "nothing" if value is None else type(value).__name__
         raise BadRow(f"found {found} in place of an image", file=where)
 
-    def content(self, value: object, where: str) -> bytes:
+    def content(self, value: object, where: str, linked: Sequence[Path] = ()) -> bytes:
         """The bytes of the image file that a row holds, not decoded.
 
         Args:
             value: as for `load`, but no PIL image.
             where: the row, for messages.
+            linked: files and folders outside the root that count as in it.
 
         Raises:
             BadRow: when it is missing, outside the root, or cannot be read.
         """
         if isinstance(value, Mapping):
             if value.get("file") is not None:
-                return self._bytes_at(value, where)
+                return self._bytes_at(value, where, linked)
             value = value.get("bytes") or value.get("path")
         if isinstance(value, (bytes, bytearray, memoryview)):
             return bytes(value)
         if isinstance(value, (str, Path)):
             try:
-                return self.resolve(str(value), where).read_bytes()
+                return self.resolve(str(value), where, linked).read_bytes()
             except OSError as error:
                 raise BadRow(f"{value!r} cannot be read: {error.strerror}", file=where) from error
         found = "nothing" if value is None else type(value).__name__
         raise BadRow(f"found {found} in place of an image", file=where)
 
-    def _load_place(self, value: Mapping[str, Any], where: str) -> LoadedImage:
+    def _load_place(
+        self, value: Mapping[str, Any], where: str, linked: Sequence[Path]
+    ) -> LoadedImage:
         key = f"{value['file']}\0{value.get('offset')}"  # no path has a NUL
         found = self._cached(key)
         if found is not None:
             return found
-        data = self._bytes_at(value, where)
+        data = self._bytes_at(value, where, linked)
         said = f"of {value['size']} bytes in {value['file']!r}"
         image = self._decode(io.BytesIO(data), where, said)
         self._keep(key, image)
         return image
 
-    def _bytes_at(self, value: Mapping[str, Any], where: str) -> bytes:
+    def _bytes_at(self, value: Mapping[str, Any], where: str, linked: Sequence[Path]) -> bytes:
         """What lies at a place within a file."""
         name, start, size = value["file"], value.get("offset"), value.get("size")
         if not isinstance(name, str) or not _is_count(start) or not _is_count(size):
@@ -129,7 +133,7 @@ class ImageLoader:
         if size > MOST_BYTES:
             raise BadRow(f"the image {said} is too large", file=where, expected="at most 256 MiB")
         try:
-            with self.resolve(name, where).open("rb") as file:
+            with self.resolve(name, where, linked).open("rb") as file:
                 file.seek(start)
                 data = file.read(size)
         except (OSError, OverflowError, ValueError) as error:  # an offset beyond all files
@@ -152,28 +156,35 @@ class ImageLoader:
                 self._cache.move_to_end(key)
             return found
 
-    def _load_path(self, name: str, where: str) -> LoadedImage:
-        found = self._cached(name)
+    def _load_path(self, name: str, where: str, linked: Sequence[Path]) -> LoadedImage:
+        key = f"{linked[0]}\0{name}" if linked else name  # without, it may be refused
+        found = self._cached(key)
         if found is not None:
             return found
-        path = self.resolve(name, where)
+        path = self.resolve(name, where, linked)
         try:
             with path.open("rb") as file:
                 image = self._decode(file, where, repr(name))
         except OSError as error:
             raise BadRow(f"{name!r} cannot be read: {error.strerror}", file=where) from error
-        self._keep(name, image)
+        self._keep(key, image)
         return image
 
-    def resolve(self, name: str, where: str) -> Path:
+    def resolve(self, name: str, where: str, linked: Sequence[Path] = ()) -> Path:
         """The file that a path names.
+
+        Args:
+            name: the path, relative to the root.
+            where: the row, for messages.
+            linked: files and folders outside the root that count as in it.
 
         Raises:
             BadRow: when there is none, or it is outside the root.
         """
         try:
             path = (Path(name) if self.root is None else self.root / name).resolve()
-            if self.root is not None and not path.is_relative_to(self.root):
+            within = self.root is None or path.is_relative_to(self.root)
+            if not within and not any(path.is_relative_to(folder) for folder in linked):
                 raise BadRow(
                     f"the image {name!r} leaves the data root", file=where, expected="a path in it"
                 )

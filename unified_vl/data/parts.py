@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ class Part:
         file: the file, relative to the data root; of several the first.
         language: what its rows are in; None where a column says.
         images: the folder of its images.
+        links: what lies outside the data root, with the name of a link in it that leads there.
         numbers: the place of each row in the file; None where the table is all of it.
         left_out: how many rows of the file are none of the task, by what they lack.
         excluded: how many rows `data.exclude` took from it.
@@ -40,6 +42,7 @@ class Part:
     file: str
     language: str | None
     images: str
+    links: Mapping[Path, str]
     numbers: Sequence[int] | None
     left_out: Mapping[str, int]
     excluded: int = 0
@@ -80,7 +83,11 @@ def read_parts(
     images = in_split(spec, spec.data.images or "", split, language)
     config = in_split(spec, spec.data.config or "", split, language) or None
     for files in existing(spec, split, root, language):
-        yield _read_part(Source(spec, files, needed, said, language, root, images, config))
+        source = Source(spec, files, needed, said, language, root, images, config)
+        if spec.data.images_from == "file":
+            folder = posixpath.dirname(source.name(source.path))
+            source = replace(source, images=posixpath.join(folder, images).rstrip("/"))
+        yield _read_part(source)
 
 
 def _read_part(source: Source) -> Part:
@@ -107,9 +114,19 @@ def _read_part(source: Source) -> Part:
         source.name(source.path),
         source.language,
         source.images,
+        _links(source),
         numbers,
-        {kept.why: kept.left_out} if kept.left_out else {},
+        kept.left_out,
     )
+
+
+def _links(source: Source) -> dict[Path, str]:
+    """What lies outside the data root, since what the spec names is a link or has links in it."""
+    root = source.root.resolve()
+    names = [source.name(path) for path in source.files.values()]
+    found = {(source.root / name).resolve(): name for name in (*names, source.images) if name}
+    outside = {path: name for path, name in found.items() if not path.is_relative_to(root)}
+    return {**source.kept.links, **outside}
 
 
 def without_rows(part: Part, keys: Collection[str], column: str | None) -> Part:

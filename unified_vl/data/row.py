@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
+
+from unified_vl.errors import BadRow
+from unified_vl.files import is_absolute
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +22,8 @@ class Row:
         index: the place in the file, from 0.
         language: tag of the row's language, as the data say it.
         images: the folder that its image paths are relative to, below the data root.
+        prefix: what absolute image paths begin with, in place of that folder.
+        linked: files and folders outside the data root that its spec leads to by a link.
     """
 
     columns: Mapping[str, Any]
@@ -24,6 +31,8 @@ class Row:
     index: int
     language: str | None
     images: str = ""
+    prefix: str = ""
+    linked: tuple[Path, ...] = ()
 
     @property
     def where(self) -> str:
@@ -34,3 +43,31 @@ class Row:
         """What names it in predictions: the value of a column, else its place."""
         value = None if column is None else self.columns.get(column)
         return self.where if value is None else str(value)
+
+    def image(self, value: Any) -> Any:
+        """What holds an image; a path of it is relative to the data root, or absolute.
+
+        Raises:
+            BadRow: for an absolute path that does not begin with the prefix.
+        """
+        if not isinstance(value, str):
+            return value
+        if is_absolute(value):
+            if not self.prefix:
+                return value
+            below = _below(value, self.prefix)
+            if below is None:
+                expected = f"a path below data.image_prefix, {self.prefix!r}"
+                raise BadRow(f"found the image {value!r}", file=self.where, expected=expected)
+            value = below
+        return f"{self.images}/{value}" if self.images else value
+
+
+def _below(path: str, folder: str) -> str | None:
+    """A path relative to a folder; None where it is not below it."""
+    if not folder.startswith("/"):  # of Windows, where either slash will do
+        path, folder = path.replace("\\", "/"), folder.replace("\\", "/")
+    whole = PurePosixPath(posixpath.normpath(path))
+    if not whole.is_relative_to(posixpath.normpath(folder)):
+        return None
+    return whole.relative_to(posixpath.normpath(folder)).as_posix()

@@ -78,6 +78,11 @@ class TaskData:
         return found
 
     @property
+    def links(self) -> dict[str, Path]:
+        """Where links of the data root lead that its rows are read through, by their names."""
+        return {name: path for part in self._parts for path, name in part.links.items()}
+
+    @property
     def excluded(self) -> int:
         """How many rows `data.exclude` took away."""
         return sum(part.excluded for part in self._parts)
@@ -103,8 +108,10 @@ class TaskData:
             by_part.setdefault(self._part_of(index), []).append(position)
         rows: dict[int, Row] = {}
         column = self.spec.data.language_column
+        prefix = self.spec.data.image_prefix or ""
         for number, positions in by_part.items():
             part = self._parts[number]
+            linked = tuple(part.links)
             start = self._ends[number] - len(part.table)
             local = [int(indices[position]) - start for position in positions]
             batch = part.table[local]
@@ -114,7 +121,9 @@ class TaskData:
                 columns = dict(zip(names, row, strict=True))
                 language = part.language if column is None else columns[column]
                 place = index if part.numbers is None else part.numbers[index]
-                rows[position] = Row(columns, part.file, place, language, part.images)
+                rows[position] = Row(
+                    columns, part.file, place, language, part.images, prefix, linked
+                )
         return [rows[position] for position in range(len(indices))]
 
     def distinct(self, column: str) -> Iterator[str]:
@@ -129,6 +138,16 @@ class TaskData:
             if pa.types.is_list(values.type):
                 values = pc.list_flatten(values)
             yield from (str(v) for v in pc.unique(values).to_pylist() if v is not None)
+
+    def keys(self) -> Iterator[tuple[str | None, str]]:
+        """The language and the key of each row that has one in `data.key_column`."""
+        key, language = self.spec.data.key_column, self.spec.data.language_column
+        for part in self._parts:
+            if key is None or key not in part.table.column_names:
+                continue
+            keys = part.table[key][:]
+            tags = [part.language] * len(keys) if language is None else part.table[language][:]
+            yield from ((tag, str(v)) for tag, v in zip(tags, keys, strict=True) if v is not None)
 
     def by_language(self) -> dict[str | None, list[int]]:
         """The indices of the rows in each language, as the data say it."""

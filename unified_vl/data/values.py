@@ -142,10 +142,8 @@ class ValueReader:
 
     def _image(self, cell: Cell, loader: ImageLoader, value: object) -> LoadedImage:
         row = cell.row
-        if row.images and isinstance(value, str):
-            value = f"{row.images}/{value}"
         try:
-            return loader.load(value, row.where)
+            return loader.load(row.image(value), row.where, row.linked)
         except BadRow as error:
             error.field = cell.column
             raise

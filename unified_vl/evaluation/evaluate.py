@@ -267,9 +267,7 @@ def _image_path(spec: TaskSpec, row: Row, example: Example) -> str | None:
 
 def _path_of(spec: TaskSpec, row: Row, name: str, language: str) -> str | None:
     """The path of an image field, where the row has one."""
-    value = row.columns[fill(spec.fields[name].column, language=language)]
-    if row.images and isinstance(value, str):
-        value = f"{row.images}/{value}"
+    value = row.image(row.columns[fill(spec.fields[name].column, language=language)])
     if isinstance(value, Mapping):
         value = value.get("path")
     return value if isinstance(value, str) else None

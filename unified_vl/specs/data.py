@@ -65,6 +65,20 @@ class DataSpec(Part):
         "root; {split} and {language} are filled in.",
         examples=["photos/{split}"],
     )
+    images_from: Literal["root", "file"] = Field(
+        default="root",
+        description="Whether image paths, and `images`, are relative to the data root or to the "
+        "folder of the file that names them.",
+        examples=["file"],
+    )
+    image_prefix: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The folder, of whatever machine, that absolute image paths of the rows begin "
+        "with; what follows it is relative to `images`, as paths that are not absolute are. "
+        "Without it an absolute path has to lie in the data root.",
+        examples=["/home/ann/coco"],
+    )
     splits: dict[SplitName, str] = Field(
         min_length=1,
         description="What each split is called in the path, or in split_column.",
@@ -104,7 +118,8 @@ class DataSpec(Part):
     )
     key_column: str | None = Field(
         default=None,
-        description="The column that names a row in predictions and reports.",
+        description="The column that names a row in predictions and reports, alone among the rows "
+        "of its language.",
         examples=["id"],
     )
     exclude: str | None = Field(

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import nearest
+from unified_vl.files import is_absolute
 from unified_vl.specs.checks import parse, repeated
 from unified_vl.specs.document import KeyPath, Problem, one_of
 from unified_vl.specs.readers import READERS
@@ -102,12 +103,19 @@ def _file_problems(data: DataSpec) -> Iterator[Problem]:
 def _reader_problems(data: DataSpec) -> Iterator[Problem]:
     """That the keys which only some readers know are given to these."""
     info = READERS[data.reader]
+    prefix = data.image_prefix
     for key, how in (("columns", info.named), ("images", info.images)):
         given = getattr(data, key) is not None
         if given and how == "never":
             yield Problem(("data", key), f"says nothing to the reader {data.reader!r}")
         if not given and how == "always":
             yield Problem(("data", key), f"is missing for the reader {data.reader!r}")
+    for key, said in (("images_from", data.images_from != "root"), ("image_prefix", prefix)):
+        if info.images == "never" and said:
+            yield Problem(("data", key), f"says nothing to the reader {data.reader!r}")
+    if prefix is not None and not is_absolute(prefix):
+        place = ("data", "image_prefix")
+        yield Problem(place, f"{prefix!r} is not absolute", expected="a folder such as /data/coco")
     yield from repeated(("data", "columns"), data.columns or ())
     if info.path == "id":
         if data.streaming and data.take is None:

@@ -71,6 +71,22 @@ FOLDERS = {
         path="folder",
         images="never",
     ),
+    "image_texts": ReaderInfo(
+        "A folder of images, and below it too, with a text file beside each: `a.jpg` and `a.txt`, "
+        "or a file a language, `a.en.txt` and `a.de.txt`, each of which is a row. `a.txt` counts "
+        "where the spec has one language. Images without a text, and texts that are not used, are "
+        "left out and counted.",
+        columns={
+            "key": Column("text", "the image's path below the folder, without its suffix"),
+            "image": Column("image", "the image"),
+            "file_name": Column("text", "its path below the folder"),
+            "caption": Column("text", "the text, whole"),
+            "captions": Column("texts", "its lines, where each is a caption"),
+            "language": Column("text", "what the file calls the language"),
+        },
+        path="folder",
+        images="never",
+    ),
 }
 PAIRS = {
     "source": Column("text", "a sentence"),

@@ -69,7 +69,7 @@ def _tried(plan: Plan) -> Draft:
         _set_layout(plan, number, min(found, key=lambda layout: (found[layout], layout == "xywh")))
     if plan.language_column is not None:
         _take_in_languages(plan)
-    if plan.key_column is not None and not _keys_differ(plan, plan.key_column):
+    if plan.key_column is not None and not _keys_differ(plan):
         plan.notes.append(f"not used: column {plan.key_column!r} does not name rows apart")
         plan.key_column = None
     tried, bad = _bad_rows(plan)
@@ -102,11 +102,12 @@ def _spec(plan: Plan) -> TaskSpec:
     return validate(TaskSpec, parse_text(render(plan)))
 
 
-def _keys_differ(plan: Plan, column: str) -> bool:
+def _keys_differ(plan: Plan) -> bool:
+    """Whether the key names one row of a language."""
     spec = _spec(plan)
     for split in spec.data.splits:
         data = TaskData(spec, split, plan.place.root)
-        if len(set(data.distinct(column))) < len(data):
+        if len(set(data.keys())) < len(data):
             return False
     return True
 

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from unified_vl.authoring.drafting.places import MOST_FILES, Place
-from unified_vl.authoring.drafting.samples import IMAGE_SUFFIXES, Columns, read_sample
+from unified_vl.authoring.drafting.samples import IMAGE_SUFFIXES, ROWS, Columns, read_sample
 from unified_vl.errors import UserError
 
 LOOKED_FOR = 20  # images, of which most must be in a folder
@@ -39,6 +39,39 @@ def folder_sample(folder: Path) -> Columns:
             expected="a folder for each class, metadata.jsonl or metadata.csv",
         )
     return {"image": [path.name for path in images], "label": labels}
+
+
+def texts_sample(folder: Path) -> Columns:
+    """The columns of images with text files beside them, and of their languages.
+
+    Raises:
+        UserError: when a text is not UTF-8.
+    """
+    columns: Columns = {"image": [], "caption": [], "language": []}
+    found = sorted(islice((p for p in folder.rglob("*.txt") if p.is_file()), MOST_FILES))
+    images = {p.with_suffix(""): p.name for p in folder.rglob("*") if _is_image(p)}
+    for path in found:
+        stem, tag = path.with_suffix(""), ""
+        if stem not in images:
+            stem, tag = stem.with_suffix(""), stem.suffix[1:]
+        if stem in images and len(columns["image"]) < ROWS:
+            columns["image"].append(images[stem])
+            columns["caption"].append(_caption(path))
+            columns["language"].append(tag or None)
+    if not any(columns["language"]):
+        del columns["language"]
+    return columns
+
+
+def _caption(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise UserError("is not UTF-8 text", file=path) from error
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def find_images(place: Place, names: Sequence[str], *, movable: bool) -> tuple[Place, str | None]:

@@ -115,11 +115,19 @@ def _in_folder(folder: Path) -> tuple[str, Path]:
         annotated = [path for path in files if path.suffix.lower() == ".json"]
         if annotated:
             return "json", _first(annotated)
-        return "imagefolder", _split_folder(folder)
+        described = has_texts_beside(files)
+        return "image_texts" if described else "imagefolder", _split_folder(folder)
     annotated = [path for path in files if path.suffix.lower() == ".json"]
     if annotated:
         return "json", _first(annotated)
     raise UserError("holds nothing that could be read", file=folder, expected=KNOWN)
+
+
+def has_texts_beside(files: Sequence[Path]) -> bool:
+    """Whether images have text files beside them: `a.txt` or `a.de.txt` for `a.jpg`."""
+    texts = {path.with_suffix("") for path in files if path.suffix.lower() == ".txt"}
+    texts |= {path.with_suffix("") for path in texts}
+    return any(p.suffix.lower() in IMAGE_SUFFIXES and p.with_suffix("") in texts for p in files)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from unified_vl.authoring.drafting.columns import SPLITS, Guess, guess_columns
-from unified_vl.authoring.drafting.image_folders import find_images, folder_sample
+from unified_vl.authoring.drafting.image_folders import find_images, folder_sample, texts_sample
 from unified_vl.authoring.drafting.json_files import read_json_sample
 from unified_vl.authoring.drafting.languages import language_of, tags_of
 from unified_vl.authoring.drafting.places import Place
@@ -71,7 +71,7 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
         UserError: when they cannot be read, or nothing of them be read and written by a model.
     """
     place, columns = _sample(place)
-    folder = place.reader == "imagefolder"
+    folder = place.reader in ("imagefolder", "image_texts")
     guesses = guess_columns(columns)
     if place.reader == "coco_instances":
         guesses = [replace(g, layout="xywh") if g.kind == "box" else g for g in guesses]
@@ -79,6 +79,8 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
     roles = choose_roles(fields, place.file)
     languages, why = _languages(place, guesses, roles)
     plan = Plan(task, place, fields, roles, languages, why)
+    if place.reader == "image_texts":
+        plan.key_column = "key"
     for guess in guesses:
         if guess.role == "key":
             plan.key_column = guess.column
@@ -105,6 +107,8 @@ def _sample(place: Place) -> tuple[Place, Columns]:
         return read_json_sample(place)
     if place.reader == "imagefolder":
         return place, folder_sample(place.file)
+    if place.reader == "image_texts":
+        return place, texts_sample(place.file)
     return place, read_sample(place.reader, place.file)
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unified_vl.data.readers import tables
+from unified_vl.data.readers.image_files import files_below, is_image, note_links
 from unified_vl.data.readers.reader import Source
 from unified_vl.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
 METADATA = {"metadata.jsonl": tables.read_jsonl, "metadata.csv": tables.read_csv}
 
 
@@ -23,10 +22,13 @@ def read_imagefolder(source: Source) -> pa.Table:
     import pyarrow as pa
 
     folder = source.path
-    metadata = sorted(path for name in METADATA for path in folder.rglob(name) if path.is_file())
+    files = files_below(source)
+    metadata = [path for path in files if path.name in METADATA]
     if metadata:
+        note_links(source, metadata)
         return _with_metadata(source, metadata)
-    images = sorted(_images(folder))
+    images = [path for path in files if is_image(path)]
+    note_links(source, images)
     if not images:
         raise UserError("holds no image", file=folder, expected="PNG, JPEG, WEBP, GIF or BMP files")
     columns = {
@@ -36,12 +38,6 @@ def read_imagefolder(source: Source) -> pa.Table:
     }
     source.require(list(columns))
     return pa.table({name: columns[name] for name in source.needed})
-
-
-def _images(folder: Path) -> Iterator[Path]:
-    for path in folder.rglob("*"):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file():
-            yield path
 
 
 def _with_metadata(source: Source, metadata: list[Path]) -> pa.Table:

@@ -18,17 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Kept:
-    """Which rows of a file a reader gave, where these are not all.
+    """What a reader says beside the table: which rows of a file it gave, above all.
 
     Attributes:
         numbers: the place of each in the file, from 0; None for all of them.
-        left_out: how many it left out.
-        why: what they lack, for messages: "lack their image".
+        left_out: how many it left out, by what they lack: "lack their image".
+        instead: what the file holds in place of rows of the task, for messages.
+        links: folders outside the data root that links in a listed folder lead to, with the
+            name of one of these links.
     """
 
     numbers: Sequence[int] | None = None
-    left_out: int = 0
-    why: str = ""
+    left_out: dict[str, int] = field(default_factory=dict)
+    instead: str = ""
+    links: dict[Path, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Source:
         root: the data root, which holds the files.
         images: the folder of the images, relative to it; empty where the spec names none.
         config: the configuration of a data set of the hub.
-        kept: what a reader says that leaves out rows.
+        kept: what a reader says beside the table.
     """
 
     spec: TaskSpec
@@ -75,7 +78,13 @@ class Source:
     def keep(self, numbers: Sequence[int], of: int, why: str) -> None:
         """Say which rows of a file the table holds, and what the others lack."""
         if len(numbers) < of:
-            self.kept.numbers, self.kept.left_out, self.kept.why = numbers, of - len(numbers), why
+            self.kept.numbers = numbers
+            self.leave_out(of - len(numbers), why)
+
+    def leave_out(self, count: int, why: str) -> None:
+        """Say that rows, or what would have been some, are none of the table."""
+        if count:
+            self.kept.left_out[why] = self.kept.left_out.get(why, 0) + count
 
     def require(self, known: Sequence[str]) -> None:
         """That each needed column is there, once.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified_vl.data.readers.annotations import member, read_json, reader_of, texts
-from unified_vl.data.readers.imagefolder import SUFFIXES
+from unified_vl.data.readers.image_files import SUFFIXES
 from unified_vl.data.readers.reader import Reader, Source
 from unified_vl.errors import UserError
 
