@@ -1,30 +1,75 @@
 """One encoder-decoder model for every vision-language and language task.
 
+Ask a saved model:
+
 >>> from unified_vl import UnifiedVL
->>> model = UnifiedVL.from_pretrained("runs/demo/model")
->>> model.predict("emoji_caption", image="cat.png", language="de").text
+>>> model = UnifiedVL.from_pretrained("runs/demo/model")  # doctest: +SKIP
+>>> model.tasks, model.languages  # doctest: +SKIP
+>>> model.predict("emoji_caption", image="cat.png", language="de").text  # doctest: +SKIP
+>>> model.predict("emoji_caption", image="cat.png", language=["de", "ja"])  # doctest: +SKIP
+
+Train one, and score it:
+
+>>> from unified_vl import evaluate, load_run, train
+>>> run = load_run("run.yaml", ["steps=1000"])  # doctest: +SKIP
+>>> model = UnifiedVL.from_pretrained(train(run))  # doctest: +SKIP
+>>> specs = run.loaded_mixture.specs  # doctest: +SKIP
+>>> evaluate(model, specs, "test", run.data).report["tasks"]  # doctest: +SKIP
+
+Find images by a sentence: `Retriever`. What was wrong with an input is a `UserError`. The
+command line, `unified-vl --help`, does all of this and more.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from unified_vl.errors import UserError
+    from unified_vl.evaluation.evaluate import evaluate
+    from unified_vl.inference.prediction import Prediction
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.inference.retrieval import Retriever
+    from unified_vl.specs.load import load_mixture, load_run, load_task
+    from unified_vl.specs.task import TaskSpec
+    from unified_vl.training.trainer import train
 
-__all__ = ["Retriever", "UnifiedVL", "__version__"]
 __version__ = "0.1.0"
+__all__ = [
+    "Prediction",
+    "Retriever",
+    "TaskSpec",
+    "UnifiedVL",
+    "UserError",
+    "__version__",
+    "evaluate",
+    "load_mixture",
+    "load_run",
+    "load_task",
+    "train",
+]
+
+# loaded when they are asked for: `--help` stays quick, and specs need no torch
+_HOMES = {
+    "Prediction": "unified_vl.inference.prediction",
+    "Retriever": "unified_vl.inference.retrieval",
+    "TaskSpec": "unified_vl.specs.task",
+    "UnifiedVL": "unified_vl.inference.predictor",
+    "UserError": "unified_vl.errors",
+    "evaluate": "unified_vl.evaluation.evaluate",
+    "load_mixture": "unified_vl.specs.load",
+    "load_run": "unified_vl.specs.load",
+    "load_task": "unified_vl.specs.load",
+    "train": "unified_vl.training.trainer",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Load torch only for those who ask for the model; `--help` stays quick."""
-    if name == "UnifiedVL":
-        from unified_vl.inference.predictor import UnifiedVL
-
-        return UnifiedVL
-    if name == "Retriever":
-        from unified_vl.inference.retrieval import Retriever
-
-        return Retriever
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

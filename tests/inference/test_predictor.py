@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from unified_vl import UnifiedVL
@@ -17,7 +18,7 @@ def predictor(model_directory: Path) -> UnifiedVL:
 
 def test_an_image_can_be_a_path_bytes_or_a_picture(predictor, tiny, picture) -> None:
     path = tiny.data / "images/1.png"
-    given = [str(path), path, path.read_bytes(), picture(1)]
+    given = [str(path), path, path.read_bytes(), picture(1), np.asarray(picture(1))]
     answers = [predictor.predict("tiny_caption", image=image, language="de") for image in given]
     assert isinstance(answers[0].text, str)
     assert answers[0].boxes is None
@@ -50,6 +51,20 @@ def test_lists_are_answered_together_in_their_order(predictor, picture) -> None:
     assert len(shared) == 5
 
 
+def test_a_list_of_languages_asks_in_each(predictor, picture) -> None:
+    together = predictor.predict("tiny_caption", ["en", "de"], image=picture(1))
+    alone = [predictor.predict("tiny_caption", tag, image=picture(1)) for tag in ("en", "de")]
+    assert [(a.text, a.key) for a in together] == [(a.text, str(i)) for i, a in enumerate(alone)]
+    paired = predictor.predict("tiny_caption", ["de", "en"], image=[picture(1), picture(2)])
+    assert paired[0].text == alone[1].text
+
+
+def test_a_model_says_what_it_is(predictor) -> None:
+    assert predictor.tasks[0] in repr(predictor) and "M parameters on cpu" in repr(predictor)
+    assert set(predictor.tasks) == set(predictor.specs)
+    assert {"en", "de"} <= set(predictor.languages)
+
+
 def test_no_language_is_needed_where_the_task_has_one(predictor) -> None:
     assert predictor.predict("tiny_copy", text="yes").text is not None
 
@@ -66,6 +81,13 @@ def test_no_language_is_needed_where_the_task_has_one(predictor) -> None:
         ("tiny_caption", {"image": b"GIF89a", "language": "en"}, "image"),
         ("tiny_ground", {"image": [b"", b""], "phrase": ["a"]}, "differ in length: image 2, phr"),
         ("tiny_copy", {"text": ""}, "text"),
+        ("tiny_caption", {"image": [b"", b""], "language": ["en"]}, "language 1, image 2"),
+        (
+            "tiny_caption",
+            {"image": np.zeros((4, 4, 2), np.uint8), "language": "en"},
+            r"found an array of uint8 \[4, 4, 2\]; expected uint8 \[height, width",
+        ),
+        ("tiny_caption", {"image": np.zeros((4, 4)), "language": "en"}, "array of float64"),
     ],
 )
 def test_what_cannot_be_answered_is_said(predictor, task: str, fields: dict, said: str) -> None:

@@ -11,9 +11,7 @@ import typer
 
 from unified_vl.cli.application import Application
 
-convert_app = Application(
-    help="Convert published files that are not safe to open."
-)
+convert_app = Application(help="Convert published files that are not safe to open.")
 
 
 @convert_app.callback()

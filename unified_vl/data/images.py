@@ -61,7 +61,7 @@ class ImageLoader:
         Args:
             value: a path, bytes, `{"bytes": ..., "path": ...}` as `datasets` stores
                 images, `{"file": ..., "offset": ..., "size": ..., "base64": ...}` for bytes
-                within a file (a tar, a TSV), or a PIL image.
+                within a file (a tar, a TSV), a PIL image, or a uint8 array [H, W] or [H, W, 3 or 4].
             where: the row, for messages.
             linked: files and folders outside the root that count as in it.
 
@@ -73,6 +73,8 @@ class ImageLoader:
             if value.get("file") is not None:
                 return self._load_place(value, where, linked)
             value = value.get("bytes") or value.get("path")
+        if isinstance(value, np.ndarray):
+            value = _from_array(value, where)
         if isinstance(value, PILImage.Image):
             return self._prepare(value, where, "the image")
         if isinstance(value, (bytes, bytearray, memoryview)):
@@ -272,6 +274,17 @@ def _hole(image: PILImage.Image) -> PILImage.Image | None:
         return None
     alpha = upright.convert("RGBA").getchannel("A")
     return alpha.point(lambda value: 255 * (value < 128))
+
+
+def _from_array(pixels: np.ndarray[Any, Any], where: str) -> PILImage.Image:
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels not in (1, 3, 4):
+        raise BadRow(
+            f"found an array of {pixels.dtype} [{', '.join(map(str, pixels.shape))}]",
+            file=where,
+            expected="uint8 [height, width] or [height, width, 3 or 4]",
+        )
+    return PILImage.fromarray(pixels[..., 0] if pixels.ndim == 3 and channels == 1 else pixels)
 
 
 def _from_wide(image: PILImage.Image) -> PILImage.Image:

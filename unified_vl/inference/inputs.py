@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
+from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
+from PIL.Image import Image
 
 from unified_vl.data.row import Row
 from unified_vl.errors import UserError, nearest
@@ -13,6 +17,8 @@ from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
 
 T = TypeVar("T")
+# what a field of one input may be; a list is several inputs, or one of a field with `many`
+OneValue = str | bytes | Path | int | float | bool | Image | np.ndarray[Any, Any]
 
 
 def source_fields(spec: TaskSpec) -> tuple[str, ...]:
@@ -98,6 +104,45 @@ def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk
+
+
+def split_inputs(
+    spec: TaskSpec, fields: Mapping[str, Any], language: str | list[str] | None
+) -> tuple[list[tuple[dict[str, Any], str | None]], bool]:
+    """Values by field, each one or a list, as the fields and the language of each input.
+
+    Returns:
+        The inputs, and whether they are several: whether anything is a list of inputs.
+
+    Raises:
+        UserError: for a field that the task does not have, or lists of different lengths.
+    """
+    for name in fields:
+        if name not in spec.fields:
+            known = source_fields(spec)
+            raise UserError(
+                f"the task {spec.task!r} has no field {name!r}",
+                field=name,
+                expected=" or ".join(known),
+                nearest=nearest(name, known),
+            )
+    named = {"language": language, **fields}  # no field has that name
+    lists = {
+        name: value
+        for name, value in named.items()
+        if isinstance(value, list)
+        and (name == "language" or is_list_of_inputs(spec.fields[name], value))
+    }
+    if len({len(value) for value in lists.values()}) > 1:
+        lengths = ", ".join(f"{name} {len(value)}" for name, value in lists.items())
+        raise UserError(f"the lists differ in length: {lengths}", field=next(iter(lists)))
+    count = len(next(iter(lists.values()))) if lists else 1
+    inputs = []
+    for index in range(count):
+        one = {name: lists[name][index] if name in lists else named[name] for name in named}
+        tag = one.pop("language")
+        inputs.append((one, tag))
+    return inputs, bool(lists)
 
 
 def is_list_of_inputs(spec: FieldSpec, value: Any) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import torch
 from PIL import Image as PILImage
@@ -24,10 +24,10 @@ from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError, nearest
 from unified_vl.inference.decoding import Generator
 from unified_vl.inference.inputs import (
+    OneValue,
     chunks,
     input_row,
-    is_list_of_inputs,
-    source_fields,
+    split_inputs,
     target_fields,
 )
 from unified_vl.inference.model_directory import SavedModel, load_model
@@ -82,6 +82,26 @@ class UnifiedVL:
         return cls(saved)
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        """The names of the tasks that the model was trained on; `spec(name)` says all of one."""
+        return tuple(self.specs)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The tags of the languages of all its tasks; those of one are
+        `spec(name).data.languages`."""
+        every = (language for spec in self.specs.values() for language in spec.data.languages)
+        return tuple(dict.fromkeys(every))
+
+    def __repr__(self) -> str:
+        millions = self.model.num_parameters() / 1e6
+        tasks = ", ".join(f"{n} ({len(s.data.languages)})" for n, s in self.specs.items())
+        return (
+            f"<UnifiedVL: {millions:.1f} M parameters on {self.model.device}; tasks (languages): "
+            f"{tasks}>"
+        )
+
+    @property
     def fingerprint(self) -> str:
         """Differs where weights or the vocabulary do; what was made with a model names it."""
         digest = hashlib.sha256(self.codec.vocabulary.fingerprint.encode())
@@ -108,55 +128,62 @@ class UnifiedVL:
             )
         return load_task(task)
 
+    @overload
+    def predict(
+        self,
+        task: str | Path | TaskSpec,
+        language: str | None = None,
+        *,
+        n: int = 1,
+        **fields: OneValue,
+    ) -> Prediction: ...
+
+    @overload
+    def predict(
+        self, task: str | Path | TaskSpec, language: list[str], *, n: int = 1, **fields: Any
+    ) -> list[Prediction]: ...
+
+    @overload
     def predict(
         self, task: str | Path | TaskSpec, language: str | None = None, *, n: int = 1, **fields: Any
-    ) -> Any:
+    ) -> Prediction | list[Prediction]: ...
+
+    def predict(
+        self,
+        task: str | Path | TaskSpec,
+        language: str | list[str] | None = None,
+        *,
+        n: int = 1,
+        **fields: Any,
+    ) -> Prediction | list[Prediction]:
         """Answer one input, or several at once.
 
         Args:
             task: name of a task that the model was trained on, or any spec or spec file.
-            language: tag of the language; may be left out where the task has one.
+            language: tag of the language; may be left out where the task has one. A list gives
+                each input its own, or answers one input in each.
             n: how many answers to give in `alternatives`, where the task has as many.
             **fields: the fields that the task's source names. An image is a path, the
-                bytes of a file or a `PIL.Image`. Lists are several inputs; what is not
+                bytes of a file, a `PIL.Image`, or a uint8 array [height, width] or
+                [height, width, 3 or 4]. Lists are several inputs; what is not
                 a list goes for all of them. A field with `many` of which the source shows
                 all is itself a list, and several inputs a list of those. In a text of which
                 the task takes something out, `<mask>` is a place to be filled in.
 
         Returns:
-            A `Prediction`, or a list of them where any field is a list.
+            A `Prediction`, or a list of them where the language or any field is a list of inputs.
 
         Raises:
             UserError: for an unknown task, field or language, a missing field, lists
                 of different lengths, or an image that cannot be read.
         """
         spec = self.spec(task)
-        for name in fields:
-            if name not in spec.fields:
-                known = source_fields(spec)
-                raise UserError(
-                    f"the task {spec.task!r} has no field {name!r}",
-                    field=name,
-                    expected=" or ".join(known),
-                    nearest=nearest(name, known),
-                )
-        lists = {
-            name: value
-            for name, value in fields.items()
-            if is_list_of_inputs(spec.fields[name], value)
-        }
-        if len({len(value) for value in lists.values()}) > 1:
-            lengths = ", ".join(f"{name} {len(value)}" for name, value in lists.items())
-            raise UserError(f"the lists differ in length: {lengths}", field=next(iter(lists)))
-        count = len(next(iter(lists.values()))) if lists else 1
-        inputs = [
-            {n: lists[n][i] if n in lists else fields[n] for n in fields} for i in range(count)
-        ]
+        inputs, several = split_inputs(spec, fields, language)
         builder = self.builder(spec, root=None)  # a person may name any file of theirs
-        rows = [input_row(spec, one, language, index=i) for i, one in enumerate(inputs)]
+        rows = [input_row(spec, one, tag, index=i) for i, (one, tag) in enumerate(inputs)]
         examples = [builder.build(row, seed=None, with_target=False) for row in rows]
         predictions = list(self.predict_examples(spec, examples, n=n))
-        return predictions if lists else predictions[0]
+        return predictions if several else predictions[0]
 
     def builder(
         self, spec: TaskSpec, root: Path | None, data: TaskData | None = None
