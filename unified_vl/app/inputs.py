@@ -11,7 +11,7 @@ from PIL import Image as PILImage
 
 from unified_vl.data.images import open_image, to_rgb
 from unified_vl.errors import UserError
-from unified_vl.inference.predictor import source_fields
+from unified_vl.inference.inputs import source_fields
 from unified_vl.specs.fields import SHAPES, Kind
 from unified_vl.specs.task import TaskSpec
 
