@@ -1,4 +1,4 @@
-"""A Typer application whose help reads as people expect: flags without a value, `-h`, paragraphs."""
+"""A Typer application whose help reads as people expect: `-h`, paragraphs, flags without value."""
 
 from __future__ import annotations
 

@@ -61,7 +61,8 @@ class ImageLoader:
         Args:
             value: a path, bytes, `{"bytes": ..., "path": ...}` as `datasets` stores
                 images, `{"file": ..., "offset": ..., "size": ..., "base64": ...}` for bytes
-                within a file (a tar, a TSV), a PIL image, or a uint8 array [H, W] or [H, W, 3 or 4].
+                within a file (a tar, a TSV), a PIL image, or a uint8 array [H, W] or
+                [H, W, 3 or 4].
             where: the row, for messages.
             linked: files and folders outside the root that count as in it.
 
