@@ -7,15 +7,12 @@ from hypothesis import strategies as st
 from unified_vl.codecs.segments import Box, Point, Polygon, Text
 from unified_vl.codecs.shapes import (
     ShapeCodec,
-    box_from_row,
     coordinates,
-    to_pixels,
     with_labels,
 )
 from unified_vl.codecs.vocabulary import Vocabulary
 
 CODEC = ShapeCodec(Vocabulary(300, ("image",)))
-SIZES = st.integers(1, 5000)
 
 
 @st.composite
@@ -44,33 +41,6 @@ def test_round_trip_is_within_half_a_bin_and_inside(box):
 def test_encoding_what_was_decoded_changes_nothing(box):
     ids = CODEC.encode(box)
     assert CODEC.encode(CODEC.decode(ids, "box")) == ids
-
-
-@given(boxes(), SIZES, SIZES)
-def test_pixels_and_layouts_mean_the_same_box(box, width, height):
-    x1, y1, x2, y2 = to_pixels(box, width, height)
-    if x2 - x1 < 1e-6 or y2 - y1 < 1e-6:
-        return
-    by_corners = box_from_row([x1, y1, x2, y2], "xyxy", "pixels", width, height)
-    by_size = box_from_row([x1, y1, x2 - x1, y2 - y1], "xywh", "pixels", width, height)
-    assert corners(by_corners) == pytest.approx(corners(box), abs=1e-9)
-    assert corners(by_size) == pytest.approx(corners(box), abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ([0, 0, 11, 5], "outside its image"),
-        ([-1, 0, 5, 5], "outside its image"),
-        ([3, 3, 3, 5], "empty"),
-        ([5, 5, 2, 8], "empty"),
-        ([1, 2, 3], "four finite numbers"),
-        ([1, 2, float("nan"), 4], "four finite numbers"),
-    ],
-)
-def test_boxes_that_are_none_are_refused(values, message):
-    with pytest.raises(ValueError, match=message):
-        box_from_row(values, "xyxy", "pixels", 10, 10)
 
 
 def test_ids_of_another_range_are_no_box():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -124,3 +125,17 @@ def test_every_whole_number_can_be_written(codec: SequenceCodec, text: str) -> N
         scores = grammar.allowed(torch.zeros(1, codec.vocabulary.size), state, step).scores_RC
         assert scores[0, token] == 0, (text, step)
         state = grammar.advance(state, torch.tensor([token]), step)
+
+
+@pytest.mark.parametrize("name", [n for n, (_, form) in FORMS.items() if form.many])
+def test_an_answer_may_be_empty_only_where_the_task_says_so(
+    codec: SequenceCodec, name: str
+) -> None:
+    allow, form = FORMS[name]
+    how = GenerateSpec(allow=allow, max_tokens=LONGEST)  # type: ignore[arg-type]
+    for empty in (True, False):
+        grammar = grammar_of(how, replace(form, empty=empty), codec, CPU)
+        scores_RV = torch.zeros(2, codec.vocabulary.size)
+        allowed = grammar.allowed(scores_RV, grammar.start(2), 0)
+        assert bool(torch.isfinite(allowed.scores_RC[:, EOS_ID]).all()) is empty
+        assert torch.isfinite(allowed.scores_RC).sum(1).min() > 1  # or something

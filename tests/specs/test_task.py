@@ -115,7 +115,11 @@ BAD = [
     ("caption/{split}", "caption/all", "6: data.path: 'caption/all.jsonl' is the same file for ev"),
     ("  language_column: lang\n", "", "8: data.languages: nothing tells which of 3 languages a "),
     # fields
-    ("layout: xywh, ", "", "13: fields.region.layout: is missing for a box; expected 'xyxy' or"),
+    (
+        "layout: xywh, ",
+        "",
+        "13: fields.region.layout: is missing for a box; expected 'xyxy'",
+    ),
     (", units: pixels", "", "13: fields.region.units: is missing for a box; expected 'pixels' or"),
     ("column: file", "column: file, units: pixels", "11: fields.image.units: says nothing about"),
     ("kind: image, column: file", "kind: language, column: file, many: true", "kind 'language' ho"),

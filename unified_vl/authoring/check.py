@@ -13,7 +13,7 @@ from unified_vl.authoring.findings import Finding, Findings
 from unified_vl.authoring.leakage import Leak, find_leaks
 from unified_vl.authoring.prints import PrintMaker, Prints
 from unified_vl.authoring.same_sources import SameSources
-from unified_vl.authoring.shapes import check_shapes
+from unified_vl.authoring.shapes import check_shapes, report_notes
 from unified_vl.authoring.texts import TextChecks
 from unified_vl.codecs.segments import Image, ImageCodes, Text
 from unified_vl.codecs.sequence import SequenceCodec
@@ -185,6 +185,9 @@ class _TaskCheck:
         for name, target in data.links.items():
             message = f"{name!r} is a link that leads out of the data root, to {str(target)!r}"
             findings.add(spec.error(("data",), message), "warning", remedy="none, if it is meant")
+        for what, count in data.lost.items():
+            error = spec.error(("data",), f"{split} is without {count} {what}")
+            findings.add(error, "warning", remedy="mend them, unless they may be lost")
         if split == "train" and spec.data.exclude is not None and not data.excluded:
             error = spec.error(("data", "exclude"), "names no row of train")
             findings.add(error, "warning", remedy="write it again: check --write-leaks")
@@ -213,6 +216,7 @@ class _TaskCheck:
                 break
             sources.add(example)
             self.checked["image"] += sum(isinstance(s, Image | ImageCodes) for s in example.source)
+        report_notes(builder.shape_notes, spec, findings)
         sources.report(split, findings)
         if texts is not None:
             texts.report(split, findings)
@@ -250,7 +254,8 @@ def _check_keys(spec: TaskSpec, data: TaskData, findings: Findings) -> None:
 def _check_target(example: Example) -> None:
     """That there is something to write which can be seen."""
     texts = [s.text for s in example.target if isinstance(s, Text)]
-    if len(texts) == len(example.target) and not any(_is_seen(c) for t in texts for c in t):
+    only = bool(texts) and len(texts) == len(example.target)  # of none, `empty: true` is right
+    if only and not any(_is_seen(c) for t in texts for c in t):
         raise BadRow(
             "is empty", file=example.where, field="target", expected="something to be written"
         )

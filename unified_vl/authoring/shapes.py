@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from unified_vl.authoring.findings import ROW_REMEDY, Findings
 from unified_vl.codecs.segments import Box, Point, Polygon, Shape
@@ -10,8 +11,11 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.shapes import ShapeCodec, coordinates
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.example import Example
+from unified_vl.data.shapes import Noted
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.fields import ShapeKind
+from unified_vl.specs.readers import stated_size
+from unified_vl.specs.task import TaskSpec
 
 _KINDS: dict[type, ShapeKind] = {Box: "box", Point: "point", Polygon: "polygon"}
 
@@ -42,6 +46,27 @@ def check_shapes(
         if any(abs(a - b) > bin_size / 2 + 1e-9 for a, b in pairs):
             message = f"the {kind} {_short(shape)} comes back as {_short(back)}"
             raise BadRow(message, file=example.where)
+
+
+def report_notes(notes: Sequence[Noted], spec: TaskSpec, findings: Findings) -> None:
+    """What was cut off or scaled, and what the sizes of images and EXIF say against a spec."""
+    for note in notes:
+        error = UserError(note.what, file=note.where, field=f"fields.{note.field}")
+        remedy = next(remedy for start, remedy in _REMEDIES.items() if start in note.what)
+        size = ", ".join(stated_size(spec.data.reader)) or "WIDTH, HEIGHT"
+        remedy = remedy.format(size=size)
+        findings.add(error, "warning", remedy=remedy, count=note.count)
+
+
+_REMEDIES = {  # by what is noted
+    "before EXIF turns it": "orientation: stored, if the shapes are for those pixels too",
+    "the field does not say orientation": "orientation: upright or stored, whichever pixels the "
+    "shapes were drawn on",
+    "state another size": "size: [{size}] of the field scales the shapes from the size that is "
+    "stated",
+    "proportion": "scale images without cutting any of them off",
+    "cut off": "nothing, unless it should not be so",
+}
 
 
 def _short(shape: Shape) -> str:

@@ -21,12 +21,14 @@ class LoadedImage:
         height: the same.
         hole_HW: where the user's image is transparent, for images that are to be completed;
             None where it is not, or nobody asks.
+        orientation: the EXIF tag by which its pixels were turned; 1 where they were not.
     """
 
     pixels_HWC: np.ndarray
     width: int
     height: int
     hole_HW: np.ndarray | None = None
+    orientation: int = 1
 
 
 def resize(

@@ -21,7 +21,6 @@ SIZES: dict[ShapeKind, tuple[int, bool]] = {  # location ids, and whether never 
     "point": (2, True),
     "polygon": (6, False),
 }
-SLACK = 1e-6  # what rounding in a file may cost
 
 
 class ShapeCodec:
@@ -85,70 +84,6 @@ def with_labels(segments: Sequence[Segment]) -> tuple[Segment, ...]:
             segment = replace(segment, label=label.text.strip())
         found.append(segment)
     return tuple(found)
-
-
-def points_from_row(
-    values: Sequence[float], kind: ShapeKind, units: str, width: int, height: int
-) -> Point | Polygon:
-    """The point or polygon that the numbers x, y, x, y, ... of a data file mean.
-
-    Args:
-        values: two numbers for a point; six or more, an even count, for a polygon.
-        kind: `point` or `polygon`.
-        units: `pixels` of the user's image or `relative` to it.
-        width: of the user's image, in pixels.
-        height: the same.
-
-    Raises:
-        ValueError: for another count, numbers that are not finite, or a place outside the
-            image.
-    """
-    size, fixed = SIZES[kind]
-    right = len(values) == size if fixed else len(values) >= size and len(values) % 2 == 0
-    if not right or not all(math.isfinite(float(v)) for v in values):
-        wanted = "two finite numbers" if fixed else "six or more finite numbers, an even count"
-        raise ValueError(f"a {kind} is {wanted}, not {_short(values)}")
-    sides = (width, height) if units == "pixels" else (1, 1)
-    xy = [float(v) / sides[place % 2] for place, v in enumerate(values)]
-    if min(xy) < -SLACK or max(xy) > 1 + SLACK:
-        where = f"{width}x{height} pixels" if units == "pixels" else "0 to 1"
-        raise ValueError(f"{kind} {_short(values)} lies outside its image ({where})")
-    inside = tuple(min(max(v, 0.0), 1.0) for v in xy)
-    return Polygon(inside) if kind == "polygon" else Point(*inside)
-
-
-def _short(values: Sequence[float]) -> str:
-    text = str(list(values))
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def box_from_row(values: Sequence[float], layout: str, units: str, width: int, height: int) -> Box:
-    """The box that four numbers of a data file mean.
-
-    Args:
-        values: four numbers.
-        layout: `xyxy` (two corners) or `xywh` (corner and size).
-        units: `pixels` of the user's image or `relative` to it.
-        width: of the user's image, in pixels.
-        height: the same.
-
-    Raises:
-        ValueError: when there are not four finite numbers, the box is empty, or it
-            lies outside the image.
-    """
-    if len(values) != 4 or not all(math.isfinite(float(v)) for v in values):
-        raise ValueError(f"a box is four finite numbers, not {list(values)}")
-    x1, y1, x2, y2 = (float(v) for v in values)
-    if layout == "xywh":
-        x2, y2 = x1 + x2, y1 + y2
-    if units == "pixels":
-        x1, x2, y1, y2 = x1 / width, x2 / width, y1 / height, y2 / height
-    if min(x1, y1) < -SLACK or max(x2, y2) > 1 + SLACK:
-        size = f"{width}x{height} pixels" if units == "pixels" else "0 to 1"
-        raise ValueError(f"box {list(values)} ({layout}) lies outside its image ({size})")
-    if x2 <= x1 or y2 <= y1:
-        raise ValueError(f"box {list(values)} ({layout}) is empty")
-    return Box(max(x1, 0.0), max(y1, 0.0), min(x2, 1.0), min(y2, 1.0))
 
 
 def to_pixels(shape: Shape, width: int, height: int) -> list[float]:

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from unified_vl.codecs.segments import Point, Polygon
-from unified_vl.codecs.shapes import points_from_row
 from unified_vl.data.row import Row
 from unified_vl.errors import BadRow
-from unified_vl.specs.fields import FieldSpec, ShapeKind
+from unified_vl.specs.fields import SHAPES, FieldSpec
 
 Size = tuple[int, int]  # (width, height) in pixels of the user's image
 
@@ -42,7 +40,9 @@ def items_of(cell: Cell) -> Sequence[Any]:
     if not isinstance(value, (list, tuple)):
         raise cell.bad(f"found {said(value)}", "a list, for many: true")
     if not value and not cell.may_be_empty:
-        raise cell.bad("is an empty list", "at least one value")
+        shapes = cell.field.kind in SHAPES
+        more = ", or empty: true of the field" if shapes else ""
+        raise cell.bad("is an empty list", f"at least one value{more}")
     return value
 
 
@@ -96,30 +96,23 @@ def letter(place: int) -> str:
     return text
 
 
-def places_of(cell: Cell, size: Size | None) -> tuple[Point | Polygon, ...]:
-    width, height = size or (1, 1)
-    field = cell.field
-    assert field.units is not None
-    kind: ShapeKind = "point" if field.kind == "point" else "polygon"
-    found = []
-    for item in items_of(cell):
-        numbers = list_of_numbers(item)
-        if numbers is None:
-            raise cell.bad(f"found {said(item)}", f"the numbers of a {kind}")
-        try:
-            found.append(points_from_row(numbers, kind, field.units, width, height))
-        except ValueError as error:
-            raise cell.bad(str(error)) from error
-    return tuple(found)
-
-
 def list_of_numbers(value: object) -> list[float] | None:
     """The numbers of a list, one pair of brackets less where points are pairs; else None."""
     value = _unpacked(value)
     if not isinstance(value, Sequence) or isinstance(value, str):
         return None
     flat = [n for item in value for n in (item if isinstance(item, (list, tuple)) else (item,))]
+    if flat and all(isinstance(v, str) for v in flat):
+        flat = [_as_number(v) for v in flat]
     return flat if all(_is_number(v) for v in flat) else None
+
+
+def _as_number(text: str) -> float | None:
+    """The number that a text is, as cells of CSV have it."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
 
 
 def whole_number(value: object) -> int | None:

@@ -27,6 +27,7 @@ from unified_vl.data.noising import (
 )
 from unified_vl.data.other_rows import OtherRows, Shot, Shots
 from unified_vl.data.row import Row
+from unified_vl.data.shapes import Noted
 from unified_vl.data.sources import TaskData
 from unified_vl.data.templates import (
     Part,
@@ -85,6 +86,7 @@ class ExampleBuilder:
         self._target_fields = spec.fields_of(spec.target)
         scored = dict.fromkeys(score.against for score in spec.score)
         self._scored = tuple(name for name in scored if name in spec.fields)
+        self._may_be_none = any(spec.fields[name].empty for name in self._target_fields)
         self._noised = tuple(name for name in slots(spec.source) if name in spec.example.noise)
         self._others = OtherRows(spec, self._values, self._plan_of, rows, train, shots)
         self._check_tags()
@@ -130,7 +132,7 @@ class ExampleBuilder:
             source, target = settled.source, settled.target
             read |= {name: as_read(kept, self._codec) for name, kept in settled.kept.items()}
         for name, side in (("source", source), ("target", target)):
-            if not side and (with_target or name == "source"):
+            if not side and (name == "source" or (with_target and not self._may_be_none)):
                 raise BadRow(f"its {name} is empty", file=row.where)
         return Example(
             task=self.spec.task,
@@ -148,6 +150,11 @@ class ExampleBuilder:
             given=given,
             shows=self._shows(parts),
         )
+
+    @property
+    def shape_notes(self) -> list[Noted]:
+        """What was found of shapes so far that is right by the spec, and may be meant otherwise."""
+        return list(self._values.shapes.notes.values())
 
     def shots(self) -> Shots:
         """The shots of evaluation by language, as a saved model carries them; none for a task

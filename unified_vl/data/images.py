@@ -11,12 +11,13 @@ import threading
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
 
 import numpy as np
+from PIL import ExifTags, ImageOps
 from PIL import Image as PILImage
-from PIL import ImageOps
 
 from unified_vl.codecs.images import LoadedImage, resize
 from unified_vl.errors import BadRow, nearest
@@ -215,7 +216,9 @@ class ImageLoader:
 
     def _prepare(self, image: PILImage.Image, where: str, name: str) -> LoadedImage:
         rgb = to_rgb(image, where, name)
-        return resize(rgb, self.size, _hole(image) if self.holes else None)
+        loaded = resize(rgb, self.size, _hole(image) if self.holes else None)
+        orientation = orientation_of(image)
+        return loaded if orientation == 1 else replace(loaded, orientation=orientation)
 
 
 def _is_count(value: object) -> TypeGuard[int]:
@@ -266,6 +269,12 @@ def to_rgb(image: PILImage.Image, where: str, name: str) -> PILImage.Image:
         return upright.convert("RGB")
     except Exception as error:  # as above: the bytes are not trusted
         raise BadRow(f"the image {name} is broken or truncated: {error}", file=where) from error
+
+
+def orientation_of(image: PILImage.Image) -> int:
+    """How EXIF turns an image: 2 to 8; 1 where it does not, or says nothing that is known."""
+    said = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return said if said in range(2, 9) else 1
 
 
 def _hole(image: PILImage.Image) -> PILImage.Image | None:

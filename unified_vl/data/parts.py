@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unified_vl.data.columns import needed_columns, with_one_of
 from unified_vl.data.paths import existing, in_split
 from unified_vl.data.readers.reader import Source
 from unified_vl.data.readers.registry import READERS
 from unified_vl.data.row import Row
 from unified_vl.specs.data import SplitName
-from unified_vl.specs.document import KeyPath
 from unified_vl.specs.readers import READERS as READER_INFOS
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
@@ -35,6 +35,8 @@ class Part:
         links: what lies outside the data root, with the name of a link in it that leads there.
         numbers: the place of each row in the file; None where the table is all of it.
         left_out: how many rows of the file are none of the task, by what they lack.
+        lost: how many things of its rows are left out, by what they are.
+        files: the file of each row, where the part is of several; `numbers` then are in these.
         excluded: how many rows `data.exclude` took from it.
     """
 
@@ -45,28 +47,9 @@ class Part:
     links: Mapping[Path, str]
     numbers: Sequence[int] | None
     left_out: Mapping[str, int]
+    lost: Mapping[str, int]
+    files: Sequence[str] | None = None
     excluded: int = 0
-
-
-def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPath]:
-    """Every column that a spec reads, with the key that names it."""
-    needed: dict[str, KeyPath] = {}
-    for name, field in spec.fields.items():
-        for language in languages:
-            column = fill(field.column, language=language)
-            needed.setdefault(column, ("fields", name, "column"))
-    for key in ("language_column", "key_column", "split_column"):
-        column = getattr(spec.data, key)
-        if column is not None:
-            needed.setdefault(column, ("data", key))
-    for name in spec.report_by:
-        if name != "language":
-            needed.setdefault(name, ("report_by",))
-    for index, score in enumerate(spec.score):
-        if score.column is not None:
-            key, column = score.column
-            needed.setdefault(column, ("score", index, key))
-    return needed
 
 
 def read_parts(
@@ -98,13 +81,17 @@ def _read_part(source: Source) -> Part:
     data = source.spec.data
     table = READERS[data.reader](source)
     kept = source.kept
-    numbers = kept.numbers
+    numbers, files = kept.numbers, kept.files
     if data.split_column is not None:
         chosen = _rows_of_split(table, data.split_column, source.split)
         table = table.take(pa.array(chosen, pa.int64()))  # typed: there may be none
         numbers = chosen if numbers is None else [numbers[place] for place in chosen]
+        files = None if files is None else [files[place] for place in chosen]
     if data.language_column is not None and data.language_names:
         table = _with_tags(table, data.language_column, data.language_names)
+    for field in source.spec.fields.values():
+        if field.columns is not None:
+            table = with_one_of(table, field.columns, fill(field.column))
     # without the metadata by which `datasets` would decode images itself, unguarded
     table = table.replace_schema_metadata(None)
     if not READER_INFOS[data.reader].mapped:
@@ -117,6 +104,8 @@ def _read_part(source: Source) -> Part:
         _links(source),
         numbers,
         kept.left_out,
+        kept.lost,
+        files,
     )
 
 
@@ -141,8 +130,10 @@ def without_rows(part: Part, keys: Collection[str], column: str | None) -> Part:
     numbers = range(len(table)) if part.numbers is None else part.numbers
     known = column is not None and column in table.column_names
     values = table.column(column).to_pylist() if known else [None] * len(table)
+    files = [part.file] * len(table) if part.files is None else part.files
     rows = (
-        Row({column or "": v}, part.file, n, None) for v, n in zip(values, numbers, strict=True)
+        Row({column or "": v}, file, n, None)
+        for v, file, n in zip(values, files, numbers, strict=True)
     )
     kept = [place for place, row in enumerate(rows) if row.key(column or "") not in keys]
     if len(kept) == len(table):
@@ -151,6 +142,7 @@ def without_rows(part: Part, keys: Collection[str], column: str | None) -> Part:
         part,
         table=Dataset(InMemoryTable(table.take(pa.array(kept, pa.int64())).combine_chunks())),
         numbers=[numbers[place] for place in kept],
+        files=None if part.files is None else [part.files[place] for place in kept],
         excluded=len(table) - len(kept),
     )
 

@@ -8,6 +8,7 @@ so any number of processes may read the same files.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from pathlib import Path
@@ -83,6 +84,14 @@ class TaskData:
         return {name: path for part in self._parts for path, name in part.links.items()}
 
     @property
+    def lost(self) -> dict[str, int]:
+        """How many things of the rows are left out, by what they are."""
+        found: Counter[str] = Counter()
+        for part in self._parts:
+            found.update(part.lost)
+        return dict(found)
+
+    @property
     def excluded(self) -> int:
         """How many rows `data.exclude` took away."""
         return sum(part.excluded for part in self._parts)
@@ -121,9 +130,8 @@ class TaskData:
                 columns = dict(zip(names, row, strict=True))
                 language = part.language if column is None else columns[column]
                 place = index if part.numbers is None else part.numbers[index]
-                rows[position] = Row(
-                    columns, part.file, place, language, part.images, prefix, linked
-                )
+                file = part.file if part.files is None else part.files[index]
+                rows[position] = Row(columns, file, place, language, part.images, prefix, linked)
         return [rows[position] for position in range(len(indices))]
 
     def distinct(self, column: str) -> Iterator[str]:

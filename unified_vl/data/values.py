@@ -11,15 +11,12 @@ import numpy as np
 from unified_vl.codecs.image_codes import CodeImages
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Box, Image, ImageCodes, Point, Polygon, Segment, Tag
-from unified_vl.codecs.shapes import box_from_row
 from unified_vl.data.cells import (
     Cell,
     Size,
     chosen,
     items_of,
-    list_of_numbers,
     numbers_of,
-    places_of,
     said,
     texts_of,
     whole_number,
@@ -27,6 +24,7 @@ from unified_vl.data.cells import (
 from unified_vl.data.image_codes import ImageCodeCache
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.row import Row
+from unified_vl.data.shapes import ShapeReader
 from unified_vl.errors import BadRow, nearest
 from unified_vl.specs.checks import named_slots
 from unified_vl.specs.fields import SHAPES
@@ -69,7 +67,8 @@ class ValueReader:
         if code_images is not None:
             self._code_loader = ImageLoader(images.root, code_images.size, holes=True)
             self._codes = ImageCodeCache(code_images.codec, code_cache)
-        self._may_be_empty = _only_joined(spec)
+        self._may_be_empty = _only_joined(spec) | _of_none(spec)
+        self.shapes = ShapeReader(spec)
 
     def read(
         self,
@@ -93,7 +92,7 @@ class ValueReader:
             BadRow: for a value that is missing, empty or not of its kind.
         """
         values: dict[str, Value] = {}
-        size: Size | None = None
+        image: LoadedImage | None = None
         main = self.spec.image_field
         if not sized and not any(self.spec.fields[n].kind in SIZED for n in names):
             main = None
@@ -101,12 +100,12 @@ class ValueReader:
             if name in values:
                 continue
             cell = self._cell(row, name, columns)
-            values[name] = self._value(cell, columns, language, size)
+            values[name] = self._value(cell, columns, language, image)
             if name == main:
                 first = values[name][0]
                 assert isinstance(first, (Image, ImageCodes)) and first.image is not None
-                size = (first.image.width, first.image.height)
-        return values, size
+                image = first.image
+        return values, None if image is None else (image.width, image.height)
 
     def _cell(self, row: Row, name: str, columns: Mapping[str, str]) -> Cell:
         column = columns[name]
@@ -117,7 +116,7 @@ class ValueReader:
         return Cell(row, name, column, self.spec.fields[name], value, name in self._may_be_empty)
 
     def _value(
-        self, cell: Cell, columns: Mapping[str, str], language: str, size: Size | None
+        self, cell: Cell, columns: Mapping[str, str], language: str, image: LoadedImage | None
     ) -> Value:
         match cell.field.kind:
             case "text":
@@ -134,9 +133,9 @@ class ValueReader:
             case "image" | "image_codes":
                 return tuple(self._in_codes(cell, item) for item in items_of(cell))
             case "box":
-                return self._boxes(cell, columns, language, size)
+                return self._boxes(cell, columns, language, image)
             case "point" | "polygon":
-                return places_of(cell, size)
+                return self.shapes.places(cell, image)
             case "language":
                 return self._language(cell)
 
@@ -196,24 +195,13 @@ class ValueReader:
         return tuple(found)
 
     def _boxes(
-        self, cell: Cell, columns: Mapping[str, str], language: str, size: Size | None
+        self, cell: Cell, columns: Mapping[str, str], language: str, image: LoadedImage | None
     ) -> tuple[Box, ...]:
-        width, height = size or (1, 1)
-        field = cell.field
-        assert field.layout is not None and field.units is not None
-        boxes = []
-        for item in items_of(cell):
-            numbers = list_of_numbers(item)
-            if numbers is None:
-                raise cell.bad(f"found {said(item)}", "a box of four numbers")
-            try:
-                boxes.append(box_from_row(numbers, field.layout, field.units, width, height))
-            except ValueError as error:
-                raise cell.bad(str(error)) from error
-        if field.labels is None:
-            return tuple(boxes)
-        beside = self._cell(cell.row, field.labels, columns)
-        labels = self._value(beside, columns, language, size)
+        boxes = self.shapes.boxes(cell, image)
+        if cell.field.labels is None:
+            return boxes
+        beside = self._cell(cell.row, cell.field.labels, columns)
+        labels = self._value(beside, columns, language, image) if boxes or beside.value else ()
         if len(labels) != len(boxes):
             raise beside.bad(f"holds {len(labels)} labels for {len(boxes)} boxes")
         return tuple(replace(b, label=str(n)) for b, n in zip(boxes, labels, strict=True))
@@ -225,6 +213,12 @@ def _only_joined(spec: TaskSpec) -> frozenset[str]:
     direct = {*slots(spec.source), *slots(spec.target), *shots}
     joined = {name for join in spec.example.join.values() for name in named_slots(join.each)}
     return frozenset(joined - direct)
+
+
+def _of_none(spec: TaskSpec) -> frozenset[str]:
+    """Lists of shapes that may be of none, and those of their labels."""
+    shapes = [(name, field) for name, field in spec.fields.items() if field.empty]
+    return frozenset(n for name, field in shapes for n in (name, field.labels) if n is not None)
 
 
 def pieces_of(value: Value) -> Iterator[str | Segment]:

@@ -52,6 +52,7 @@ def grammar_of(
         many=form.many,
         texts=texts,
         sentinels=form.sentinels,
+        empty=form.empty,
     )
 
 
@@ -118,6 +119,7 @@ class ShapeGrammar(Grammar):
         many: whether another shape may follow.
         texts: `nowhere`, `before` each shape (labels), `between` two, or `anywhere`.
         sentinels: whether texts hold sentinels.
+        empty: whether there may be no shape at all.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class ShapeGrammar(Grammar):
         many: bool = False,
         texts: str = "nowhere",
         sentinels: bool = False,
+        empty: bool = False,
     ) -> None:
         self._ids_1V = torch.arange(vocabulary.size, device=device)[None]
         self._text_1V = _text_ids(vocabulary, device, sentinels=sentinels)[None]
@@ -137,6 +140,7 @@ class ShapeGrammar(Grammar):
         self._size, self._fixed = SIZES[kind]
         self._many = many
         self._texts = texts
+        self._empty = empty
 
     def start(self, rows: int) -> torch.Tensor:
         state_RF = torch.zeros((rows, 4), dtype=torch.long, device=self._ids_1V.device)
@@ -160,6 +164,8 @@ class ShapeGrammar(Grammar):
         said_R1 = begins_R1 & (text_R1 > 0)  # a text has begun, or must
         written_R1 = open_R1 | said_R1 | (wants_text & (whole_R1 | begins_R1))
         ends_R1 = whole_R1 | (wants_text & begins_R1 & (step > 0))
+        if self._empty and step == 0:
+            ends_R1 = ends_R1 | begins_R1
         allowed_RV = self._location(state_RF) & location_R1
         allowed_RV = allowed_RV | (self._text_1V & written_R1)
         allowed_RV = allowed_RV | ((self._ids_1V == EOS_ID) & ends_R1)

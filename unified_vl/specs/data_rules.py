@@ -155,7 +155,11 @@ def _column_problems(spec: TaskSpec) -> Iterator[Problem]:
         for column in dict.fromkeys(
             field.column.replace("{language}", tag) for tag in spec.data.languages
         )
+        if field.columns is None
     ]
+    for name, field in spec.fields.items():
+        for key in ("columns", "size"):
+            named += [(("fields", name, key), column) for column in getattr(field, key) or ()]
     for key in ("language_column", "key_column", "split_column"):
         column = getattr(spec.data, key)
         if column is not None:

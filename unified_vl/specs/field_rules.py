@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from unified_vl.errors import nearest
-from unified_vl.specs.checks import RESERVED, parse
+from unified_vl.specs.checks import RESERVED, parse, repeated
 from unified_vl.specs.choices import repeated_choice
 from unified_vl.specs.document import KeyPath, Problem, one_of
-from unified_vl.specs.fields import LISTS, SHAPES, FieldSpec
+from unified_vl.specs.fields import LISTS, SHAPES, FieldSpec, Layout, as_one
 
 if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
@@ -18,6 +18,11 @@ ONLY_FOR = {  # a key of a field, and the kinds that it says something about
     "as_": ("image",),
     "layout": ("box",),
     "units": SHAPES,
+    "columns": ("box", "point"),
+    "size": SHAPES,
+    "orientation": SHAPES,
+    "clip": SHAPES,
+    "empty": SHAPES,
     "labels": ("box",),
     "decimals": ("number",),
     "names": ("label",),
@@ -26,11 +31,13 @@ ONLY_FOR = {  # a key of a field, and the kinds that it says something about
     "write": ("choice",),
 }
 MANDATORY = {
-    "layout": one_of(("xyxy", "xywh")),
+    "layout": one_of(get_args(Layout)),
     "units": one_of(("pixels", "relative")),
     "names": "{file: NAME.txt} or {values: [...]}",
     "of": "a field of kind 'text' with many: true",
 }
+
+_NUMBERS = {"box": 4, "point": 2}  # of a shape
 
 
 def field_problems(spec: TaskSpec) -> Iterator[Problem]:
@@ -39,7 +46,7 @@ def field_problems(spec: TaskSpec) -> Iterator[Problem]:
         place: KeyPath = ("fields", name)
         if name in RESERVED:
             yield Problem(place, f"{name!r} is a built-in name", expected="another name")
-        yield from parse(field.column, (*place, "column"), ("language",))[1]
+        yield from _column_problems(field, place)
         if field.many and field.kind not in LISTS:
             yield Problem(
                 (*place, "many"),
@@ -51,6 +58,8 @@ def field_problems(spec: TaskSpec) -> Iterator[Problem]:
             yield Problem(
                 (*place, "units"), "pixels of what?", expected="a field of kind 'image' beside it"
             )
+        if field.kind in SHAPES:
+            yield from _shape_problems(spec, field, place)
         if field.names is not None:
             yield from _names_problems(field, (*place, "names"))
         if field.labels is not None:
@@ -60,6 +69,37 @@ def field_problems(spec: TaskSpec) -> Iterator[Problem]:
                 yield Problem((*place, "many"), "one box has no list of labels", expected=expected)
         if field.of is not None:
             yield from _beside(spec, (*place, "of"), field.of, ("text",))
+
+
+def _column_problems(field: FieldSpec, place: KeyPath) -> Iterator[Problem]:
+    """That a value is in a column, or each of its numbers in one."""
+    if field.columns is None:
+        if not field.column:
+            yield Problem((*place, "column"), "is missing", expected="text")
+        yield from parse(field.column, (*place, "column"), ("language",))[1]
+        return
+    if field.column != as_one(field.columns):
+        yield Problem(place, "found 'column' and 'columns'", expected="one of them")
+    if field.kind not in _NUMBERS:
+        return  # said of the key
+    if len(field.columns) != _NUMBERS[field.kind]:
+        found = f"found {len(field.columns)} columns"
+        expected = f"{_NUMBERS[field.kind]} of a {field.kind}"
+        yield Problem((*place, "columns"), found, expected=expected)
+    yield from repeated((*place, "columns"), field.columns)
+    if field.many:
+        yield Problem((*place, "many"), "a row has one", expected="no `many` beside `columns`")
+
+
+def _shape_problems(spec: TaskSpec, field: FieldSpec, place: KeyPath) -> Iterator[Problem]:
+    """That what is said of shapes has a meaning."""
+    if field.size is not None and field.units != "pixels":
+        yield Problem((*place, "size"), "says nothing of fractions", expected="units: pixels")
+    if field.orientation is not None and spec.image_field is None:
+        expected = "a field of kind 'image' beside it"
+        yield Problem((*place, "orientation"), "of what image?", expected=expected)
+    if field.empty is not None and not field.many:
+        yield Problem((*place, "empty"), "one value is never none", expected="many: true")
 
 
 def _key_problems(field: FieldSpec, place: KeyPath) -> Iterator[Problem]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from unified_vl.specs.document import Name, Part
 
@@ -22,9 +23,17 @@ Kind = Literal[
 ]
 ShapeKind = Literal["box", "point", "polygon"]
 Written = Literal["letter", "number", "text"]
+Layout = Literal["xyxy", "xywh", "cxcywh"]
+Orientation = Literal["upright", "stored"]
+ColumnName = Annotated[str, Field(min_length=1)]
 TEXTS: tuple[Kind, ...] = ("text", "number", "label", "choice")  # written in pieces of text
 SHAPES: tuple[ShapeKind, ...] = ("box", "point", "polygon")  # written in location tokens
 LISTS: tuple[Kind, ...] = ("text", "number", "label", "image", *SHAPES)  # may hold many values
+
+
+def as_one(columns: Iterable[object]) -> str:
+    """The name, as a template has it, of the column that several make."""
+    return ", ".join(map(str, columns)).replace("{", "{{").replace("}", "}}")
 
 
 class NamesSpec(Part):
@@ -47,10 +56,16 @@ class FieldSpec(Part):
 
     kind: Kind = Field(description="What the value means to the model.", examples=["box"])
     column: str = Field(
+        default="",
         min_length=1,
         description="The column that holds it; may contain {language}, the tag of the row's "
         "language.",
         examples=["caption_{language}"],
+    )
+    columns: tuple[ColumnName, ...] | None = Field(
+        default=None,
+        description="A single box or point only, in place of `column`: the columns of its numbers.",
+        examples=[["xmin", "ymin", "xmax", "ymax"]],
     )
     many: bool = Field(
         default=False, description="Whether the column holds a list of values.", examples=[True]
@@ -62,9 +77,10 @@ class FieldSpec(Part):
         "tokenizer (patches).",
         examples=["codes"],
     )
-    layout: Literal["xyxy", "xywh"] | None = Field(
+    layout: Layout | None = Field(
         default=None,
-        description="Boxes only, and mandatory there: two corners, or a corner and a size.",
+        description="Boxes only, and mandatory there: two corners, a corner and a size, or a "
+        "centre and a size.",
         examples=["xywh"],
     )
     units: Literal["pixels", "relative"] | None = Field(
@@ -72,6 +88,29 @@ class FieldSpec(Part):
         description="Boxes, points and polygons only, and mandatory there: pixels of the image, "
         "or fractions of it.",
         examples=["pixels"],
+    )
+    size: tuple[ColumnName, ColumnName] | None = Field(
+        default=None,
+        description="Shapes in pixels only: the columns of the width and the height of the image "
+        "that they were drawn on, where the images on disk may be larger or smaller.",
+        examples=[["width", "height"]],
+    )
+    orientation: Orientation | None = Field(
+        default=None,
+        description="Shapes only: whether they are places of the image as EXIF turns it (upright), "
+        "or of the pixels as its file stores them (upright unless given).",
+        examples=["stored"],
+    )
+    clip: bool | None = Field(
+        default=None,
+        description="Shapes only: whether what lies a pixel or more beyond the edge of the image "
+        "is cut off there; otherwise it is an error.",
+        examples=[True],
+    )
+    empty: bool | None = Field(
+        default=None,
+        description="Lists of shapes only: whether a row may have none, and an answer be empty.",
+        examples=[True],
     )
     labels: Name | None = Field(
         default=None,
@@ -108,6 +147,13 @@ class FieldSpec(Part):
         "or the text that is chosen (letter).",
         examples=["letter"],
     )
+
+    @model_validator(mode="after")
+    def _one_column(self) -> FieldSpec:
+        """Several columns are read as one, whose name says theirs."""
+        if self.columns and not self.column:
+            object.__setattr__(self, "column", as_one(self.columns))  # it is frozen
+        return self
 
     @property
     def in_codes(self) -> bool:

@@ -21,6 +21,7 @@ class AnswerForm:
         decimals: digits behind a number's point.
         sentinels: whether texts are told apart by sentinels (span corruption).
         image: whether there is an image in codes, before all else.
+        empty: whether there may be none of the shapes.
     """
 
     shape: ShapeKind = "box"
@@ -28,6 +29,7 @@ class AnswerForm:
     decimals: int = 0
     sentinels: bool = False
     image: bool = False
+    empty: bool = False
 
 
 Allow = Literal[

@@ -197,6 +197,12 @@ READERS: dict[str, ReaderInfo] = {
 }
 
 
+def stated_size(reader: str) -> tuple[str, ...]:
+    """The columns in which a reader says how large the annotations say that an image is."""
+    sides = ("width", "height")
+    return sides if set(sides) <= set(READERS[reader].columns or ()) else ()
+
+
 def known_reader(name: object) -> object:
     """The name of a reader, as it is.
 

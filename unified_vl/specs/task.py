@@ -173,7 +173,8 @@ class TaskSpec(Document):
         many = len(shapes) > 1 or any(field.many for field in shapes)
         decimals = max((f.decimals or 0 for f in values), default=0)
         image = any(f.kind == "image_codes" for f in values)
-        return AnswerForm(shape, many, decimals, self.example.sentinels, image)
+        empty = bool(shapes) and all(field.empty for field in values)
+        return AnswerForm(shape, many, decimals, self.example.sentinels, image, empty)
 
     @cached_property
     def source(self) -> Template:

@@ -12,11 +12,12 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from unified_vl.codecs.segments import Box
+from unified_vl.codecs.segments import Box, Point, Polygon
 from unified_vl.evaluation.metrics.detection import Detection, all_found, coco_map
-from unified_vl.evaluation.metrics.table import METRICS, Answers
+from unified_vl.evaluation.metrics.table import METRICS, Answers, is_correct
 
 LEFT, RIGHT = Box(0.0, 0.0, 0.5, 1.0), Box(0.5, 0.0, 1.0, 1.0)
+TRIANGLE = Polygon((0.1, 0.1, 0.9, 0.1, 0.1, 0.9))
 Truths = list[list[tuple[Box, str]]]
 
 
@@ -121,3 +122,33 @@ def test_all_boxes_are_found_when_none_is_missing_and_none_is_left_over() -> Non
     assert not all_found([LEFT], [LEFT, RIGHT], 0.5)
     assert not all_found([LEFT, LEFT], [LEFT], 0.5)
     assert not all_found([LEFT, RIGHT], [LEFT, LEFT], 0.5)
+
+
+def test_an_image_without_objects_is_right_when_nothing_is_found() -> None:
+    truths = [[(LEFT, "")], []]
+    assert coco_map([[Detection(LEFT, 0.9)], []], truths) == pytest.approx(100)
+    found_in_nothing = [[Detection(LEFT, 0.5)], [Detection(RIGHT, 0.9)]]
+    assert coco_map(found_in_nothing, truths) < 60
+    assert coco_map([[], []], [[], []]) == 100
+    assert coco_map([[Detection(LEFT, 0.9)], []], [[], []]) == 0
+
+
+@pytest.mark.parametrize(
+    ("metric", "nothing", "something", "reference"),
+    [
+        ("coco_map", [], [Detection(LEFT, 0.9)], LEFT),
+        ("box_accuracy", None, LEFT, LEFT),
+        ("mean_iou", None, LEFT, LEFT),
+        ("point_accuracy", None, Point(0.1, 0.1), LEFT),
+        ("mask_iou", [], [TRIANGLE], TRIANGLE),
+    ],
+)
+def test_nothing_is_right_where_there_is_nothing(
+    metric: str, nothing: object, something: object, reference: object
+) -> None:
+    assert is_correct(metric, nothing, [])
+    assert not is_correct(metric, something, [])
+    assert not is_correct(metric, nothing, [reference])
+    answers = Answers([nothing, something, nothing], [[], [], [reference]], [None] * 3)
+    if metric != "coco_map":  # of which no image is right or wrong alone
+        assert METRICS[metric].score(answers) == pytest.approx(100 / 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,12 +27,16 @@ class Kept:
         instead: what the file holds in place of rows of the task, for messages.
         links: folders outside the data root that links in a listed folder lead to, with the
             name of one of these links.
+        files: the file of each row, relative to the data root, where they are in several.
+        lost: how many things of rows it left out, by what they are: "objects of crowds".
     """
 
     numbers: Sequence[int] | None = None
     left_out: dict[str, int] = field(default_factory=dict)
     instead: str = ""
     links: dict[Path, str] = field(default_factory=dict)
+    files: Sequence[str] | None = None
+    lost: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def iou(a: Box, b: Box) -> float:
 
 
 def best_iou(prediction: Box | None, references: Sequence[Box]) -> float:
-    """The largest overlap with any reference; 0 where nothing was predicted."""
+    """The largest overlap with any reference; of nothing with nothing 1, with something 0."""
     if prediction is None:
-        return 0.0
+        return float(not references)
     return max((iou(prediction, reference) for reference in references), default=0.0)

@@ -36,7 +36,8 @@ def coco_map(
 ) -> float:
     """Mean average precision over labels and IoU 0.50, 0.55, ... 0.95, in percent.
 
-    At most 100 boxes of an image and label count. No truths at all is 0.
+    At most 100 boxes of an image and label count. Where no image has a truth there is no
+    precision; that then is 100 when nothing was found, and 0 otherwise.
 
     Args:
         detections: what was found in each image, in any order.
@@ -48,7 +49,7 @@ def coco_map(
     if not truths:
         raise ValueError("there is nothing to score")
     if not any(truths):
-        return 0.0
+        return 0.0 if any(detections) else 100.0
     with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints as it goes
         return 100.0 * _evaluate(detections, truths)
 

@@ -17,13 +17,13 @@ def point_fits(prediction: Point | None, references: Sequence[Shape], within: fl
     """Whether a point lies in one of the boxes, or near enough to one of the points.
 
     Args:
-        prediction: None where nothing was predicted.
+        prediction: None where nothing was predicted, which is right where there is no reference.
         references: boxes (the pointing game, arXiv 1608.00507) or points.
         within: the distance that counts as right, as a fraction of the diagonal; both axes
             run from 0 to 1.
     """
     if prediction is None:
-        return False
+        return not references
     return any(_meets(prediction, reference, within) for reference in references)
 
 
@@ -36,7 +36,10 @@ def _meets(point: Point, reference: Shape, within: float) -> bool:
 
 
 def mask_iou(prediction: Sequence[Polygon], references: Sequence[Polygon]) -> float:
-    """Intersection over union of what two sets of outlines cover, on 256 x 256 pixels."""
+    """Intersection over union of what two sets of outlines cover, on 256 x 256 pixels; 1 for none
+    where there are none."""
+    if not prediction and not references:
+        return 1.0
     found, right = _mask(prediction), _mask(references)
     union = np.logical_or(found, right).sum()
     return float(np.logical_and(found, right).sum() / union) if union else 0.0
