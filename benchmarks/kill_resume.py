@@ -1,11 +1,11 @@
 """Kill a training at random points and go on: `python benchmarks/kill_resume.py --kills N`.
 
 A small Emoji World run is trained once without a break. Then, N times, the same run is
-started anew, ended by SIGKILL (every other time at a random moment, every other time while
-it writes a checkpoint), started again with `--resume`, and compared with the unbroken one:
-every tensor of the model, of the optimiser's state and of the masters, the schedule and the
-positions in the data, and each event of the record (task, loss, gradient norm and tokens
-of the steps), bit for bit.
+started anew, ended by SIGKILL (every other time at a random moment, every other time at a named
+point of what it writes), started again with `--resume`, and compared with the unbroken one: every
+file of the output directory. So every tensor of the model, of the best model, of the
+optimiser's state and of the masters, the schedule and the positions in the data, and each event
+of the record (task, loss, gradient norm and tokens of the steps), bit for bit.
 
 The trainings are the command line, `unified-vl train RUN [--resume]`, in processes forked
 from one that has loaded the libraries, because loading takes longer than training.
@@ -30,9 +30,12 @@ from typing import Any
 from record import machine, record
 
 from unified_vl.cli.main import main as unified_vl
+from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.files import write_atomically
 from unified_vl.specs.load import load_run
-from unified_vl.training import trainer  # loads what the forked processes need
+from unified_vl.training import checkpoint, trainer  # loads what the forked processes need
+from unified_vl.training.engine import Engine
+from unified_vl.training.models import ModelWriter
 from unified_vl.training.tokenizer import texts_of_specs, train_tokenizer
 from unified_vl.worlds.emoji import EmojiWorldOptions, write_emoji_world
 
@@ -40,6 +43,13 @@ ROOT = Path(__file__).parents[1]
 LOG = "log.txt"
 STEPS = 40
 EVERY = 4  # steps between two checkpoints
+POINTS: dict[str, tuple[Any, str]] = {  # the kill comes when this is called
+    "before the state of a checkpoint": (Engine, "save"),
+    "before the manifest of a checkpoint": (checkpoint, "write_manifest"),
+    "before the best model": (ModelWriter, "write_best"),
+    "within a model": (SequenceCodec, "save"),
+    "between the renames of a model": (Path, "rename"),
+}
 
 MIXTURE = f"""
 mixture: killed
@@ -105,15 +115,36 @@ def finish(child: int, log: Path) -> None:
         raise RuntimeError(f"a process ended with {code}: {log.read_text()}")
 
 
-def train(work: Path, name: str, *options: str) -> int:
-    """`unified-vl train` into work/name, in a process of its own."""
+def train(work: Path, name: str, *options: str, until: tuple[str, int] | None = None) -> int:
+    """`unified-vl train` into work/name, in a process of its own; perhaps until it kills itself.
+
+    Args:
+        until: a point, and the time of its being reached that ends it.
+    """
     arguments = ["train", str(work / "run.yaml"), f"output={work / name}", *options]
 
     def run() -> None:
         sys.argv = ["unified-vl", *arguments]
+        if until is not None:
+            die_at(*until)
         unified_vl()
 
     return in_a_process(run, work / LOG)
+
+
+def die_at(point: str, time: int) -> None:
+    """SIGKILL to this process when it reaches a point for the time `time`."""
+    place, name = POINTS[point]
+    before, left = getattr(place, name), time
+
+    def dying(*arguments: Any, **more: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return before(*arguments, **more)
+
+    setattr(place, name, dying)
 
 
 def prepare(work: Path, engine: Path) -> None:
@@ -134,55 +165,53 @@ def prepare(work: Path, engine: Path) -> None:
     finish(in_a_process(write, work / LOG), work / LOG)
 
 
-def is_saving(output: Path, step: int) -> bool:
-    """Whether the checkpoint of `step` is begun and not complete."""
-    folder = output / trainer.CHECKPOINTS / f"step-{step:08d}"
-    return folder.exists() and not (folder / "manifest.json").exists()
-
-
-def kill(work: Path, name: str, draw: random.Random, seconds: float, saving: bool) -> str:
-    """Train until a drawn moment; returns what the process was doing when it was killed."""
+def kill(work: Path, name: str, draw: random.Random, seconds: float, aimed: bool) -> str:
+    """Train until a drawn moment or point; returns where the process was when it was killed."""
     while True:
         shutil.rmtree(work / name, ignore_errors=True)
+        if aimed:
+            point, time_of_it = draw.choice(sorted(POINTS)), draw.randint(1, STEPS // EVERY)
+            child = train(work, name, until=(point, time_of_it))
+            if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
+                return f"{point}, time {time_of_it}"
+            continue  # it is not reached so often: draw another
         moment = draw.uniform(0, seconds)
-        step = draw.randrange(EVERY, STEPS + 1, EVERY)
         child = train(work, name)
         start = time.monotonic()
         while os.waitpid(child, os.WNOHANG)[0] == 0:
-            if is_saving(work / name, step) if saving else time.monotonic() - start > moment:
+            if time.monotonic() - start > moment:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
                 return describe(work / name)
-            time.sleep(0.0002 if saving else 0.001)
+            time.sleep(0.001)
         # it had ended before its moment came: draw another
 
 
 def describe(output: Path) -> str:
+    """How far a run had come that was killed at a random moment."""
     folders = sorted((output / trainer.CHECKPOINTS).glob("step-*"))
     if not folders:
         return "before the first checkpoint"
-    step = int(folders[-1].name.partition("-")[2])
-    return f"{'while saving' if is_saving(output, step) else 'after saving'} step {step}"
+    whole = (folders[-1] / checkpoint.MANIFEST).exists()
+    return f"{'after' if whole else 'while'} saving step {int(folders[-1].name[5:])}"
 
 
 def outcome(output: Path) -> dict[str, Any]:
-    """All that a run leaves, but times and that it was resumed."""
-    last = output / trainer.CHECKPOINTS / f"step-{STEPS:08d}"
-    progress = json.loads((last / "progress.json").read_text())
-    progress["journal"].pop("seconds")
-    events = []
-    for line in (output / "events.jsonl").read_text().splitlines():
-        event = json.loads(line)
-        event.pop("seconds", None)
-        if event["event"] != "resume":
-            events.append(event)
-    found = {
-        "events": events,
-        "progress": progress,
-        "model": (output / trainer.MODEL / "model.safetensors").read_bytes(),
-    }
-    for path in sorted((last / "state").iterdir()):
-        found[path.name] = path.read_bytes()
+    """Every file that a run leaves, by its path, but times and that it was resumed."""
+    found: dict[str, Any] = {}
+    for path in sorted(path for path in output.rglob("*") if path.is_file()):
+        content: Any = path.read_bytes()
+        if path.name == "events.jsonl":
+            content = [json.loads(line) for line in content.splitlines()]
+            content = [event for event in content if event["event"] != "resume"]
+            for event in content:
+                event.pop("seconds", None)
+        elif path.name in ("progress.json", "training.json"):
+            content = json.loads(content)
+            content.get("journal", content).pop("seconds")
+        elif path.name == checkpoint.MANIFEST:  # it has the digest of progress.json, with its times
+            content = sorted(json.loads(content)["files"])
+        found[path.relative_to(output).as_posix()] = content
     return found
 
 
@@ -195,7 +224,7 @@ def compare(work: Path, kills: int, seed: int) -> list[tuple[str, list[str]]]:
     draw = random.Random(seed)
     found = []
     for number in range(kills):
-        doing = kill(work, "killed", draw, seconds, saving=number % 2 == 1)
+        doing = kill(work, "killed", draw, seconds, aimed=number % 2 == 1)
         finish(train(work, "killed", "--resume"), work / LOG)
         got = outcome(work / "killed")
         differing = [
@@ -209,15 +238,17 @@ def compare(work: Path, kills: int, seed: int) -> list[tuple[str, list[str]]]:
 
 def write_down(found: list[tuple[str, list[str]]], command: str, engine: str) -> None:
     identical = sum(not differing for _, differing in found)
-    saving = sum(doing.startswith("while saving") for doing, _ in found)
-    early = sum(doing.startswith("before") for doing, _ in found)
+    aimed = sum(doing.partition(",")[0] in POINTS for doing, _ in found)
+    early = sum(doing.startswith("before the first") for doing, _ in found)
     summary = f"{identical} of {len(found)} bit-identical"
     section = f"""# Kill and resume
 
 `{command}` on {machine()}: {STEPS} steps of three Emoji World tasks, {engine}, a checkpoint
-every {EVERY} steps, SIGKILL and `--resume`. Compared are model, masters, moments, schedule,
-positions in the data and every event. Of the kills, {saving} hit a checkpoint that was being
-written and {early} came before the first one.
+every {EVERY} steps, SIGKILL and `--resume`. Compared is every file of the output directory:
+model, best model, masters, moments, schedule, positions in the data and every event, but for
+times. Of the kills, {aimed} came at a named point of what is written (state or manifest of a
+checkpoint, the best model, a model's files and renames), the others at a random moment,
+{early} before the first checkpoint.
 
 **{summary}**
 """

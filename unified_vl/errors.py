@@ -79,7 +79,7 @@ class TrainingFault(TrainingEnded):
 
 
 class DiskFull(TrainingEnded):
-    """No room for a checkpoint; those before it are as they were."""
+    """No room on the disk for what was to be written; what was there before is as it was."""
 
     exit_code = 4
 

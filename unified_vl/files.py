@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from unified_vl.errors import UserError
+from unified_vl.errors import DiskFull, UserError
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+OS_ERROR = re.compile(r"os error (\d+)")  # how libraries in Rust tell it, such as safetensors
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -16,6 +24,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     Folders are made as needed.
 
     Raises:
+        DiskFull: when there is no room for it.
         UserError: when it cannot be written, such as below a file or over a folder.
     """
     temporary = path.with_name(f"{path.name}.partial")
@@ -26,7 +35,32 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     except OSError as error:
         if temporary.is_file():
             temporary.unlink()
+        if no_room(error):
+            raise DiskFull(f"{path}: no room to write it ({error.strerror})") from error
         raise UserError(f"cannot be written: {error.strerror}", file=path) from error
+
+
+@contextmanager
+def new_directory(directory: Path) -> Iterator[Path]:
+    """A folder to fill; whole and on disk, it takes the place of `directory`.
+
+    What fails inside leaves `directory` as it was, and nothing beside it.
+
+    Raises:
+        DiskFull: when there is no room for it.
+    """
+    settle_directory(directory)
+    partial = directory.with_name(f"{directory.name}.partial")
+    try:
+        partial.mkdir(parents=True)
+        yield partial
+        sync_below(partial)
+        replace_directory(partial, directory)
+    except Exception as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        if no_room(error):
+            raise DiskFull(f"{directory}: no room to write it") from error
+        raise
 
 
 def replace_directory(partial: Path, directory: Path) -> None:
@@ -36,7 +70,44 @@ def replace_directory(partial: Path, directory: Path) -> None:
     if directory.exists():
         directory.rename(old)
     partial.rename(directory)
+    sync(directory.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def settle_directory(directory: Path) -> None:
+    """Clear away what a kill in `new_directory` left; between its renames, the old one is back."""
+    old = directory.with_name(f"{directory.name}.old")
+    if old.exists() and not directory.exists():
+        old.rename(directory)
+    shutil.rmtree(old, ignore_errors=True)
+    shutil.rmtree(directory.with_name(f"{directory.name}.partial"), ignore_errors=True)
+
+
+def no_room(error: BaseException | None) -> bool:
+    """Whether an error, or one that it came from, is that of a full disk."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return True
+        told = OS_ERROR.search(str(error))
+        if told and int(told[1]) in NO_ROOM:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def sync_below(folder: Path) -> None:
+    """Wait until all files and folders below `folder`, and itself, are on disk."""
+    for path in (*folder.rglob("*"), folder):
+        sync(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or directory is on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

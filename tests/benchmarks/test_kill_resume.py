@@ -16,6 +16,7 @@ def test_three_killed_runs_end_as_the_one_that_was_not() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     *kills, last = done.stdout.splitlines()
     assert last == "3 of 3 bit-identical"
-    pattern = r"kill \d, (before the first checkpoint|(while|after) saving step \d+): bit-identical"
+    moment = r"before the first checkpoint|(while|after) saving step \d+"
+    pattern = rf"kill \d, ({moment}|(before|within|between) .*, time \d+): bit-identical"
     assert len(kills) == 3
     assert all(re.fullmatch(pattern, kill) for kill in kills)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from PIL import Image
@@ -103,6 +105,13 @@ validation_rows: 6
 checkpoint_every: 2
 keep_checkpoints: 3
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_waiting_for_the_disk() -> Iterator[None]:
+    """What is written is read back by the same system: no test cuts the power."""
+    with mock.patch.object(os, "fsync"):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,7 @@ def damage_remove(folder: Path) -> None:
 
 
 def damage_add(folder: Path) -> None:
-    (folder / "state" / "other.pt").write_bytes(b"x")
+    (folder / "state" / "rank-00007.safetensors").write_bytes(b"x")
 
 
 def damage_manifest(folder: Path) -> None:
@@ -107,6 +107,54 @@ def test_a_damaged_one_is_passed_over(tmp_path: Path, damage: Any) -> None:
     with pytest.raises(UserError, match=r"no checkpoint is whole.*00010.*00005"):
         checkpoint.load(tmp_path, engine, {"seed": "1"})
     assert engine.loaded == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".DS_Store",
+        "state/.DS_Store",
+        "state/.nfs0001",
+        "state/._rank-00000.safetensors",
+        "Thumbs.db",
+    ],
+)
+def test_what_a_system_leaves_in_a_folder_damages_nothing(tmp_path: Path, name: str) -> None:
+    save(tmp_path, 5)
+    stray = tmp_path / "step-00000005" / name
+    stray.write_bytes(b"x")
+    assert checkpoint.find_fault(tmp_path / "step-00000005") is None
+    checkpoint.write_manifest(tmp_path / "step-00000005")  # it was there when that was written
+    stray.unlink()
+    fault = checkpoint.find_fault(tmp_path / "step-00000005")
+    assert fault == ("Thumbs.db is missing" if name == "Thumbs.db" else None)
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+@pytest.mark.parametrize("step", [7, 10, 99])
+def test_what_is_only_named_like_a_checkpoint_ends_no_run(
+    tmp_path: Path, kind: str, step: int
+) -> None:
+    stray = tmp_path / "out" / f"step-{step:08d}"
+    save(tmp_path / "out", 5)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if kind == "file":
+        stray.write_text("a note")
+    else:  # a checkpoint that was moved to another disk
+        stray.symlink_to(elsewhere)
+    save(tmp_path / "out", 10, 15, keep=1)
+    assert checkpoint.newest(tmp_path / "out") == "step-00000015"
+    assert elsewhere.is_dir()
+
+
+def test_the_best_of_each_that_is_kept_stays_too(tmp_path: Path) -> None:
+    engine: Any = FakeEngine()
+    for step, best in ((5, 5), (10, 5), (15, 15)):
+        checkpoint.save(tmp_path, step, engine, {"best": {"step": best}}, 2, best)
+    assert names(tmp_path) == ["step-00000005", "step-00000010", "step-00000015"]
+    checkpoint.save(tmp_path, 20, engine, {"best": {"step": 15}}, 2, 15)
+    assert names(tmp_path) == ["step-00000015", "step-00000020"]
 
 
 @pytest.mark.parametrize("pointer", [None, "{", "[]", '{"checkpoint": "step-00000099"}'])
@@ -181,5 +229,24 @@ def test_a_save_that_fails_leaves_what_was_there(
     with pytest.raises(kind) as caught:
         checkpoint.save(tmp_path, 10, engine, {"step": 10}, 1)
     assert getattr(caught.value, "exit_code", None) == code
+    assert names(tmp_path) == ["step-00000005"]
+    assert checkpoint.newest(tmp_path) == "step-00000005"
+
+
+@pytest.mark.parametrize("name", ["progress.json", "manifest.json", "pointer.json"])
+def test_a_disk_that_is_full_at_the_small_files_is_told_alike(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save(tmp_path, 5)
+    write = Path.write_bytes
+
+    def fail(self: Path, content: Any) -> int:
+        if self.name == f"{name}.partial":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(self, content)
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(DiskFull, match=r"no room for the checkpoint .*step-00000010.*--resume"):
+        save(tmp_path, 10)
     assert names(tmp_path) == ["step-00000005"]
     assert checkpoint.newest(tmp_path) == "step-00000005"

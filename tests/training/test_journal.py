@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from unified_vl.specs.load import load_run
-from unified_vl.training.journal import Journal
+from unified_vl.training.journal import Journal, RunningMean
 from unified_vl.training.update import TaskLoss
 
 
@@ -30,9 +30,71 @@ def test_losses_are_means_over_the_steps_since_the_last_line(squares: Path, tmp_
     found = [(e["step"], e["task"], e["loss"], e["target_tokens"]) for e in events(tmp_path)]
     assert found == [(2, "see", 3.0, 20), (4, "say", 5.0, 10), (4, "see", 1.0, 10)]
     last = events(tmp_path)[-1]
-    assert last["smoothed_loss"] == pytest.approx(0.95 * (0.95 * 4 + 0.05 * 2) + 0.05 * 1)
+    assert last["smoothed_loss"] == pytest.approx(
+        (0.95**2 * 4 + 0.95 * 2 + 1) / (0.95**2 + 0.95 + 1)
+    )
     assert last["lr"] == pytest.approx(0.3) and last["grad_norm"] == 1.5
     assert last["seconds"] >= 0
+
+
+def test_the_first_batch_does_not_stand_for_all_before_it() -> None:
+    mean = RunningMean()
+    for value in (8.0, *([0.4] * 40)):
+        mean.add(value)
+        assert mean.value <= 8.0
+    assert mean.value == pytest.approx(0.4 + 7.6 * 0.95**40 * 0.05 / (1 - 0.95**41))  # 0.456
+    steady = RunningMean()
+    for _ in range(3):
+        steady.add(2.5)
+        assert steady.value == pytest.approx(2.5)
+
+
+def test_rows_of_refused_updates_are_seen_but_make_no_update(squares: Path, tmp_path: Path) -> None:
+    with make(squares, tmp_path, "log_every=4") as journal:  # of batches of 4 among 8 and 10 rows
+        journal.update(1, [TaskLoss("see", 4.0, 10), TaskLoss("say", 4.0, 10)], 0.1, 1.0)
+        journal.refused(2, ("see", "say"), "a spike")
+        journal.refused(3, ("see",), "a spike")
+        journal.score(3, "see", "exact_match", 50.0)
+        journal.update(4, [TaskLoss("say", 4.0, 10)], 0.1, 1.0)
+    found = {
+        e["task"]: (e["updates"], e["epochs"]) for e in events(tmp_path) if e["event"] == "step"
+    }
+    assert found == {"see": (1, 1.5), "say": (2, 1.2)}
+    (score,) = [e for e in events(tmp_path) if e["event"] == "score"]
+    assert score["updates"] == 1
+    assert [e["task"] for e in events(tmp_path) if e["event"] == "refused"] == ["see + say", "see"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[]",
+        b"7",
+        b"null",
+        b"{}",
+        b'{"event": "step", "step": null}',
+        b'{"event": "step", "step": "2"}',
+        b"\x00\x00\x00",
+        b'{"event": "\xff"}',
+        b"not JSON",
+        b"",
+    ],
+)
+def test_a_broken_line_forbids_no_resume(
+    squares: Path, tmp_path: Path, line: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = b'{"event": "validation", "step": 1, "task": "see", "loss": 1.0}'
+    end = b'{"event": "skipped", "task": "see", "rows": 1}'
+    half = b'{"event": "st'
+    (tmp_path / "events.jsonl").write_bytes(b"\n".join([good, line, end, good, half]))
+    run = load_run(squares / "run.yaml", [f"output={tmp_path}"])
+    journal = Journal(run, {"see": 8, "say": 10}, writes=True)
+    state = json.loads(json.dumps(journal.state_dict()))
+    with journal:
+        journal.restart(state, 1)
+    kinds = [event["event"] for event in events(tmp_path)]
+    assert kinds == ["validation", "validation", "resume"]
+    assert "events.jsonl: 1 broken lines left out" in capsys.readouterr().err
 
 
 def test_a_resumed_journal_drops_what_comes_again(squares: Path, tmp_path: Path) -> None:

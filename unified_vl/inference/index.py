@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from unified_vl.errors import UserError
-from unified_vl.files import read_json_object, replace_directory, write_atomically
+from unified_vl.files import new_directory, read_json_object, write_atomically
 from unified_vl.inference.corpus import Corpus, Item, Kind, OnBad
 from unified_vl.inference.features import BATCH, image_features, text_features
 from unified_vl.inference.inputs import chunks
@@ -67,6 +66,7 @@ class Index:
         """Write the index, whole or not at all; an index that is there is replaced.
 
         Raises:
+            DiskFull: when there is no room for it.
             UserError: where something else is, or nothing can be written.
         """
         directory = Path(directory)
@@ -74,21 +74,18 @@ class Index:
             raise UserError(
                 "there is something else already", file=directory, expected="a new name"
             )
-        partial = directory.with_name(f"{directory.name}.partial")
+        facts = {
+            "format": FORMAT,
+            "kind": self.kind,
+            "count": len(self.items),
+            "model": self.model,
+            "root": os.path.relpath(self.root, directory.parent),
+        }
         try:
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-            _write_items(partial / ITEMS, self.items)
-            save_file(self.features.packed(), partial / FEATURES)
-            facts = {
-                "format": FORMAT,
-                "kind": self.kind,
-                "count": len(self.items),
-                "model": self.model,
-                "root": os.path.relpath(self.root, directory.parent),
-            }
-            write_atomically(partial / FACTS, json.dumps(facts, indent=1) + "\n")
-            replace_directory(partial, directory)
+            with new_directory(directory) as partial:
+                _write_items(partial / ITEMS, self.items)
+                save_file(self.features.packed(), partial / FEATURES)
+                write_atomically(partial / FACTS, json.dumps(facts, indent=1) + "\n")
         except OSError as error:
             raise UserError(f"cannot be written: {error.strerror}", file=directory) from error
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,7 +35,7 @@ from unified_vl.codecs.image_codes import CodeImages
 from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY, SequenceCodec, load_tokenizer
 from unified_vl.data.other_rows import Shots
 from unified_vl.errors import UserError
-from unified_vl.files import read_json_object, replace_directory, write_atomically
+from unified_vl.files import new_directory, read_json_object, write_atomically
 from unified_vl.inference.shot_files import read_shots, write_shots
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.image_tokenizer import load_image_tokenizer
@@ -95,17 +94,28 @@ def save_model(
         shots: the rows that tasks show as examples, by task (`ExampleBuilder.shots`).
 
     Raises:
+        DiskFull: when there is no room for it; a directory that is there stays as it was.
         UserError: when a task's choices or shots are not known.
     """
-    directory = Path(directory)
-    partial = directory.with_name(f"{directory.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     config = model.config
     config.vocabulary_fingerprint = codec.vocabulary.fingerprint
     config.text_fingerprint = _fingerprint(codec.text.model)
     config.max_source_tokens = codec.max_source
     config.max_target_tokens = codec.max_target
+    with new_directory(Path(directory)) as partial:
+        _write_parts(partial, model, codec, specs, state_dict, shots or {})
+        told = json.dumps(dict(facts or {}), indent=1, ensure_ascii=False)
+        write_atomically(partial / FACTS, told)
+
+
+def _write_parts(
+    partial: Path,
+    model: UnifiedVLForConditionalGeneration,
+    codec: SequenceCodec,
+    specs: Iterable[TaskSpec],
+    state_dict: dict[str, torch.Tensor] | None,
+    shots: Mapping[str, Shots],
+) -> None:
     # One file whatever its size: the name of the weights is part of the format.
     with _without_bars():
         model.save_pretrained(partial, state_dict=state_dict, max_shard_size="100TB")
@@ -124,11 +134,24 @@ def save_model(
         for name, dictionary in spec.dictionaries.items():
             write_atomically(partial / SPECS / carried_dictionary(spec, name), dictionary.text)
         if spec.example.shots is not None:
-            if not (shots or {}).get(spec.task):
+            if not shots.get(spec.task):
                 raise UserError(f"the shots of the task {spec.task!r} are not known", file=path)
-            write_shots(partial / SPECS, spec, (shots or {})[spec.task])
-    write_atomically(partial / FACTS, json.dumps(dict(facts or {}), indent=1, ensure_ascii=False))
-    replace_directory(partial, directory)
+            write_shots(partial / SPECS, spec, shots[spec.task])
+
+
+def saved_facts(directory: Path) -> dict[str, Any] | None:
+    """What `training.json` says of a directory that `save_model` wrote whole; else None.
+
+    Only the header of the weights is read: it says how long their file has to be.
+    """
+    try:
+        with safe_open(directory / WEIGHTS, framework="pt"):
+            pass
+        parts = [directory / CONFIG, directory / TOKENIZER / VOCABULARY, directory / SPECS]
+        facts = read_json_object(directory / FACTS)
+    except (OSError, SafetensorError, UserError):
+        return None
+    return facts if all(part.exists() for part in parts) else None
 
 
 def load_model(directory: str | Path, device: str | torch.device = "cpu") -> SavedModel:

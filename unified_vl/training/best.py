@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,14 +14,18 @@ class _Memory:
     """What is remembered; of values more is better.
 
     Attributes:
-        now: the newest value.
+        now: the newest value; None where that is no number.
+        measured: after which step it was taken.
         best: the value of the best checkpoint.
         step: its step.
+        scored: after which step its value was taken: the checkpoint may be of a later one.
     """
 
     now: float | None = None
+    measured: int | None = None
     best: float | None = None
     step: int | None = None
+    scored: int | None = None
 
 
 class Best:
@@ -41,25 +46,45 @@ class Best:
         """The step of the best checkpoint; None before there is one."""
         return self._memory.step
 
-    def losses(self, losses: Mapping[str, float]) -> None:
-        """Take note of the validation losses: all tasks count alike."""
-        if losses and not self.by_scores:
-            self._memory.now = -statistics.fmean(losses.values())
+    @property
+    def scored(self) -> int | None:
+        """The step whose model had the value that made the checkpoint the best."""
+        return self._memory.scored
 
-    def scores(self, scores: Mapping[str, float]) -> None:
-        """Take note of the tasks' primary metrics: all tasks count alike."""
+    def losses(self, step: int, losses: Mapping[str, float]) -> None:
+        """Take note of the validation losses after `step`: all tasks count alike."""
+        if losses and not self.by_scores:
+            self._measure(step, [-loss for loss in losses.values()])
+
+    def scores(self, step: int, scores: Mapping[str, float]) -> None:
+        """Take note of the tasks' primary metrics after `step`: all tasks count alike."""
         if scores and self.by_scores:
-            self._memory.now = statistics.fmean(
-                -score if task in self.falling else score for task, score in scores.items()
-            )
+            self._measure(step, [-s if task in self.falling else s for task, s in scores.items()])
+
+    def _measure(self, step: int, values: list[float]) -> None:
+        value = statistics.fmean(values)
+        self._memory.now = value if math.isfinite(value) else None
+        self._memory.measured = step
 
     def checkpoint(self, step: int) -> bool:
         """Whether the checkpoint of `step` is the best so far; it then is remembered so."""
         memory = self._memory
         if memory.now is None or (memory.best is not None and memory.now <= memory.best):
             return False
-        memory.best, memory.step = memory.now, step
+        memory.best, memory.step, memory.scored = memory.now, step, memory.measured
         return True
+
+    def facts(self) -> dict[str, Any]:
+        """What made the best checkpoint the best, for the record."""
+        memory = self._memory
+        by, value = "scores", memory.best
+        if not self.by_scores and value is not None:
+            by, value = "validation losses", -value
+        return {"by": by, "mean": value, "scored_step": memory.scored}
+
+    def forget(self) -> None:
+        """The best checkpoint is lost: the next that has a value is the best."""
+        self._memory.best = self._memory.step = self._memory.scored = None
 
     def state_dict(self) -> dict[str, Any]:
         """JSON values from which `load_state_dict` goes on."""
@@ -67,3 +92,5 @@ class Best:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self._memory = _Memory(**state)
+        if self._memory.best is not None and not math.isfinite(self._memory.best):
+            self.forget()  # written when what is no number could be the best

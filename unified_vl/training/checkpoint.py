@@ -18,22 +18,21 @@ import contextlib
 import errno
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from unified_vl.errors import DiskFull, TrainingEnded, UserError
-from unified_vl.files import write_atomically
+from unified_vl.files import no_room, sync, sync_below, write_atomically
 from unified_vl.training.agreement import together
-from unified_vl.training.engine import Engine
+from unified_vl.training.engine import STATE, Engine
+from unified_vl.training.shards import SHARDS
 
 POINTER = "pointer.json"
 MANIFEST = "manifest.json"
 PROGRESS = "progress.json"
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FOLDER = re.compile(r"step-(\d{8,})")
 
 
@@ -47,25 +46,29 @@ def save(
 ) -> None:
     """Write the checkpoint of `step` under `root` and forget all but the last `keep`.
 
+    The best one of each that is kept stays too, so that a start from any of them has it.
+
     Args:
         root: OUTPUT/checkpoints.
         step: steps done.
         engine: writes model and optimiser.
         progress: what else a resume needs, as JSON values, the same on all ranks.
         keep: checkpoints to keep, this one included.
-        best: step of one that is kept beside them.
+        best: step of the best one.
 
     Raises:
         DiskFull: when a rank has no room for it; the checkpoints before it are untouched.
         OSError: when it cannot be written for another reason.
         EndedElsewhere: on the other ranks.
     """
-    folder = root / f"step-{step:08d}"
+    folder = folder_of(root, step)
     first = engine.process.rank == 0
     try:
         with together(engine.process):
-            if first and folder.exists():  # what a killed run left
-                shutil.rmtree(folder)
+            if first:
+                _remove(folder)  # what a killed run left
+                if left := _files(folder):
+                    raise OSError(errno.EBUSY, "cannot be removed", str(left[0]))
         with together(engine.process), _telling_disk_full(folder):
             engine.save(folder)
         with together(engine.process), _telling_disk_full(folder):
@@ -73,9 +76,9 @@ def save(
                 write_atomically(folder / PROGRESS, json.dumps(progress))
                 write_manifest(folder)
                 write_atomically(root / POINTER, json.dumps({"checkpoint": folder.name}))
-                _sync(root / POINTER)
-                _sync(root)
-    except (OSError, TrainingEnded):
+                sync(root / POINTER)
+                sync(root)
+    except (OSError, UserError, TrainingEnded):
         if first:
             shutil.rmtree(folder, ignore_errors=True)
             (root / f"{POINTER}.partial").unlink(missing_ok=True)
@@ -89,11 +92,11 @@ def save(
 def _telling_disk_full(folder: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        if error.errno not in NO_ROOM:
+    except Exception as error:
+        if not no_room(error):
             raise
         raise DiskFull(
-            f"no room for the checkpoint {folder} ({error.strerror}); those before it are "
+            f"no room for the checkpoint {folder}; those before it are "
             "whole: make room, then go on with --resume"
         ) from error
 
@@ -175,26 +178,26 @@ def newest(root: Path, say: Callable[[str], None] | None = None) -> str | None:
 
 def write_manifest(folder: Path) -> None:
     """List every file below `folder` with size and sha256, and bring them to disk."""
-    files = {}
-    for path in _files(folder):
-        _sync(path)
-        files[path.relative_to(folder).as_posix()] = _describe(path)
+    files = {path.relative_to(folder).as_posix(): _describe(path) for path in _files(folder)}
     write_atomically(folder / MANIFEST, json.dumps({"files": files}, indent=1))
-    _sync(folder / MANIFEST)
-    for directory in {folder, *(path.parent for path in _files(folder))}:
-        _sync(directory)
+    sync_below(folder)
 
 
 def find_fault(folder: Path) -> str | None:
-    """What keeps a checkpoint from being whole; None when all its files are as listed."""
+    """What keeps a checkpoint from being whole; None when all its files are as listed.
+
+    What an operating system leaves in a folder is none of it (`.DS_Store`, `.nfs0001`), nor any
+    file that no rank would read.
+    """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         listed = dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return "it has no readable manifest"
     present = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
-    if extra := sorted(present.keys() - listed.keys()):
-        return f"{extra[0]} is not in its manifest"
+    unlisted = sorted(present.keys() - listed.keys())
+    if read := [name for name in unlisted if PurePath(name).match(f"{STATE}/{SHARDS}")]:
+        return f"{read[0]} is not in its manifest"
     for name in sorted(listed):
         if name not in present:
             return f"{name} is missing"
@@ -210,9 +213,11 @@ def _describe(path: Path) -> dict[str, Any]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Every file of a checkpoint but its manifest."""
+    """Every file of a checkpoint but its manifest; hidden files come and go unasked."""
     return sorted(
-        path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST
+        path
+        for path in folder.rglob("*")
+        if path.is_file() and path != folder / MANIFEST and not path.name.startswith(".")
     )
 
 
@@ -220,23 +225,39 @@ def _folders(root: Path) -> list[Path]:
     """The folders of checkpoints, oldest first."""
     if not root.is_dir():
         return []
-    found = [(match, path) for path in root.iterdir() if (match := FOLDER.fullmatch(path.name))]
+    named = [(FOLDER.fullmatch(path.name), path) for path in root.iterdir() if path.is_dir()]
+    found = [(match, path) for match, path in named if match]
     return [path for match, path in sorted(found, key=lambda pair: int(pair[0][1]))]
 
 
+def folder_of(root: Path, step: int) -> Path:
+    """Where the checkpoint of `step` is or will be."""
+    return root / f"step-{step:08d}"
+
+
 def _prune(root: Path, step: int, keep: int, best: int | None) -> None:
-    """Keep the last `keep` up to `step` and the best; later ones are of a future given up."""
+    """Keep the last `keep` up to `step` and the best ones; later ones are of a future given up."""
     steps = {int(folder.name.partition("-")[2]): folder for folder in _folders(root)}
-    kept = {best, *[s for s in steps if s <= step][-keep:]}
+    last = [number for number in steps if number <= step][-keep:]
+    kept = {best, *last, *(_best_of(steps[number]) for number in last)}
     for number, folder in steps.items():
         if number not in kept:
-            shutil.rmtree(folder)
+            _remove(folder)
 
 
-def _sync(path: Path) -> None:
-    """Wait until a file or directory is on disk."""
-    handle = os.open(path, os.O_RDONLY)
+def _best_of(folder: Path) -> int | None:
+    """The step of the checkpoint that was the best when this one was written."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        step = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))["best"]["step"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return None if step is None else int(step)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or a link or file in its place; what cannot go is no checkpoint then."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.exists():
+        (path / MANIFEST).unlink(missing_ok=True)  # first: a half of it is none
+        shutil.rmtree(path, ignore_errors=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,7 +21,28 @@ from unified_vl.training.trackers import Tracker, numbers_of, start_trackers
 from unified_vl.training.update import TaskLoss
 
 EVENTS = "events.jsonl"
+AT_THE_END = ("skipped",)  # events that a run says once, when it ends
 SMOOTHING = 0.95  # of the loss that is shown: about the last 20 steps of a task
+
+
+@dataclass
+class RunningMean:
+    """A mean in which each value counts `SMOOTHING` times as much as the one after it.
+
+    Divided by the weights of the values that there are, as Adam's moments are (arXiv
+    1412.6980, section 3): otherwise the first value would stand for all before it.
+    """
+
+    sum: float = 0.0
+    weight: float = 0.0
+
+    def add(self, value: float) -> None:
+        self.sum = SMOOTHING * self.sum + (1 - SMOOTHING) * value
+        self.weight = SMOOTHING * self.weight + (1 - SMOOTHING)
+
+    @property
+    def value(self) -> float:
+        return self.sum / self.weight
 
 
 class Journal:
@@ -29,7 +51,8 @@ class Journal:
     Every `log_every` steps it writes one `step` event for each task that was trained
     since the last: its loss (the mean over its batches), its smoothed loss, the last
     learning rate and gradient norm, their target tokens, the seconds of the run, which go
-    on counting after a resume, and how many batches and epochs the task has seen in all.
+    on counting after a resume, how many updates the task has made in all, and how many
+    epochs of its rows it has seen; those of refused updates are seen.
 
     Args:
         run: output, steps, batch_size and log_every.
@@ -49,9 +72,10 @@ class Journal:
         self.rows = dict(rows)
         self.log_every = run.log_every
         self.writes = writes
-        self.smoothed: dict[str, float] = {}
+        self._means: dict[str, RunningMean] = {}
         self._pending: dict[str, dict[str, float]] = {}
-        self._drawn: dict[str, int] = {}
+        self._updates: dict[str, int] = {}
+        self._seen: dict[str, int] = {}  # batches, those of refused updates included
         self._seconds_before = 0.0
         self._started = time.monotonic()
         self._step = self._first_step = 0
@@ -75,12 +99,17 @@ class Journal:
         self._step = self._first_step = step
         if state is not None:
             self._seconds_before = float(state["seconds"])
-            self.smoothed = dict(state["smoothed"])
+            means = state.get("means", {})
+            self._means = {task: RunningMean(*mean) for task, mean in means.items()}
             self._pending = {task: dict(sums) for task, sums in state["pending"].items()}
-            self._drawn = dict(state["drawn"])
+            drawn = state.get("drawn", {})  # of a checkpoint that told neither apart
+            self._updates = dict(state.get("updates", drawn))
+            self._seen = dict(state.get("seen", drawn))
         if self.writes and self.path.exists():
-            kept = _events_until(self.path, step) if step else []
-            write_atomically(self.path, "".join(f"{line}\n" for line in kept))
+            kept, broken = events_until(self.path, step)
+            if broken:
+                self.say(f"{self.path}: {broken} broken lines left out")
+            write_atomically(self.path, "".join(f"{line}\n" for line in kept if step))
         if step:
             self._write({"event": "resume", "step": step})
             self.say(f"going on after step {step}")
@@ -112,16 +141,16 @@ class Journal:
         """JSON values from which `open` goes on."""
         return {
             "seconds": self.seconds,
-            "smoothed": self.smoothed,
+            "means": {task: [mean.sum, mean.weight] for task, mean in self._means.items()},
             "pending": self._pending,
-            "drawn": self._drawn,
+            "updates": self._updates,
+            "seen": self._seen,
         }
 
     def update(self, step: int, losses: Sequence[TaskLoss], lr: float, grad_norm: float) -> None:
         """Take note of the update of step `step` (counted from 1) and its batches' losses."""
         for told in losses:
-            before = self.smoothed.get(told.task, told.loss)
-            self.smoothed[told.task] = SMOOTHING * before + (1 - SMOOTHING) * told.loss
+            self._means.setdefault(told.task, RunningMean()).add(told.loss)
             sums = self._pending.setdefault(told.task, {"steps": 0, "loss": 0.0, "tokens": 0})
             sums["steps"] += 1
             sums["loss"] += told.loss
@@ -129,13 +158,17 @@ class Journal:
             if told.contrast is not None:
                 sums["contrast"] = sums.get("contrast", 0.0) + told.contrast
             sums["lr"], sums["grad_norm"] = lr, grad_norm
-            self._drawn[told.task] = self._drawn.get(told.task, 0) + 1
+            self._updates[told.task] = self._updates.get(told.task, 0) + 1
+            self._seen[told.task] = self._seen.get(told.task, 0) + 1
         self._done(step)
 
-    def refused(self, step: int, task: str, reason: str) -> None:
-        """Step `step` made no update."""
-        self._write({"event": "refused", "step": step, "task": task, "reason": reason})
-        self.say(f"step {step}, {task}: no update, {reason}")
+    def refused(self, step: int, tasks: Sequence[str], reason: str) -> None:
+        """Step `step`, with a batch of each of `tasks`, made no update."""
+        for task in tasks:
+            self._seen[task] = self._seen.get(task, 0) + 1
+        name = name_of_update(tasks)
+        self._write({"event": "refused", "step": step, "task": name, "reason": reason})
+        self.say(f"step {step}, {name}: no update, {reason}")
         self._done(step)
 
     def _done(self, step: int) -> None:
@@ -152,8 +185,8 @@ class Journal:
         if losses:
             self.say(f"step {step}: validation loss {_list(losses)}")
 
-    def score(self, step: int, task: str, metric: str, score: float, updates: int) -> None:
-        """A task's primary metric on validation rows, after so many of its batches."""
+    def score(self, step: int, task: str, metric: str, score: float) -> None:
+        """A task's primary metric on validation rows."""
         self._write(
             {
                 "event": "score",
@@ -161,7 +194,7 @@ class Journal:
                 "task": task,
                 "metric": metric,
                 "score": score,
-                "updates": updates,
+                "updates": self._updates.get(task, 0),
             }
         )
         self.say(f"step {step}: {task} {metric} {score:.2f}")
@@ -202,30 +235,31 @@ class Journal:
                     "step": self._step,
                     "task": task,
                     "loss": sums["loss"] / sums["steps"],
-                    "smoothed_loss": self.smoothed[task],
+                    "smoothed_loss": self._means[task].value,
                     "lr": sums["lr"],
                     "grad_norm": sums["grad_norm"],
                     "seconds": round(self.seconds, 3),
                     "target_tokens": int(sums["tokens"]),
                     "steps": int(sums["steps"]),
-                    "updates": self._drawn[task],
+                    "updates": self._updates[task],
                     "epochs": self._epochs(task),
                 }
                 | ({"contrast": sums["contrast"] / sums["steps"]} if "contrast" in sums else {})
             )
         self._pending = {}
+        smoothed = _list({task: mean.value for task, mean in self._means.items()})
         rate = (self._step - self._first_step) / max(time.monotonic() - self._started, 1e-9)
         left = int((self.steps - self._step) / max(rate, 1e-9))
         pace = f"{rate:.2f} steps/s, {left // 60}:{left % 60:02d} left"
         if self._live is not None:
             self._bar.update(self._bar_task, completed=self._step, pace=pace)
-            self._losses.plain = f"loss {_list(self.smoothed)}"
+            self._losses.plain = f"loss {smoothed}"
         else:
-            self.say(f"step {self._step}/{self.steps}: {pace}, loss {_list(self.smoothed)}")
+            self.say(f"step {self._step}/{self.steps}: {pace}, loss {smoothed}")
 
     def _epochs(self, task: str) -> float:
         """How often a task's training rows have been seen."""
-        return round(self._drawn[task] * self.batch_size / self.rows[task], 4)
+        return round(self._seen[task] * self.batch_size / self.rows[task], 4)
 
     def _write(self, event: Mapping[str, Any]) -> None:
         if not self.writes:
@@ -244,15 +278,25 @@ def _list(losses: Mapping[str, float]) -> str:
     return ", ".join(f"{task} {loss:.3f}" for task, loss in losses.items())
 
 
-def _events_until(path: Path, step: int) -> list[str]:
-    """The whole lines of an events file that belong to steps up to `step`."""
-    if not path.is_file():
-        return []
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+def name_of_update(tasks: Sequence[str]) -> str:
+    """The tasks of an update, each once: `see + say` for a joint one."""
+    return " + ".join(dict.fromkeys(tasks))
+
+
+def events_until(path: Path, step: int) -> tuple[list[str], int]:
+    """The lines of an events file that belong to steps up to `step`, and how many are broken.
+
+    The last line of a killed run may be half, which is no more than that it was killed; nor
+    is what a run says at its end kept, because a run that goes on says it again.
+    """
+    *lines, last = path.read_bytes().split(b"\n")
+    kept, broken = [], 0
+    for line in (*lines, last):
         try:
-            if json.loads(line).get("step", 0) <= step:
-                kept.append(line)
-        except ValueError:  # the half line of a killed run
-            continue
-    return kept
+            event = json.loads(line.decode("utf-8"))
+            number = event.get("step", 0)
+            if event["event"] not in AT_THE_END and number <= step:
+                kept.append(line.decode("utf-8"))
+        except (ValueError, AttributeError, KeyError, TypeError):  # of whatever kind it is
+            broken += line is not last
+    return kept, broken

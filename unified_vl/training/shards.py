@@ -20,7 +20,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +30,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from unified_vl.files import OS_ERROR
+
 MOMENTS = ("exp_avg", "exp_avg_sq")
-OS_ERROR = re.compile(r"os error (\d+)")  # how safetensors, in Rust, tells it
+SHARDS = "rank-*.safetensors"
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ class Shards:
 
     def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
         self._found: dict[tuple[str, str], list[tuple[int, Any]]] = {}
-        for path in sorted(folder.glob("rank-*.safetensors")):
+        for path in sorted(folder.glob(SHARDS)):
             file = stack.enter_context(safe_open(path, framework="pt"))
             for key in file.keys():  # noqa: SIM118 (a file is no mapping)
                 kind, start, name = key.split(":", 2)

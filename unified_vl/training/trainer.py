@@ -15,7 +15,6 @@ from unified_vl.data.batching import Batch
 from unified_vl.data.order import draw_seed
 from unified_vl.errors import Stopped, UserError
 from unified_vl.evaluation.metrics.table import falling_tasks
-from unified_vl.inference.model_directory import save_model
 from unified_vl.specs.run import Run
 from unified_vl.training import checkpoint
 from unified_vl.training.agreement import agree, together
@@ -24,7 +23,8 @@ from unified_vl.training.best import Best
 from unified_vl.training.build import Parts, build, fingerprints
 from unified_vl.training.engine import Engine, start_process
 from unified_vl.training.gradients import GradientGuard
-from unified_vl.training.journal import Journal
+from unified_vl.training.journal import Journal, name_of_update
+from unified_vl.training.models import MODEL, ModelWriter, mend_best_model
 from unified_vl.training.optimizer import build_optimizer, learning_rate
 from unified_vl.training.prefetch import Prefetch
 from unified_vl.training.process import Process
@@ -35,8 +35,6 @@ from unified_vl.training.update import TaskBatch, backward, target_loss_sum
 from unified_vl.training.watchdog import Watchdog
 
 CHECKPOINTS = "checkpoints"
-MODEL = "model"
-BEST_MODEL = "best_model"
 AHEAD = 4  # batches that are prepared while a step computes
 
 
@@ -53,6 +51,7 @@ class _Training:
     bad_rows: BadRows
     best: Best
     scorer: Scorer
+    models: ModelWriter
     validation: Mapping[str, list[Batch]]
     drawn: dict[str, int]  # batches of each task
     prints: Mapping[str, str]
@@ -92,7 +91,7 @@ def train(run: Run, *, resume: bool = False, progress: bool = True) -> Path:
                         _look_around(training, step, stop)
             watchdog.beat()
             training.bad_rows.summarize()
-            _save_model(training, run.steps, MODEL)
+            training.models.write(MODEL, run.steps)
     return run.output / MODEL
 
 
@@ -105,7 +104,7 @@ def _step(training: _Training, step: int, prepared: Prefetch[list[TaskBatch]], s
     torch.manual_seed(draw_seed(run.seed, "step", step - 1, training.process.rank) % 2**63)
     told = backward(engine, agreed.batches, agreed.tokens, run, parts.weights, parts.contrasts)
     rate = learning_rate(step - 1, run.steps, run.optimizer)
-    name = " + ".join(dict.fromkeys(tasks))
+    name = name_of_update(tasks)
     loss = sum(each.loss for each in told)  # no number where one of them is none
     norm = engine.step(rate, partial(training.guard.accept, step, name, loss))
     for batch in agreed.batches:
@@ -114,7 +113,7 @@ def _step(training: _Training, step: int, prepared: Prefetch[list[TaskBatch]], s
     if training.guard.reason is None:
         journal.update(step, told, rate, norm)
     else:
-        journal.refused(step, name, training.guard.reason)
+        journal.refused(step, tasks, training.guard.reason)
         training.guard.enforce(step, name)
     return agreed.stop
 
@@ -124,12 +123,16 @@ def _look_around(training: _Training, step: int, stop: int) -> None:
     run = training.run
     if _due(step, run.validate_every, run):
         losses = _validate(training)
-        training.best.losses(losses)
+        training.best.losses(step, losses)
         training.journal.validation(step, losses)
     if _due(step, run.score_every, run):
         _score(training, step)
-    if stop or _due(step, run.checkpoint_every, run):
-        is_best = run.keep_best and training.best.checkpoint(step)
+    due = _due(step, run.checkpoint_every, run)
+    if stop or due:
+        # a stop between two checkpoints decides nothing that the run would not have decided
+        is_best = due and run.keep_best and training.best.checkpoint(step)
+        if is_best:
+            training.journal.note("best", step, **training.best.facts())
         checkpoint.save(
             run.output / CHECKPOINTS,
             step,
@@ -139,7 +142,7 @@ def _look_around(training: _Training, step: int, stop: int) -> None:
             training.best.step,
         )
         if is_best:
-            _save_model(training, step, BEST_MODEL)
+            training.models.write_best(training.best)
     if stop and step < run.steps:
         raise Stopped(
             f"{name_of(stop)}: stopped after step {step} of {run.steps}, "
@@ -156,6 +159,7 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> _Tr
     engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)
     rows = {task: len(stream.data) for task, stream in parts.streams.items()}
     journal = Journal(run, rows, writes=process.rank == 0, progress=progress)
+    best = Best(by_scores=run.score_every > 0, falling=falling_tasks(parts.specs.values()))
     return _Training(
         run=run,
         process=process,
@@ -164,8 +168,9 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> _Tr
         journal=journal,
         guard=GradientGuard(run.faults),
         bad_rows=BadRows(journal),
-        best=Best(by_scores=run.score_every > 0, falling=falling_tasks(parts.specs.values())),
+        best=best,
         scorer=Scorer(parts, engine, run.score_rows),
+        models=ModelWriter(run, parts, engine, journal),
         validation=validation,
         drawn=dict.fromkeys(parts.streams, 0),
         prints=fingerprints(run, parts),
@@ -252,6 +257,8 @@ def _restore(training: _Training) -> int:
     for task, stream in parts.streams.items():  # their number stays limited
         stream.skipped.update(training.bad_rows.known.get(task, {}))
     journal.restart(state["journal"], state["step"])
+    if run.keep_best:
+        mend_best_model(training.models, training.best, run.output / CHECKPOINTS, state["step"])
     return int(state["step"])
 
 
@@ -289,32 +296,10 @@ def _score(training: _Training, step: int) -> None:
     """Score the tasks; some may rest from now on, and some train again."""
     parts, journal = training.parts, training.journal
     scores = training.scorer.scores()
-    training.best.scores(scores)
+    training.best.scores(step, scores)
     for task, score in scores.items():
         transition = parts.schedule.observe(task, score)
         metric = parts.specs[task].primary.metric
-        journal.score(step, task, metric, score, training.drawn[task])
+        journal.score(step, task, metric, score)
         if transition is not None:
             journal.transition(step, transition)
-
-
-def _save_model(training: _Training, step: int, name: str) -> None:
-    """Write OUTPUT/NAME, the model as it is after `step`."""
-    run, parts, engine = training.run, training.parts, training.engine
-    weights = engine.weights()
-    if engine.process.rank == 0:
-        whole = type(parts.model)(parts.model.config)
-        whole.load_state_dict(weights)
-        facts = {
-            "run": run.run,
-            "steps": step,
-            "seed": run.seed,
-            "batch_size": run.batch_size,
-            "processes": engine.process.world,
-            "seconds": round(training.journal.seconds, 1),
-        }
-        shots = {task: stream.builder.shots() for task, stream in parts.streams.items()}
-        specs = parts.specs.values()
-        save_model(run.output / name, whole, parts.codec, specs, facts, shots=shots)
-        training.journal.say(f"the model after step {step} is in {run.output / name}")
-    training.process.barrier()
