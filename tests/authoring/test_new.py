@@ -396,6 +396,36 @@ def test_boxes_are_read_as_they_fit_their_images(
     assert (field.kind, field.layout, field.units) == ("box", layout, units)
 
 
+def test_a_language_may_be_spelt_in_two_ways(tmp_path: Path) -> None:
+    said = ["sr@latin", "sr-Latn", "zho_Hans", "zh"]
+    rows = [{"text": f"a {n}", "answer": f"b {n}", "lang": said[n % 4]} for n in range(12)]
+    spec = drafted(tmp_path, rows)
+    assert spec.data.languages == ("sr@latin", "zho_Hans")
+    assert spec.data.on_bad_row == "stop"
+
+
+@pytest.mark.parametrize(
+    ("names", "languages"),
+    [
+        (("zh_CN", "pt_BR", "en"), ("en", "pt_BR", "zh_CN")),
+        (("zho_Hans", "arb_Arab"), ("arb_Arab", "zho_Hans")),
+        (("sr@latin", "sr"), ("sr", "sr@latin")),
+    ],
+)
+def test_files_may_be_named_in_any_spelling(
+    tmp_path: Path, names: tuple[str, ...], languages: tuple[str, ...]
+) -> None:
+    for name in names:
+        lines(
+            tmp_path / f"text.{name}.jsonl", [{"text": f"a {n}", "b": f"b {n}"} for n in range(4)]
+        )
+    made = draft(tmp_path / f"text.{names[0]}.jsonl")
+    (tmp_path / "task.yaml").write_text(made.text)
+    spec = load_task(tmp_path / "task.yaml")
+    assert spec.data.languages == languages
+    assert spec.data.path is not None and spec.data.path.endswith("text.{language}.jsonl")
+
+
 def test_languages_of_rows_that_were_not_looked_at_are_found(tmp_path: Path) -> None:
     rows = [{"text": f"a {n}", "answer": f"b {n}", "lang": "en"} for n in range(300)]
     rows += [{"text": "c", "answer": "d", "lang": "sw"}]
@@ -435,6 +465,7 @@ def test_a_key_that_repeats_further_down_is_none(tmp_path: Path) -> None:
         ("x", ["same", "same", "same"], "none", "text", False),
         ("lang", ["en", "de"], "language", "language", False),
         ("lang", ["en", "?!"], "field", "text", False),
+        ("lang", ["sr@latin", "ca@valencia", "zh_CN"], "language", "language", False),
         ("answer", ["no", "en"], "field", "text", False),
         ("split", ["train", "dev"], "split", "text", False),
         ("split", ["train", "banana"], "field", "text", False),
@@ -456,6 +487,8 @@ def test_languages_are_told_by_letters_names_and_columns() -> None:
     assert language_of(["sw"], ["mbwa"])[0] == ["sw"]
     assert language_of(["caption"], ["12", "?"]) == (["en"], "there are no letters to tell")
     assert tags_of(["de", "Swahili", "?"]) == {"de": "de", "sw": "Swahili"}
+    spelt = ["zho_Hans", "sr@latin", "ca@valencia", "EN", "Lao", "zh"]
+    assert tags_of(spelt) == {**{tag: tag for tag in spelt[:4]}, "lo": "Lao"}
 
 
 def test_a_spec_is_printed_and_none_is_overwritten(tmp_path: Path) -> None:

@@ -206,6 +206,10 @@ def test_many_boxes_are_many_segments() -> None:
     assert example.target == (Box(0.5, 0.0, 0.75, 0.5), Box(0.0, 0.0, 1.0, 1.0))
 
 
+UNLISTED = (
+    "the language {} is not among data.languages; expected a tag of it, "
+    "or a name in data.language_names"
+)
 BAD = [
     ("answer", ..., "answer: is missing"),
     ("answer", None, "answer: is missing"),
@@ -218,9 +222,9 @@ BAD = [
     ("sentences", "a", "sentences: found 'a'; expected a list, for many: true"),
     ("sentences", ["a", None], "sentences: found None; expected text"),
     ("sentences", ["a", ""], "sentences: is empty; expected text"),
-    ("from", "fr", "from: the language 'fr' is not among data.languages"),
-    ("lang", "dee", "lang: the language 'dee' is not among data.languages; did you mean 'de'?"),
-    ("lang", None, "lang: the language None is not among data.languages"),
+    ("from", "fr", "from: " + UNLISTED.format("'fr'")),
+    ("lang", "dee", f"lang: {UNLISTED.format(repr('dee'))}; did you mean 'de'?"),
+    ("lang", None, "lang: " + UNLISTED.format(None)),
     ("file", "none.png", "file: there is no image 'none.png'"),
     ("file", None, "file: is missing"),
 ]

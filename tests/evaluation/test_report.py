@@ -207,3 +207,14 @@ def test_unknown_dimensions_have_a_section_of_their_own(run_directory: Path, wor
     (run_directory / "report.json").write_text(json.dumps(report))
     page = write_report(run_directory, world.data).read_text(encoding="utf-8")
     assert "By size class" in page
+
+
+def test_a_language_that_tasks_spell_differently_is_one_row(run_directory: Path, world) -> None:
+    report = json.loads((run_directory / "report.json").read_text())
+    languages = report["tasks"]["caption"]["by"]["language"]
+    languages["deu"] = languages.pop("de")
+    (run_directory / "report.json").write_text(json.dumps(report))
+    page = write_report(run_directory, world.data).read_text(encoding="utf-8")
+    assert "One model, 3 tasks, 4 languages" in page
+    rows = page[page.index("Task by language") :].split("<tr>")
+    assert sum("Deutsch" in row for row in rows) == 1

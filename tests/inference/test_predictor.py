@@ -28,6 +28,12 @@ def test_an_image_can_be_a_path_bytes_or_a_picture(predictor, tiny, picture) -> 
     }
 
 
+@pytest.mark.parametrize("said", ["DE", "deu", "deu_Latn", "de-Latn", "ger"])
+def test_a_language_is_understood_in_any_spelling(predictor, picture, said: str) -> None:
+    as_spelt = predictor.predict("tiny_caption", image=picture(1), language="de")
+    assert predictor.predict("tiny_caption", image=picture(1), language=said) == as_spelt
+
+
 def test_boxes_are_in_pixels_of_the_users_image(predictor, picture) -> None:
     small, large = picture(1), picture(1).resize((400, 200))
     (box,) = predictor.predict("tiny_ground", language="en", image=small, phrase="a dog").boxes
@@ -73,7 +79,7 @@ def test_no_language_is_needed_where_the_task_has_one(predictor) -> None:
     ("task", "fields", "said"),
     [
         ("tiny_captoin", {}, "task: the model has no task 'tiny_captoin'.*mean 'tiny_caption'"),
-        ("tiny_caption", {"language": "deu"}, "language: unknown language 'deu'.*mean 'de'"),
+        ("tiny_caption", {"language": "dee"}, "language: unknown language 'dee'.*mean 'de'"),
         ("tiny_caption", {"image": b""}, "language: no language is given; expected one of en, de"),
         ("tiny_caption", {"language": "en"}, "image: the task 'tiny_caption' needs"),
         ("tiny_caption", {"imgae": b"", "language": "en"}, "no field 'imgae'.*mean 'image'"),

@@ -338,6 +338,14 @@ def test_rows_that_are_no_collection(model, tmp_path: Path, rows: list, said: st
         Retriever.build(model, path)
 
 
+def test_languages_are_understood_in_any_spelling(model, photos: Path, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"text": "a", "language": "deu_Latn"}) + "\n")
+    assert [item.language for item in Retriever.build(model, path).index.items] == ["de"]
+    retriever = Retriever.build(model, photos)
+    assert retriever.search("a dog", "fas") == retriever.search("a dog", "fa")
+
+
 def test_an_image_may_not_leave_the_folder_of_its_file(model, photos: Path, tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"image": str(photos / "0.png")}) + "\n")

@@ -198,6 +198,21 @@ def test_a_folder_is_asked_in_several_languages(predictor, tmp_path: Path, pictu
     assert "'cut.jpg' cannot be read" in found[4]["error"]
 
 
+def test_languages_of_rows_are_understood_in_any_spelling(
+    predictor, tmp_path: Path, picture
+) -> None:
+    rows = [{"image": "images/1.png", "language": tag} for tag in ("de", "deu", "fas_Arab", "x")]
+    source = write_jsonl(tmp_path / "rows.jsonl", rows)
+    out = tmp_path / "out.jsonl"
+    path = tmp_path / "images/1.png"
+    path.parent.mkdir()
+    picture(1).save(path)
+    assert predict_file(predictor, "tiny_caption", source, out) == 1
+    answers = [json.loads(line) for line in out.read_text().splitlines()]
+    assert answers[0]["prediction"] == answers[1]["prediction"]
+    assert answers[2]["error"] is None and "unknown language 'x'" in answers[3]["error"]
+
+
 def test_several_languages_go_on_in_the_middle_of_a_row(
     predictor, tmp_path: Path, picture, monkeypatch
 ) -> None:
@@ -312,6 +327,9 @@ def test_what_cannot_be_asked_of_a_file(predictor, tmp_path: Path) -> None:
         predict_file(predictor, "tiny_copy", source, tmp_path / "out.csv", language="eo")
     with pytest.raises(UserError, match="each once"):
         predict_file(predictor, "tiny_copy", source, tmp_path / "out.csv", language=[])
+    with pytest.raises(UserError, match="each once"):
+        both = ["de", "deu"]
+        predict_file(predictor, "tiny_caption", source, tmp_path / "out.csv", language=both)
     with pytest.raises(UserError, match="holds no image"):
         (tmp_path / "empty").mkdir()
         predict_file(predictor, "tiny_caption", tmp_path / "empty", tmp_path / "out.csv")

@@ -26,6 +26,7 @@ from unified_vl.codecs.segments import (
 )
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.errors import BadRow
+from unified_vl.specs.languages import canonical
 from unified_vl.specs.task import TaskSpec
 
 
@@ -72,6 +73,7 @@ def _article(spec: TaskSpec, shown: Shown, codec: SequenceCodec | None) -> dict[
     one_language = all(field.kind != "language" for field in spec.fields.values())
     return {
         "example": example,
+        "language": canonical(example.language),
         "figures": [_figure(image, shapes if n == own else []) for n, image in enumerate(images)],
         "lines": [
             (line, one_language or line.name.startswith(("target", "right", "decoded")))

@@ -8,10 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.specs.languages import canonical, distinct
 
 PAD_ID = 0
 EOS_ID = 1
 UNK_ID = 2
+_LANGUAGE = "language:"
 PADDED_TO = 128  # embedding rows: a multiple that matrix units like
 IMAGE_TAG = "image"
 
@@ -38,7 +40,10 @@ class Vocabulary:
     def __post_init__(self) -> None:
         if len(set(self.tags)) != len(self.tags):
             raise ValueError(f"tags must be distinct: {self.tags}")
-        object.__setattr__(self, "_tag_ids", dict(zip(self.tags, self.tag_range, strict=True)))
+        ids = dict(zip(self.tags, self.tag_range, strict=True))
+        for tag in self.tags:  # a language answers to its canonical form too
+            ids.setdefault(_in_one_form(tag), ids[tag])
+        object.__setattr__(self, "_tag_ids", ids)
 
     @property
     def text(self) -> range:
@@ -62,16 +67,17 @@ class Vocabulary:
         return -(-self.image_codes.stop // PADDED_TO) * PADDED_TO
 
     def tag_id(self, name: str) -> int:
-        """The id of a tag.
+        """The id of a tag; that of a language in any spelling.
 
         Raises:
             UserError: when the vocabulary has no such tag.
         """
-        if name not in self._tag_ids:
-            raise UserError(
-                f"the vocabulary has no tag {name!r}", nearest=nearest(name, self._tag_ids)
-            )
-        return self._tag_ids[name]
+        found = self._tag_ids.get(name)
+        if found is None:
+            found = self._tag_ids.get(_in_one_form(name))
+        if found is None:
+            raise UserError(f"the vocabulary has no tag {name!r}", nearest=nearest(name, self.tags))
+        return found
 
     def tag_name(self, token_id: int) -> str:
         return self.tags[token_id - self.tag_range.start]
@@ -104,6 +110,13 @@ class Vocabulary:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
 
+def _in_one_form(tag: str) -> str:
+    """The tag of a language in the form that all its spellings have; others as they are."""
+    if not tag.startswith(_LANGUAGE):
+        return tag
+    return _LANGUAGE + canonical(tag.removeprefix(_LANGUAGE))
+
+
 def standard_tags(
     languages: Iterable[str],
     tasks: Iterable[str],
@@ -112,11 +125,12 @@ def standard_tags(
 ) -> tuple[str, ...]:
     """The tags of a model: the image placeholder, its languages, tasks and their families.
 
-    `others` (of noise: the mask, sentinels) follow in their order, each once.
+    `others` (of noise: the mask, sentinels) follow in their order, each once. A language that
+    tasks spell differently is one tag, in the spelling that sorts first.
     """
     return (
         IMAGE_TAG,
-        *(f"language:{code}" for code in sorted(set(languages))),
+        *(f"{_LANGUAGE}{code}" for code in distinct(sorted(languages))),
         *(f"task:{name}" for name in sorted(set(tasks))),
         *(f"family:{name}" for name in sorted(set(families))),
         *dict.fromkeys(others),

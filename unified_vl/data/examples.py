@@ -199,6 +199,9 @@ class ExampleBuilder:
         if language is None and len(languages) == 1:
             language = languages[0]
         if language not in languages:
+            known = self.spec.data.tag_of(language) if isinstance(language, str) else None
+            if known is not None:
+                return self._plan(known)
             column = self.spec.data.language_column or "language"
             raise unlisted(self.spec, row, column, language)
         return self._plan(language)

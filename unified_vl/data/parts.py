@@ -13,6 +13,7 @@ from unified_vl.data.paths import existing, in_split
 from unified_vl.data.readers.reader import Source
 from unified_vl.data.readers.registry import READERS
 from unified_vl.data.row import Row
+from unified_vl.data.row_languages import with_tags
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.readers import READERS as READER_INFOS
 from unified_vl.specs.task import TaskSpec
@@ -87,8 +88,8 @@ def _read_part(source: Source) -> Part:
         table = table.take(pa.array(chosen, pa.int64()))  # typed: there may be none
         numbers = chosen if numbers is None else [numbers[place] for place in chosen]
         files = None if files is None else [files[place] for place in chosen]
-    if data.language_column is not None and data.language_names:
-        table = _with_tags(table, data.language_column, data.language_names)
+    if data.language_column is not None:
+        table = with_tags(table, data)
     for field in source.spec.fields.values():
         if field.columns is not None:
             table = with_one_of(table, field.columns, fill(field.column))
@@ -153,13 +154,3 @@ def _rows_of_split(table: pa.Table, column: str, name: str) -> list[int]:
 
     values = table.column(column).cast(pa.string()).to_numpy(zero_copy_only=False)
     return [int(place) for place in np.flatnonzero(values == name)]
-
-
-def _with_tags(table: pa.Table, column: str, names: Mapping[str, str]) -> pa.Table:
-    """With the tags of languages in place of what the files call them."""
-    import pyarrow as pa
-
-    tags = {name: tag for tag, name in names.items()}
-    values = table.column(column).to_pylist()
-    cells = pa.array([tags.get(value, value) for value in values], pa.string())
-    return table.set_column(table.column_names.index(column), column, cells)

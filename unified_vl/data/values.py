@@ -28,6 +28,7 @@ from unified_vl.data.shapes import ShapeReader
 from unified_vl.errors import BadRow, nearest
 from unified_vl.specs.checks import named_slots
 from unified_vl.specs.fields import SHAPES
+from unified_vl.specs.languages import nearest_tag
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import slots
 
@@ -173,9 +174,10 @@ class ValueReader:
         return ImageCodes(tuple(known), images.grid[1], LoadedImage(pixels_HWC, width, height))
 
     def _language(self, cell: Cell) -> tuple[Tag, ...]:
-        if cell.value not in self.spec.data.languages:
+        tag = self.spec.data.tag_of(cell.value) if isinstance(cell.value, str) else None
+        if tag is None:
             raise unlisted(self.spec, cell.row, cell.column, cell.value)
-        return (Tag(f"language:{cell.value}"),)
+        return (Tag(f"language:{tag}"),)
 
     def _labels(self, cell: Cell, language: str) -> tuple[str, ...]:
         """Names of classes, from their numbers or as they are."""
@@ -240,5 +242,6 @@ def unlisted(spec: TaskSpec, row: Row, column: str, language: object) -> BadRow:
         f"the language {language!r} is not among data.languages",
         file=row.where,
         field=column,
-        nearest=nearest(str(language), spec.data.languages),
+        expected="a tag of it, or a name in data.language_names",
+        nearest=nearest_tag(str(language), spec.data.languages),
     )

@@ -77,7 +77,7 @@ def _reader(predictor: UnifiedVL, spec: TaskSpec, index: int, name: str) -> Task
             f"the task {name!r} does not describe an image",
             expected="a task whose source is an image and whose target is a text",
         )
-    missing = [tag for tag in spec.data.languages if tag not in reader.data.languages]
+    missing = [tag for tag in spec.data.languages if reader.data.tag_of(tag) is None]
     if missing:
         raise spec.error(
             place,

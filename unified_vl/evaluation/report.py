@@ -28,6 +28,7 @@ from unified_vl.evaluation.results import (
 )
 from unified_vl.evaluation.retrieval import DEPTHS, DIRECTIONS, STAGES
 from unified_vl.files import write_atomically
+from unified_vl.specs.languages import distinct, find
 
 PAGE = "report.html"
 PARTS = (
@@ -177,7 +178,7 @@ def _parts(label: str) -> tuple[str, str, str]:
 
 def _header(report: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
     tasks = report["tasks"]
-    languages = {tag for task in tasks.values() for tag in task["by"].get("language", {})}
+    languages = distinct(tag for task in tasks.values() for tag in task["by"].get("language", {}))
     rows = sum(task["count"] for task in tasks.values())
     skipped = sum(task.get("skipped", 0) for task in tasks.values())
     known = [
@@ -259,11 +260,14 @@ def _spent(curve: Curve) -> list[tuple[str, str | None]]:
 def _table(report: Mapping[str, Any]) -> dict[str, Any]:
     """A row a language, a column a task, the primary metric in each place."""
     tasks = report["tasks"]
-    tags = sorted({tag for task in tasks.values() for tag in task["by"].get("language", {})})
     rows: list[tuple[Language, list[float | None]]] = []
-    for tag in tags:
-        cells = [(t["by"].get("language", {}).get(tag, {}), t["primary"]) for t in tasks.values()]
-        rows.append((language_of(tag), [cell.get(primary) for cell, primary in cells]))
+    tags = (tag for task in tasks.values() for tag in task["by"].get("language", {}))
+    for tag in distinct(sorted(tags)):
+        cells = []
+        for task in tasks.values():
+            by = task["by"].get("language", {})
+            cells.append(by.get(find(tag, by) or "", {}).get(task["primary"]))
+        rows.append((language_of(tag), cells))
     return {
         "columns": [(name, task["primary"]) for name, task in tasks.items()],
         "rows": rows,

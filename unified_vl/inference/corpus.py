@@ -18,6 +18,7 @@ from unified_vl.data.images import ImageLoader
 from unified_vl.errors import BadRow, UserError, nearest
 from unified_vl.inference.images import ENDINGS, images_below
 from unified_vl.inference.rows import JsonLines, numbered_lines
+from unified_vl.specs.languages import find, nearest_tag
 
 Kind = Literal["image", "text"]
 OnBad = Callable[[BadRow], None]
@@ -159,13 +160,14 @@ def _item(row: dict[str, object], path: Path, number: int) -> Item:
 
 def _spoken(item: Item, languages: Collection[str], language: str | None) -> Item:
     spoken = item.language or language
-    if spoken not in languages:
+    known = None if spoken is None else find(spoken, languages)
+    if known is None:
         said = "no language is given" if spoken is None else f"unknown language {spoken!r}"
         raise UserError(
             said,
             file=item.where,
             field="language",
             expected=f"one of {', '.join(languages)}",
-            nearest=None if spoken is None else nearest(spoken, languages),
+            nearest=None if spoken is None else nearest_tag(spoken, languages),
         )
-    return Item(item.key, text=item.text, language=spoken, where=item.where)
+    return Item(item.key, text=item.text, language=known, where=item.where)

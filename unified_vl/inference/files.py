@@ -15,7 +15,7 @@ from unified_vl.data.examples import ExampleBuilder
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object, write_atomically
 from unified_vl.inference.answers import answer_format, carried_values, write_errors
-from unified_vl.inference.inputs import chunks, input_row, target_fields, unknown_language
+from unified_vl.inference.inputs import chunks, input_language, input_row, target_fields
 from unified_vl.inference.pictures import PictureFolder
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.predictor import CHUNK, UnifiedVL
@@ -113,12 +113,12 @@ def errors_file(output: Path) -> Path:
 
 
 def _languages(given: str | Sequence[str] | None, spec: TaskSpec | None) -> tuple[str | None, ...]:
+    languages: tuple[str | None, ...]
     languages = (given,) if given is None or isinstance(given, str) else tuple(given)
+    if spec is not None:
+        languages = tuple(None if one is None else input_language(spec, one) for one in languages)
     if not languages or len(set(languages)) < len(languages):
         raise UserError(f"found {list(languages)}", field="language", expected="each once")
-    for one in languages:
-        if spec is not None and one is not None and one not in spec.data.languages:
-            raise unknown_language(spec, one)
     return languages
 
 
@@ -257,7 +257,8 @@ class _Reader:
         if spec not in self._builders:
             self._builders[spec] = self.predictor.builder(spec, self.rows.root)
         language = values.get("language", one.language)
-        if len(self.languages) > 1 and language != one.language:
+        named = language if language is None else input_language(spec, language)
+        if len(self.languages) > 1 and named != input_language(spec, one.language):
             raise UserError(
                 f"the row is in {language!r}", field="language", expected="none beside several"
             )

@@ -13,6 +13,7 @@ from PIL.Image import Image
 from unified_vl.data.row import Row
 from unified_vl.errors import UserError, nearest
 from unified_vl.specs.fields import SHAPES, FieldSpec
+from unified_vl.specs.languages import nearest_tag
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
 
@@ -74,7 +75,8 @@ def input_row(
 
 
 def input_language(spec: TaskSpec, language: str | None) -> str:
-    """The language of an input; where a task has one only, it need not be said.
+    """The task's tag of an input's language, which may be in another spelling; where a task has
+    one only, it need not be said.
 
     Raises:
         UserError: for a language that the task does not have.
@@ -82,10 +84,12 @@ def input_language(spec: TaskSpec, language: str | None) -> str:
     languages = spec.data.languages
     if language is None and len(languages) == 1:
         language = languages[0]
-    if language not in languages:
+    if language in languages:
+        return language
+    known = spec.data.tag_of(language) if isinstance(language, str) else None
+    if known is None:
         raise unknown_language(spec, language)
-    assert language is not None
-    return language
+    return known
 
 
 def unknown_language(spec: TaskSpec, language: str | None) -> UserError:
@@ -95,7 +99,7 @@ def unknown_language(spec: TaskSpec, language: str | None) -> UserError:
         "no language is given" if language is None else f"unknown language {language!r}",
         field="language",
         expected=f"one of {', '.join(languages)}",
-        nearest=None if language is None else nearest(str(language), languages),
+        nearest=None if language is None else nearest_tag(str(language), languages),
     )
 
 

@@ -25,7 +25,7 @@ from unified_vl.data.batching import IGNORED, EncodedExample, encode_example, pa
 from unified_vl.data.row import Row
 from unified_vl.errors import UserError
 from unified_vl.inference.features import BATCH
-from unified_vl.inference.inputs import chunks, source_fields, target_fields
+from unified_vl.inference.inputs import chunks, input_language, source_fields, target_fields
 from unified_vl.inference.late_interaction import Features
 from unified_vl.inference.scoring import ChoiceScorer
 from unified_vl.inference.search import Memory
@@ -169,6 +169,7 @@ class PairScorer:
 
     def _encoded(self, text: str | None, language: str) -> EncodedExample:
         """The task's example of a blank image and a text; without a text, its source alone."""
+        language = input_language(self.spec, language)
         fields, columns = self.spec.fields, {}
         values = {self.spec.image_field: self._blank, self._text_field: text}
         for name, value in values.items():

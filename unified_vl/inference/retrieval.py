@@ -19,6 +19,7 @@ from unified_vl.inference.late_interaction import Features, late_interaction
 from unified_vl.inference.pair_scoring import YES, Pair, PairScorer, Sentence
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.ranking import CANDIDATES, best, rerank
+from unified_vl.specs.languages import distinct
 from unified_vl.specs.task import TaskSpec
 
 TOP = 10
@@ -177,5 +178,4 @@ class Retriever:
 
 def known_languages(predictor: UnifiedVL) -> list[str]:
     """The languages of all tasks of a model."""
-    tags = (tag for spec in predictor.specs.values() for tag in spec.data.languages)
-    return list(dict.fromkeys(tags))
+    return distinct(tag for spec in predictor.specs.values() for tag in spec.data.languages)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from unified_vl.errors import nearest
 from unified_vl.specs.document import KeyPath, Problem
+from unified_vl.specs.languages import canonical
 from unified_vl.specs.template import Template, TemplateError, parse_template, slots
 
 BUILT_INS = ("language", "language_name", "task")
@@ -40,6 +41,15 @@ def named_slots(text: str) -> list[str]:
     except TemplateError:
         return []
     return [piece.name for piece in pieces if not isinstance(piece, str)]
+
+
+def same_languages(place: KeyPath, tags: Iterable[str]) -> Iterator[Problem]:
+    """Tags that are one language in two spellings."""
+    known: dict[str, str] = {}
+    for tag in dict.fromkeys(tags):
+        first = known.setdefault(canonical(tag), tag)
+        if first != tag:
+            yield Problem(place, f"{tag!r} is the same language as {first!r}", "each once")
 
 
 def repeated(place: KeyPath, values: Iterable[str]) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from unified_vl.errors import UserError
 from unified_vl.specs.choices import file_beside
 from unified_vl.specs.document import LANGUAGE_PATTERN, PATTERNS
+from unified_vl.specs.languages import canonical, find, nearest_tag
 
 if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
@@ -39,8 +40,16 @@ class Dictionary:
         self, word: str, language: str, into: Sequence[str]
     ) -> list[tuple[str, tuple[str, ...]]]:
         """The translations of a word by language, in the order of `into`."""
-        found = self.words.get(language, {}).get(word.casefold(), {})
-        return [(tag, found[tag]) for tag in into if tag != language and tag in found]
+        own = self._own_tag(language)
+        found = self.words.get(own, {}).get(word.casefold(), {})
+        wanted = [(tag, self._own_tag(tag)) for tag in into]
+        return [(tag, found[its]) for tag, its in wanted if its != own and its in found]
+
+    def _own_tag(self, language: str) -> str:
+        """How the first line spells a language, or the tag as it is."""
+        if language in self.words:
+            return language
+        return find(language, self.languages) or language
 
 
 def load_dictionaries(spec: TaskSpec) -> dict[str, Dictionary]:
@@ -66,11 +75,12 @@ def load_dictionaries(spec: TaskSpec) -> dict[str, Dictionary]:
         found[name] = read_dictionary(path)
         known = found[name].languages
         for index, tag in enumerate(noise.languages or ()):
-            if tag not in known:
+            if find(tag, known) is None:
                 raise spec.error(
                     (*place, "languages", index),
                     f"the dictionary has no language {tag!r}",
                     expected=f"one of {', '.join(known)}",
+                    nearest=nearest_tag(tag, known),
                 )
     return found
 
@@ -98,7 +108,7 @@ def read_dictionary(path: Path) -> Dictionary:
         if not fullmatch(LANGUAGE_PATTERN, tag):
             expected = f"{PATTERNS[LANGUAGE_PATTERN]} in each cell of the first line"
             raise UserError(f"found {tag!r}", file=path, line=1, expected=expected)
-    if len(languages) < 2 or len(set(languages)) < len(languages):
+    if len(languages) < 2 or len(set(map(canonical, languages))) < len(languages):
         found = ", ".join(languages)
         raise UserError(f"found {found}", file=path, line=1, expected="two languages or more")
     words: dict[str, dict[str, dict[str, tuple[str, ...]]]] = {tag: {} for tag in languages}

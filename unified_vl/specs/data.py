@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PrivateAttr
 
 from unified_vl.specs.document import LanguageTag, Name, Part
+from unified_vl.specs.languages import canonical, find
 from unified_vl.specs.readers import READERS, known_reader
 
 SplitName = Literal["train", "validation", "test"]
@@ -91,13 +92,14 @@ class DataSpec(Part):
     )
     languages: tuple[LanguageTag, ...] = Field(
         min_length=1,
-        description="Tags of all languages of the rows.",
+        description="Tags of all languages of the rows, in any spelling (zh-CN, zh_CN, zho_Hans, "
+        "sr@latin): paths, columns and reports keep it, and every other one is understood.",
         examples=[["en", "de", "pt-BR"]],
     )
     language_names: dict[LanguageTag, str] = Field(
         default_factory=dict,
         description="What the files call a language, where that is not its tag: in {language} of "
-        "paths and in language_column.",
+        "paths, in language_column and in fields of kind `language`.",
         examples=[{"de": "German"}],
     )
     language_column: str | None = Field(
@@ -141,6 +143,22 @@ class DataSpec(Part):
         """The path templates by the name of the file; "path" for that of a single one."""
         return {"path": self.path} if self.path is not None else dict(self.files or {})
 
+    _tags: dict[str, str | None] = PrivateAttr(default_factory=dict)
+
     def language_name(self, tag: str) -> str:
         """What the files call a language."""
-        return self.language_names.get(tag, tag)
+        return self.language_names.get(find(tag, self.language_names) or "", tag)
+
+    def tag_of(self, said: str) -> str | None:
+        """The one of `languages` that a file or a person means, None where it is none of them.
+
+        What `language_names` says comes first; then tags count in any spelling.
+        """
+        if said not in self._tags:
+            tags = {name: tag for tag, name in self.language_names.items()}
+            found = tags.get(said) or find(said, self.languages)
+            if found is None:
+                called = {canonical(name): tag for name, tag in tags.items()}
+                found = called.get(canonical(said))
+            self._tags[said] = None if found is None else find(found, self.languages)
+        return self._tags[said]

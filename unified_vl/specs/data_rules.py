@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from unified_vl.errors import nearest
 from unified_vl.files import is_absolute
-from unified_vl.specs.checks import parse, repeated
+from unified_vl.specs.checks import parse, repeated, same_languages
 from unified_vl.specs.document import KeyPath, Problem, one_of
+from unified_vl.specs.languages import find, nearest_tag
 from unified_vl.specs.readers import READERS
 from unified_vl.specs.template import slots
 
@@ -52,17 +53,19 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
     yield from _reader_problems(data)
     yield from _column_problems(spec)
     yield from repeated(("data", "languages"), data.languages)
+    yield from same_languages(("data", "languages"), data.languages)
+    yield from same_languages(("data", "language_names"), data.language_names)
     if data.language_temperature is not None and len(data.languages) == 1:
         key: KeyPath = ("data", "language_temperature")
         yield Problem(key, "says nothing about a single language")
     yield from repeated(("data", "language_names"), data.language_names.values())
     for tag in data.language_names:
-        if tag not in data.languages:
+        if find(tag, data.languages) is None:
             yield Problem(
                 ("data", "language_names", tag),
                 "is not among data.languages",
                 expected=one_of(data.languages),
-                nearest=nearest(tag, data.languages),
+                nearest=nearest_tag(tag, data.languages),
             )
     if len(data.languages) > 1 and "language" not in used and data.language_column is None:
         yield Problem(

@@ -15,7 +15,8 @@ from unified_vl.errors import UserError
 KeyPath = tuple[str | int, ...]
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
-LANGUAGE_PATTERN = r"^[a-z]{2,3}([-_][A-Za-z0-9]+)*$"
+# BCP 47, and the POSIX spelling of locales: `zh_CN`, `sr@latin`
+LANGUAGE_PATTERN = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*(\.[A-Za-z0-9-]+)?(@[A-Za-z0-9]+)?$"
 PATTERNS = {  # how a message says what a pattern asks for
     NAME_PATTERN: "a name of lower-case letters, digits and underscores",
     LANGUAGE_PATTERN: "a language tag such as en, de or pt-BR",

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import nearest
-from unified_vl.specs.checks import BUILT_INS, RESERVED, parse
+from unified_vl.specs.checks import BUILT_INS, RESERVED, parse, same_languages
 from unified_vl.specs.document import KeyPath, Problem
 from unified_vl.specs.example import BESIDE_A_JOIN, SHOTS
 from unified_vl.specs.fields import TEXTS
+from unified_vl.specs.languages import find, nearest_tag
 from unified_vl.specs.template import Slot, Template, slots
 
 if TYPE_CHECKING:
@@ -22,14 +23,15 @@ def wording_problems(spec: TaskSpec) -> Iterator[Problem]:
         if slot in spec.fields or slot in RESERVED:
             what = "a field" if slot in spec.fields else "a built-in"
             yield Problem(("wording", slot), f"{slot!r} is also {what}", expected="another name")
+        yield from same_languages(("wording", slot), texts)
         for language, several in texts.items():
             place = ("wording", slot, language)
-            if language != "default" and language not in spec.data.languages:
+            if language != "default" and find(language, spec.data.languages) is None:
                 yield Problem(
                     place,
                     f"{language!r} is not among data.languages",
                     expected="a language of the task, or 'default'",
-                    nearest=nearest(language, (*spec.data.languages, "default")),
+                    nearest=nearest_tag(language, (*spec.data.languages, "default")),
                 )
             if not several:
                 yield Problem(place, "found an empty list", expected="a text, or a list of texts")
@@ -37,7 +39,7 @@ def wording_problems(spec: TaskSpec) -> Iterator[Problem]:
                 if not text.strip():
                     yield Problem(place, "is empty", expected="text")
                 yield from parse(text, place, ("language_name",))[1]
-        lacking = [tag for tag in spec.data.languages if tag not in texts]
+        lacking = [tag for tag in spec.data.languages if find(tag, texts) is None]
         if lacking and "default" not in texts:
             yield Problem(
                 ("wording", slot),

@@ -120,7 +120,7 @@ PARALLEL_TEXT = {
     "tatoeba": ReaderInfo(
         "Tatoeba's `sentences.csv` and `links.csv`: a row for each link, in each direction, among "
         "the languages that the spec lists; where it lists one language, all that is translated "
-        "into it. Tatoeba's codes of languages (`deu`) stand in `data.language_names`.",
+        "into it. Tatoeba's codes of languages (`deu`) need no `data.language_names`.",
         files=("sentences", "links"),
         columns=DIRECTED,
     ),

@@ -20,6 +20,7 @@ from unified_vl.specs.document import Document, Name, refuse
 from unified_vl.specs.example import ExampleSpec
 from unified_vl.specs.fields import SHAPES, FieldSpec, ShapeKind
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
+from unified_vl.specs.languages import find
 from unified_vl.specs.rules import task_problems
 from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.template import Template, parse_template, slots
@@ -217,4 +218,4 @@ class TaskSpec(Document):
     def wording_in(self, slot: str, language: str) -> tuple[str, ...]:
         """The texts of a wording in a language, or else its defaults, not yet filled."""
         texts = self.wording[slot]
-        return texts[language] if language in texts else texts["default"]
+        return texts[find(language, texts) or "default"]

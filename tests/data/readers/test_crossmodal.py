@@ -112,3 +112,22 @@ def test_translations_of_nothing_known_are_refused(
     answer = "caption" if reader == "cc3m_35l" else "captions, many: true"
     with pytest.raises(UserError, match=says):
         open_task(data, **IMAGE, answer=answer)
+
+
+def test_languages_are_found_in_any_spelling(tmp_path: Path, open_task: Callable) -> None:
+    said = {tag: {"caption": [tag]} for tag in ("iw", "zh", "pt-BR")}
+    write(tmp_path / "captions.jsonl", {"image/key": "0a", **said})
+    languages = "languages: [heb, zho_Hans, pt_BR], language_column: language"
+    data = f"reader: xm3600, path: captions.jsonl, splits: {{train: train}}, {languages}"
+    rows = open_task(data, **IMAGE, answer="captions, many: true")
+    assert [(row.language, *row.columns["captions"]) for row in rows] == [
+        ("heb", "iw"),
+        ("zho_Hans", "zh"),
+        ("pt_BR", "pt-BR"),
+    ]
+    write(tmp_path / "mt.jsonl", translation("iw"), translation("zh-CN"))
+    write(tmp_path / "coco.json", COCO | {"images": [COCO["images"][0] | {"sentences": []}]})
+    data = translated("coco_35l", "translations: mt.jsonl, images: coco.json")
+    data = data.replace('[de, en, "no"]', "[he, zh_CN, eng]")
+    rows = open_task(data, **IMAGE, answer="captions, many: true")
+    assert [row.language for row in rows] == ["eng", "he", "zh_CN"]

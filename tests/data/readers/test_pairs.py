@@ -143,3 +143,15 @@ def test_bad_links(tmp_path: Path, open_task: Callable, links: str, says: str) -
     write(tmp_path, links)
     with pytest.raises(UserError, match=says):
         open_task(f"{TATOEBA}, languages: [en, de, fr], {NAMES}", **FIELDS)
+
+
+def test_languages_are_found_in_any_spelling(tmp_path: Path, open_task: Callable) -> None:
+    memory = MEMORY.replace('"de-AT"', '"pt_br"').replace('"de"', '"pt-BR"')
+    (tmp_path / "a.tmx").write_text(memory)
+    data = open_task(f"{TMX}, languages: [pt_BR, eng]", **FIELDS)
+    assert [(row[0], row[2]) for row in said(data)] == [("eng", "pt_BR"), ("pt_BR", "eng")] * 2
+    assert [row.language for row in data] == ["pt_BR", "eng"] * 2
+    (tmp_path / "sentences.csv").write_text("1\tcmn\t家\n2\tdeu\tHaus\n3\tfra\tmaison\n")
+    (tmp_path / "links.csv").write_text("1\t2\n2\t1\n1\t3\n3\t1\n")
+    data = open_task(f"{TATOEBA}, languages: [zh, de]", **FIELDS)
+    assert [(row.language, row.columns["target"]) for row in data] == [("de", "Haus"), ("zh", "家")]

@@ -67,3 +67,11 @@ def test_what_cannot_be_read(
     write(tmp_path, content)
     with pytest.raises(UserError, match=says):
         open_task(data, **FRAMES, answer="captions, many: true")
+
+
+def test_languages_are_found_in_any_spelling(tmp_path: Path, open_task: Callable) -> None:
+    write(tmp_path)
+    data = CAPTIONS.replace("zh, en", "zh_CN, eng")
+    task = open_task(data, **FRAMES, answer="captions, many: true")
+    assert [row.language for row in task] == ["zh_CN", "eng"]
+    assert [row.columns["captions"][1] for row in task] == ["一", "here 1"]

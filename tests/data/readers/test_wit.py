@@ -48,3 +48,10 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, open_task: Callable)
     (tmp_path / "wit.tsv").write_text("language\tpage_titles\timage_url\n")
     with pytest.raises(UserError, match=r"wit.tsv:1: has no column 'page_title'; did you mean"):
         open_task(DATA, **FIELDS)
+
+
+def test_languages_are_found_in_any_spelling(tmp_path: Path, open_task: Callable) -> None:
+    said = [("zh-TW", "家"), ("zh-Hant-TW", "房"), ("sr-Latn", "kuća"), ("sr", "кућа")]
+    write(tmp_path, *(f"{tag}\thttp://p\thttp://i\tBonn\t{text}" for tag, text in said))
+    task = open_task(DATA.replace("de, fr", "zh_TW, sr@latin"), **FIELDS)
+    assert [row.language for row in task] == ["zh_TW", "zh_TW", "sr@latin"]

@@ -10,6 +10,7 @@ from functools import cache
 import regex
 
 from unified_vl.specs.document import LANGUAGE_PATTERN
+from unified_vl.specs.languages import find
 
 # a script, and the language that most texts in it are in
 _SCRIPTS = {
@@ -36,14 +37,18 @@ _LETTERS = {script: regex.compile(rf"\p{{{script}}}") for script in _SCRIPTS}
 def tags_of(said: Iterable[object]) -> dict[str, str]:
     """Tags of languages by what the data call them: `de` for "de" and for "German".
 
-    What is neither a tag nor a name in English is left out.
+    What is neither a tag nor a name in English is left out; of two spellings of a tag the first
+    stands for both.
     """
     found: dict[str, str] = {}
     for name in dict.fromkeys(map(str, said)):
-        if re.match(LANGUAGE_PATTERN, name):
-            found.setdefault(name, name)
-        elif name.lower() in _names():
-            found.setdefault(_names()[name.lower()], name)
+        named = _names().get(name.lower())
+        if named is not None and not name.islower():  # "Lao" is a name, "lao" a code
+            found.setdefault(find(named, found) or named, name)
+        elif re.match(LANGUAGE_PATTERN, name):
+            found.setdefault(find(name, found) or name, name)
+        elif named is not None:
+            found.setdefault(find(named, found) or named, name)
     return found
 
 

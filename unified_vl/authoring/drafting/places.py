@@ -12,6 +12,7 @@ from unified_vl.authoring.drafting.columns import SPLITS
 from unified_vl.authoring.drafting.samples import IMAGE_SUFFIXES
 from unified_vl.errors import UserError
 from unified_vl.specs.data import SplitName
+from unified_vl.specs.languages import subtags
 
 TABLES = {
     ".parquet": "parquet",
@@ -27,7 +28,8 @@ KNOWN = "a JSONL, CSV, TSV, Parquet or Arrow file, COCO's JSON, a tar of WebData
 MOST_FILES = 100_000  # of a folder that are looked at
 _WORDS = {word: split for split, words in SPLITS.items() for word in words}
 _SPLIT_WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(_WORDS)})(?![a-z])", re.IGNORECASE)
-_LANGUAGE_WORD = re.compile(r"(?<![A-Za-z])[a-z]{2,3}(?![A-Za-z])")
+_TAG = r"[a-z]{2,3}(?:[-_][A-Z][a-z]{3})?(?:[-_][A-Z]{2})?(?:@[a-z]+)?"  # zh_CN, zho_Hans
+_LANGUAGE_WORD = re.compile(rf"(?<![A-Za-z]){_TAG}(?![A-Za-z])")
 _SHARD = re.compile(r"(?<=[-_.])\d{2,}")
 
 
@@ -194,24 +196,29 @@ def _splits(parts: list[str], index: int, root: Path) -> dict[SplitName, str]:
 
 def _languages(parts: list[str], root: Path, split: str) -> tuple[str, ...]:
     """The languages that the name of a file tells apart; the name then has `{language}`."""
-    from babel import Locale
-
-    known = Locale("en").languages
     stem, dot, suffix = parts[-1].rpartition(".")
     for word in _LANGUAGE_WORD.finditer(stem):
-        if word.group() not in known:
+        if not _is_tag(word.group()):
             continue
         before, after = stem[: word.start()], stem[word.end() :]
         template = "/".join([*parts[:-1], f"{before}*{after}{dot}{suffix}"])
         pattern = re.compile(
-            re.escape(before.replace("{split}", split)) + "([a-z]{2,3})" + re.escape(after)
+            re.escape(before.replace("{split}", split)) + f"({_TAG})" + re.escape(after)
         )
         names = (path.stem for path in root.glob(_literal(template.replace("{split}", split))))
-        tags = sorted(m[1] for name in names if (m := pattern.fullmatch(name)) and m[1] in known)
+        tags = sorted(m[1] for name in names if (m := pattern.fullmatch(name)) and _is_tag(m[1]))
         if len(tags) > 1:
             parts[-1] = f"{before}{{language}}{after}{dot}{suffix}"
             return tuple(tags)
     return ()
+
+
+def _is_tag(word: str) -> bool:
+    """Whether CLDR has a name for its language; of long codes (`cat`) only with more behind."""
+    from babel import Locale
+
+    known = Locale("en").languages
+    return word in known or (len(word) > 3 and subtags(word).language in known)
 
 
 def _has_split(place: Place) -> bool:

@@ -20,6 +20,7 @@ from unified_vl.data.readers.image_lists import Downloaded, listed, numbered
 from unified_vl.data.readers.karpathy import images_by_id
 from unified_vl.data.readers.reader import Source
 from unified_vl.errors import UserError
+from unified_vl.specs.languages import find
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +32,8 @@ def _xm3600(source: Source) -> Iterator[dict[str, Any]]:
     path = source.path
     for line, row in read_json_lines(path):
         key = member(row, "image/key", str, path, line=line)
-        for language in _wanted(source):
+        for name in _wanted(source):
+            language = find(name, row) or name
             said = member(row, language, dict, path, line=line)
             yield {
                 "key": f"{key}_{language}",
@@ -57,14 +59,15 @@ def _translations(
     The English captions, which stand beside every translation, come from the lines of the
     first language.
     """
-    wanted = set(_wanted(source))
+    tags = source.spec.data.tag_of
+    wanted = {tags(name) for name in _wanted(source)}
     first: str | None = None
     for line, row in read_json_lines(path):
         language = member(row, "trg_lang", str, path, line=line)
         first = first or language
-        if english in wanted and language == first:
+        if tags(english) in wanted and language == first:
             yield line, row, english, member(row, "caption_tokenized", str, path, line=line)
-        if language in wanted:
+        if tags(language) in wanted and tags(language) is not None:
             yield line, row, language, member(row, "translation_tokenized", str, path, line=line)
 
 

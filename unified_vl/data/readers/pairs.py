@@ -7,6 +7,7 @@ the spec lists; where it lists one, all that is translated into it.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
@@ -14,6 +15,7 @@ from xml.parsers import expat
 from unified_vl.data.readers.annotations import reader_of
 from unified_vl.data.readers.reader import Source, first_line
 from unified_vl.errors import UserError
+from unified_vl.specs.languages import canonical, subtags
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,12 +32,12 @@ def _is_asked(source: str, target: str, languages: Collection[str]) -> bool:
 
 def _tmx_rows(source: Source) -> Iterator[dict[str, Any]]:
     data = source.spec.data
-    names = {data.language_name(tag).lower(): tag for tag in data.languages}
 
+    @cache
     def tag_of(language: str) -> str:
         """That of the spec for `de`, `DE` and `de-AT` alike."""
-        name = language.replace("_", "-").lower()
-        return names.get(name) or names.get(name.split("-")[0]) or name
+        known = data.tag_of(language) or data.tag_of(subtags(language).language)
+        return known or canonical(language)
 
     for number, unit in enumerate(_units(source.path), 1):
         said = [(tag_of(language), text) for language, text in unit]
@@ -147,12 +149,13 @@ def read_tatoeba(source: Source) -> pa.Table:
     import pyarrow.compute as pc
 
     data = source.spec.data
-    names = [data.language_name(tag) for tag in data.languages]
     sentences = _columns(source.files["sentences"], ("id", "language", "text"))
+    said = pc.unique(sentences["language"]).to_pylist()
+    names = [name for name in said if name is not None and data.tag_of(name) is not None]
     links = _columns(source.files["links"], ("source_id", "target_id"))
-    wanted = pc.is_in(sentences["language"], value_set=pa.array(names))
+    wanted = pc.is_in(sentences["language"], value_set=pa.array(names, pa.string()))
     targets = sentences.filter(wanted)
-    sources = targets if len(names) > 1 else sentences
+    sources = targets if len(data.languages) > 1 else sentences
     found = links.join(
         targets.rename_columns(["target_id", "language", "target"]), "target_id", join_type="inner"
     ).join(

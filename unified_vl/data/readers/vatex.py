@@ -15,6 +15,7 @@ from unified_vl.data.readers.annotations import member, read_json, reader_of, te
 from unified_vl.data.readers.image_files import SUFFIXES
 from unified_vl.data.readers.reader import Reader, Source
 from unified_vl.errors import UserError
+from unified_vl.specs.languages import subtags
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,16 +82,17 @@ def _captions(source: Source, clip: Any, where: str) -> Iterator[dict[str, Any]]
     """A row each language that the spec lists."""
     data = source.spec.data
     for tag in data.languages:
-        language = data.language_name(tag)
+        name = data.language_name(tag)
+        language = subtags(name).language  # `zh` of `zh-CN`
         if language not in CAPTIONS:
             raise source.spec.error(
                 ("data", "languages"),
-                f"VATEX has no captions in {language!r}",
+                f"VATEX has no captions in {name!r}",
                 expected=" or ".join(CAPTIONS),
             )
         yield {
             "key": f"{clip['videoID']}_{language}",
-            "language": language,
+            "language": name,
             "captions": texts(clip, CAPTIONS[language], source.path, where),
         }
 
