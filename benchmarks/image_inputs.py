@@ -151,9 +151,9 @@ def run_of(name: str, steps: int, output: Path) -> Any:
     run |= {
         "run": "image_inputs",
         "mixture": "mixture.yaml",
-        "data": str(output / "data"),
-        "tokenizer": str(output / "tokenizer"),
-        "output": str(folder / "run"),
+        "data": str((output / "data").resolve()),
+        "tokenizer": str((output / "tokenizer").resolve()),
+        "output": "run",
         "engine": str(ROOT / "deepspeed_configs/zero0_bf16.json"),
         "steps": steps,
         "log_every": MEASURED // 2,

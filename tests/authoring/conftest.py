@@ -94,6 +94,6 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("tokenizer")
     texts = [row["phrase"] for row in rows()] * 5
     text = train_text_tokenizer(texts, directory / "text.model", 320)
-    vocabulary = Vocabulary(len(text), standard_tags(["en", "ar"], ["ground"]))
+    vocabulary = Vocabulary(len(text), standard_tags(["en", "ar"], ["ground", "words"]))
     SequenceCodec(vocabulary, text, image_tokens=4, image_size=(8, 8)).save(directory)
     return directory

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 import tarfile
 from collections.abc import Mapping
@@ -70,10 +71,13 @@ REPORT = {"model": "m", "version": "0.1", "seconds": 1.0, "tasks": {}}
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, box_spec: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Specs, a mixture, a run and data, all right, in the working directory."""
+def workplace(
+    tmp_path: Path, box_spec: str, tokenizer: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Specs, a mixture, a run, a tokenizer and data, all right, in the working directory."""
     folder = tmp_path / "workplace"
     folder.mkdir()
+    shutil.copytree(tokenizer, folder / "tokenizer")
     for name, text in (
         ("ground.yaml", box_spec + "report_by: [language]\n"),
         ("words.yaml", WORDS),
@@ -157,6 +161,21 @@ class Spoilers:
     @staticmethod
     def empty_folder(folder: Path) -> None:
         (folder / "empty").mkdir()
+
+    @staticmethod
+    def no_tokenizer(folder: Path) -> None:
+        shutil.rmtree(folder / "tokenizer")
+
+    @staticmethod
+    def file_in_place_of_output(folder: Path) -> None:
+        (folder / "out").write_text("")
+
+    @staticmethod
+    def run_of_another_folder(folder: Path) -> None:
+        (folder / "runs").mkdir()
+        text = RUN.replace("data: .", "data: pictures")
+        (folder / "runs" / "run.yaml").write_text(text.replace("mixture.yaml", "../mixture.yaml"))
+        (folder / "pictures").mkdir()
 
     @staticmethod
     def large_spec(folder: Path) -> None:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from unified_vl.authoring.reference import pages
 from unified_vl.authoring.yaml_text import in_flow
 from unified_vl.cli.main import app
+from unified_vl.specs.engine import EngineSpec
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.load import file_kind
 from unified_vl.specs.mixture import Mixture
@@ -41,7 +42,7 @@ def models(*kinds: Any) -> Iterator[type[BaseModel]]:
 
 KEYS = {
     f"{model.__name__}.{key}": field
-    for model in models(TaskSpec, Mixture, Run, ImageTokenizerSpec)
+    for model in models(TaskSpec, Mixture, Run, ImageTokenizerSpec, EngineSpec)
     for key, field in model.model_fields.items()
 }
 

@@ -46,7 +46,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / f"photos/{split}.jsonl").write_text(text)
     (tmp_path / "mixture.yaml").write_text(FILES["mixture"])
     (tmp_path / "run.yaml").write_text(FILES["run"])
-    (tmp_path / "engine.json").write_text('{"zero_optimization": {"stage": 0}}')
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

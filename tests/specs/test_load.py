@@ -33,9 +33,9 @@ run: small
 version: 1
 seed: 7
 mixture: ../mixtures/both.yaml
-data: data
-tokenizer: tokenizers/text/small
-output: runs/small
+data: ../data
+tokenizer: ../tokenizers/text/small
+output: ../runs/small
 steps: 100
 batch_size: 32
 model: {d_model: 64}
@@ -75,7 +75,9 @@ def test_a_run_resolves_what_is_relative_to_it(root: Path) -> None:
     run = load_run(root / "runs" / "small.yaml")
     assert run.mixture == root / "mixtures" / "both.yaml"
     assert run.engine == root / "runs" / "engine.json"
-    assert run.data == Path("data")
+    assert run.data == root / "data"
+    assert run.tokenizer == root / "tokenizers/text/small"
+    assert run.output == root / "runs/small"
     assert run.optimizer.lr == 1e-3
     assert [spec.task for spec in run.loaded_mixture.specs] == ["one", "two"]
 
@@ -95,7 +97,9 @@ def test_overrides_are_yaml_at_dotted_keys(root: Path, monkeypatch: pytest.Monke
     )
     assert (run.steps, run.optimizer.lr, run.clip) == (10, 3e-4, None)
     assert run.optimizer.betas == (0.9, 0.95)
-    assert run.model == {"d_model": 64, "vision": {"kind": "stem"}}
+    given = run.model.model_dump(exclude_unset=True)
+    assert given == {"d_model": 64, "vision": {"kind": "stem"}}
+    assert run.data == Path("data") == Path("runs/../data").resolve().relative_to(root)
     assert run.mixture == Path("mixtures/both.yaml")
 
 

@@ -20,7 +20,6 @@ from unified_vl.training.engine import (
     Engine,
     start_process,
 )
-from unified_vl.training.engine_config import read_engine_config
 from unified_vl.training.optimizer import build_optimizer
 from unified_vl.training.process import Process
 from unified_vl.training.trainer import train
@@ -109,33 +108,6 @@ def decisions(output: Path) -> list[dict[str, object]]:
     return [event for event in events if event["event"] in ("score", "stop_and_go")]
 
 
-@pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.json")), ids=lambda p: p.stem)
-def test_our_engine_files_hold_only_the_engines_keys(config: Path) -> None:
-    assert read_engine_config(config)["zero_optimization"]["stage"] in range(4)
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ('{"train_batch_size": 8}', "train_batch_size: "),
-        ('{"gradient_clipping": 1.0}', "gradient_clipping: "),
-        ('{"optimizer": {"type": "Adam"}}', "optimizer: "),
-        ('{"zero_optimisation": {}}', "did you mean 'zero_optimization'"),
-        ("{", "not JSON"),
-        ("[]", "not a JSON object"),
-        (None, "no such file"),
-    ],
-)
-def test_a_bad_engine_file_is_refused(tmp_path: Path, text: str | None, told: str) -> None:
-    path = tmp_path / "engine.json"
-    if text is not None:
-        path.write_text(text)
-    with pytest.raises(UserError) as error:
-        read_engine_config(path)
-    assert told in str(error.value)
-    assert str(path) in str(error.value)
-
-
 def test_a_batch_must_be_shared_evenly(squares: Path) -> None:
     run = load_run(squares / "run.yaml", ["batch_size=5"])
     model = build(run).model
@@ -143,24 +115,6 @@ def test_a_batch_must_be_shared_evenly(squares: Path) -> None:
         Engine(
             Process(0, 2, torch.device("cpu")), model, build_optimizer(model, run.optimizer), run
         )
-
-
-@pytest.mark.parametrize(
-    ("zero", "told"),
-    [
-        ({"compute_grad_norm": False}, "zero_optimization.compute_grad_norm: without"),
-        ({"stage": 3, "offload_param": {"device": "nvme"}}, "offload_param.device: checkpoints"),
-    ],
-)
-def test_what_cannot_be_guarded_or_saved_is_refused(
-    squares: Path, tmp_path: Path, zero: dict[str, object], told: str
-) -> None:
-    path = tmp_path / "engine.json"
-    path.write_text(json.dumps({"zero_optimization": zero}))
-    run = load_run(squares / "run.yaml", [f"engine={path}"])
-    model = build(run).model
-    with pytest.raises(UserError, match=told):
-        Engine(start_process(), model, build_optimizer(model, run.optimizer), run)
 
 
 def test_a_backbone_with_batch_norms_trains_in_bf16(squares: Path, tmp_path: Path) -> None:
@@ -179,10 +133,29 @@ def test_a_backbone_with_batch_norms_trains_in_bf16(squares: Path, tmp_path: Pat
     assert means and all(value.abs().max() > 0 for value in means)  # they were learnt
 
 
-def test_what_deepspeed_refuses_is_the_users_error(squares: Path, tmp_path: Path) -> None:
-    path = tmp_path / "engine.json"
-    path.write_text('{"zero_optimization": {"stage": 7}}')
-    run = load_run(squares / "run.yaml", [f"engine={path}"])
+@pytest.mark.parametrize("error", [ValueError, AssertionError, NotImplementedError])
+def test_what_deepspeed_refuses_is_the_users_error(
+    squares: Path, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = start_process()
+
+    def refuse(**_: object) -> None:
+        raise error("no such thing here")
+
+    monkeypatch.setattr("deepspeed.initialize", refuse)
+    run = load_run(squares / "run.yaml")
     model = build(run).model
-    with pytest.raises(UserError, match="stage"):
-        Engine(start_process(), model, build_optimizer(model, run.optimizer), run)
+    with pytest.raises(UserError, match=r"run.yaml:\d+: engine: DeepSpeed refuses it: no such"):
+        Engine(process, model, build_optimizer(model, run.optimizer), run)
+
+
+def test_without_an_engine_file_it_is_stage_0_in_fp32(squares: Path, tmp_path: Path) -> None:
+    run_file = tmp_path / "run.yaml"
+    text = "\n".join(
+        line for line in (squares / "run.yaml").read_text().splitlines() if "engine:" not in line
+    )
+    run_file.write_text(text.replace("mixture: ", f"mixture: {squares}/"))
+    outputs = [tmp_path / "default", tmp_path / "stage_0"]
+    train(load_run(run_file, [f"output={outputs[0]}", *SHORT]), progress=False)
+    train(load_run(squares / "run.yaml", [f"output={outputs[1]}", *SHORT]), progress=False)
+    assert numbers(outputs[0]) == numbers(outputs[1])

@@ -12,6 +12,7 @@ from random import Random
 from unified_vl.authoring.findings import Finding, Findings
 from unified_vl.authoring.leakage import Leak, find_leaks
 from unified_vl.authoring.prints import PrintMaker, Prints
+from unified_vl.authoring.runs import check_run
 from unified_vl.authoring.same_sources import SameSources
 from unified_vl.authoring.shapes import check_shapes, report_notes
 from unified_vl.authoring.texts import TextChecks
@@ -84,7 +85,7 @@ def check_paths(
         task = _TaskCheck(data, rows, codec, leakage, findings, checked, progress)
     for path in _yaml_files(paths):
         progress(str(path))
-        spec = _load(path, findings, checked)
+        spec = _load(path, findings, checked, named=path in paths)
         if spec is None:
             continue
         _check_sense(spec, findings)
@@ -94,15 +95,18 @@ def check_paths(
     return CheckResult(findings.all(), dict(checked), leaks)
 
 
-def _load(path: Path, findings: Findings, checked: Counter[str]) -> TaskSpec | None:
-    """The task spec in a file, if it is one and right."""
+def _load(path: Path, findings: Findings, checked: Counter[str], *, named: bool) -> TaskSpec | None:
+    """The task spec in a file, if it is one and right.
+
+    A run that is named, not found in a folder, must have all that its training needs.
+    """
     kind = file_kind(path)
     checked[f"{kind or 'task'} file"] += 1
     try:
         if kind == "mixture":
             load_mixture(path)
         elif kind == "run":
-            load_run(path)
+            check_run(load_run(path), findings, "error" if named else "warning")
         elif kind == "image_tokenizer":
             load_image_tokenizer(path)
         else:

@@ -15,6 +15,7 @@ TITLES = {
     "mixture": "Mixtures",
     "run": "Runs",
     "image_tokenizer": "Image tokenizers",
+    "engine": "Engines (JSON)",
 }
 _WRITTEN = "<!-- Written by `unified-vl schema --markdown --output docs`. -->"
 _PRIMITIVES = {

@@ -24,8 +24,10 @@ def train(
     `deepspeed --num_gpus 2 --module unified_vl.cli.main train RUN`.
     """
     from unified_vl.specs.load import load_run
+    from unified_vl.specs.run_paths import refuse_unusable_paths
 
     run = load_run(run_file, overrides or ())  # before torch: a mistake is told at once
+    refuse_unusable_paths(run)
 
     from unified_vl.training.engine import start_process, stop_process
     from unified_vl.training.trainer import train as train_run

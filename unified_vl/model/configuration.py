@@ -8,17 +8,11 @@ from transformers import PretrainedConfig
 
 from unified_vl.codecs.image_codes import code_grid
 from unified_vl.errors import UserError, nearest
+from unified_vl.specs.model import VisionSpec
 from unified_vl.specs.task import TaskTags
 
 VISION_KINDS = ("stem", "patches", "timm")
-VISION_DEFAULTS: dict[str, Any] = {
-    "kind": "patches",
-    "image_size": [224, 224],
-    "patch_size": 16,
-    "channels": [64, 128],
-    "backbone": "resnet18",
-    "feature_level": -1,
-}
+VISION_DEFAULTS: dict[str, Any] = VisionSpec().model_dump(mode="json")
 
 
 class UnifiedVLConfig(PretrainedConfig):
@@ -39,6 +33,7 @@ class UnifiedVLConfig(PretrainedConfig):
             relative updates suit them, Adam's, all of one size, are too rough.
         scale_decoder_output: multiply by d_model ** -0.5 before the head (T5 with a
             tied head).
+        activation: of the gate of the feed-forward layer, `gelu_new` (tanh form) or `silu`.
         tie_word_embeddings: the head is the embedding.
         image_token_id: the id that holds an image's places in a source.
         location_token_ids: first location id and the one behind the last; they start alike
@@ -84,6 +79,7 @@ class UnifiedVLConfig(PretrainedConfig):
         layer_norm_epsilon: float = 1e-6,
         scale_attention: bool = True,
         scale_decoder_output: bool = False,
+        activation: str = "gelu_new",
         tie_word_embeddings: bool = False,
         image_token_id: int | None = None,
         location_token_ids: list[int] | None = None,
@@ -110,6 +106,7 @@ class UnifiedVLConfig(PretrainedConfig):
         self.layer_norm_epsilon = layer_norm_epsilon
         self.scale_attention = scale_attention
         self.scale_decoder_output = scale_decoder_output
+        self.activation = activation
         self.image_token_id = image_token_id
         self.location_token_ids = location_token_ids
         self.code_token_ids = code_token_ids

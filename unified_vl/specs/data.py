@@ -55,7 +55,8 @@ class DataSpec(Part):
     )
     take: int | None = Field(
         default=None,
-        gt=0,
+        ge=1,
+        le=10**15,
         description="Reader `hub` only: how many rows of a split to take.",
         examples=[10000],
     )

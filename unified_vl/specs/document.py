@@ -14,6 +14,8 @@ from unified_vl.errors import UserError
 
 KeyPath = tuple[str | int, ...]
 
+COMMAND_LINE = "command line"  # stands for the file in errors of overrides
+
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 # BCP 47, and the POSIX spelling of locales: `zh_CN`, `sr@latin`
 LANGUAGE_PATTERN = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*(\.[A-Za-z0-9-]+)?(@[A-Za-z0-9]+)?$"
@@ -22,7 +24,11 @@ PATTERNS = {  # how a message says what a pattern asks for
     LANGUAGE_PATTERN: "a language tag such as en, de or pt-BR",
 }
 
-Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]  # files are called by it
+Version = Annotated[int, Field(ge=1, le=10**9)]
+Steps = Annotated[int, Field(ge=1, le=10**12)]
+Rows = Annotated[int, Field(ge=1, le=10**15)]
+Weight = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 LanguageTag = Annotated[str, Field(pattern=LANGUAGE_PATTERN)]
 
 
@@ -34,11 +40,13 @@ class Part(BaseModel):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a spec was read: its file, its text, and the line of each key."""
+    """Where a spec was read: its file, its text, the line of each key, and the keys that the
+    command line has set."""
 
     file: Path | None = None
     text: str | None = None
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
+    overridden: frozenset[KeyPath] = frozenset()
 
     def line(self, path: KeyPath) -> int | None:
         """The line of a key, or of the nearest key around it that the file has."""
@@ -46,6 +54,16 @@ class Origin:
             if path[:length] in self.lines:
                 return self.lines[path[:length]]
         return None
+
+    def is_overridden(self, path: KeyPath) -> bool:
+        """Whether the command line has set a key, or one around it."""
+        return any(path[:length] in self.overridden for length in range(1, len(path) + 1))
+
+    def place(self, path: KeyPath) -> tuple[str | Path | None, int | None]:
+        """The file and line of a key, or the command line."""
+        if self.is_overridden(path):
+            return COMMAND_LINE, None
+        return self.file, self.line(path)
 
 
 class Document(Part):
@@ -69,6 +87,10 @@ class Document(Part):
         """The line of the key at `path`, counted from 1."""
         return self._origin.line(path)
 
+    def is_overridden(self, path: KeyPath) -> bool:
+        """Whether the command line has set the key at `path`, or one around it."""
+        return self._origin.is_overridden(path)
+
     def error(
         self,
         path: KeyPath,
@@ -77,11 +99,12 @@ class Document(Part):
         expected: str | None = None,
         nearest: str | None = None,
     ) -> UserError:
-        """A `UserError` that points at one key of this file."""
+        """A `UserError` that points at one key of this file, or of the command line."""
+        file, line = self._origin.place(path)
         return UserError(
             message,
-            file=self.file,
-            line=self.line(*path),
+            file=file,
+            line=line,
             field=dotted(path),
             expected=expected,
             nearest=nearest,

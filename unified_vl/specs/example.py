@@ -42,6 +42,7 @@ class JoinSpec(Part):
     last: int | None = Field(
         default=None,
         ge=1,
+        le=10**9,
         description="Take only so many, from the end (the last turns).",
         examples=[10],
     )

@@ -108,6 +108,7 @@ class GenerateSpec(Part):
     top_k: int | None = Field(
         default=None,
         ge=1,
+        le=1 << 22,
         description="sample only: draw from so many of the best tokens.",
         examples=[50],
     )

@@ -8,18 +8,28 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from unified_vl.specs.document import Document, KeyPath, Name, Part, Problem, refuse
+from unified_vl.specs.document import (
+    Document,
+    KeyPath,
+    Name,
+    Part,
+    Problem,
+    Steps,
+    Version,
+    Weight,
+    refuse,
+)
 from unified_vl.specs.run import OptimizerSpec
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1 << 16)]
+Small = Annotated[int, Field(ge=1, le=1 << 10)]
 
 
 class LocalEncoderSpec(Part):
     """An encoder without convolutions: every code tells of its own square of pixels alone."""
 
     channels: Count = Field(description="Width of its linear layers.", examples=[256])
-    blocks: Count = Field(default=3, description="Residual blocks.", examples=[3])
+    blocks: Small = Field(default=3, description="Residual blocks.", examples=[3])
 
 
 class ConvolutionSpec(Part):
@@ -27,20 +37,21 @@ class ConvolutionSpec(Part):
 
     channels: tuple[Count, ...] = Field(
         min_length=1,
+        max_length=16,
         description="Channels of each level, the finest first; each halves the sides.",
         examples=[[64, 128, 256]],
     )
-    patch: Count = Field(
+    patch: Small = Field(
         default=1,
         description="Side of the squares of pixels that become channels first.",
         examples=[2],
     )
-    blocks: Count = Field(default=2, description="Residual blocks of a level.", examples=[2])
+    blocks: Small = Field(default=2, description="Residual blocks of a level.", examples=[2])
     groups: Count = Field(default=32, description="Groups of the group norms.", examples=[32])
     latent: Count = Field(
         default=8, description="Channels between encoder and quantiser.", examples=[8]
     )
-    attention: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+    attention: tuple[Annotated[int, Field(ge=0, le=64)], ...] = Field(
         default=(),
         description="Levels, counted from 0, with attention among places.",
         examples=[[2]],
@@ -93,6 +104,7 @@ class QuantizerSpec(Part):
     commitment: float = Field(
         default=0.25,
         ge=0,
+        le=1e6,
         allow_inf_nan=False,
         description="Weight of the commitment loss.",
         examples=[0.25],
@@ -100,6 +112,7 @@ class QuantizerSpec(Part):
     revive_below: float = Field(
         default=0.5,
         ge=0,
+        le=1e6,
         allow_inf_nan=False,
         description="vq only: a code whose running count is lower takes the place of a vector of "
         "the batch.",
@@ -122,15 +135,15 @@ class PerceptualSpec(Part):
         description="Its weights (safetensors), relative to the working directory.",
         examples=["weights/vgg16.safetensors"],
     )
-    weight: Positive = Field(default=1.0, description="Weight of the loss.", examples=[0.5])
+    weight: Weight = Field(default=1.0, description="Weight of the loss.", examples=[0.5])
 
 
 class AdversarialSpec(Part):
     """A discriminator of patches (PatchGAN, as in VQGAN)."""
 
-    weight: Positive = Field(default=0.1, description="Weight of the loss.", examples=[0.1])
+    weight: Weight = Field(default=0.1, description="Weight of the loss.", examples=[0.1])
     from_step: int = Field(
-        default=0, ge=0, description="Step from which it counts.", examples=[10000]
+        default=0, ge=0, le=10**12, description="Step from which it counts.", examples=[10000]
     )
     channels: Count = Field(default=64, description="Channels of the first layer.", examples=[64])
 
@@ -157,8 +170,8 @@ class ImageTokenizerSpec(Document):
     """The training of an image tokenizer, as its YAML file says."""
 
     image_tokenizer: Name = Field(description="Name of the tokenizer.", examples=["photos"])
-    version: int = Field(
-        ge=1, description="Raise it when the same codes would mean another image.", examples=[1]
+    version: Version = Field(
+        description="Raise it when the same codes would mean another image.", examples=[1]
     )
     about: str = Field(
         min_length=1,
@@ -166,7 +179,11 @@ class ImageTokenizerSpec(Document):
         examples=["Photos of 256 pixels as 32 x 32 codes."],
     )
     seed: int = Field(
-        default=0, ge=0, description="Decides everything that is random.", examples=[0]
+        default=0,
+        ge=0,
+        lt=1 << 63,
+        description="Decides everything that is random.",
+        examples=[0],
     )
     data: Path = Field(
         description="The data root, relative to the working directory.", examples=["data"]
@@ -210,14 +227,14 @@ class ImageTokenizerSpec(Document):
         description="The optimiser and its learning rate.",
         examples=[{"lr": 0.0004}],
     )
-    clip: Positive = Field(default=1.0, description="Largest norm of the gradient.", examples=[1.0])
+    clip: Weight = Field(default=1.0, description="Largest norm of the gradient.", examples=[1.0])
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="What convolutions compute in.", examples=["bf16"]
     )
-    steps: Count = Field(description="Optimiser steps.", examples=[100000])
+    steps: Steps = Field(description="Optimiser steps.", examples=[100000])
     batch_size: Count = Field(description="Images of a step.", examples=[32])
-    log_every: Count = Field(default=50, description="Steps between two log lines.", examples=[50])
-    checkpoint_every: Count = Field(
+    log_every: Steps = Field(default=50, description="Steps between two log lines.", examples=[50])
+    checkpoint_every: Steps = Field(
         default=500, description="Steps between two checkpoints.", examples=[1000]
     )
 

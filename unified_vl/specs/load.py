@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from os.path import normpath
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,16 @@ from typing import Any
 from unified_vl.errors import UserError, nearest
 from unified_vl.specs.choices import load_choices, load_class_names
 from unified_vl.specs.code_switch import load_dictionaries
-from unified_vl.specs.document import dotted
+from unified_vl.specs.document import COMMAND_LINE, KeyPath, dotted
+from unified_vl.specs.engine import read_engine_config
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.mixture import Mixture
 from unified_vl.specs.parse import Parsed, missing_file, parse_file, parse_text, validate
 from unified_vl.specs.run import Run
+from unified_vl.specs.run_paths import refuse_old_paths, resolve_paths
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import Slot, Template
 
-COMMAND_LINE = "command line"  # stands for the file in errors of overrides
 KINDS = ("task", "mixture", "run", "image_tokenizer")  # the key that says what a file is
 
 
@@ -207,21 +209,14 @@ def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
     """
     path = Path(path)
     parsed = _parse_kind(path, "run")
-    for key in ("mixture", "engine"):
-        if isinstance(parsed.values.get(key), str):
-            parsed.values[key] = normpath(path.parent / parsed.values[key])
-    overridden = [_override(parsed, text) for text in overrides]
-    try:
-        run = validate(Run, parsed)
-        for key in ("mixture", "engine"):
-            file: Path = getattr(run, key)
-            if not file.is_file():
-                close = missing_file(file).nearest
-                raise run.error((key,), f"there is no file {str(file)!r}", nearest=close)
-    except UserError as error:
-        if any(f"{error.field}.".startswith(f"{key}.") for key in overridden):
-            error.file, error.line = COMMAND_LINE, None
-        raise
+    resolve_paths(parsed, path.parent)
+    run = validate(Run, _overridden(parsed, overrides))
+    refuse_old_paths(run)
+    if not run.mixture.is_file():
+        close = missing_file(run.mixture).nearest
+        raise run.error(("mixture",), f"there is no file {str(run.mixture)!r}", nearest=close)
+    if run.engine is not None:
+        _check_engine(run, run.engine)
     mixture = run._loaded_mixture = load_mixture(run.mixture)
     if mixture.schedule.stop_and_go is not None and not run.score_every:
         raise run.error(
@@ -243,9 +238,7 @@ def load_image_tokenizer(path: str | Path, overrides: Sequence[str] = ()) -> Ima
         UserError: for a bad file or override.
     """
     parsed = _parse_kind(Path(path), "image_tokenizer")
-    for text in overrides:
-        _override(parsed, text)
-    return validate(ImageTokenizerSpec, parsed)
+    return validate(ImageTokenizerSpec, _overridden(parsed, overrides))
 
 
 def _parse_kind(path: Path, kind: str) -> Parsed:
@@ -261,8 +254,23 @@ def _parse_kind(path: Path, kind: str) -> Parsed:
     return parsed
 
 
-def _override(parsed: Parsed, text: str) -> str:
-    """Set one key from the command line; returns its dotted name."""
+def _check_engine(run: Run, path: Path) -> None:
+    """That the engine's file is there and right; a mistake in it is told at its own key."""
+    if not path.is_file():
+        beside = [p.name for p in path.parent.glob("*.json")] if path.parent.is_dir() else []
+        close = nearest(path.name, beside)
+        raise run.error(("engine",), f"there is no file {str(path)!r}", nearest=close)
+    read_engine_config(path)
+
+
+def _overridden(parsed: Parsed, overrides: Sequence[str]) -> Parsed:
+    """A file whose errors in keys that the command line has set are blamed on that."""
+    keys = frozenset(_override(parsed, text) for text in overrides)
+    return replace(parsed, origin=replace(parsed.origin, overridden=keys))
+
+
+def _override(parsed: Parsed, text: str) -> KeyPath:
+    """Set one key from the command line; returns where it is."""
     key, equals, value = text.partition("=")
     keys = tuple(key.strip().split("."))
     if not equals or not all(keys):
@@ -274,7 +282,7 @@ def _override(parsed: Parsed, text: str) -> str:
             raise UserError(f"{part!r} holds one value", file=COMMAND_LINE, field=dotted(keys))
         target = inner
     target[keys[-1]] = parse_text(f"value: {value or 'null'}", Path(COMMAND_LINE)).values["value"]
-    return dotted(keys)
+    return keys
 
 
 def _nearest_file(name: str, folder: Path) -> str | None:

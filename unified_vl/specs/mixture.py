@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
-from unified_vl.specs.document import Document, Name, Part
+from unified_vl.specs.document import Document, Name, Part, Rows, Steps, Version, Weight
 from unified_vl.specs.task import TaskSpec, TaskTags
 
+Batches = Annotated[int, Field(ge=1, le=10**6)]
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 
 
@@ -20,24 +21,25 @@ class MixtureTask(Part):
         description="The task spec, a path relative to the mixture file.",
         examples=["../captioning/coco_captions.yaml"],
     )
-    batches: int = Field(
-        default=1, ge=1, description="Batches that it sends in each round.", examples=[2]
+    batches: Batches = Field(
+        default=1, description="Batches that it sends in each round.", examples=[2]
     )
     from_round: int = Field(
         default=0,
         ge=0,
+        le=10**12,
         description="The first round it takes part in; one task at least has 0.",
         examples=[500],
     )
-    weight: float = Field(
+    weight: Weight = Field(
         default=1.0,
-        gt=0,
-        allow_inf_nan=False,
         description="What its loss is multiplied by.",
         examples=[0.5],
     )
     difficulty: float | None = Field(
         default=None,
+        ge=-1e6,
+        le=1e6,
         allow_inf_nan=False,
         description="How hard it is beside the others; a curriculum goes by it.",
         examples=[2.0],
@@ -45,6 +47,7 @@ class MixtureTask(Part):
     contrast: float = Field(
         default=0.0,
         ge=0,
+        le=1e6,
         allow_inf_nan=False,
         description=(
             "Weight of an image-text contrastive loss beside its own: each target must be "
@@ -57,9 +60,8 @@ class MixtureTask(Part):
 class StopAndGoSpec(Part):
     """When a task rests and when it trains again (12-in-1, arXiv 1912.02315)."""
 
-    patience: int = Field(
+    patience: Batches = Field(
         default=2,
-        ge=1,
         description="Evaluations without a gain after which a task rests.",
         examples=[2],
     )
@@ -68,8 +70,8 @@ class StopAndGoSpec(Part):
         description="What counts as a gain, relative to the last one.",
         examples=[0.001],
     )
-    gap: int = Field(
-        default=4, ge=1, description="A resting task trains in every so many rounds.", examples=[4]
+    gap: Batches = Field(
+        default=4, description="A resting task trains in every so many rounds.", examples=[4]
     )
     max_drop: Share = Field(
         default=0.005,
@@ -84,7 +86,7 @@ class CurriculumSpec(Part):
     order: Literal["easy_first", "hard_first"] = Field(
         description="Curriculum or anti-curriculum (12-in-1, section 5).", examples=["easy_first"]
     )
-    rounds: int = Field(ge=1, description="Rounds until the next level joins.", examples=[1000])
+    rounds: Steps = Field(description="Rounds until the next level joins.", examples=[1000])
 
 
 class ScheduleSpec(Part):
@@ -107,14 +109,14 @@ class ScheduleSpec(Part):
     )
     temperature: float = Field(
         default=1.0,
-        gt=0,
+        ge=1e-3,
+        le=1e3,
         allow_inf_nan=False,
         description="Sampled by rows: 1 is in proportion, higher nearer to equal shares (T5).",
         examples=[2.0],
     )
-    limit: int | None = Field(
+    limit: Rows | None = Field(
         default=None,
-        ge=1,
         description="Sampled by rows: rows above this number do not count.",
         examples=[1000000],
     )
@@ -155,8 +157,8 @@ class Mixture(Document):
     """Tasks that are trained together."""
 
     mixture: Name = Field(description="Name of the mixture.", examples=["photos"])
-    version: int = Field(
-        ge=1, description="Raise it when the tasks or their shares change.", examples=[1]
+    version: Version = Field(
+        description="Raise it when the tasks or their shares change.", examples=[1]
     )
     tasks: tuple[MixtureTask, ...] = Field(
         min_length=1,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,11 +26,13 @@ from unified_vl.specs.document import (
     dotted,
     one_of,
 )
+from unified_vl.specs.schema_parts import expected_at, keys_at
 
 LARGEST_FILE = 1 << 20  # bytes; aliases may repeat a part, so nodes are counted too
 MOST_NODES = 100_000
 DEEPEST = 20
 D = TypeVar("D", bound=Document)
+Explain = Callable[[Problem, object], Problem]
 
 
 class InvalidSpec(UserError):
@@ -123,8 +126,13 @@ def _yaml_error(error: YAMLError, file: Path | None) -> UserError:
     return UserError(f"is not YAML: {problem}", file=file, line=line)
 
 
-def validate(model: type[D], parsed: Parsed) -> D:
+def validate(model: type[D], parsed: Parsed, explain: Explain | None = None) -> D:
     """The document that the values of a file make.
+
+    Args:
+        model: what the file is.
+        parsed: its values.
+        explain: may say better what a problem is, given what was found there.
 
     Raises:
         InvalidSpec: with every problem; its message is that of the first.
@@ -138,40 +146,52 @@ def validate(model: type[D], parsed: Parsed) -> D:
     try:
         document = model.model_validate_json(text, strict=True)
     except ValidationError as error:
-        raise invalid(list(problems_of(error, model)), origin) from error
+        problems = problems_of(error, model)
+        if explain is not None:
+            problems = (explain(each, _at(parsed.values, each.path)) for each in problems)
+        raise invalid(list(problems), origin) from error
     document._origin = origin
     return document
 
 
+def _at(values: object, path: KeyPath) -> object:
+    """What stands at `path`; None where nothing does."""
+    for key in path:
+        try:
+            values = values[key]  # type: ignore[index]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return values
+
+
 def invalid(problems: Sequence[Problem], origin: Origin) -> InvalidSpec:
     """One error for all problems, ordered by line."""
-    errors = sorted(
-        (
-            InvalidSpec(
-                p.message,
-                file=origin.file,
-                line=origin.line(p.path),
-                field=dotted(p.path) or None,
-                expected=p.expected,
-                nearest=p.nearest,
-            )
-            for p in problems
-        ),
-        key=lambda e: e.line or 0,
-    )
+    errors = sorted((_error(p, origin) for p in problems), key=lambda e: e.line or 0)
     errors[0].all = tuple(errors)
     return errors[0]
 
 
+def _error(problem: Problem, origin: Origin) -> InvalidSpec:
+    file, line = origin.place(problem.path)
+    return InvalidSpec(
+        problem.message,
+        file=file,
+        line=line,
+        field=dotted(problem.path) or None,
+        expected=problem.expected,
+        nearest=problem.nearest,
+    )
+
+
 def problems_of(error: ValidationError, model: type[Document]) -> Iterator[Problem]:
     """What pydantic found, in words for the author of the file."""
-    schema = model.model_json_schema()
+    schema = _schema_of(model)
     details = error.errors(include_url=False)
     misspelt: set[KeyPath] = set()
     for detail in details:
         if detail["type"] == "extra_forbidden":
             path = detail["loc"]
-            known = _keys_at(schema, path[:-1])
+            known = keys_at(schema, path[:-1])
             close = nearest(str(path[-1]), known)
             if close:
                 misspelt.add((*path[:-1], close))
@@ -180,13 +200,19 @@ def problems_of(error: ValidationError, model: type[Document]) -> Iterator[Probl
             )
     for detail in details:
         if detail["type"] == "spec":
-            yield from detail["ctx"]["problems"]
+            for problem in detail["ctx"]["problems"]:
+                yield replace(problem, path=(*detail["loc"], *problem.path))
         elif (
             detail["type"] == "too_short" and len(detail["input"]) > detail["ctx"]["actual_length"]
         ):
             continue  # not short: pydantic does not count the items that are wrong in themselves
         elif detail["type"] != "extra_forbidden" and detail["loc"] not in misspelt:
             yield _translate(detail, schema)
+
+
+@cache
+def _schema_of(model: type[Document]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
 def _translate(detail: ErrorDetails, schema: Mapping[str, Any]) -> Problem:
@@ -197,17 +223,19 @@ def _translate(detail: ErrorDetails, schema: Mapping[str, Any]) -> Problem:
         path = path[:-1]
         found = path[-1]
     if kind == "missing":
-        return Problem(path, "is missing", _expected_at(schema, path))
+        return Problem(path, "is missing", expected_at(schema, path))
     message = f"found {_say(found)}"
     if kind == "literal_error":
         choices = [str(value) for value in _choices(context["expected"])]
         close = nearest(found, choices) if isinstance(found, str) else None
-        return Problem(path, message, one_of(choices), close)
+        return Problem(path, message, one_of(choices) or context["expected"], close)
     if kind == "unknown_name":
         close = nearest(str(found), context["names"])
         return Problem(path, message, None if close else context["expected"], close)
     if kind == "string_pattern_mismatch":
         return Problem(path, message, PATTERNS.get(context["pattern"], context["pattern"]))
+    if kind == "bool_type" and isinstance(found, str):  # YAML 1.2 has no other booleans
+        return Problem(path, message, _TYPES[kind], _MEANT.get(found.lower()))
     if kind in _TYPES:
         return Problem(path, message, _TYPES[kind])
     return Problem(path, message, detail["msg"].removeprefix("Input should be "))
@@ -229,6 +257,10 @@ _TYPES = {
     "string_too_short": "text that is not empty",
     "too_short": "at least one",
 }
+_MEANT = {
+    **dict.fromkeys(("off", "no", "n", "none", "never", "false"), "false"),
+    **dict.fromkeys(("on", "yes", "y", "always", "true"), "true"),
+}
 
 
 def _choices(expected: str) -> list[str]:
@@ -249,48 +281,3 @@ def _say(value: object) -> str:
             return f"a list of {len(value)}" if value else "an empty list"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _part_of(schema: Mapping[str, Any], path: KeyPath) -> Mapping[str, Any]:
-    """The JSON Schema of the value at `path`; empty where it says nothing."""
-    node: Mapping[str, Any] = schema
-    for key in path:
-        node = _resolve(schema, node)
-        if isinstance(key, int):
-            node = node.get("items", {})
-        else:
-            # keys of their own, or names that follow one pattern
-            node = node.get("properties", {}).get(key) or _values_of(node)
-    return _resolve(schema, node)
-
-
-def _values_of(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema of the values of a mapping whose keys are free."""
-    extra = node.get("additionalProperties")
-    by_pattern = list(node.get("patternProperties", {}).values())
-    return extra if isinstance(extra, dict) else by_pattern[0] if by_pattern else {}
-
-
-def _resolve(schema: Mapping[str, Any], node: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "$ref" in node:
-        resolved: Mapping[str, Any] = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
-        return resolved
-    return node
-
-
-def _keys_at(schema: Mapping[str, Any], path: KeyPath) -> list[str]:
-    return list(_part_of(schema, path).get("properties", {}))
-
-
-def _expected_at(schema: Mapping[str, Any], path: KeyPath) -> str | None:
-    part = _part_of(schema, path)
-    if "enum" in part:
-        return one_of(part["enum"])
-    words = {
-        "string": "text",
-        "integer": "a whole number",
-        "number": "a number",
-        "array": "a list",
-        "object": "keys and values",
-    }
-    return words.get(part.get("type", ""))

@@ -3,15 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
 
-from unified_vl.specs.document import Document, Name, Part
+from unified_vl.specs.document import (
+    Document,
+    Name,
+    Part,
+    Problem,
+    Rows,
+    Steps,
+    Version,
+    Weight,
+    one_of,
+    refuse,
+)
 from unified_vl.specs.mixture import Mixture
+from unified_vl.specs.model import ModelSpec
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Decay = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Tokens = Annotated[int, Field(ge=2, le=1 << 20)]
+Batch = Annotated[int, Field(ge=1, le=1 << 20)]
+PATHS = ("mixture", "data", "tokenizer", "output", "engine")  # relative to the run file
+READ_BY_VISION = {
+    "patches": ("patch_size",),
+    "stem": ("patch_size", "channels"),
+    "timm": ("backbone", "feature_level"),
+}
 
 
 class OptimizerSpec(Part):
@@ -20,29 +40,32 @@ class OptimizerSpec(Part):
     name: Literal["adamw"] = Field(
         default="adamw", description="The optimiser.", examples=["adamw"]
     )
-    lr: Positive = Field(default=1e-3, description="The highest learning rate.", examples=[0.0005])
-    vision_lr_scale: Positive = Field(
+    lr: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = Field(
+        default=1e-3, description="The highest learning rate.", examples=[0.0005]
+    )
+    vision_lr_scale: Weight = Field(
         default=1.0,
         description="What the learning rate of the image branch is multiplied by.",
         examples=[3.0],
     )
-    embedding_lr_scale: Positive = Field(
+    embedding_lr_scale: Weight = Field(
         default=1.0,
         description="What the learning rate of the embeddings is multiplied by: they start at "
         "unit scale, ten times that of a matrix.",
         examples=[3.0],
     )
-    betas: tuple[Fraction, Fraction] = Field(
+    betas: tuple[Decay, Decay] = Field(
         default=(0.9, 0.98),
         description="Decay of the two running means of AdamW.",
         examples=[[0.9, 0.98]],
     )
-    eps: Positive = Field(
+    eps: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
         default=1e-8, description="Added to the denominator of AdamW.", examples=[1e-08]
     )
     weight_decay: float = Field(
         default=0.01,
         ge=0,
+        le=1000,
         allow_inf_nan=False,
         description="Decoupled weight decay.",
         examples=[0.01],
@@ -50,6 +73,7 @@ class OptimizerSpec(Part):
     warmup_steps: int = Field(
         default=0,
         ge=0,
+        le=10**12,
         description="Steps in which the learning rate rises from zero.",
         examples=[1000],
     )
@@ -71,7 +95,7 @@ class FaultSpec(Part):
         description="Skip such an update, or end the training; both leave the weights untouched.",
         examples=["abort"],
     )
-    sigmas: Positive = Field(
+    sigmas: Weight = Field(
         default=6.0,
         description="Standard deviations above the mean at which a gradient's norm is a spike.",
         examples=[6.0],
@@ -79,12 +103,14 @@ class FaultSpec(Part):
     window: int = Field(
         default=128,
         ge=2,
+        le=1 << 20,
         description="Norms of each task that mean and deviation are taken of.",
         examples=[128],
     )
     limit: int = Field(
         default=16,
         ge=0,
+        le=10**12,
         description="Most updates skipped among the last `window` steps, before training ends.",
         examples=[16],
     )
@@ -93,43 +119,43 @@ class FaultSpec(Part):
 class Run(Document):
     """One training, as its YAML file says.
 
-    `mixture` and `engine` are relative to the run file in the file and resolved once
-    loaded; `data`, `tokenizer` and `output` are relative to the working directory.
+    Its paths are relative to the file, and resolved once loaded.
     """
 
     run: Name = Field(description="Name of the run.", examples=["photos"])
-    version: int = Field(
-        ge=1, description="Raise it when the run would give another model.", examples=[1]
+    version: Version = Field(
+        description="Raise it when the run would give another model.", examples=[1]
     )
     seed: int = Field(
-        default=0, ge=0, description="Decides everything that is random.", examples=[0]
+        default=0,
+        ge=0,
+        lt=1 << 63,
+        description="Decides everything that is random.",
+        examples=[0],
     )
     mixture: Path = Field(
         description="The mixture file, relative to this file.", examples=["../mixtures/photos.yaml"]
     )
-    data: Path = Field(
-        description="The data root, relative to the working directory.", examples=["data"]
-    )
+    data: Path = Field(description="The data root, relative to this file.", examples=["../../data"])
     tokenizer: Path = Field(
-        description="The tokenizer's directory, relative to the working directory.",
-        examples=["tokenizers/text/photos"],
+        description="The tokenizer's directory, relative to this file.",
+        examples=["../../tokenizers/text/photos"],
     )
     output: Path = Field(
-        description="Where the run writes, relative to the working directory.",
-        examples=["runs/photos"],
+        description="Where the run writes, relative to this file.",
+        examples=["../../runs/photos"],
     )
-    steps: int = Field(ge=1, description="Optimiser steps.", examples=[20000])
-    batch_size: int = Field(ge=1, description="Examples of a step, over all ranks.", examples=[256])
-    accumulate: int = Field(
+    steps: Steps = Field(description="Optimiser steps.", examples=[20000])
+    batch_size: Batch = Field(description="Examples of a step, over all ranks.", examples=[256])
+    accumulate: Batch = Field(
         default=1,
-        ge=1,
         description="Parts in which each rank computes its share of a batch, one after the other, "
         "to save memory. A contrastive loss compares within a part.",
         examples=[4],
     )
-    model: dict[str, Any] = Field(
-        default_factory=dict,
-        description="Keys of the model's configuration.",
+    model: ModelSpec = Field(
+        default_factory=ModelSpec,
+        description="Sizes and choices of the model.",
         examples=[{"d_model": 512, "num_layers": 6, "num_heads": 8}],
     )
     optimizer: OptimizerSpec = Field(
@@ -137,7 +163,7 @@ class Run(Document):
         description="The optimiser and its learning rate.",
         examples=[{"lr": 0.0005, "warmup_steps": 1000, "decay": "cosine"}],
     )
-    clip: Positive | None = Field(
+    clip: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] | None = Field(
         default=1.0,
         description="Largest norm of the gradient; null leaves it as it is.",
         examples=[1.0],
@@ -150,38 +176,39 @@ class Run(Document):
         description="Label smoothing of the loss.",
         examples=[0.1],
     )
-    engine: Path = Field(
-        description="DeepSpeed's JSON (ZeRO, offload, precision), relative to this file.",
+    engine: Path | None = Field(
+        default=None,
+        description="DeepSpeed's JSON (ZeRO, offload, precision), relative to this file; ZeRO 0 "
+        "in fp32 unless given.",
         examples=["../../deepspeed_configs/zero1_bf16.json"],
     )
-    max_source_tokens: int = Field(
-        default=256, ge=2, description="Longest source, in tokens.", examples=[256]
+    max_source_tokens: Tokens = Field(
+        default=256, description="Longest source, in tokens.", examples=[256]
     )
-    max_target_tokens: int = Field(
-        default=128, ge=2, description="Longest target, in tokens.", examples=[128]
+    max_target_tokens: Tokens = Field(
+        default=128, description="Longest target, in tokens.", examples=[128]
     )
-    log_every: int = Field(
-        default=20, ge=1, description="Steps between two log lines.", examples=[20]
-    )
-    validate_every: int = Field(
-        default=500, ge=1, description="Steps between two validations.", examples=[500]
+    log_every: Steps = Field(default=20, description="Steps between two log lines.", examples=[20])
+    validate_every: Steps = Field(
+        default=500, description="Steps between two validations.", examples=[500]
     )
     validation_rows: int = Field(
         default=128,
         ge=0,
+        le=10**15,
         description="Rows of each task in a validation; 0 does without.",
         examples=[512],
     )
     score_every: int = Field(
         default=0,
         ge=0,
+        le=10**12,
         description="Steps between two scorings of each task by its primary metric; 0 does "
         "without. Stop-and-go goes by these scores.",
         examples=[1000],
     )
-    score_rows: int = Field(
+    score_rows: Rows = Field(
         default=256,
-        ge=1,
         description="Validation rows of each task that a scoring answers.",
         examples=[256],
     )
@@ -190,11 +217,11 @@ class Run(Document):
         description="Where the run record is shown beside events.jsonl.",
         examples=[["tensorboard"]],
     )
-    checkpoint_every: int = Field(
-        default=500, ge=1, description="Steps between two checkpoints.", examples=[500]
+    checkpoint_every: Steps = Field(
+        default=500, description="Steps between two checkpoints.", examples=[500]
     )
-    keep_checkpoints: int = Field(
-        default=2, ge=1, description="Checkpoints that are kept.", examples=[3]
+    keep_checkpoints: Annotated[int, Field(ge=1, le=10**6)] = Field(
+        default=2, description="Checkpoints that are kept.", examples=[3]
     )
     keep_best: bool = Field(
         default=True,
@@ -207,13 +234,27 @@ class Run(Document):
         description="What is done about bad gradients.",
         examples=[{"policy": "abort"}],
     )
-    hang_timeout: Positive = Field(
+    hang_timeout: Annotated[float, Field(gt=0, le=1e7, allow_inf_nan=False)] = Field(
         default=900.0,
         description="Seconds without progress after which the job ends; longer than any "
         "validation or checkpoint.",
         examples=[1800.0],
     )
     _loaded_mixture: Mixture | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _obey_rules(self) -> Run:
+        vision = self.model.vision
+        idle = vision.model_fields_set - {"kind", "image_size", *READ_BY_VISION[vision.kind]}
+        refuse(
+            Problem(
+                ("model", "vision", key),
+                f"an image branch of kind {vision.kind!r} does not read this",
+                expected=one_of(READ_BY_VISION[vision.kind], "and"),
+            )
+            for key in sorted(idle)
+        )
+        return self
 
     @property
     def loaded_mixture(self) -> Mixture:

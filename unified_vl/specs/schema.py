@@ -7,6 +7,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from unified_vl.specs.document import Document
+from unified_vl.specs.engine import EngineSpec
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.mixture import Mixture
 from unified_vl.specs.run import Run
@@ -14,13 +15,14 @@ from unified_vl.specs.task import TaskSpec
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:
-    """The JSON Schema (draft 2020-12) of task, mixture, run and image tokenizer files."""
+    """The JSON Schema (draft 2020-12) of task, mixture, run, image tokenizer and engine files."""
     schemas = {}
     documents: dict[str, type[Document]] = {
         "task": TaskSpec,
         "mixture": Mixture,
         "run": Run,
         "image_tokenizer": ImageTokenizerSpec,
+        "engine": EngineSpec,
     }
     for name, model in documents.items():
         schema = model.model_json_schema(schema_generator=_InOrder)

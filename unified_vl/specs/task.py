@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError
 from unified_vl.specs.checks import named_slots
 from unified_vl.specs.code_switch import Dictionary
 from unified_vl.specs.data import DataSpec
-from unified_vl.specs.document import Document, Name, refuse
+from unified_vl.specs.document import Document, Name, Version, refuse
 from unified_vl.specs.example import ExampleSpec
 from unified_vl.specs.fields import SHAPES, FieldSpec, ShapeKind
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
@@ -48,8 +48,8 @@ class TaskSpec(Document):
     """A task of the model, as its YAML file says; frozen and hashable."""
 
     task: Name = Field(description="Name of the task.", examples=["caption_photos"])
-    version: int = Field(
-        ge=1, description="Raise it when the same rows would score differently.", examples=[1]
+    version: Version = Field(
+        description="Raise it when the same rows would score differently.", examples=[1]
     )
     about: str = Field(
         min_length=1,

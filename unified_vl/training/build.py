@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 from dataclasses import dataclass
 
 import torch
 
+from unified_vl.authoring.runs import refuse_other_vocabulary
 from unified_vl.codecs.image_codes import CodeImages, ImageCodec
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.codecs.text import TextCodec
@@ -20,30 +20,18 @@ from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import TaskData
 from unified_vl.data.streams import WINDOW_BATCHES, TaskStream
-from unified_vl.data.templates import task_tags
-from unified_vl.errors import nearest
 from unified_vl.evaluation.metrics.table import falling_tasks
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.image_tokenizer import load_image_tokenizer
 from unified_vl.model.initialization import start_codes_from_codebook
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.data import SplitName
+from unified_vl.specs.engine import read_engine_config
 from unified_vl.specs.example import IMAGE_MASK_TAG
 from unified_vl.specs.run import Run
+from unified_vl.specs.run_paths import refuse_unusable_paths, told_at_its_key
 from unified_vl.specs.task import TaskSpec
-from unified_vl.training.engine_config import read_engine_config
 from unified_vl.training.schedule import Schedule, make_schedule
-
-DECIDED_ELSEWHERE = (
-    "vocab_size",
-    "image_token_id",
-    "location_token_ids",
-    "code_token_ids",
-    "code_mask_id",
-    "code_downsampling",
-    "vocabulary_fingerprint",
-    "task_tags",
-)
 
 
 @dataclass(frozen=True)
@@ -74,15 +62,14 @@ def build(run: Run) -> Parts:
     Raises:
         UserError: for a tokenizer, model key, data file or spec that does not fit.
     """
+    refuse_unusable_paths(run)
     vocabulary, text = load_tokenizer(run.tokenizer)
     image_tokenizer = load_image_tokenizer(run.tokenizer, vocabulary)
     config = model_config(run, vocabulary, image_tokenizer)
     codec = make_codec(run, config, vocabulary, text, image_tokenizer)
     mixture = run.loaded_mixture
     specs = {spec.task: spec for spec in mixture.specs}
-    for spec in specs.values():
-        for name in task_tags(spec, mixture.tags):
-            vocabulary.tag_id(name)
+    refuse_other_vocabulary(run, vocabulary)
     images = ImageLoader(run.data, config.image_size)
 
     def stream(spec: TaskSpec, split: SplitName, train: TaskData | None = None) -> TaskStream:
@@ -139,23 +126,12 @@ def model_config(
     """The configuration that the run's `model` keys ask for, at the tokenizer's size.
 
     Raises:
-        UserError: for a key that the configuration does not have or the tokenizer or the
-            mixture decides.
+        UserError: at the key, for images that a backbone or an image tokenizer cannot take.
     """
-    known = [
-        name
-        for name, parameter in inspect.signature(UnifiedVLConfig).parameters.items()
-        if parameter.kind is not parameter.VAR_KEYWORD and name not in DECIDED_ELSEWHERE
-    ]
-    for key in run.model:
-        if key in DECIDED_ELSEWHERE:
-            raise run.error(("model", key), "the tokenizer or the mixture decides this")
-        if key not in known:
-            raise run.error(("model", key), "unknown key", nearest=nearest(key, known))
     codes = vocabulary.image_codes
     masks = IMAGE_MASK_TAG in vocabulary.tags
-    try:
-        return UnifiedVLConfig(
+    with told_at_its_key(run):
+        config = UnifiedVLConfig(
             vocab_size=vocabulary.size,
             image_token_id=vocabulary.tag_id(IMAGE_TAG),
             location_token_ids=[vocabulary.locations.start, vocabulary.locations.stop],
@@ -164,10 +140,10 @@ def model_config(
             code_downsampling=None if image_tokenizer is None else image_tokenizer.downsampling,
             vocabulary_fingerprint=vocabulary.fingerprint,
             task_tags=run.loaded_mixture.tags,
-            **run.model,
+            **run.model.model_dump(mode="json"),
         )
-    except (TypeError, ValueError) as error:
-        raise run.error(("model",), f"the model cannot be configured: {error}") from error
+        _ = config.image_tokens, config.code_grid  # sizes that do not fit each other show here
+    return config
 
 
 def make_codec(
@@ -212,7 +188,7 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
         "the vocabulary": parts.codec.vocabulary.fingerprint,
         "the text tokenizer": hashlib.sha256(parts.codec.text.model).hexdigest(),
         "the mixture": mixture.model_dump(mode="json"),
-        "model": run.model,
+        "model": run.model.model_dump(mode="json", exclude_defaults=True),
         "seed": run.seed,
         "batch_size": run.batch_size,
         "max_source_tokens": run.max_source_tokens,

@@ -25,10 +25,9 @@ from torch import nn
 
 from unified_vl.codecs.vocabulary import PAD_ID
 from unified_vl.data.batching import IGNORED, Batch
-from unified_vl.errors import UserError
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, UnifiedVLOutput
+from unified_vl.specs.engine import read_engine_config
 from unified_vl.specs.run import Run
-from unified_vl.training.engine_config import read_engine_config
 from unified_vl.training.process import Process
 from unified_vl.training.shards import load_shards, save_shard
 
@@ -121,8 +120,9 @@ class Engine:
                         "zero_force_ds_cpu_optimizer": False,
                     },
                 )
-            except ValueError as error:  # pydantic's message names the key
-                raise UserError(f"DeepSpeed refuses it: {error}", file=run.engine) from error
+            except (ValueError, AssertionError, NotImplementedError) as error:
+                # the message names the key, or what this machine cannot do
+                raise run.error(("engine",), f"DeepSpeed refuses it: {error}") from error
         self._accept: Callable[[float], bool] | None = None
         self._accepted: bool | None = None
         self._norm: torch.Tensor | None = None
