@@ -83,6 +83,7 @@ def test_the_page_goes_from_a_folder_to_a_model(folder: Path) -> None:
 def test_the_settings_of_the_editor_name_the_schemas_that_are_written() -> None:
     (settings,) = (json.loads(text) for kind, text in BLOCKS if kind == "json")
     named = {Path(name).name for name in settings["yaml.schemas"]}
+    named |= {Path(each["url"]).name for each in settings["json.schemas"]}
     assert named == {f"{name}.schema.json" for name in json_schemas()}
     assert "$schema=schemas/task.schema.json" in PAGE
 

@@ -16,7 +16,7 @@ from unified_vl.specs.engine import read_engine_config
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.mixture import Mixture
 from unified_vl.specs.parse import Parsed, missing_file, parse_file, parse_text, validate
-from unified_vl.specs.run import Run
+from unified_vl.specs.run import Run, explain
 from unified_vl.specs.run_paths import refuse_old_paths, resolve_paths
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import Slot, Template
@@ -210,7 +210,7 @@ def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
     path = Path(path)
     parsed = _parse_kind(path, "run")
     resolve_paths(parsed, path.parent)
-    run = validate(Run, _overridden(parsed, overrides))
+    run = validate(Run, _overridden(parsed, overrides), explain)
     refuse_old_paths(run)
     if not run.mixture.is_file():
         close = missing_file(run.mixture).nearest

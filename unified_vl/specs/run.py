@@ -27,6 +27,16 @@ Decay = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Tokens = Annotated[int, Field(ge=2, le=1 << 20)]
 Batch = Annotated[int, Field(ge=1, le=1 << 20)]
 PATHS = ("mixture", "data", "tokenizer", "output", "engine")  # relative to the run file
+DECIDED_ELSEWHERE = (  # keys of a saved model's configuration that are no run's to set
+    "vocab_size",
+    "image_token_id",
+    "location_token_ids",
+    "code_token_ids",
+    "code_mask_id",
+    "code_downsampling",
+    "vocabulary_fingerprint",
+    "task_tags",
+)
 READ_BY_VISION = {
     "patches": ("patch_size",),
     "stem": ("patch_size", "channels"),
@@ -40,7 +50,7 @@ class OptimizerSpec(Part):
     name: Literal["adamw"] = Field(
         default="adamw", description="The optimiser.", examples=["adamw"]
     )
-    lr: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = Field(
+    lr: Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)] = Field(
         default=1e-3, description="The highest learning rate.", examples=[0.0005]
     )
     vision_lr_scale: Weight = Field(
@@ -262,3 +272,10 @@ class Run(Document):
         if self._loaded_mixture is None:
             raise RuntimeError("this run was not made by load_run")
         return self._loaded_mixture
+
+
+def explain(problem: Problem, _: object) -> Problem:
+    """What is wrong with keys that are right in a saved model's configuration."""
+    if problem.path[:1] == ("model",) and problem.path[-1] in DECIDED_ELSEWHERE:
+        return Problem(problem.path, "the tokenizer or the mixture decides this")
+    return problem
