@@ -173,7 +173,7 @@ class Run(Document):
         description="The optimiser and its learning rate.",
         examples=[{"lr": 0.0005, "warmup_steps": 1000, "decay": "cosine"}],
     )
-    clip: Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False)] | None = Field(
+    clip: Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)] | None = Field(
         default=1.0,
         description="Largest norm of the gradient; null leaves it as it is.",
         examples=[1.0],
