@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "unified_vl"
 ORDER = [
     "errors",
     "files",
+    "locks",
     "torchvision_compat",
     "specs",
     "codecs",

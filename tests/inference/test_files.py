@@ -10,6 +10,7 @@ import pytest
 from unified_vl.errors import UserError
 from unified_vl.inference.files import predict_file
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.locks import only_writer
 from unified_vl.specs.task import TaskSpec
 
 
@@ -175,6 +176,13 @@ def test_the_answers_of_another_job_are_not_taken(predictor, tmp_path: Path, mon
     sizes = die_after(predictor, monkeypatch, 10**9)
     assert predict_file(predictor, "tiny_copy", source, out) == 0
     assert sum(sizes) == len(ROWS) == len(read_rows(out))
+
+
+def test_an_output_that_another_job_writes_is_refused(predictor, tmp_path: Path) -> None:
+    source, out = write_rows(tmp_path / "rows.jsonl", ROWS), tmp_path / "out.jsonl"
+    with only_writer(out), pytest.raises(UserError, match=r"process \d+ on .* writes it"):
+        predict_file(predictor, "tiny_copy", source, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
 
 
 def test_rows_of_several_tasks_and_languages_come_back_in_their_order(

@@ -13,6 +13,7 @@ from unified_vl import Retriever, UnifiedVL
 from unified_vl.cli.index import index
 from unified_vl.cli.retrieve import retrieve
 from unified_vl.errors import UserError
+from unified_vl.locks import only_writer
 
 app = typer.Typer()
 app.command()(index)
@@ -75,4 +76,6 @@ def test_what_cannot_be_searched_is_one_message(
         call("index", model_directory, tmp_path / "none")
     with pytest.raises(UserError, match=r"this is no collection.*a folder of images"):
         call("index", model_directory, photos / "0.png")
+    with only_writer(tmp_path / "none.index"), pytest.raises(UserError, match="writes it"):
+        call("index", model_directory, photos, "--output", tmp_path / "none.index")
     assert not (tmp_path / "none.index").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 from pathlib import Path
@@ -14,6 +15,7 @@ from unified_vl.data.batching import Batch
 from unified_vl.data.streams import TaskStream
 from unified_vl.errors import BadRow, DiskFull, TrainingFault, UserError
 from unified_vl.inference.model_directory import load_model
+from unified_vl.locks import only_writer
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
 from unified_vl.training.checkpoint import newest
@@ -220,6 +222,16 @@ def test_an_output_in_use_is_refused(squares: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"not empty.*--resume"):
         train(run, progress=False)
     assert [path.name for path in run.output.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_an_output_that_another_run_writes_is_refused(
+    squares: Path, tmp_path: Path, resume: bool
+) -> None:
+    run = make_run(squares, tmp_path / "out")
+    with only_writer(run.output), pytest.raises(UserError, match=rf"process {os.getpid()} on"):
+        train(run, resume=resume, progress=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_the_same_run_can_be_resumed(

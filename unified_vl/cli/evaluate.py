@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as encoder
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -58,26 +58,31 @@ def evaluate(
     from unified_vl.evaluation.evaluate import evaluate as score
     from unified_vl.evaluation.results import write_results
     from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.locks import only_writer
     from unified_vl.specs.load import load_tasks
 
-    predictor = UnifiedVL.from_pretrained(model, device, compile=compile)
-    chosen = []
-    for name in specs or predictor.specs:
-        folder = name not in predictor.specs and Path(name).is_dir()
-        chosen += load_tasks([name]) if folder else [predictor.spec(name)]
-    with progress_of_tasks() as progress:
-        evaluation = score(
-            predictor,
-            chosen,
-            split,
-            data,
-            model_name=str(model),
-            batch_size=batch_size,
-            limit=limit,
-            resamples=resamples,
-            progress=progress,
-        )
-    write_results(evaluation, output, predictions)
+    with ExitStack() as locks:  # at once: the other one is told before it has scored anything
+        for path in (output, predictions):
+            if path is not None:
+                locks.enter_context(only_writer(path))
+        predictor = UnifiedVL.from_pretrained(model, device, compile=compile)
+        chosen = []
+        for name in specs or predictor.specs:
+            folder = name not in predictor.specs and Path(name).is_dir()
+            chosen += load_tasks([name]) if folder else [predictor.spec(name)]
+        with progress_of_tasks() as progress:
+            evaluation = score(
+                predictor,
+                chosen,
+                split,
+                data,
+                model_name=str(model),
+                batch_size=batch_size,
+                limit=limit,
+                resamples=resamples,
+                progress=progress,
+            )
+        write_results(evaluation, output, predictions)
     if json:
         typer.echo(encoder.dumps(evaluation.report, ensure_ascii=False, indent=1))
     else:

@@ -35,11 +35,14 @@ def index(
     from unified_vl.inference.index import build_index
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.inference.retrieval import known_languages
+    from unified_vl.locks import only_writer
 
+    path = output or corpus.with_name(f"{corpus.name}.index")
     predictor = UnifiedVL.from_pretrained(model, device)
     read = read_corpus(corpus, known_languages(predictor), language)
     console = Console(stderr=True, highlight=False)
-    with Progress(console=console, disable=not console.is_terminal) as progress:
+    bars = Progress(console=console, disable=not console.is_terminal)
+    with only_writer(path), bars as progress:
         bar = progress.add_task("indexing", total=len(read.items))
 
         def on_bad(error: BadRow) -> None:
@@ -51,7 +54,6 @@ def index(
             on_bad,
             lambda done, total: progress.update(bar, completed=done, total=total),
         )
-    path = output or corpus.with_name(f"{corpus.name}.index")
-    built.save(path)
+        built.save(path)
     console.print(f"{len(built)} {built.kind}s")
     typer.echo(str(path))

@@ -14,12 +14,13 @@ from unified_vl.data.batching import EncodedExample, encode_example
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object, write_atomically
-from unified_vl.inference.answers import answer_format, carried_values, write_errors
+from unified_vl.inference.answers import AnswerFormat, answer_format, carried_values, write_errors
 from unified_vl.inference.inputs import chunks, input_language, input_row, target_fields
 from unified_vl.inference.pictures import PictureFolder
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.predictor import CHUNK, UnifiedVL
 from unified_vl.inference.rows import RowFile, Values, open_rows
+from unified_vl.locks import only_writer
 from unified_vl.specs.task import TaskSpec
 
 
@@ -62,7 +63,8 @@ def predict_file(
         How many answers are messages.
 
     Raises:
-        UserError: when the task is unknown or the input file cannot be read.
+        UserError: when the task is unknown, the input file cannot be read, or another process
+            writes the output.
     """
     output = Path(output)
     kind = answer_format(output)
@@ -75,10 +77,22 @@ def predict_file(
     languages = _languages(language, spec)
     pictures = PictureFolder(output)
     reader = _Reader(predictor, spec, Path(source), rows, languages, kind.carried, pictures)
-    output.parent.mkdir(parents=True, exist_ok=True)
+    with only_writer(output):
+        return _write(reader, output, kind, batch_size, n, progress)
+
+
+def _write(
+    reader: _Reader,
+    output: Path,
+    kind: AnswerFormat,
+    batch_size: int,
+    n: int,
+    progress: Callable[[int, int], None] | None,
+) -> int:
+    """The answers to the reader's rows; returns how many are messages."""
     partial = output.with_name(f"{output.name}.partial")
     job_file = output.with_name(f"{output.name}.partial.job")
-    total = len(rows) * len(languages)
+    total = len(reader.rows) * len(reader.languages)
     with _opened(partial, job_file, _job(reader, n)) as writer:
         done, failed = _answered(writer)
         if progress:

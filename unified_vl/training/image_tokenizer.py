@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from unified_vl.data.streams import draw_seed
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, write_atomically
+from unified_vl.locks import only_writer
 from unified_vl.model.discriminator import PatchDiscriminator, judge_loss
 from unified_vl.model.image_tokenizer import ImageTokenizer, to_floats
 from unified_vl.model.perceptual import PerceptualDistance
@@ -61,6 +62,11 @@ def train_image_tokenizer(
         UserError: for images that cannot be read, an output directory in use, or a
             checkpoint of another spec.
     """
+    with only_writer(spec.output):
+        return _train(spec, resume, device)
+
+
+def _train(spec: ImageTokenizerSpec, resume: bool, device: str) -> Path:
     checkpoint = spec.output / CHECKPOINT
     if not resume and spec.output.exists() and any(spec.output.iterdir()):
         raise UserError("is not empty", file=spec.output, expected="a new folder, or --resume")

@@ -12,6 +12,7 @@ from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
+from unified_vl.locks import only_writer
 from unified_vl.model.image_tokenizer import ImageTokenizer
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill, parse_template
@@ -43,20 +44,21 @@ def train_tokenizer(
     learnt_from = training_text(sorted(set(texts)))
     for note in learnt_from.notes():
         tell(note)
-    text = train_text_tokenizer(learnt_from, directory / TEXT_MODEL, vocabulary_size)
-    languages = (language for task in tasks for language in task.data.languages)
-    families = (task.family for task in tasks if task.family is not None)
-    noise = (tag for task in tasks for tag in task.example.tags)
-    tags = standard_tags(languages, (task.task for task in tasks), families, noise)
-    vocabulary = Vocabulary(
-        len(text),
-        tags,
-        image_code_count=0 if image_tokenizer is None else image_tokenizer.codes,
-        image_tokenizer=None if image_tokenizer is None else image_tokenizer.fingerprint,
-    )
-    if image_tokenizer is not None:
-        image_tokenizer.save_pretrained(directory / IMAGE_TOKENIZER)
-    write_atomically(directory / VOCABULARY, vocabulary.to_json())
+    with only_writer(directory):
+        text = train_text_tokenizer(learnt_from, directory / TEXT_MODEL, vocabulary_size)
+        languages = (language for task in tasks for language in task.data.languages)
+        families = (task.family for task in tasks if task.family is not None)
+        noise = (tag for task in tasks for tag in task.example.tags)
+        tags = standard_tags(languages, (task.task for task in tasks), families, noise)
+        vocabulary = Vocabulary(
+            len(text),
+            tags,
+            image_code_count=0 if image_tokenizer is None else image_tokenizer.codes,
+            image_tokenizer=None if image_tokenizer is None else image_tokenizer.fingerprint,
+        )
+        if image_tokenizer is not None:
+            image_tokenizer.save_pretrained(directory / IMAGE_TOKENIZER)
+        write_atomically(directory / VOCABULARY, vocabulary.to_json())
     return vocabulary
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from unified_vl.data.batching import Batch
 from unified_vl.data.order import draw_seed
 from unified_vl.errors import Stopped, UserError
 from unified_vl.evaluation.metrics.table import falling_tasks
+from unified_vl.locks import WITHIN, only_writer
 from unified_vl.specs.run import Run
 from unified_vl.training import checkpoint
 from unified_vl.training.agreement import agree, together
@@ -70,11 +72,14 @@ def train(run: Run, *, resume: bool = False, progress: bool = True) -> Path:
 
     Raises:
         UserError: for input that cannot be used, an output directory that is not empty
-            (without `resume`), or a checkpoint of something else.
+            (without `resume`) or that another process writes, or a checkpoint of something else.
         TrainingEnded: when a signal, a fault or another rank ends it before its last step.
     """
     process = start_process()
-    with Watchdog(process, run.output, run.hang_timeout) as watchdog:
+    with (
+        _only_job(process, run.output),
+        Watchdog(process, run.output, run.hang_timeout) as watchdog,
+    ):
         training = _prepare(run, process, resume=resume, progress=progress)
         start = _restore(training) if resume else 0
         with together(process):  # bad data shows before anything is written
@@ -93,6 +98,16 @@ def train(run: Run, *, resume: bool = False, progress: bool = True) -> Path:
             training.bad_rows.summarize()
             training.models.write(MODEL, run.steps)
     return run.output / MODEL
+
+
+@contextlib.contextmanager
+def _only_job(process: Process, output: Path) -> Iterator[None]:
+    """Its ranks are the only processes that write the output directory."""
+    with contextlib.ExitStack() as stack:
+        with together(process):
+            if process.rank == 0:
+                stack.enter_context(only_writer(output))
+        yield
 
 
 def _step(training: _Training, step: int, prepared: Prefetch[list[TaskBatch]], stop: int) -> int:
@@ -179,7 +194,7 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> _Tr
 
 def _refuse_used(output: Path) -> None:
     """Every rank looks before any writes: the engine, which waits for all, comes after."""
-    if output.exists() and any(output.iterdir()):
+    if output.exists() and any(path.name != WITHIN for path in output.iterdir()):
         raise UserError(
             "the output directory is not empty",
             file=output,

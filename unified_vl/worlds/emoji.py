@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from unified_vl.errors import UserError
+from unified_vl.locks import only_writer
 from unified_vl.worlds import easy_vqa, emoji_picture_rows, emoji_pictures, emoji_tasks
 from unified_vl.worlds.emoji_art import choose_concepts
 from unified_vl.worlds.emoji_names import LANGUAGES, NamedEmoji, all_emoji
@@ -95,22 +96,27 @@ def write_emoji_world(
         UserError: `directory` holds something else, or there are too few emoji.
     """
     directory = directory.resolve()
-    if _is_there(directory, options):
-        return False
+    with only_writer(directory):
+        if _is_there(directory, options):
+            return False
+        _write_whole(directory, options, progress or (lambda stage, done, total: None))
+    return True
+
+
+def _write_whole(directory: Path, options: EmojiWorldOptions, progress: Progress) -> None:
     concepts, arts = choose_world(options)
     partial = directory.with_name(f".{directory.name}.partial")
     if partial.exists():  # left by a run that was killed
         shutil.rmtree(partial)
     partial.mkdir(parents=True)
     try:
-        _write(partial, options, concepts, arts, progress or (lambda stage, done, total: None))
+        _write(partial, options, concepts, arts, progress)
         if directory.exists():
             directory.rmdir()  # empty, or `_is_there` would have refused it
         partial.rename(directory)
     finally:
         if partial.exists():
             shutil.rmtree(partial)
-    return True
 
 
 def choose_world(options: EmojiWorldOptions) -> tuple[list[Concept], list[Path]]:
