@@ -38,6 +38,9 @@ def image_bytes(number: int, kind: str = "PNG") -> bytes:
     return buffer.getvalue()
 
 
+WORDS = {"en": "picture", "de": "Bild", "pt-BR": "imagem"}
+
+
 def lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
@@ -90,6 +93,29 @@ def translations_in_tsv(root: Path) -> Path:
         rows = "".join(f"the {split} house {n}\tdas {split} Haus {n}\n" for n in range(9))
         (root / f"pairs/{split}.tsv").write_text(f"en\tde\n{rows}")
     return root / "pairs"
+
+
+def a_column_a_language(root: Path) -> Path:
+    rows = []
+    for number in range(8):
+        picture(root / f"pics/{number}.png", number)
+        said = {f"caption_{tag}": f"{word} {number}" for tag, word in WORDS.items()}
+        asked = {f"question_{tag}": f"{word}: {number}?" for tag, word in WORDS.items()}
+        rows.append({"id": number, "image": f"pics/{number}.png", **asked, **said})
+    rows[3]["caption_de"] = None
+    lines(root / "said.jsonl", rows)
+    return root / "said.jsonl"
+
+
+def columns_by_names_of_languages(root: Path) -> Path:
+    rows = [
+        {"n": f"x{n}", "title.english": f"word {n}", "title.german": f"Wort {n}"} for n in range(6)
+    ]
+    with (root / "titles.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return root / "titles.csv"
 
 
 def class_folders(root: Path) -> Path:
@@ -284,6 +310,19 @@ KINDS: dict[Callable[[Path], Path], tuple[str, ...]] = {
         "# not used: column 'sure' holds true and false",
     ),
     translations_in_tsv: ('path: "pairs/{split}.tsv"', "languages: [de]", 'target: "{de}"'),
+    a_column_a_language: (
+        "languages: [en, de, pt-BR]",
+        "unpivot: true",
+        'caption: {kind: text, column: "caption_{language}"}',
+        'question: {kind: text, column: "question_{language}"}',
+        'source: "{task} {language} {image} {question}"',
+        "key_column: id",
+    ),
+    columns_by_names_of_languages: (
+        "language_names: {en: english, de: german}",
+        'title: {kind: text, column: "title.{language}"}',
+        'target: "{title}"',
+    ),
     class_folders: ('path: "animals/{split}"', "splits: {train: train, validation: val}"),
     folder_with_metadata: ("reader: imagefolder", 'target: "{text}"'),
     texts_beside_images: (

@@ -70,7 +70,7 @@ def answer(
     except UserError as error:
         error.file = error.line = None  # the row of the page is no file of anybody's
         return Answer(_template().render(error=str(error)))
-    picture = values[spec.image_field] if spec.image_field is not None else None
+    picture = values.get(spec.image_field) if spec.image_field is not None else None
     if isinstance(picture, list):
         picture = picture[0]
     html = _html(predictor, spec, example, found)

@@ -67,6 +67,8 @@ def read_values(spec: TaskSpec, given: Mapping[Input, Any]) -> dict[str, Any]:
     for one in inputs_of(spec):
         value = given.get(one)
         if value is None or value == "" or value == []:
+            if spec.fields[one.name].missing == "allow":
+                continue
             raise UserError("is empty", field=one.label)
         if one.is_image:
             # what is transparent of an image to be completed is what is missing

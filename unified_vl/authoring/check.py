@@ -27,6 +27,7 @@ from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.load import file_kind, load_image_tokenizer, load_mixture, load_run, load_task
 from unified_vl.specs.parse import InvalidSpec
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.template import fill
 
 CHECKED_SIZE = (64, 64)  # an image is decoded whole, whatever size it is brought to
 Progress = Callable[[str], None]
@@ -202,6 +203,7 @@ class _TaskCheck:
                 error = spec.error(("data", "languages"), message)
                 findings.add(error, "warning", remedy="take it off the list, or add its rows")
         _check_keys(spec, data, findings)
+        _check_missing(spec, data, findings)
         sources = SameSources(spec)
         texts = None if self.codec is None else TextChecks(spec, self.codec)
         for row in data.rows(_spread(list(by_language.values()), self.rows)):
@@ -253,6 +255,18 @@ def _check_keys(spec: TaskSpec, data: TaskData, findings: Findings) -> None:
         error = spec.error(("data", "key_column"), message)
         remedy = "name a column whose values differ: predictions go by it"
         findings.add(error, "warning", remedy=remedy)
+
+
+def _check_missing(spec: TaskSpec, data: TaskData, findings: Findings) -> None:
+    """What rows may lack is hardly meant to be lacking in all of them: a misspelt column."""
+    for name, field in spec.fields.items():
+        if field.missing == "allow":
+            columns = {fill(field.column, language=tag) for tag in spec.data.languages}
+            if not any(map(data.has_values, columns)):
+                error = spec.error(
+                    ("fields", name, "column"), f"no row of {data.split} has a value"
+                )
+                findings.add(error, "warning", remedy="look at the column's name")
 
 
 def _check_target(example: Example) -> None:

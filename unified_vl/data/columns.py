@@ -19,7 +19,9 @@ def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPat
     needed: dict[str, KeyPath] = {}
     for name, field in spec.fields.items():
         for language in languages if field.columns is None else ():
-            column = fill(field.column, language=language)
+            # of a column a language the file calls the language what it will
+            said = spec.data.language_name(language) if spec.data.unpivot else language
+            column = fill(field.column, language=said)
             needed.setdefault(column, ("fields", name, "column"))
         for key in ("columns", "size"):
             for column in getattr(field, key) or ():

@@ -14,6 +14,7 @@ from unified_vl.data.readers.reader import Source
 from unified_vl.data.readers.registry import READERS
 from unified_vl.data.row import Row
 from unified_vl.data.row_languages import with_tags
+from unified_vl.data.selection import Selection, drop_missing, unpivoted
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.readers import READERS as READER_INFOS
 from unified_vl.specs.task import TaskSpec
@@ -71,43 +72,47 @@ def read_parts(
         if spec.data.images_from == "file":
             folder = posixpath.dirname(source.name(source.path))
             source = replace(source, images=posixpath.join(folder, images).rstrip("/"))
-        yield _read_part(source)
+        yield from _parts_of(source)
 
 
-def _read_part(source: Source) -> Part:
-    import pyarrow as pa
+def _parts_of(source: Source) -> Iterator[Part]:
+    """The rows of a file; where it has a column a language, those of one language after the
+    other."""
+    spec, table = source.spec, READERS[source.spec.data.reader](source)
+    data, kept = spec.data, source.kept
+    rows = Selection(table, kept.numbers, kept.left_out, kept.lost, kept.files)
+    if data.split_column is not None:
+        rows.keep(_rows_of_split(table, data.split_column, source.split))
+    if data.language_column is not None:
+        rows.table = with_tags(rows.table, data)
+    for field in spec.fields.values():
+        if field.columns is not None:
+            rows.table = with_one_of(rows.table, field.columns, fill(field.column))
+    links = _links(source)
+    for language, some in unpivoted(rows, spec) if data.unpivot else [(source.language, rows)]:
+        drop_missing(some, spec, language)
+        yield Part(
+            _in_memory(some.table, combined=not READER_INFOS[data.reader].mapped),
+            source.name(source.path),
+            language,
+            source.images,
+            links,
+            some.numbers,
+            some.left_out,
+            some.lost,
+            some.files,
+        )
+
+
+def _in_memory(table: pa.Table, *, combined: bool) -> Dataset:
     from datasets import Dataset
     from datasets.table import InMemoryTable
 
-    data = source.spec.data
-    table = READERS[data.reader](source)
-    kept = source.kept
-    numbers, files = kept.numbers, kept.files
-    if data.split_column is not None:
-        chosen = _rows_of_split(table, data.split_column, source.split)
-        table = table.take(pa.array(chosen, pa.int64()))  # typed: there may be none
-        numbers = chosen if numbers is None else [numbers[place] for place in chosen]
-        files = None if files is None else [files[place] for place in chosen]
-    if data.language_column is not None:
-        table = with_tags(table, data)
-    for field in source.spec.fields.values():
-        if field.columns is not None:
-            table = with_one_of(table, field.columns, fill(field.column))
     # without the metadata by which `datasets` would decode images itself, unguarded
     table = table.replace_schema_metadata(None)
-    if not READER_INFOS[data.reader].mapped:
+    if combined:
         table = table.combine_chunks()  # an index then is a place in memory, not a search
-    return Part(
-        Dataset(InMemoryTable(table)),
-        source.name(source.path),
-        source.language,
-        source.images,
-        _links(source),
-        numbers,
-        kept.left_out,
-        kept.lost,
-        files,
-    )
+    return Dataset(InMemoryTable(table))
 
 
 def _links(source: Source) -> dict[Path, str]:
@@ -122,8 +127,6 @@ def _links(source: Source) -> dict[Path, str]:
 def without_rows(part: Part, keys: Collection[str], column: str | None) -> Part:
     """A part less the rows of these keys."""
     import pyarrow as pa
-    from datasets import Dataset
-    from datasets.table import InMemoryTable
 
     if not keys:
         return part
@@ -141,7 +144,7 @@ def without_rows(part: Part, keys: Collection[str], column: str | None) -> Part:
         return part
     return replace(
         part,
-        table=Dataset(InMemoryTable(table.take(pa.array(kept, pa.int64())).combine_chunks())),
+        table=_in_memory(table.take(pa.array(kept, pa.int64())), combined=True),
         numbers=[numbers[place] for place in kept],
         files=None if part.files is None else [part.files[place] for place in kept],
         excluded=len(table) - len(kept),

@@ -93,8 +93,11 @@ class ShapeReader:
         """What a field's numbers are measured in."""
         field = cell.field
         relative = field.units == "relative"
+        if image is None and not relative and field.size is None:
+            raise cell.bad("is in pixels, and the row has no image")
         if image is None:
-            return Frame(None, None, relative, clip=bool(field.clip))
+            width, height = (None, None) if relative else self._size_of(cell, field.size or ())
+            return Frame(width, height, relative, clip=bool(field.clip))
         orientation = image.orientation if field.orientation == "stored" else 1
         width, height = _turned(image.width, image.height, orientation)
         if image.orientation != 1 and field.orientation is None:

@@ -147,6 +147,11 @@ class TaskData:
                 values = pc.list_flatten(values)
             yield from (str(v) for v in pc.unique(values).to_pylist() if v is not None)
 
+    def has_values(self, column: str) -> bool:
+        """Whether any row has something in a column."""
+        tables = [p.table.data for p in self._parts if column in p.table.column_names]
+        return any(table.column(column).null_count < len(table) for table in tables)
+
     def keys(self) -> Iterator[tuple[str | None, str]]:
         """The language and the key of each row that has one in `data.key_column`."""
         key, language = self.spec.data.key_column, self.spec.data.language_column

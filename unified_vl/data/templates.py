@@ -147,8 +147,8 @@ def _picked(spec: TaskSpec, values: Mapping[str, Value], draws: Draws) -> Mappin
     for name, how in pick.items():
         if name in values:
             several = values[name]
-            first = random is None or how == "first"
-            number = 0 if first or random is None else random.randrange(len(several))
+            at_random = random is not None and how != "first" and len(several) > 0
+            number = random.randrange(len(several)) if random is not None and at_random else 0
             chosen[name] = several[number : number + 1]
     return chosen
 

@@ -24,6 +24,7 @@ from unified_vl.data.cells import (
 from unified_vl.data.image_codes import ImageCodeCache
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.row import Row
+from unified_vl.data.selection import is_blank
 from unified_vl.data.shapes import ShapeReader
 from unified_vl.errors import BadRow, nearest
 from unified_vl.specs.checks import named_slots
@@ -82,6 +83,8 @@ class ValueReader:
     ) -> tuple[dict[str, Value], Size | None]:
         """All values of each field, and the size of the first image (read first: shapes need it).
 
+        A field that may be empty has none in a row without it.
+
         Args:
             row: the row.
             names: the fields to read.
@@ -99,6 +102,10 @@ class ValueReader:
             main = None
         for name in (main, *names) if main is not None else names:
             if name in values:
+                continue
+            allowed = self.spec.fields[name].missing == "allow"
+            if allowed and is_blank(row.columns.get(columns[name])):
+                values[name] = ()
                 continue
             cell = self._cell(row, name, columns)
             values[name] = self._value(cell, columns, language, image)

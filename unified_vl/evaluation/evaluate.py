@@ -247,9 +247,10 @@ def _references(spec: TaskSpec, row: Row, example: Example) -> list[Any]:
 def _inputs(spec: TaskSpec, row: Row, language: str, kinds: tuple[str, ...]) -> dict[str, str]:
     """What the model read of some kinds of fields, by field."""
     return {
-        name: str(row.columns[fill(spec.fields[name].column, language=language)])
+        name: str(value)
         for name in source_fields(spec)
         if spec.fields[name].kind in kinds
+        and (value := row.columns[fill(spec.fields[name].column, language=language)]) is not None
     }
 
 

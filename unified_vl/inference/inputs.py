@@ -23,7 +23,7 @@ OneValue = str | bytes | Path | int | float | bool | Image | np.ndarray[Any, Any
 
 
 def source_fields(spec: TaskSpec) -> tuple[str, ...]:
-    """The fields that an input must give: those of the source template, what these need
+    """The fields that an input gives: those of the source template, what these need
     beside them (labels of boxes, texts of a choice), and the image.
 
     (Where boxes are written about an image that the source leaves out, its size counts.)
@@ -52,7 +52,8 @@ def input_row(
     """Fields by name as a row of the task's own columns.
 
     Raises:
-        UserError: for a missing field, or a language that the task does not have.
+        UserError: for a field that is missing and must not be, or a language that the task does
+            not have.
     """
     language = input_language(spec, language)
     columns: dict[str, Any] = {}
@@ -61,6 +62,8 @@ def input_row(
     if spec.data.key_column:
         columns[spec.data.key_column] = key or str(index)
     for name in source_fields(spec):
+        if fields.get(name) is None and spec.fields[name].missing == "allow":
+            continue
         if fields.get(name) is None:
             raise UserError(
                 f"the task {spec.task!r} needs the field {name!r}",

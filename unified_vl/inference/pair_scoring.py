@@ -69,7 +69,8 @@ class PairScorer:
     ) -> None:
         self.predictor = predictor
         self.spec = _only_captioning(predictor) if task is None else predictor.spec(task)
-        kinds = [self.spec.fields[name].kind for name in source_fields(self.spec)]
+        fields = [self.spec.fields[name] for name in source_fields(self.spec)]
+        kinds = ["none" if field.missing == "allow" else field.kind for field in fields]
         targets = [self.spec.fields[name].kind for name in target_fields(self.spec)]
         if self.spec.example.mismatch is not None:  # its slot is what is written
             targets.append("text")

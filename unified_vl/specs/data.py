@@ -109,6 +109,13 @@ class DataSpec(Part):
         "the path, or the only one.",
         examples=["language"],
     )
+    unpivot: bool = Field(
+        default=False,
+        description="Whether the files have a column a language: each row then is one in each of "
+        "the languages, with the cells of the columns that fields name by {language} (what the "
+        "files call it). Rows without these cells are left out in that language, and counted.",
+        examples=[True],
+    )
     language_temperature: float | None = Field(
         default=None,
         ge=0,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from unified_vl.errors import nearest
 from unified_vl.files import is_absolute
-from unified_vl.specs.checks import parse, repeated, same_languages
+from unified_vl.specs.checks import named_slots, parse, repeated, same_languages
 from unified_vl.specs.document import KeyPath, Problem, one_of
 from unified_vl.specs.languages import find, nearest_tag
 from unified_vl.specs.readers import READERS
@@ -67,11 +67,13 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
                 expected=one_of(data.languages),
                 nearest=nearest_tag(tag, data.languages),
             )
-    if len(data.languages) > 1 and "language" not in used and data.language_column is None:
+    yield from _unpivot_problems(spec, used)
+    told = data.unpivot or data.language_column is not None or "language" in used
+    if len(data.languages) > 1 and not told:
         yield Problem(
             ("data", "languages"),
             f"nothing tells which of {len(data.languages)} languages a row is in",
-            expected="language_column, or {language} in path",
+            expected="language_column, {language} in path, or unpivot: true",
         )
 
 
@@ -147,16 +149,31 @@ def _split_problems(
         )
 
 
+def _unpivot_problems(spec: TaskSpec, used: Collection[str]) -> Iterator[Problem]:
+    """That languages are told apart by columns alone, where they are."""
+    data, place = spec.data, ("data", "unpivot")
+    if not data.unpivot:
+        return
+    if data.language_column is not None or "language" in used:
+        how = "language_column" if data.language_column is not None else "{language} in path"
+        yield Problem(place, f"says nothing beside {how}", expected="one of the two")
+    if not any("language" in named_slots(field.column) for field in spec.fields.values()):
+        expected = "`column: caption_{language}` for one of the fields"
+        yield Problem(place, "no field has a column a language", expected=expected)
+
+
 def _column_problems(spec: TaskSpec) -> Iterator[Problem]:
     """That a reader whose format fixes its columns gives those that the spec names."""
-    known: Collection[str] | None = READERS[spec.data.reader].columns or spec.data.columns
+    data, unpivot = spec.data, spec.data.unpivot
+    known: Collection[str] | None = READERS[data.reader].columns or data.columns
     if known is None:
         return
     named: list[tuple[KeyPath, str]] = [
         (("fields", name, "column"), column)
         for name, field in spec.fields.items()
         for column in dict.fromkeys(
-            field.column.replace("{language}", tag) for tag in spec.data.languages
+            field.column.replace("{language}", tag if not unpivot else data.language_name(tag))
+            for tag in data.languages
         )
         if field.columns is None
     ]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, get_args
 
 from unified_vl.errors import nearest
-from unified_vl.specs.checks import RESERVED, parse, repeated
+from unified_vl.specs.checks import RESERVED, named_slots, parse, repeated
 from unified_vl.specs.choices import repeated_choice
 from unified_vl.specs.document import KeyPath, Problem, one_of
 from unified_vl.specs.fields import LISTS, SHAPES, FieldSpec, Layout, as_one
@@ -54,6 +54,8 @@ def field_problems(spec: TaskSpec) -> Iterator[Problem]:
                 expected=f"many only for {one_of(LISTS)}",
             )
         yield from _key_problems(field, place)
+        if field.missing is not None:
+            yield from _missing_problems(spec, name)
         if field.kind in SHAPES and field.units == "pixels" and spec.image_field is None:
             yield Problem(
                 (*place, "units"), "pixels of what?", expected="a field of kind 'image' beside it"
@@ -112,6 +114,35 @@ def _key_problems(field: FieldSpec, place: KeyPath) -> Iterator[Problem]:
             yield Problem((*place, key), message, expected=MANDATORY[key])
         if field.kind not in kinds and given:
             yield Problem((*place, key), f"says nothing about a field of kind {field.kind!r}")
+
+
+def _missing_problems(spec: TaskSpec, name: str) -> Iterator[Problem]:
+    """That a value which may be missing is only read, and that a row can do without it."""
+    field, place = spec.fields[name], ("fields", name, "missing")
+    if field.kind in ("language", "choice"):
+        yield Problem(place, f"says nothing about a field of kind {field.kind!r}")
+    if field.missing != "allow":
+        return
+    example = spec.example
+    mismatch = None if example.mismatch is None else example.mismatch.field
+    others = [f for f in spec.fields.values() if name in (f.labels, f.of)]
+    uses = {
+        "is written": name in _written(spec),
+        "is scored": any(score.against == name for score in spec.score),
+        "is noised": name in example.noise,
+        "is exchanged": name == mismatch,
+        "stands beside another field": bool(others),
+    }
+    for use in (use for use, found in uses.items() if found):
+        yield Problem(place, f"{name!r} {use}, so it cannot be missing", expected="drop")
+        return
+
+
+def _written(spec: TaskSpec) -> set[str]:
+    """The fields of the target, also those within joins."""
+    names, joins = named_slots(spec.example.target), spec.example.join
+    within = {n: named_slots(joins[n].each) if n in joins else [n] for n in names}
+    return {name for several in within.values() for name in several}
 
 
 def _names_problems(field: FieldSpec, place: KeyPath) -> Iterator[Problem]:

@@ -77,6 +77,14 @@ class FieldSpec(Part):
         "tokenizer (patches).",
         examples=["codes"],
     )
+    missing: Literal["drop", "allow"] | None = Field(
+        default=None,
+        description="What becomes of a row whose value is missing or empty, which otherwise is a "
+        "bad row. `drop`: the row is left out and counted, and so are the empty values of a list "
+        "beside others. `allow`: nothing stands in the slot (for what only the source reads: an "
+        "image that not all rows have).",
+        examples=["drop"],
+    )
     layout: Layout | None = Field(
         default=None,
         description="Boxes only, and mandatory there: two corners, a corner and a size, or a "

@@ -191,7 +191,10 @@ def _describes_an_image(spec: TaskSpec) -> bool:
     def kinds(template: Template) -> list[str]:
         slots = (piece.name for piece in template if isinstance(piece, Slot))
         fields = [spec.fields[name] for name in slots if name in spec.fields]
-        return ["codes" if field.in_codes else field.kind for field in fields]
+        return [
+            "codes" if field.in_codes else "nothing" if field.missing == "allow" else field.kind
+            for field in fields
+        ]
 
     return kinds(spec.source).count("image") == 1 and kinds(spec.target) == ["text"]
 

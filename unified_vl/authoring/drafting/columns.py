@@ -41,6 +41,7 @@ class Guess:
         many: whether there is a list of values.
         layout: of boxes: what their numbers are, as far as they tell; xyxy is tried first.
         units: of shapes.
+        per_language: whether the column is a template of one a language.
         values: all values that are there, those of lists one after the other.
         why: what was guessed and from what, or why the column is of no use.
     """
@@ -53,6 +54,7 @@ class Guess:
     units: Literal["pixels", "relative"] | None = None
     values: tuple[Any, ...] = ()
     why: str = ""
+    per_language: bool = False
 
     @property
     def classes(self) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from unified_vl.authoring.drafting.columns import SPLITS, Guess, guess_columns
 from unified_vl.authoring.drafting.image_folders import find_images, folder_sample, texts_sample
 from unified_vl.authoring.drafting.json_files import read_json_sample
+from unified_vl.authoring.drafting.language_columns import find_language_columns
 from unified_vl.authoring.drafting.languages import language_of, tags_of
 from unified_vl.authoring.drafting.places import Place
 from unified_vl.authoring.drafting.roles import Field, Roles, choose_roles
@@ -19,6 +20,7 @@ from unified_vl.specs.checks import RESERVED
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.document import NAME_PATTERN
 
+READ_WHOLE = ("imagefolder", "image_texts", "coco_captions", "coco_instances")
 _TELLS_APART = re.compile(
     rf"(?:{'|'.join(word for words in SPLITS.values() for word in words)}|[a-z]{{2}}|of|)\d*"
 )
@@ -38,6 +40,7 @@ class Plan:
         images: the folder of the images, as a template.
         language_column: the column that names a row's language.
         language_names: what it calls each language, by its tag.
+        unpivot: whether there is a column a language.
         split_column: the column that names a row's split.
         key_column: the column that names a row.
         notes: what of the data is not used, and why.
@@ -53,6 +56,7 @@ class Plan:
     images: str = ""
     language_column: str | None = None
     language_names: Mapping[str, str] = field(default_factory=dict)
+    unpivot: bool = False
     split_column: str | None = None
     key_column: str | None = None
     notes: list[str] = field(default_factory=list)
@@ -72,13 +76,23 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
     """
     place, columns = _sample(place)
     folder = place.reader in ("imagefolder", "image_texts")
+    found = (
+        None if place.languages or place.reader in READ_WHOLE else find_language_columns(columns)
+    )
+    if found is not None:
+        columns = found.columns
+        place = replace(place, languages=tuple(found.names))
     guesses = guess_columns(columns)
+    if found is not None:
+        guesses = [replace(g, per_language=g.column in found.templates) for g in guesses]
     if place.reader == "coco_instances":
         guesses = [replace(g, layout="xywh") if g.kind == "box" else g for g in guesses]
     fields = list(_labelled(list(_fields(guesses)), columns))
     roles = choose_roles(fields, place.file)
     languages, why = _languages(place, guesses, roles)
     plan = Plan(task, place, fields, roles, languages, why)
+    if found is not None:
+        plan.unpivot, plan.language_names = True, found.names
     if place.reader == "image_texts":
         plan.key_column = "key"
     for guess in guesses:
@@ -118,7 +132,8 @@ def _fields(guesses: Sequence[Guess]) -> Iterator[Field]:
     for number, guess in enumerate(guesses, 1):
         if guess.role != "field":
             continue
-        last = guess.column.rpartition(".")[2]
+        column = guess.column.removesuffix("{language}") if guess.per_language else guess.column
+        last = column.rstrip(".").rpartition(".")[2]
         alone = guess.kind == "image" and images == 1
         name = "image" if alone and not guess.many else slug(last, f"field_{number}")
         name = name if name not in taken else f"{name}_{guess.kind}"

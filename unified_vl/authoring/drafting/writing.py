@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from unified_vl.authoring.drafting.columns import Guess
 from unified_vl.authoring.drafting.plan import Plan
 from unified_vl.authoring.drafting.roles import Field, Roles, generation, request, scores
 from unified_vl.authoring.yaml_text import quoted
@@ -38,6 +39,8 @@ def render(plan: Plan) -> str:
     others = {tag: name for tag, name in plan.language_names.items() if tag != name}
     if others:
         lines.append(f"  language_names: {{{_pairs(others)}}}")
+    if plan.unpivot:
+        lines.append("  unpivot: true")
     for key in ("language_column", "key_column"):
         if (column := getattr(plan, key)) is not None:
             lines.append(f"  {key}: {quoted(column)}")
@@ -73,7 +76,7 @@ def _field(each: Field) -> str:
     guess = each.guess
     keys = [
         f"kind: {guess.kind}",
-        f"column: {quoted(guess.column.replace('{', '{{').replace('}', '}}'))}",
+        f"column: {quoted(_column(guess))}",
     ]
     if guess.many:
         keys.append("many: true")
@@ -86,6 +89,12 @@ def _field(each: Field) -> str:
     if guess.kind == "number" and (digits := max(map(_decimals, guess.values))):
         keys.append(f"decimals: {digits}")
     return _said(f"  {each.name}: {{{', '.join(keys)}}}", guess.why)
+
+
+def _column(guess: Guess) -> str:
+    """A column as a template."""
+    plain = guess.column.replace("{", "{{").replace("}", "}}")
+    return guess.column if guess.per_language else plain
 
 
 def _decimals(value: object) -> int:

@@ -80,6 +80,11 @@ class Source:
         place = self.needed[column]
         return self.spec.fields[str(place[1])] if place[0] == "fields" else None
 
+    def may_lack(self, column: str) -> bool:
+        """Whether no row of a file need have a column, since a field may be missing."""
+        field = self.field_of(column)
+        return field is not None and field.missing == "allow"
+
     def keep(self, numbers: Sequence[int], of: int, why: str) -> None:
         """Say which rows of a file the table holds, and what the others lack."""
         if len(numbers) < of:

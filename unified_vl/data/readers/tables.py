@@ -93,6 +93,11 @@ def read_jsonl(source: Source) -> pa.Table:
         return pa.table({name: pa.nulls(0) for name in source.needed})
     # a column that was only said outright, above, is empty throughout
     known = [name for name in table.column_names if table[name].null_count < len(table)]
+    for name in source.needed:
+        if name not in known and source.may_lack(name):  # as no row of this file has it
+            known.append(name)
+            if name not in table.column_names:
+                table = table.append_column(name, pa.nulls(len(table)))
     source.require(known)
     return table.select(list(source.needed))
 
