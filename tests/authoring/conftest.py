@@ -63,7 +63,9 @@ def root(tmp_path: Path) -> Path:
     """The data root, with the spec `task.yaml` in it."""
     for i in range(8):
         colour = (60 * (i % 4), 40 * (i // 4), 0)
-        PILImage.new("RGB", (20, 10), colour).save(tmp_path / f"{i}.png")
+        picture = PILImage.new("RGB", (20, 10), colour)
+        picture.paste("white", (0, 0, 5, 5))  # not all of one colour
+        picture.save(tmp_path / f"{i}.png")
     (tmp_path / "task.yaml").write_text(SPEC)
     for split in ("train", "test"):
         write_rows(tmp_path, split, rows(split))

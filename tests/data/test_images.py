@@ -157,10 +157,13 @@ def test_nothing_is_kept_in_a_cache_of_no_bytes(tmp_path: Path) -> None:
 
 GOOD = encoded(PILImage.effect_noise((64, 64), 50))
 JPEG = encoded(PILImage.effect_noise((64, 64), 50), "JPEG")
+TIFF = encoded(PILImage.effect_noise((64, 64), 50), "TIFF")
+AVIF = encoded(PILImage.effect_noise((64, 64), 50), "AVIF")
+JPEG2000 = encoded(PILImage.effect_noise((64, 64), 50), "JPEG2000")
 BAD = [
-    (b"", "the image 'x.png' cannot be read; expected PNG, JPEG, WEBP, GIF or BMP"),
-    (b"no image at all", "the image 'x.png' cannot be read; expected PNG, JPEG, WEBP, GIF or BMP"),
-    (encoded(PILImage.new("RGB", (4, 4)), "TIFF"), "the image 'x.png' cannot be read; expected"),
+    (b"", "the image 'x.png' cannot be read; expected PNG, JPEG, WEBP, GIF, BMP, TIFF, AVIF, "),
+    (b"no image at all", "the image 'x.png' cannot be read; expected PNG, JPEG, WEBP, GIF, BMP, "),
+    (encoded(PILImage.new("RGB", (16, 16)), "ICO"), "the image 'x.png' cannot be read; expected"),
     (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "the image 'x.png' cannot be read"),
     (GOOD[: len(GOOD) // 2], "the image 'x.png' is broken or truncated: "),
     (JPEG[: len(JPEG) // 2], "the image 'x.png' is broken or truncated: "),
@@ -262,7 +265,7 @@ def test_without_a_root_any_path_is_trusted(tmp_path: Path) -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_no_damage_is_more_than_a_bad_row(data: st.DataObject) -> None:
-    source = data.draw(st.sampled_from([GOOD, JPEG]))
+    source = data.draw(st.sampled_from([GOOD, JPEG, TIFF, AVIF, JPEG2000]))
     damaged = bytearray(source[: data.draw(st.integers(0, len(source)))])
     for _ in range(data.draw(st.integers(0, 8))):
         if damaged:

@@ -37,9 +37,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         rows = []
         for number in range(first, first + 6):
             name = f"{number}.png"
-            Image.new("RGB", (40, 30), (40 * number % 256, 90, 10 * number)).save(
-                tmp_path / "photos/images" / name
-            )
+            picture = Image.new("RGB", (40, 30), (40 * number % 256, 90, 10 * number))
+            picture.paste("white", (0, 0, 9, 9))
+            picture.save(tmp_path / "photos/images" / name)
             said = [f"picture {number % 6}", f"photo {number % 6}"]
             rows.append({"image": name, "captions": said})
         text = "".join(json.dumps(row) + "\n" for row in rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -170,8 +171,12 @@ def test_predict_asks_a_folder_in_every_language(
     tiny, model_directory: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.csv"
-    asked = ("predict", model_directory, "--input", tiny.data / "images", "--output", out)
+    pictures = tmp_path / "pictures"
+    shutil.copytree(tiny.data / "images", pictures)
+    (pictures / "drawing.svg").write_text("<svg/>")
+    asked = ("predict", model_directory, "--input", pictures, "--output", out)
     result = call(*asked, "--task", "tiny_caption", "--language", "all")
+    assert "1 images in other formats left out: drawing.svg" in result.stderr
     assert "9 rows, 0 of them with an error" in result.stderr
     with out.open(encoding="utf-8", newline="") as file:
         found = [(row["key"], row["language"]) for row in csv.DictReader(file)]

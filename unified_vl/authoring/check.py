@@ -11,6 +11,7 @@ from random import Random
 
 from unified_vl.authoring.findings import Finding, Findings
 from unified_vl.authoring.leakage import Leak, find_leaks
+from unified_vl.authoring.plain_images import PlainImages
 from unified_vl.authoring.prints import PrintMaker, Prints
 from unified_vl.authoring.runs import check_run
 from unified_vl.authoring.same_sources import SameSources
@@ -205,6 +206,7 @@ class _TaskCheck:
         _check_keys(spec, data, findings)
         _check_missing(spec, data, findings)
         sources = SameSources(spec)
+        plain = PlainImages()
         texts = None if self.codec is None else TextChecks(spec, self.codec)
         for row in data.rows(_spread(list(by_language.values()), self.rows)):
             self.checked["row"] += 1
@@ -221,9 +223,11 @@ class _TaskCheck:
                 findings.add(error)
                 break
             sources.add(example)
+            plain.add(example)
             self.checked["image"] += sum(isinstance(s, Image | ImageCodes) for s in example.source)
         report_notes(builder.shape_notes, spec, findings)
         sources.report(split, findings)
+        plain.report(findings)
         if texts is not None:
             texts.report(split, findings)
 

@@ -30,8 +30,10 @@ def index(
     from rich.console import Console
     from rich.progress import Progress
 
+    from unified_vl.data.image_formats import named
     from unified_vl.errors import BadRow
     from unified_vl.inference.corpus import read_corpus
+    from unified_vl.inference.images import unread_below
     from unified_vl.inference.index import build_index
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.inference.retrieval import known_languages
@@ -55,5 +57,7 @@ def index(
             lambda done, total: progress.update(bar, completed=done, total=total),
         )
         built.save(path)
+    if corpus.is_dir() and (others := unread_below(corpus)):
+        console.print(f"{len(others)} images in other formats left out: {named(others)}")
     console.print(f"{len(built)} {built.kind}s")
     typer.echo(str(path))

@@ -178,7 +178,9 @@ def _predict_rows(
     n: int,
 ) -> None:
     """Answer a file, and say at the end how many answers are messages."""
+    from unified_vl.data.image_formats import named
     from unified_vl.inference.files import errors_file, predict_file
+    from unified_vl.inference.images import unread_below
 
     languages: str | Sequence[str] | None = language
     if language == "all":
@@ -199,6 +201,8 @@ def _predict_rows(
             progress=show,
         )
     said = f"{show.total} rows, {failed} of them with an error: {output}"
+    if source.is_dir() and (others := unread_below(source)):
+        typer.echo(f"{len(others)} images in other formats left out: {named(others)}", err=True)
     messages = errors_file(output)
     typer.echo(said if not messages.is_file() else f"{said}, {messages}", err=True)
 

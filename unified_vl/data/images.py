@@ -6,6 +6,7 @@ Legend: H height, W width, C channels.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import threading
 import warnings
@@ -20,9 +21,10 @@ from PIL import ExifTags, ImageOps
 from PIL import Image as PILImage
 
 from unified_vl.codecs.images import LoadedImage, resize
+from unified_vl.data.high_bit_depth import to_8_bit
+from unified_vl.data.image_formats import HEIC_HINT, expected_formats, readable_formats
 from unified_vl.errors import BadRow, nearest
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MOST_PIXELS = 64_000_000
 MOST_BYTES = 1 << 28  # of an image within a file of others
 _LIMIT = "at most 64 million pixels"
@@ -229,13 +231,13 @@ def open_image(file: BinaryIO, where: str, name: str) -> PILImage.Image:
     """Read the header of an image; nothing is decoded yet.
 
     Raises:
-        BadRow: when the format is not one of `FORMATS`.
+        BadRow: when the format is none that is read (`image_formats.py`).
     """
     try:
         with warnings.catch_warnings():
             # Pillow's own limit is higher than that of `to_rgb`
             warnings.simplefilter("ignore", PILImage.DecompressionBombWarning)
-            return PILImage.open(file, formats=FORMATS)
+            return PILImage.open(file, formats=readable_formats())
     except PILImage.DecompressionBombError as error:
         # what Pillow refuses outright is far above our limit
         raise BadRow(f"the image {name} is too large", file=where, expected=_LIMIT) from error
@@ -243,8 +245,16 @@ def open_image(file: BinaryIO, where: str, name: str) -> PILImage.Image:
         raise BadRow(
             f"the image {name} cannot be read",
             file=where,
-            expected=f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}",
+            expected=HEIC_HINT if _looks_like_heic(file) else expected_formats(),
         ) from error
+
+
+def _looks_like_heic(file: BinaryIO) -> bool:
+    """Whether the first box is that of a HEIC image (ISO/IEC 23008-12)."""
+    with contextlib.suppress(OSError, ValueError):
+        file.seek(4)
+        return file.read(8) in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc")
+    return False
 
 
 def to_rgb(image: PILImage.Image, where: str, name: str) -> PILImage.Image:
@@ -261,7 +271,7 @@ def to_rgb(image: PILImage.Image, where: str, name: str) -> PILImage.Image:
         image.load()
         upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith(("I", "F")):
-            return _from_wide(upright)
+            return to_8_bit(upright, image)
         if upright.has_transparency_data:
             layer = upright.convert("RGBA")
             ground = PILImage.new("RGBA", layer.size, "white")
@@ -295,10 +305,3 @@ def _from_array(pixels: np.ndarray[Any, Any], where: str) -> PILImage.Image:
             expected="uint8 [height, width] or [height, width, 3 or 4]",
         )
     return PILImage.fromarray(pixels[..., 0] if pixels.ndim == 3 and channels == 1 else pixels)
-
-
-def _from_wide(image: PILImage.Image) -> PILImage.Image:
-    """Grey of 16 bits (which Pillow would clip at 255) to RGB of 8."""
-    grey_HW: np.ndarray[Any, Any] = np.asarray(image).astype(np.float64)
-    eight_HW = np.clip(grey_HW / 257.0, 0, 255).round().astype(np.uint8)
-    return PILImage.fromarray(eight_HW).convert("RGB")

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 from unified_vl.codecs.images import LoadedImage
+from unified_vl.data.image_formats import expected_formats
 from unified_vl.data.images import ImageLoader
 from unified_vl.errors import BadRow, UserError, nearest
-from unified_vl.inference.images import ENDINGS, images_below
+from unified_vl.inference.images import images_below
 from unified_vl.inference.rows import JsonLines, numbered_lines
 from unified_vl.specs.languages import find, nearest_tag
 
@@ -101,7 +102,7 @@ def read_corpus(path: str | Path, languages: Collection[str], language: str | No
             expected="a folder of images, a .txt file of texts, or a .jsonl file of either",
         )
     if not items:
-        kinds = ", ".join(ENDINGS) if path.is_dir() else "a row"
+        kinds = f"{expected_formats()} files" if path.is_dir() else "a row"
         raise UserError("the collection is empty", file=path, expected=kinds)
     kinds_found = {"text" if item.image is None else "image" for item in items}
     if len(kinds_found) > 1:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
+from unified_vl.data.image_formats import is_image, is_unread_image
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -12,7 +13,16 @@ def images_below(folder: Path) -> list[Path]:
 
     Hidden files and folders are passed over.
     """
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
+    return _shown(folder, is_image)
+
+
+def unread_below(folder: Path) -> list[Path]:
+    """The same of images in formats that are not read."""
+    return _shown(folder, is_unread_image)
+
+
+def _shown(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
+    found = (path for path in folder.rglob("*") if wanted(path))
     below = ((path, path.relative_to(folder)) for path in found)
     shown = [p for p, name in below if not any(part.startswith(".") for part in name.parts)]
     return sorted((p for p in shown if p.is_file()), key=lambda p: p.relative_to(folder).as_posix())

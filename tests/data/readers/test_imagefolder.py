@@ -31,6 +31,15 @@ def test_the_folder_is_the_label(tmp_path: Path, open_task: Callable, pets: Path
         ImageLoader(tmp_path, (4, 4)).load(row.columns["image"], row.where)
 
 
+def test_images_that_are_not_read_are_counted(
+    tmp_path: Path, open_task: Callable, pets: Path
+) -> None:
+    (pets / "dog/c.svg").write_text("<svg/>")
+    (pets / "dog/notes.md").write_text("no image")
+    data = open_task(f"{FOLDER}, key_column: file_name", image="image, kind: image", answer="label")
+    assert data.left_out == {"are images in other formats: c.svg": 1}
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 def test_metadata_beside_the_images(
     tmp_path: Path, open_task: Callable, pets: Path, kind: str

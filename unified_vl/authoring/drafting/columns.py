@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from unified_vl.authoring.drafting.languages import is_language
-from unified_vl.authoring.drafting.samples import IMAGE_SUFFIXES, Columns
+from unified_vl.authoring.drafting.samples import Columns
+from unified_vl.data.image_formats import SUFFIXES
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.fields import Kind
 
@@ -197,7 +198,7 @@ def _is_image(value: Any) -> bool:
         return value.startswith(_SIGNATURES)
     return (
         isinstance(value, str)
-        and value.lower().endswith(IMAGE_SUFFIXES)
+        and value.lower().endswith(tuple(SUFFIXES))
         and "://" not in value
         and len(value) <= 1000
     )

@@ -7,7 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from unified_vl.authoring.drafting.places import MOST_FILES, Place
-from unified_vl.authoring.drafting.samples import IMAGE_SUFFIXES, ROWS, Columns, read_sample
+from unified_vl.authoring.drafting.samples import ROWS, Columns, read_sample
+from unified_vl.data.image_formats import is_image
 from unified_vl.errors import UserError
 
 LOOKED_FOR = 20  # images, of which most must be in a folder
@@ -28,9 +29,7 @@ def folder_sample(folder: Path) -> Columns:
             if "file_name" not in columns:
                 raise UserError("has no column file_name", file=found[0], expected="image paths")
             return {"image": columns.pop("file_name"), **columns}
-    images = sorted(
-        islice((p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES), MOST_FILES)
-    )
+    images = sorted(islice((p for p in folder.rglob("*") if is_image(p)), MOST_FILES))
     labels = [path.parent.name for path in images]
     if len(set(labels)) < 2:
         raise UserError(
@@ -49,7 +48,7 @@ def texts_sample(folder: Path) -> Columns:
     """
     columns: Columns = {"image": [], "caption": [], "language": []}
     found = sorted(islice((p for p in folder.rglob("*.txt") if p.is_file()), MOST_FILES))
-    images = {p.with_suffix(""): p.name for p in folder.rglob("*") if _is_image(p)}
+    images = {p.with_suffix(""): p.name for p in folder.rglob("*") if is_image(p)}
     for path in found:
         stem, tag = path.with_suffix(""), ""
         if stem not in images:
@@ -68,10 +67,6 @@ def _caption(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig").strip()
     except UnicodeDecodeError as error:
         raise UserError("is not UTF-8 text", file=path) from error
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def find_images(place: Place, names: Sequence[str], *, movable: bool) -> tuple[Place, str | None]:

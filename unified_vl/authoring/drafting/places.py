@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from unified_vl.authoring.drafting.columns import SPLITS
-from unified_vl.authoring.drafting.samples import IMAGE_SUFFIXES
+from unified_vl.data.image_formats import is_image
 from unified_vl.errors import UserError
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.languages import subtags
@@ -113,7 +113,7 @@ def _in_folder(folder: Path) -> tuple[str, Path]:
         if found:
             file = _first(found)
             return reader or TABLES[file.suffix.lower()], file
-    if any(path.suffix.lower() in IMAGE_SUFFIXES for path in files):
+    if any(is_image(path) for path in files):
         annotated = [path for path in files if path.suffix.lower() == ".json"]
         if annotated:
             return "json", _first(annotated)
@@ -129,7 +129,7 @@ def has_texts_beside(files: Sequence[Path]) -> bool:
     """Whether images have text files beside them: `a.txt` or `a.de.txt` for `a.jpg`."""
     texts = {path.with_suffix("") for path in files if path.suffix.lower() == ".txt"}
     texts |= {path.with_suffix("") for path in texts}
-    return any(p.suffix.lower() in IMAGE_SUFFIXES and p.with_suffix("") in texts for p in files)
+    return any(is_image(p) and p.with_suffix("") in texts for p in files)
 
 
 def _files(folder: Path) -> Iterator[Path]:

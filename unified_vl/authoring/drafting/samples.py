@@ -8,12 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from unified_vl.data.image_formats import SUFFIXES
 from unified_vl.data.readers import webdataset
 from unified_vl.data.readers.reader import first_line
 from unified_vl.errors import UserError
 
 ROWS = 200  # enough to tell what a column holds
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 Columns = dict[str, list[Any]]  # values by column, None where a row has none
 Read = Callable[[Path, str | None], Iterator[Mapping[str, Any]]]
 
@@ -129,7 +129,7 @@ def _webdataset(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
 
 def _member(extension: str, content: bytes) -> Iterator[tuple[str, Any]]:
     kind = extension.rpartition(".")[2]
-    if f".{kind}" in IMAGE_SUFFIXES:
+    if f".{kind}" in SUFFIXES:
         yield extension, content
     elif kind == "json":
         value = json.loads(content)

@@ -6,14 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from unified_vl.data.image_formats import is_image, is_unread_image, named
 from unified_vl.data.readers.reader import Source
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp"})
-
-
-def is_image(path: Path) -> bool:
-    """Whether a name is that of an image, and not hidden."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def files_below(source: Source) -> list[Path]:
@@ -27,6 +21,8 @@ def files_below(source: Source) -> list[Path]:
     there = [path for path, leads in found if leads]
     lost = [path for path, leads in found if not leads and is_image(path)]
     source.leave_out(len(lost), "are links that lead nowhere")
+    unread = [path for path in there if is_unread_image(path)]
+    source.leave_out(len(unread), f"are images in other formats: {named(unread)}")
     return there
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from unified_vl.data.image_formats import is_image
 from unified_vl.data.readers.annotations import reader_of
-from unified_vl.data.readers.image_files import files_below, is_image, note_links
+from unified_vl.data.readers.image_files import files_below, note_links
 from unified_vl.data.readers.reader import Source
 from unified_vl.errors import UserError
 

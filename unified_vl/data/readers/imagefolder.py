@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unified_vl.data.image_formats import expected_formats, is_image
 from unified_vl.data.readers import tables
-from unified_vl.data.readers.image_files import files_below, is_image, note_links
+from unified_vl.data.readers.image_files import files_below, note_links
 from unified_vl.data.readers.reader import Source
 from unified_vl.errors import UserError
 
@@ -30,7 +31,7 @@ def read_imagefolder(source: Source) -> pa.Table:
     images = [path for path in files if is_image(path)]
     note_links(source, images)
     if not images:
-        raise UserError("holds no image", file=folder, expected="PNG, JPEG, WEBP, GIF or BMP files")
+        raise UserError("holds no image", file=folder, expected=f"{expected_formats()} files")
     columns = {
         "image": [source.name(path) for path in images],
         "file_name": [path.relative_to(folder).as_posix() for path in images],

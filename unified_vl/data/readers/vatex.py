@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unified_vl.data.image_formats import is_image
 from unified_vl.data.readers.annotations import member, read_json, reader_of, texts
-from unified_vl.data.readers.image_files import SUFFIXES
 from unified_vl.data.readers.reader import Reader, Source
 from unified_vl.errors import UserError
 from unified_vl.specs.languages import subtags
@@ -73,7 +73,7 @@ def _frames_below(source: Source) -> Callable[[str], list[str]]:
 
     def frames(video: str) -> list[str]:
         files = (folder / video).iterdir() if video in there else ()
-        return sorted(f"{video}/{each.name}" for each in files if each.suffix.lower() in SUFFIXES)
+        return sorted(f"{video}/{each.name}" for each in files if is_image(each))
 
     return frames
 
