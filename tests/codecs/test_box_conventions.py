@@ -21,7 +21,9 @@ BOX = Box(0.1, 0.25, 0.5, 0.75)
 def test_known_boxes() -> None:
     assert to_ofa(BOX, 512, 512) == [100, 250, 500, 749]
     assert to_ofa(BOX, 256, 512) == [50, 250, 250, 749]
-    assert to_paligemma(BOX) == [256, 102, 768, 512]
+    assert to_paligemma(BOX) == [256, 102, 767, 512]
+    assert to_paligemma(Box(0, 0, 1, 1)) == [0, 0, 1023, 1023]
+    assert from_paligemma([0, 0, 1023, 1023]) == Box(0, 0, 1, 1)
     assert to_florence(BOX) == [100, 250, 500, 750]
     assert to_florence(Box(0, 0, 1, 1)) == [0, 0, 999, 999]
 
@@ -36,7 +38,7 @@ def test_a_box_comes_back_within_a_bin(
     box = Box(min(xs), min(ys), max(xs), max(ys))
     for found, error in (
         (from_ofa(to_ofa(box, side, 512), side, 512), 0.5 / 999 * 512 / 64),
-        (from_paligemma(to_paligemma(box)), 1 / 1024),
+        (from_paligemma(to_paligemma(box)), 0.5 / 1023),
         (from_florence(to_florence(box)), 0.5 / 1000),
     ):
         for before, after in zip(coordinates(box), coordinates(found), strict=True):

@@ -3,7 +3,8 @@
 Each is four whole numbers. OFA (arXiv 2202.03052, `utils/transforms.py` and its grounding
 data) divides pixels of the resized image by the constant 512 and rounds to 0 ... 999, so a
 box depends on the size that the image was brought to; PaliGemma (arXiv 2407.07726, section
-3.1) has 1024 bins, y before x; Florence-2 (arXiv 2311.06242, section 4.1) has 1000 bins whose
+3.1) has 1024 places from edge to edge, y before x, the nearest of which big_vision's code takes
+(`round(v * 1023)`); Florence-2 (arXiv 2311.06242, section 4.1) has 1000 bins whose
 centres it takes back.
 """
 
@@ -16,7 +17,7 @@ from unified_vl.codecs.segments import Box
 from unified_vl.codecs.shapes import coordinates
 
 OFA_SIDE, OFA_BINS = 512, 1000
-PALIGEMMA_BINS = 1024
+PALIGEMMA_PLACES = 1024
 FLORENCE_BINS = 1000
 
 
@@ -39,15 +40,15 @@ def from_ofa(bins: Sequence[int], width: int, height: int) -> Box:
 
 
 def to_paligemma(box: Box) -> list[int]:
-    """PaliGemma's four bins, y1 x1 y2 x2."""
-    x1, y1, x2, y2 = (_floor(v, PALIGEMMA_BINS) for v in coordinates(box))
+    """PaliGemma's four places, y1 x1 y2 x2."""
+    x1, y1, x2, y2 = (round(v * (PALIGEMMA_PLACES - 1)) for v in coordinates(box))
     return [y1, x1, y2, x2]
 
 
 def from_paligemma(bins: Sequence[int]) -> Box:
     """The box of PaliGemma's four bins, y1 x1 y2 x2."""
-    y1, x1, y2, x2 = _checked(bins, PALIGEMMA_BINS)
-    return _box([n / PALIGEMMA_BINS for n in (x1, y1, x2, y2)])
+    y1, x1, y2, x2 = _checked(bins, PALIGEMMA_PLACES)
+    return _box([n / (PALIGEMMA_PLACES - 1) for n in (x1, y1, x2, y2)])
 
 
 def to_florence(box: Box) -> list[int]:

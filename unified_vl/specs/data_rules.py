@@ -137,7 +137,7 @@ def _split_problems(
     data: DataSpec, places: Sequence[tuple[KeyPath, str]], used: Collection[str]
 ) -> Iterator[Problem]:
     """That each split has rows of its own."""
-    if READERS[data.reader].path == "id":
+    if READERS[data.reader].path == "id" or READERS[data.reader].own_splits:
         return  # the name of a split is asked of the data set
     if "split" in used or data.split_column is not None or len(set(data.splits.values())) < 2:
         return

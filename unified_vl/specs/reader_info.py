@@ -40,6 +40,7 @@ class ReaderInfo:
         named: whether a file has no line of names and `data.columns` gives them: never,
             sometimes or always.
         images: whether `data.images` says where the images are: never, sometimes or always.
+        own_splits: whether the files themselves tell splits apart, by what `data.splits` says.
         mapped: whether its rows stay on disk, and memory holds only what is asked for.
     """
 
@@ -50,4 +51,5 @@ class ReaderInfo:
     path: Literal["file", "folder", "either", "id"] = "file"
     named: Frequency = "never"
     images: Frequency = "sometimes"
+    own_splits: bool = False
     mapped: bool = False

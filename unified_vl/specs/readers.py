@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pydantic_core import PydanticCustomError
 
+from unified_vl.specs.annotation_readers import ANNOTATIONS
 from unified_vl.specs.benchmarks import BENCHMARKS
 from unified_vl.specs.document import one_of
 from unified_vl.specs.multilingual_benchmarks import MULTILINGUAL
@@ -194,6 +195,7 @@ READERS: dict[str, ReaderInfo] = {
     **MULTILINGUAL,
     **REASONING,
     **GRIT,
+    **ANNOTATIONS,
 }
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from unified_vl.data.readers import (
     arrow,
+    box_tokens,
     coco,
+    createml,
     crossmodal,
+    csv_boxes,
+    cvat,
     flickr30k_entities,
     flickr_tokens,
     grit,
@@ -16,12 +20,16 @@ from unified_vl.data.readers import (
     imagefolder,
     imagenet,
     karpathy,
+    label_studio,
+    labelme,
     localized_narratives,
     moses,
     multi30k,
     ofa,
     pairs,
+    pascal_voc,
     refcoco,
+    roboflow_classes,
     squad,
     tables,
     text_vqa,
@@ -29,9 +37,11 @@ from unified_vl.data.readers import (
     vcr,
     visdial,
     visual_genome,
+    vott,
     vqa,
     webdataset,
     wit,
+    yolo,
 )
 from unified_vl.data.readers.reader import Reader
 
@@ -96,10 +106,24 @@ REASONING: dict[str, Reader] = {
     "visdial": visdial.visdial,
     "imagenet": imagenet.imagenet,
 }
+ANNOTATIONS: dict[str, Reader] = {
+    "pascal_voc": pascal_voc.pascal_voc,
+    "yolo": yolo.yolo,
+    "cvat": cvat.cvat,
+    "labelme": labelme.labelme,
+    "label_studio": label_studio.label_studio,
+    "createml": createml.createml,
+    "vott": vott.vott,
+    "vott_csv": csv_boxes.vott_csv,
+    "roboflow_csv": csv_boxes.roboflow_csv,
+    "box_tokens": box_tokens.box_tokens,
+    "roboflow_classes": roboflow_classes.roboflow_classes,
+}
 READERS: dict[str, Reader] = {
     **FORMATS,
     **BENCHMARKS,
     **MULTILINGUAL,
     **REASONING,
     "grit": grit.grit,
+    **ANNOTATIONS,
 }
