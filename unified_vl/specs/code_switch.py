@@ -12,6 +12,7 @@ from unified_vl.errors import UserError
 from unified_vl.specs.choices import file_beside
 from unified_vl.specs.document import LANGUAGE_PATTERN, PATTERNS
 from unified_vl.specs.languages import canonical, find, nearest_tag
+from unified_vl.specs.letter_case import fold_case
 
 if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
@@ -41,7 +42,7 @@ class Dictionary:
     ) -> list[tuple[str, tuple[str, ...]]]:
         """The translations of a word by language, in the order of `into`."""
         own = self._own_tag(language)
-        found = self.words.get(own, {}).get(word.casefold(), {})
+        found = self.words.get(own, {}).get(fold_case(word, own), {})
         wanted = [(tag, self._own_tag(tag)) for tag in into]
         return [(tag, found[its]) for tag, its in wanted if its != own and its in found]
 
@@ -122,7 +123,7 @@ def read_dictionary(path: Path) -> Dictionary:
             )
         row = {tag: cell for tag, cell in zip(languages, cells, strict=True) if cell}
         for tag, word in row.items():
-            known = words[tag].setdefault(word.casefold(), {})
+            known = words[tag].setdefault(fold_case(word, tag), {})
             for other, translation in row.items():
                 if other != tag and translation not in known.get(other, ()):
                     known[other] = (*known.get(other, ()), translation)

@@ -33,6 +33,51 @@ def test_unicode_forms_and_spacing_are_ignored_and_case_only_by_accuracy() -> No
     assert score("exact_match", ["می\u200cرود"], [["میرود"]]) == 0  # the joiner is a letter here
 
 
+CASES = [  # language, two texts, whether they are the same but for case
+    ("tr", "IĞDIR", "ığdır", True),
+    ("tr", "İzmir", "izmir", True),
+    ("tur_Latn", "DIŞ", "dış", True),
+    ("tr", "İzmir", "izmir", True),
+    ("tr", "KIR", "kir", False),
+    ("az", "QIZIL", "qızıl", True),
+    ("az-Cyrl", "ГЫЗЫЛ", "гызыл", True),
+    ("crh", "İÇ", "iç", True),
+    ("kaz_Latn", "QAZAQ TILI", "qazaq tılı", True),
+    ("kk", "IPHONE", "iphone", True),
+    ("en", "IRAN", "iran", True),
+    (None, "IRAN", "iran", True),
+    ("lt", "Ì", "i̇̀", True),
+    ("lt", "J̃", "j̇̃", True),
+    ("lt", "Į́", "į̇́", True),
+    ("vi", "Ì", "ì", True),
+    ("el", "ΟΔΟΣ", "οδος", True),
+    ("el", "ΟΔΟΣ", "οδοσ", True),
+    ("de", "STRASSE", "straße", True),
+    ("de", "STRAẞE", "straße", True),
+    ("nl", "IJSSEL", "ijssel", True),
+    ("hy", "ԵՎ", "և", False),  # to Unicode the capitals of և are ԵՒ
+    ("ka", "ᲗᲑᲘᲚᲘᲡᲘ", "თბილისი", True),
+    ("ru", "МОСКВА", "москва", True),
+]
+
+
+@pytest.mark.parametrize(("tag", "one", "other", "same"), CASES)
+def test_case_is_ignored_as_the_language_has_it(
+    tag: str | None, one: str, other: str, same: bool
+) -> None:
+    answers = Answers([one, one], [[other], ["?"]], [tag, tag])
+    assert METRICS["accuracy"].score(answers) == (50 if same else 0)
+    assert METRICS["macro_f1"].score(answers) == pytest.approx(100 / 3 if same else 0)
+    assert is_correct("accuracy", one, [other], language=tag) is same
+    assert METRICS["exact_match"].score(answers) == 0
+
+
+@pytest.mark.parametrize("name", ["anls", "f1"])
+def test_other_scores_ignore_case_as_the_language_has_it(name: str) -> None:
+    assert score(name, ["IŞIK"], [["ışık"]], "tr") == 100
+    assert score(name, ["İzmir"], [["izmir"]], "tr") == 100
+
+
 def test_nothing_to_score_is_an_error() -> None:
     for name in METRICS:
         with pytest.raises(ValueError, match="nothing to score"):

@@ -54,6 +54,20 @@ def test_scores_are_those_of_sacrebleus_command_line(language: str, tmp_path: Pa
         ("ko", "ko-mecab"),
         ("de", "13a"),
         ("th", "char"),
+        ("zh_TW", "zh"),
+        ("zho_Hans", "zh"),
+        ("zho", "zh"),
+        ("cmn", "zh"),
+        ("yue", "zh"),
+        ("lzh", "zh"),
+        ("zh_Latn", "13a"),
+        ("jpn", "ja-mecab"),
+        ("kor_Hang", "ko-mecab"),
+        ("khm", "char"),
+        ("mya_Mymr", "char"),
+        ("lao", "char"),
+        ("vie_Latn", "13a"),
+        ("xx", "13a"),
     ],
 )
 def test_tokenizer_of_a_language(language: str, tokenizer: str) -> None:
@@ -66,6 +80,21 @@ def test_the_tokenizer_of_the_language_matters() -> None:
     as_chinese = METRICS["bleu"].score(Answers(predictions, rows, ["zh", "zh"]))
     as_english = METRICS["bleu"].score(Answers(predictions, rows, ["en", "en"]))
     assert as_chinese != pytest.approx(as_english)
+
+
+@pytest.mark.parametrize("tag", ["zh_CN", "zho_Hans", "zho", "cmn", "yue", "zh-Hant"])
+@pytest.mark.parametrize("name", ["bleu", "chrf", "ter", "cider", "rouge_l", "f1"])
+def test_scores_do_not_depend_on_how_a_tag_is_spelt(name: str, tag: str) -> None:
+    predictions, references = CORPORA["zh"]
+    rows = [[r] for r in references]
+    usual = METRICS[name].score(Answers(predictions, rows, ["zh", "zh"]))
+    assert METRICS[name].score(Answers(predictions, rows, [tag, tag])) == usual
+
+
+def test_rare_characters_are_words_of_their_own() -> None:
+    """sacrebleu's `zh` leaves those of Extension B together: one wrong is five wrong."""
+    rows = Answers(["𠮷𠮷𠮷𠮷𠮷𠮷好"], [["𠮷𠮷𠮷𠮷𠮷𠮷坏"]], ["zh"])
+    assert METRICS["bleu"].score(rows) == pytest.approx(80.91, abs=0.01)
 
 
 @pytest.mark.parametrize("name", ["bleu", "chrf", "ter"])

@@ -42,6 +42,31 @@ SENTENCES = [
     # scripts without spaces: what a reader sees as one character
     ("th", "แมว กำลัง", "แ ม ว กำ ลั ง"),
     ("lo", "ແມວ ນອນ", "ແ ມ ວ ນ ອ ນ"),
+    # whatever version of `regex` is installed: consonants below another belong to it
+    ("km", "ក្មេងស្រី នៅកម្ពុជា", "ក្មេ ង ស្រី នៅ ក ម្ពុ ជា"),
+    ("khm_Khmr", "ក្មេង", "ក្មេ ង"),
+    ("my", "သတ္တဝါ မြန်မာ", "သ တ္တ ဝ ါ မြ န် မ ာ"),
+    ("bo", "བོད་ཡིག", "བོ ད ཡི ག"),
+    ("dz", "བོད་ཡིག", "བོ ད ཡི ག"),
+    ("th_TH", "กำลัง", "กำ ลั ง"),
+    # in any spelling of the tag
+    ("zh_CN", "红苹果", "红 苹 果"),
+    ("zho_Hans", "红苹果", "红 苹 果"),
+    ("zho_Hant", "紅蘋果", "紅 蘋 果"),
+    ("cmn", "红苹果", "红 苹 果"),
+    ("yue", "我哋搭𨋢", "我 哋 搭 𨋢"),
+    ("zh", "𠮷野家", "𠮷 野 家"),
+    ("zh-Latn", "hóng píngguǒ", "hóng píngguǒ"),
+    ("jpn_Jpan", "赤いりんご", "赤い りんご"),
+    ("ja-Latn", "akai ringo", "akai ringo"),
+    ("kor_Hang", "빨간 사과와", "빨간 사과 와"),
+    ("eng_Latn", "A man's dog", "a man 's dog"),
+    ("en_US", "isn't", "is n't"),
+    # lower case as the language has it
+    ("tr", "IĞDIR İzmir Işık", "ığdır izmir ışık"),
+    ("az", "İl QIZIL", "il qızıl"),
+    ("de", "STRAßE", "straße"),
+    ("el", "ΟΔΟΣ, ΟΔΟΣ", "οδος οδος"),
 ]
 
 

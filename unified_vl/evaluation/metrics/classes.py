@@ -13,14 +13,20 @@ from unified_vl.evaluation.metrics.statistics import Floats
 from unified_vl.evaluation.metrics.text import normalise_case
 
 
-def class_statistics(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Floats:
+def class_statistics(
+    predictions: Sequence[str],
+    references: Sequence[Sequence[str]],
+    languages: Sequence[str | None],
+) -> Floats:
     """For each class, whether a row was predicted in it, is in it, and both: (N, 3 * C).
 
     The classes are those of the references (the first of each row), and one more for every
     answer that is none of them; case does not count.
     """
-    found = [normalise_case(prediction) for prediction in predictions]
-    right = [normalise_case(answers[0]) for answers in references]
+    found = list(map(normalise_case, predictions, languages))
+    right = [
+        normalise_case(answers[0], tag) for answers, tag in zip(references, languages, strict=True)
+    ]
     number = {name: place for place, name in enumerate(sorted(set(right)))}
     other = len(number)
     found_N = np.asarray([number.get(name, other) for name in found], np.int64)

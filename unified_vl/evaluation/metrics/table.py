@@ -147,19 +147,22 @@ def _groups(languages: Sequence[str | None]) -> np.ndarray[Any, np.dtype[np.int6
 
 
 def _marks(
-    rule: Callable[[Any, Sequence[Any]], float],
+    rule: Callable[[Any, Sequence[Any], str | None], float],
     finish: Finish = mean_of_rows,
     *,
     higher_is_better: bool = True,
 ) -> Metric:
     """The mean of what `rule` gives each answer, in percent unless `finish` says otherwise.
 
-    Of several answers to a row the best of the first `top` counts.
+    The rule knows the language of the row. Of several answers to it the best of the first `top`
+    counts.
     """
 
     def rows(answers: Answers) -> Floats:
-        pairs = zip(answers.predictions, answers.references, strict=True)
-        return per_row([max(rule(one, r) for one in _several(p, answers.top)) for p, r in pairs])
+        rows = zip(answers.predictions, answers.references, answers.languages, strict=True)
+        return per_row(
+            [max(rule(one, r, tag) for one in _several(p, answers.top)) for p, r, tag in rows]
+        )
 
     return Metric(rows, finish, higher_is_better=higher_is_better)
 
@@ -219,6 +222,10 @@ def _on_words(rule: Callable[[_Sentences, Sequence[_Sentences]], Floats]) -> Cal
     return rows
 
 
+def _classes(answers: Answers) -> Floats:
+    return classes.class_statistics(answers.predictions, answers.references, answers.languages)
+
+
 def _on_texts(rule: Callable[[Sequence[str], Sequence[Sequence[str]]], Any]) -> Callable[..., Any]:
     """What a rule makes of all predictions and references at once."""
     return lambda answers: rule(answers.predictions, answers.references)
@@ -235,8 +242,8 @@ def _points(answers: Answers) -> Floats:
 
 
 def _right(answers: Answers) -> list[bool]:
-    pairs = zip(answers.predictions, answers.references, strict=True)
-    return [text.matches(p, r, text.normalise_case) for p, r in pairs]
+    rows = zip(answers.predictions, answers.references, answers.languages, strict=True)
+    return [text.matches_in_any_case(*row) for row in rows]
 
 
 def _consistency(answers: Answers) -> Floats:
@@ -253,15 +260,13 @@ def _map(answers: Answers) -> float:
 
 
 METRICS: dict[str, Metric | CorpusMetric] = {
-    "exact_match": _marks(lambda p, r: text.matches(p, r)),
-    "accuracy": _marks(lambda p, r: text.matches(p, r, text.normalise_case)),
-    "vqa_accuracy": _marks(vqa.vqa_accuracy),
+    "exact_match": _marks(lambda p, r, _: text.matches(p, r)),
+    "accuracy": _marks(text.matches_in_any_case),
+    "vqa_accuracy": _marks(lambda p, r, _: vqa.vqa_accuracy(p, r)),
     "anls": _marks(text.anls),
     "f1": Metric(_f1),
-    "macro_f1": Metric(_on_texts(classes.class_statistics), classes.macro_f1),
-    "matthews_correlation": Metric(
-        _on_texts(classes.class_statistics), classes.matthews_correlation
-    ),
+    "macro_f1": Metric(_classes, classes.macro_f1),
+    "matthews_correlation": Metric(_classes, classes.matthews_correlation),
     "pearson": Metric(_on_texts(correlation.pearson_statistics), correlation.pearson),
     "spearman": CorpusMetric(_on_texts(correlation.spearman)),
     "bleu": _sacrebleu("bleu"),
@@ -282,9 +287,11 @@ METRICS: dict[str, Metric | CorpusMetric] = {
     "box_accuracy": Metric(lambda a: per_row([found >= a.threshold for found in _overlaps(a)])),
     "mean_iou": Metric(lambda a: per_row(_overlaps(a))),
     "coco_map": CorpusMetric(_map),
-    "mean_absolute_error": _marks(text.absolute_error, _mean, higher_is_better=False),
+    "mean_absolute_error": _marks(
+        lambda p, r, _: text.absolute_error(p, r), _mean, higher_is_better=False
+    ),
     "point_accuracy": Metric(_points),
-    "mask_iou": _marks(_mask_iou),
+    "mask_iou": _marks(lambda p, r, _: _mask_iou(p, r)),
     "psnr": Metric(_pictures(pictures.psnr_rows), _mean),
     "ssim": Metric(_pictures(pictures.ssim_rows)),
     "nearest_reference": Metric(_pictures(pictures.nearest_rows, "top")),
@@ -333,7 +340,7 @@ def is_correct(
     if not isinstance(prediction, str):
         return False
     if metric in OF_CLASSES:
-        return text.matches(prediction, references, text.normalise_case)
+        return text.matches_in_any_case(prediction, references, language)
     scored = METRICS[metric]
     if metric in MARKS and isinstance(scored, Metric):
         answers = Answers([prediction], [references], [language])

@@ -6,9 +6,10 @@ import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from unified_vl.evaluation.metrics.words import is_english, words_of
+from unified_vl.specs.letter_case import fold_case, lower_case
 
 ANLS_THRESHOLD = 0.5  # Biten et al., 2019
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -20,28 +21,35 @@ def normalise(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-def normalise_case(text: str) -> str:
-    """As `normalise`, with upper and lower case made the same in every script."""
-    return normalise(normalise(text).casefold())
+def normalise_case(text: str, language: str | None = None) -> str:
+    """As `normalise`, with upper and lower case made the same as the language has them."""
+    return normalise(fold_case(text, language))
 
 
-def matches(
-    prediction: str, references: Sequence[str], rule: Callable[[str], str] = normalise
+def matches(prediction: str, references: Sequence[str]) -> bool:
+    """Whether the prediction equals any reference, but for Unicode's forms and spacing."""
+    found = normalise(prediction)
+    return any(found == normalise(reference) for reference in references)
+
+
+def matches_in_any_case(
+    prediction: str, references: Sequence[str], language: str | None = None
 ) -> bool:
-    """Whether the prediction equals any reference under `rule`."""
-    found = rule(prediction)
-    return any(found == rule(reference) for reference in references)
+    """As `matches`, case ignored."""
+    found = normalise_case(prediction, language)
+    return any(found == normalise_case(reference, language) for reference in references)
 
 
-def anls(prediction: str, references: Sequence[str]) -> float:
+def anls(prediction: str, references: Sequence[str], language: str | None = None) -> float:
     """Normalised Levenshtein similarity to the nearest reference (ANLS; Biten et al., 2019).
 
     Case and runs of white space do not count, and a similarity below 0.5 is worth nothing
     (exactly 0.5 counts, as in the official script; the paper's formula leaves it out).
     """
-    found = _plain(prediction)
+    found = normalise(lower_case(prediction, language))
     best = 0.0
-    for reference in map(_plain, references):
+    for reference in references:
+        reference = normalise(lower_case(reference, language))
         longest = max(len(found), len(reference))
         distance = edit_distance(found, reference) / longest if longest else 0.0
         best = max(best, 1.0 - distance)
@@ -72,10 +80,6 @@ def edit_distance(left: str, right: str) -> int:
             current.append(min(replaced, previous[column] + 1, current[-1] + 1))
         previous = current
     return previous[-1]
-
-
-def _plain(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).lower().split())
 
 
 def _squad_words(text: str, language: str | None) -> list[str]:

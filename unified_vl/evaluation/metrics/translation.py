@@ -17,7 +17,7 @@ import numpy as np
 from sacrebleu.metrics import BLEU, CHRF, TER
 
 from unified_vl.evaluation.metrics.statistics import Floats
-from unified_vl.evaluation.metrics.words import DEFAULT, sacrebleu_name, sacrebleu_tokenizer
+from unified_vl.evaluation.metrics.words import DEFAULT, apart, sacrebleu_name, sacrebleu_tokenizer
 
 Name = Literal["bleu", "chrf", "ter"]
 
@@ -30,6 +30,9 @@ def statistics(
 ) -> Floats:
     """sacrebleu's statistics of each sentence of one language, (N, K)."""
     tokenizer = sacrebleu_name(language)
+    if tokenizer == "zh":
+        predictions = [apart(text) for text in predictions]
+        references = [[apart(text) for text in row] for row in references]
     if name == "ter" and tokenizer != DEFAULT:  # Tercom's own rules cut at spaces
         split = sacrebleu_tokenizer(tokenizer)
         predictions = [split(text) for text in predictions]
