@@ -33,7 +33,8 @@ from unified_vl.cli.main import main as unified_vl
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.files import write_atomically
 from unified_vl.specs.load import load_run
-from unified_vl.training import checkpoint, trainer  # loads what the forked processes need
+from unified_vl.training import checkpoint, trainer  # noqa: F401  loads what the forked processes need
+from unified_vl.training.changes import CHECKPOINTS
 from unified_vl.training.engine import Engine
 from unified_vl.training.models import ModelWriter
 from unified_vl.training.tokenizer import texts_of_specs, train_tokenizer
@@ -189,7 +190,7 @@ def kill(work: Path, name: str, draw: random.Random, seconds: float, aimed: bool
 
 def describe(output: Path) -> str:
     """How far a run had come that was killed at a random moment."""
-    folders = sorted((output / trainer.CHECKPOINTS).glob("step-*"))
+    folders = sorted((output / CHECKPOINTS).glob("step-*"))
     if not folders:
         return "before the first checkpoint"
     whole = (folders[-1] / checkpoint.MANIFEST).exists()

@@ -17,6 +17,13 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last whole checkpoint.")
     ] = False,
+    accept_changed_data: Annotated[
+        bool,
+        typer.Option(
+            "--accept-changed-data",
+            help="With --resume: go on though files of the data are not what they were.",
+        ),
+    ] = False,
 ) -> None:
     """Train a model; prints the directory of the saved model.
 
@@ -34,7 +41,7 @@ def train(
 
     process = start_process()
     try:
-        model = train_run(run, resume=resume)
+        model = train_run(run, resume=resume, accept_changed_data=accept_changed_data)
     finally:
         stop_process()
     if process.rank == 0:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from unified_vl.data.exclusion import excluded_keys
 from unified_vl.data.parts import read_parts, without_rows
 from unified_vl.data.paths import languages_apart
 from unified_vl.data.row import Row
+from unified_vl.errors import BadRow
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.template import fill
 
 
 class TaskData:
@@ -151,6 +154,32 @@ class TaskData:
         """Whether any row has something in a column."""
         tables = [p.table.data for p in self._parts if column in p.table.column_names]
         return any(table.column(column).null_count < len(table) for table in tables)
+
+    def image_files(self) -> Iterator[str]:
+        """The image files that rows name, relative to the data root, each once a table."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        prefix = self.spec.data.image_prefix or ""
+        columns = {
+            fill(field.column, language=language)
+            for field in self.spec.fields.values()
+            if field.kind in ("image", "image_codes")
+            for language in self.spec.data.languages
+        }
+        for part in self._parts:
+            row = Row({}, part.file, 0, None, part.images, prefix)
+            for column in sorted(columns & set(part.table.column_names)):
+                values = part.table.data.column(column)
+                if pa.types.is_list(values.type):
+                    values = pc.list_flatten(values)
+                if pa.types.is_struct(values.type) and values.type.get_field_index("file") >= 0:
+                    values = pc.struct_field(values, "file")  # images within files
+                if not pa.types.is_string(values.type):
+                    continue  # the images themselves, or codes
+                for value in pc.unique(values).to_pylist():
+                    with suppress(BadRow):  # it says so when it is read
+                        yield from () if value is None else (row.image(value),)
 
     def keys(self) -> Iterator[tuple[str | None, str]]:
         """The language and the key of each row that has one in `data.key_column`."""

@@ -33,6 +33,8 @@ from unified_vl.specs.run_paths import refuse_unusable_paths, told_at_its_key
 from unified_vl.specs.task import TaskSpec
 from unified_vl.training.schedule import Schedule, make_schedule
 
+NUMBER_OF_ROWS = "the number of rows of task"
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -197,7 +199,7 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
     }
     for name, spec in parts.specs.items():
         values[f"task {name}"] = spec.model_dump(mode="json")
-        values[f"the number of rows of task {name}"] = len(parts.streams[name].data)
+        values[f"{NUMBER_OF_ROWS} {name}"] = len(parts.streams[name].data)
         for field, dictionary in spec.dictionaries.items():
             values[f"the dictionary of {field!r} of task {name}"] = dictionary.text
     return {key: _digest(value) for key, value in values.items()}

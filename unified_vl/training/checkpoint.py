@@ -7,7 +7,7 @@ not verify, the newest that does. (DeepSpeed's own would publish its `latest` be
 shards exist.) Where a write fails on any rank, the half-written folder goes on all.
 
     OUTPUT/checkpoints/pointer.json
-    OUTPUT/checkpoints/step-00000500/manifest.json, progress.json, state/...
+    OUTPUT/checkpoints/step-00000500/manifest.json, progress.json, data.json, state/...
 
 The weights and the optimiser's state are safetensors (`shards.py`), the rest is JSON.
 """
@@ -33,6 +33,7 @@ from unified_vl.training.shards import SHARDS
 POINTER = "pointer.json"
 MANIFEST = "manifest.json"
 PROGRESS = "progress.json"
+DATA = "data.json"
 FOLDER = re.compile(r"step-(\d{8,})")
 
 
@@ -43,6 +44,7 @@ def save(
     progress: Mapping[str, Any],
     keep: int,
     best: int | None = None,
+    data: str = "{}",
 ) -> None:
     """Write the checkpoint of `step` under `root` and forget all but the last `keep`.
 
@@ -55,6 +57,7 @@ def save(
         progress: what else a resume needs, as JSON values, the same on all ranks.
         keep: checkpoints to keep, this one included.
         best: step of the best one.
+        data: `data_files.to_json` of the files that were read.
 
     Raises:
         DiskFull: when a rank has no room for it; the checkpoints before it are untouched.
@@ -74,6 +77,7 @@ def save(
         with together(engine.process), _telling_disk_full(folder):
             if first:
                 write_atomically(folder / PROGRESS, json.dumps(progress))
+                write_atomically(folder / DATA, data)
                 write_manifest(folder)
                 write_atomically(root / POINTER, json.dumps({"checkpoint": folder.name}))
                 sync(root / POINTER)
@@ -106,6 +110,8 @@ def load(
     engine: Engine,
     fingerprints: Mapping[str, str],
     say: Callable[[str], None] | None = None,
+    check: Callable[[Path], None] | None = None,
+    may_differ: Callable[[str], bool] = lambda key: False,
 ) -> dict[str, Any] | None:
     """Restore the newest checkpoint that is whole; returns its progress.
 
@@ -116,9 +122,11 @@ def load(
         engine: reads model and optimiser.
         fingerprints: what must be as it was, by name.
         say: told which checkpoints were passed over, and why.
+        check: looks at the checkpoint's folder before it is read, on rank 0.
+        may_differ: which fingerprints may be others.
 
     Raises:
-        UserError: when no checkpoint is whole, or a fingerprint differs.
+        UserError: when no checkpoint is whole, a fingerprint differs, or `check` says so.
     """
     name = None
     with together(engine.process):
@@ -128,10 +136,13 @@ def load(
     if name is None:
         return None
     folder = root / name
+    with together(engine.process):
+        if engine.process.rank == 0 and check is not None:
+            check(folder)
     progress: dict[str, Any] = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
     saved = progress["fingerprints"]
     for key in sorted({*saved, *fingerprints}):
-        if saved.get(key) != fingerprints.get(key):
+        if saved.get(key) != fingerprints.get(key) and not may_differ(key):
             raise UserError(
                 f"{key} is not what it was when this checkpoint was written",
                 file=folder,

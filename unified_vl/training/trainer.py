@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,49 +21,36 @@ from unified_vl.training.agreement import agree, together
 from unified_vl.training.bad_rows import BadRows
 from unified_vl.training.best import Best
 from unified_vl.training.build import Parts, build, fingerprints
+from unified_vl.training.changes import CHECKPOINTS
+from unified_vl.training.data_files import to_json
 from unified_vl.training.engine import Engine, start_process
 from unified_vl.training.gradients import GradientGuard
 from unified_vl.training.journal import Journal, name_of_update
-from unified_vl.training.models import MODEL, ModelWriter, mend_best_model
+from unified_vl.training.models import MODEL, ModelWriter
 from unified_vl.training.optimizer import build_optimizer, learning_rate
 from unified_vl.training.prefetch import Prefetch
 from unified_vl.training.process import Process
+from unified_vl.training.resume import look_at_data, progress_of, restore
 from unified_vl.training.schedule import Schedule
 from unified_vl.training.scoring import Scorer
 from unified_vl.training.signals import StopSignals, name_of
+from unified_vl.training.state import Training
 from unified_vl.training.update import TaskBatch, backward, target_loss_sum
 from unified_vl.training.watchdog import Watchdog
 
-CHECKPOINTS = "checkpoints"
 AHEAD = 4  # batches that are prepared while a step computes
 
 
-@dataclass(frozen=True)
-class _Training:
-    """All that a step needs."""
-
-    run: Run
-    process: Process
-    parts: Parts
-    engine: Engine
-    journal: Journal
-    guard: GradientGuard
-    bad_rows: BadRows
-    best: Best
-    scorer: Scorer
-    models: ModelWriter
-    validation: Mapping[str, list[Batch]]
-    drawn: dict[str, int]  # batches of each task
-    prints: Mapping[str, str]
-
-
-def train(run: Run, *, resume: bool = False, progress: bool = True) -> Path:
+def train(
+    run: Run, *, resume: bool = False, progress: bool = True, accept_changed_data: bool = False
+) -> Path:
     """Train what a run file says; under the `deepspeed` launcher, one call a process.
 
     Args:
         run: of `load_run`.
         resume: go on from the last whole checkpoint of the output directory.
         progress: show a progress bar, or lines where stderr is no terminal.
+        accept_changed_data: go on though the data are not what they were.
 
     Returns:
         The saved model's directory, OUTPUT/model.
@@ -81,7 +66,8 @@ def train(run: Run, *, resume: bool = False, progress: bool = True) -> Path:
         Watchdog(process, run.output, run.hang_timeout) as watchdog,
     ):
         training = _prepare(run, process, resume=resume, progress=progress)
-        start = _restore(training) if resume else 0
+        start = restore(training, accept_changed_data) if resume else 0
+        look_at_data(training)
         with together(process):  # bad data shows before anything is written
             _rehearse(training)
         with training.journal, StopSignals() as signals:
@@ -110,7 +96,7 @@ def _only_job(process: Process, output: Path) -> Iterator[None]:
         yield
 
 
-def _step(training: _Training, step: int, prepared: Prefetch[list[TaskBatch]], stop: int) -> int:
+def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], stop: int) -> int:
     """One update, or its refusal; returns the signal that asks any rank to end, or 0."""
     run, parts, engine, journal = training.run, training.parts, training.engine, training.journal
     tasks = parts.schedule.next_update()
@@ -133,7 +119,7 @@ def _step(training: _Training, step: int, prepared: Prefetch[list[TaskBatch]], s
     return agreed.stop
 
 
-def _look_around(training: _Training, step: int, stop: int) -> None:
+def _look_around(training: Training, step: int, stop: int) -> None:
     """What is done between steps: validation, scores, checkpoints, and the end asked for."""
     run = training.run
     if _due(step, run.validate_every, run):
@@ -152,9 +138,10 @@ def _look_around(training: _Training, step: int, stop: int) -> None:
             run.output / CHECKPOINTS,
             step,
             training.engine,
-            _progress(training, step),
+            progress_of(training, step),
             run.keep_checkpoints,
             training.best.step,
+            to_json(training.seen_files),
         )
         if is_best:
             training.models.write_best(training.best)
@@ -165,7 +152,7 @@ def _look_around(training: _Training, step: int, stop: int) -> None:
         )
 
 
-def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> _Training:
+def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Training:
     with together(process):
         if not resume:
             _refuse_used(run.output)
@@ -175,7 +162,7 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> _Tr
     rows = {task: len(stream.data) for task, stream in parts.streams.items()}
     journal = Journal(run, rows, writes=process.rank == 0, progress=progress)
     best = Best(by_scores=run.score_every > 0, falling=falling_tasks(parts.specs.values()))
-    return _Training(
+    return Training(
         run=run,
         process=process,
         parts=parts,
@@ -189,6 +176,7 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> _Tr
         validation=validation,
         drawn=dict.fromkeys(parts.streams, 0),
         prints=fingerprints(run, parts),
+        seen_files={},
     )
 
 
@@ -227,18 +215,18 @@ def _validation_batches(parts: Parts, process: Process) -> dict[str, list[Batch]
     }
 
 
-def _rehearse(training: _Training) -> None:
+def _rehearse(training: Training) -> None:
     """Make the next batch of every task."""
     for task, stream in training.parts.streams.items():
         stream.micro_batches(training.drawn[task], *_share(training))
 
 
-def _share(training: _Training) -> tuple[int, int, int]:
+def _share(training: Training) -> tuple[int, int, int]:
     process = training.process
     return process.rank, process.world, training.run.accumulate
 
 
-def _batches_ahead(training: _Training) -> Iterator[list[TaskBatch]]:
+def _batches_ahead(training: Training) -> Iterator[list[TaskBatch]]:
     """This rank's share of the batches of each update to come, as things stand now."""
     schedule, drawn = copy.deepcopy(training.parts.schedule), dict(training.drawn)
 
@@ -251,47 +239,7 @@ def _batches_ahead(training: _Training) -> Iterator[list[TaskBatch]]:
     return iter(lambda: [batch_of(task) for task in schedule.next_update()], None)
 
 
-def _restore(training: _Training) -> int:
-    """Put everything where the last checkpoint had it; returns the steps done then."""
-    run, parts, journal = training.run, training.parts, training.journal
-    state = checkpoint.load(run.output / CHECKPOINTS, training.engine, training.prints, journal.say)
-    if state is None:  # killed before its first checkpoint
-        journal.restart()
-        return 0
-    if state["step"] > run.steps:
-        raise run.error(
-            ("steps",),
-            f"the checkpoint has {state['step']} steps already",
-            expected=f"at least {state['step']}",
-        )
-    parts.schedule.load_state_dict(state["schedule"])
-    training.drawn.update(state["drawn"])
-    training.guard.load_state_dict(state["gradients"])
-    training.best.load_state_dict(state["best"])
-    training.bad_rows.known = state["bad_rows"]
-    for task, stream in parts.streams.items():  # their number stays limited
-        stream.skipped.update(training.bad_rows.known.get(task, {}))
-    journal.restart(state["journal"], state["step"])
-    if run.keep_best:
-        mend_best_model(training.models, training.best, run.output / CHECKPOINTS, state["step"])
-    return int(state["step"])
-
-
-def _progress(training: _Training, step: int) -> dict[str, Any]:
-    """What `_restore` needs, beside the weights."""
-    return {
-        "step": step,
-        "schedule": training.parts.schedule.state_dict(),
-        "drawn": dict(training.drawn),
-        "journal": training.journal.state_dict(),
-        "gradients": training.guard.state_dict(),
-        "best": training.best.state_dict(),
-        "bad_rows": training.bad_rows.known,
-        "fingerprints": dict(training.prints),
-    }
-
-
-def _validate(training: _Training) -> dict[str, float]:
+def _validate(training: Training) -> dict[str, float]:
     """The token mean of the loss of each task, without label smoothing."""
     engine = training.engine
     losses = {}
@@ -307,7 +255,7 @@ def _validate(training: _Training) -> dict[str, float]:
     return losses
 
 
-def _score(training: _Training, step: int) -> None:
+def _score(training: Training, step: int) -> None:
     """Score the tasks; some may rest from now on, and some train again."""
     parts, journal = training.parts, training.journal
     scores = training.scorer.scores()

@@ -1,0 +1,89 @@
+"""How a training goes on from its last checkpoint, and what of it a checkpoint holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from unified_vl.training import checkpoint
+from unified_vl.training.agreement import together
+from unified_vl.training.build import NUMBER_OF_ROWS
+from unified_vl.training.changes import CHECKPOINTS, refuse_lost, settings_of, tell_changes
+from unified_vl.training.data_files import (
+    changed_files,
+    files_of,
+    look_at,
+    read_seen,
+    refusal,
+)
+from unified_vl.training.models import mend_best_model
+from unified_vl.training.state import Training
+
+
+def look_at_data(training: Training) -> None:
+    """Take note of the files of the data, unless a resume has compared them already."""
+    with together(training.process):
+        if training.process.rank == 0 and not training.seen_files:
+            training.seen_files.update(look_at(files_of(training.parts)))
+
+
+def restore(training: Training, accept_changed_data: bool) -> int:
+    """Put everything where the last checkpoint had it; returns the steps done then."""
+    run, parts, journal = training.run, training.parts, training.journal
+    changed: list[str] = []
+
+    def check(folder: Path) -> None:
+        before = read_seen(folder / checkpoint.DATA)
+        training.seen_files.update(look_at(files_of(parts), before))
+        changed.extend(changed_files(before or training.seen_files, training.seen_files))
+        if changed and not accept_changed_data:
+            raise refusal(changed, folder)
+
+    def may_differ(key: str) -> bool:
+        return accept_changed_data and key.startswith(NUMBER_OF_ROWS)
+
+    root = run.output / CHECKPOINTS
+    state = checkpoint.load(root, training.engine, training.prints, journal.say, check, may_differ)
+    if state is None:  # killed before its first checkpoint
+        with together(training.process):
+            if training.process.rank == 0:
+                refuse_lost(run)
+        journal.say("there is no checkpoint yet: starting at the first step")
+        journal.restart()
+        return 0
+    if state["step"] > run.steps:
+        raise run.error(
+            ("steps",),
+            f"the checkpoint has {state['step']} steps already",
+            expected=f"at least {state['step']}",
+        )
+    parts.schedule.load_state_dict(state["schedule"])
+    training.drawn.update(state["drawn"])
+    training.guard.load_state_dict(state["gradients"])
+    training.best.load_state_dict(state["best"])
+    training.bad_rows.known = state["bad_rows"]
+    for task, stream in parts.streams.items():  # their number stays limited
+        stream.skipped.update(training.bad_rows.known.get(task, {}))
+    journal.restart(state["journal"], state["step"])
+    tell_changes(state.get("settings", {}), run, state["step"], journal)
+    if changed:
+        journal.note("changed_data", state["step"], files=changed)
+        journal.say(f"going on with changed data: {', '.join(changed)}")
+    if run.keep_best:
+        mend_best_model(training.models, training.best, root, state["step"])
+    return int(state["step"])
+
+
+def progress_of(training: Training, step: int) -> dict[str, Any]:
+    """What `restore` needs, beside the weights."""
+    return {
+        "step": step,
+        "schedule": training.parts.schedule.state_dict(),
+        "drawn": dict(training.drawn),
+        "journal": training.journal.state_dict(),
+        "gradients": training.guard.state_dict(),
+        "best": training.best.state_dict(),
+        "bad_rows": training.bad_rows.known,
+        "fingerprints": dict(training.prints),
+        "settings": settings_of(training.run),
+    }

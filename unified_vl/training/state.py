@@ -1,0 +1,45 @@
+"""What a training is made of, under way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from unified_vl.data.batching import Batch
+from unified_vl.specs.run import Run
+from unified_vl.training.bad_rows import BadRows
+from unified_vl.training.best import Best
+from unified_vl.training.build import Parts
+from unified_vl.training.data_files import SeenFile
+from unified_vl.training.engine import Engine
+from unified_vl.training.gradients import GradientGuard
+from unified_vl.training.journal import Journal
+from unified_vl.training.models import ModelWriter
+from unified_vl.training.process import Process
+from unified_vl.training.scoring import Scorer
+
+
+@dataclass(frozen=True)
+class Training:
+    """All that a step needs.
+
+    Attributes:
+        drawn: batches of each task so far.
+        prints: fingerprints of what must be the same for a checkpoint to be continued.
+        seen_files: the files of the data; on rank 0.
+    """
+
+    run: Run
+    process: Process
+    parts: Parts
+    engine: Engine
+    journal: Journal
+    guard: GradientGuard
+    bad_rows: BadRows
+    best: Best
+    scorer: Scorer
+    models: ModelWriter
+    validation: Mapping[str, list[Batch]]
+    drawn: dict[str, int]
+    prints: Mapping[str, str]
+    seen_files: dict[str, SeenFile]
