@@ -166,5 +166,7 @@ def test_the_command_shows_a_table_or_json(reports: tuple[Path, Path]) -> None:
     (line,) = [t for t in shown.output.splitlines() if "caption" in t and "exact_match" in t]
     for text in ("24", "50.0", "75.0", "+25.0", "B"):
         assert text in line
+    narrow = runner.invoke(app, arguments, env={"COLUMNS": "80"}).output
+    assert "…" not in narrow, "a name is folded, never cut"
     result = runner.invoke(app, [*arguments, "--json"])
     assert json.loads(result.output) == compare_reports(*reports, resamples=200)

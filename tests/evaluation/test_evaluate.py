@@ -180,6 +180,34 @@ def test_all_boxes_of_a_row_are_scored(oracle, tmp_path: Path) -> None:
     assert [row["correct"] for row in predictions] == [False, True]
 
 
+COMPARE = """\
+task: compare
+version: 1
+about: Say whether two pictures are alike.
+data: {reader: jsonl, path: test.jsonl, splits: {test: test}, languages: [en]}
+fields:
+  images: {kind: image, column: images, many: true}
+  answer: {kind: text, column: answer}
+example: {source: "{images}", target: "{answer}"}
+generate: {max_tokens: 4}
+score: [{metric: exact_match, against: answer, primary: true}]
+"""
+
+
+def test_a_row_of_several_images_names_them_all(oracle, tmp_path: Path) -> None:
+    from PIL import Image
+
+    from unified_vl.evaluation.evaluate import evaluate
+
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (10, 10)).save(tmp_path / name)
+    (tmp_path / "test.jsonl").write_text('{"images": ["a.png", "b.png"], "answer": "yes"}')
+    (tmp_path / "compare.yaml").write_text(COMPARE)
+    spec = load_task(tmp_path / "compare.yaml")
+    (row,) = evaluate(oracle(), [spec], "test", tmp_path, model_name="m").predictions
+    assert row["several_images"] == ["a.png", "b.png"]
+
+
 def test_the_terminal_shows_an_interval_beside_its_score(world, oracle) -> None:
     from rich.console import Console
 

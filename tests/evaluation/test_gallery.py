@@ -96,7 +96,21 @@ def test_the_worst_mistakes_are_wrong_and_surest_and_of_every_task(folder: Path)
     sure = [100 * math.exp(-n / 10) for n in (1, 3, 5)]
     assert [line.confidence for _, line in found[:3]] == pytest.approx(sure)
     assert not any(line.correct for _, line in found)
-    assert found[3][0] is None
+    assert found[3][0] == ()
+
+
+@pytest.mark.parametrize("images", [None, ["1.png", "2.png"]])
+def test_rows_without_a_single_image_have_their_limit_and_their_pictures(
+    folder: Path, images: list[str] | None
+) -> None:
+    several = {} if images is None else {"several_images": images}
+    rows = [
+        row("compare", None, correct=False, references=["no"], **several) | {"score": -n / 10}
+        for n in range(200)
+    ]
+    found = worst_mistakes(rows, folder)
+    assert len(found) == (3 if images is None else 1)  # no image twice
+    assert [len(pictures) for pictures, _ in found] == ([0, 0, 0] if images is None else [2])
 
 
 def test_a_question_is_in_the_language_it_was_asked_in() -> None:

@@ -113,6 +113,17 @@ def test_intervals_are_shown_where_all_rows_are(page: str, run_directory: Path, 
     assert "95 %" not in older
 
 
+def test_a_cell_of_few_rows_says_how_many(run_directory: Path, world) -> None:
+    report = json.loads((run_directory / "report.json").read_text())
+    cell = report["tasks"]["translate"]["by"]["language"]["en"]
+    for count, shown in ((3, True), (29, True), (30, False)):
+        cell["count"] = count
+        (run_directory / "report.json").write_text(json.dumps(report))
+        page = write_report(run_directory, world.data).read_text(encoding="utf-8")
+        assert (f"<small>n = {count}</small>" in page) == shown
+        assert f'title="{count} rows"' in page
+
+
 def test_bars_end_at_the_scale_of_cider(run_directory: Path, world) -> None:
     report = json.loads((run_directory / "report.json").read_text())
     task = report["tasks"]["translate"]
@@ -153,11 +164,11 @@ def test_the_same_run_gives_the_same_page(page: str, run_directory: Path, world)
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("report.json", None, r"report\.json: there is no report"),
+        ("report.json", None, r"there is no report.*evaluate .*model --data DATA --output .*json"),
         ("report.json", "{", r"report\.json: this is not a report"),
         ("report.json", '{"model": "m"}', r"report\.json: seconds: this is not a report"),
         ("report.json", "[]", r"report\.json: .*this is not a report"),
-        ("predictions.jsonl", None, r"predictions\.jsonl: there are no predictions"),
+        ("predictions.jsonl", None, r"there are no predictions.* --predictions .*\.jsonl"),
         ("predictions.jsonl", '{"a": 1}\n{', r"predictions\.jsonl:2: this is not JSON"),
     ],
 )

@@ -47,10 +47,10 @@ def _table(found: dict[str, Any]) -> Table:
         caption="B - A with its 95 % interval (paired bootstrap); p by approximate "
         f"randomisation; {found['resamples']} resamples",
     )
-    table.add_column("task")
+    table.add_column("task", overflow="fold")
     table.add_column("metric", overflow="fold")
     for heading in ("rows", "A", "B", "B - A", "95 %", "p", "better"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)  # only names fold
     for task, scores in found["tasks"].items():
         for metric, score in scores["metrics"].items():
             low_high, p = score["interval"], score["p"]

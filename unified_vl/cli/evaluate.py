@@ -131,10 +131,10 @@ def table_of(report: dict[str, Any]) -> Table:
         for value in values
     ]
     table = Table(title=f"{report['model']} ({report['seconds']:.0f} s)")
-    table.add_column("task")
+    table.add_column("task", overflow="fold")
     table.add_column("metric", overflow="fold")
     for name in ("rows", "all", "95 %", *(value for _, value in cells)):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)  # only names fold
     for name, task in tasks:
         for metric, value in task["metrics"].items():
             groups = [task["by"].get(dimension, {}).get(cell, {}) for dimension, cell in cells]

@@ -16,7 +16,12 @@ def report(
         typer.Option(help="Write pictures of it here as PNG; needs the browser `chromium`."),
     ] = None,
 ) -> None:
-    """Write report.html from a run's report.json, predictions.jsonl and events.jsonl."""
+    """Write report.html from a run's report.json, predictions.jsonl and events.jsonl.
+
+    Training writes the last one; the others come from
+    `unified-vl evaluate RUN/model --data DATA --output RUN/report.json --predictions
+    RUN/predictions.jsonl`.
+    """
     from unified_vl.evaluation.report import write_pictures, write_report
 
     typer.echo(str(write_report(run, data)))

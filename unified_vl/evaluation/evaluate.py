@@ -82,7 +82,8 @@ def evaluate(
         predictions, each: `{"key", "task", the dimensions, "inputs", "input_languages", "image",
         "image_size", "prediction", "references", "boxes", "score", "correct"}`; boxes, and
         references that are boxes, in pixels of the image; `boxes` null where the task has none.
-        References that are images are their paths, or null. Where a score has `read_by`, also
+        References that are images are their paths, or null. A row of several images has all their
+        paths in `several_images`. Where a score has `read_by`, also
         `readings`: by task and number of texts what it reads in the picture, the best first.
 
         rows: by task, what `compare` needs.
@@ -209,6 +210,7 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
                 "inputs": _inputs(spec, row, example.language, ("text", "box")) | _read(example),
                 "input_languages": _inputs(spec, row, example.language, ("language",)),
                 "image": _image_path(spec, row, example),
+                **_several_images(spec, row, example),
                 "image_size": example.image_size,
                 "prediction": found.text,
                 "references": _references(spec, row, example),
@@ -266,9 +268,23 @@ def _image_path(spec: TaskSpec, row: Row, example: Example) -> str | None:
     return _path_of(spec, row, name, example.language)
 
 
+def _several_images(spec: TaskSpec, row: Row, example: Example) -> dict[str, list[str]]:
+    """The paths of all images that the model read, where they are more than one."""
+    paths: list[str] = []
+    for name in spec.fields_of(spec.source):
+        if spec.fields[name].kind == "image" and name not in example.read:
+            value = row.columns[fill(spec.fields[name].column, language=example.language)]
+            each = value if isinstance(value, list) else [value]
+            paths += [path for one in each if (path := _path(row.image(one))) is not None]
+    return {"several_images": paths} if len(paths) > 1 else {}
+
+
 def _path_of(spec: TaskSpec, row: Row, name: str, language: str) -> str | None:
     """The path of an image field, where the row has one."""
-    value = row.image(row.columns[fill(spec.fields[name].column, language=language)])
+    return _path(row.image(row.columns[fill(spec.fields[name].column, language=language)]))
+
+
+def _path(value: Any) -> str | None:
     if isinstance(value, Mapping):
         value = value.get("path")
     return value if isinstance(value, str) else None

@@ -22,6 +22,7 @@ SCENES = 12
 LINES_A_SCENE = 5
 TEXT_PAIRS = 12
 MISTAKES_A_TASK = 3
+IMAGES_A_MISTAKE = 4
 LARGEST_SIDE = 320  # pixels of a picture within the page
 HUES = ("#ffb000", "#4fb3ff", "#ff6fb5", "#9be15d")
 
@@ -106,24 +107,32 @@ def text_pairs(predictions: Iterable[Prediction]) -> list[Line]:
 
 def worst_mistakes(
     predictions: Iterable[Prediction], data_root: Path
-) -> list[tuple[Picture | None, Line]]:
-    """Of every task the wrong rows that the model was surest of, no image twice."""
+) -> list[tuple[tuple[Picture, ...], Line]]:
+    """Of every task the `MISTAKES_A_TASK` wrong rows that the model was surest of, no image
+    twice; each with all images that it read."""
     by_task: dict[str, list[Prediction]] = defaultdict(list)
     for row in predictions:
         if not row["correct"] and row["score"] is not None:
             by_task[row["task"]].append(row)
     worst = []
     for rows in by_task.values():
-        images: set[str | None] = set()
+        shown: set[str] = set()
+        taken = 0
         for row in sorted(rows, key=lambda r: -r["score"]):
-            image = row["image"]
-            if image is not None and image in images:
+            images = _images_of(row)
+            if not shown.isdisjoint(images):
                 continue
-            images.add(image)
-            worst.append((load_picture(data_root, image), line_of(row, HUES[0])))
-            if len(images) == MISTAKES_A_TASK:
+            shown.update(images)
+            pictures = (load_picture(data_root, image) for image in images[:IMAGES_A_MISTAKE])
+            worst.append((tuple(filter(None, pictures)), line_of(row, HUES[0])))
+            taken += 1
+            if taken == MISTAKES_A_TASK:
                 break
     return worst
+
+
+def _images_of(row: Prediction) -> list[str]:
+    return row.get("several_images") or ([row["image"]] if row["image"] else [])
 
 
 def line_of(row: Prediction, hue: str | None = None) -> Line:

@@ -50,6 +50,7 @@ PICTURES: dict[str, tuple[Collection[str], int]] = {  # file name: parts of the 
 }
 SCENES_OF_PICTURE = 8
 DRAWINGS_OF_PICTURE = 10  # of each task
+FEW_ROWS = 30  # a score of fewer says how many they were
 WIDEST_BREAKDOWN = 16  # values of a dimension; more are a table, not a chart
 PERCENTAGES = frozenset(
     {"exact_match", "accuracy", "vqa_accuracy", "box_accuracy", "mean_iou", "mask_iou"}
@@ -144,6 +145,7 @@ def render(
         css=Markup((here / "report.css").read_text(encoding="utf-8")),
         parts=parts,
         picture=picture,
+        few=FEW_ROWS,
         header=_header(report, facts),
         curves=[curve | {"svg": Markup(curve["svg"])} for curve in curves],
         scenes=gallery.scenes(predictions, data_root)[:most_scenes] if "gallery" in parts else [],
@@ -260,19 +262,25 @@ def _spent(curve: Curve) -> list[tuple[str, str | None]]:
 def _table(report: Mapping[str, Any]) -> dict[str, Any]:
     """A row a language, a column a task, the primary metric in each place."""
     tasks = report["tasks"]
-    rows: list[tuple[Language, list[float | None]]] = []
+    rows: list[tuple[Language, list[tuple[float, int] | None]]] = []
     tags = (tag for task in tasks.values() for tag in task["by"].get("language", {}))
     for tag in distinct(sorted(tags)):
         cells = []
         for task in tasks.values():
             by = task["by"].get("language", {})
-            cells.append(by.get(find(tag, by) or "", {}).get(task["primary"]))
+            cell = by.get(find(tag, by) or "", {})
+            known = task["primary"] in cell
+            cells.append((cell[task["primary"]], cell["count"]) if known else None)
         rows.append((language_of(tag), cells))
     return {
         "columns": [(name, task["primary"]) for name, task in tasks.items()],
         "rows": rows,
         "totals": [
-            (task["metrics"][task["primary"]], task.get("intervals", {}).get(task["primary"]))
+            (
+                task["metrics"][task["primary"]],
+                task.get("intervals", {}).get(task["primary"]),
+                task["count"],
+            )
             for task in tasks.values()
         ],
     }

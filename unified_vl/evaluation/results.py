@@ -99,7 +99,8 @@ def read_report(path: Path) -> dict[str, Any]:
         UserError: when there is none, or the file is something else.
     """
     if not path.is_file():
-        raise UserError("there is no report here", file=path, expected="what `evaluate` writes")
+        expected = _written_by("--output", path)
+        raise UserError("there is no report here", file=path, expected=expected)
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
         missing = {"model", "version", "seconds", "tasks"} - set(report)
@@ -115,6 +116,13 @@ def read_report(path: Path) -> dict[str, Any]:
     return dict(report)
 
 
+def _written_by(option: str, path: Path) -> str:
+    """The command that would write a file of a run: training alone does not."""
+    model = path.parent / MODEL
+    shown = model if model.is_dir() else "MODEL"
+    return f"it after: unified-vl evaluate {shown} --data DATA {option} {path}"
+
+
 def read_predictions(path: Path) -> list[dict[str, Any]]:
     """The answers behind a report.
 
@@ -122,9 +130,8 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
         UserError: when there are none, or a line is not what `evaluate` writes.
     """
     if not path.is_file():
-        raise UserError(
-            "there are no predictions here", file=path, expected="what `evaluate` writes"
-        )
+        expected = _written_by("--predictions", path)
+        raise UserError("there are no predictions here", file=path, expected=expected)
     rows = []
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
