@@ -69,7 +69,7 @@ def test_a_row_has_the_language_as_its_spec_spells_it(tmp_path: Path, own: str, 
     spec = spec_of(tmp_path, own, wording=said)
     data = TaskData(spec, "train", tmp_path)
     assert [row.language for row in data] == [own, "en"]
-    assert data.by_language() == {own: [0], "en": [1]}
+    assert {tag: list(rows) for tag, rows in data.by_language().items()} == {own: [0], "en": [1]}
     example = ExampleBuilder(spec, ImageLoader(None, (4, 4))).build(data[0], seed=None)
     assert example.language == own
     tag = Tag(f"language:{own}")

@@ -94,7 +94,10 @@ def test_an_index_outside_is_an_error(opened: TaskData, index: int) -> None:
 
 def test_indices_by_language(opened: TaskData) -> None:
     found = opened.by_language()
-    assert found == {"de": list(range(0, 300, 3)), "no": [i for i in range(300) if i % 3]}
+    assert {tag: list(rows) for tag, rows in found.items()} == {
+        "de": list(range(0, 300, 3)),
+        "no": [i for i in range(300) if i % 3],
+    }
 
 
 def test_only_the_columns_of_the_spec_are_read(tmp_path: Path) -> None:
@@ -165,11 +168,6 @@ BAD_FILES = [
     ("jsonl", f"{GOOD}\n[1]", "train.jsonl:2: is not an object"),
     (
         "jsonl",
-        f"{GOOD}\n" + GOOD.replace('"NA 0"', "[1]"),
-        "train.jsonl:2: answer: found a list, and text in",
-    ),
-    (
-        "jsonl",
         GOOD.replace("answer", "anwser"),
         "task.yaml:13: fields.answer.column: '{root}/words",
     ),
@@ -178,7 +176,7 @@ BAD_FILES = [
     (
         "csv",
         "key,lang,text,answer\n1,de,a\n",
-        "train.csv: is not CSV: CSV parse error: Row #2: Expected 4",
+        "train.csv:2: found 3 values; expected 4: key, lang, text, answer",
     ),
     (
         "csv",
@@ -186,7 +184,7 @@ BAD_FILES = [
         "task.yaml:13: fields.answer.column: '{root}/words/train.csv'",
     ),
     ("csv", "key,lang,text,answer\n", "task.yaml:6: data.path: train holds no row"),
-    ("csv", "", "train.csv: is not CSV: "),
+    ("csv", "", "train.csv: is empty; expected a line of names"),
     ("parquet", "PAR1 and no more", "train.parquet: is not a Parquet file: "),
     ("parquet", "", "train.parquet: is not a Parquet file: "),
 ]

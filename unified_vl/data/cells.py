@@ -6,8 +6,10 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from decimal import Decimal
+from typing import Any, TypeGuard
 
+from unified_vl.data.readers.table import NO_TEXT, is_utf8
 from unified_vl.data.row import Row
 from unified_vl.errors import BadRow
 from unified_vl.specs.fields import SHAPES, FieldSpec
@@ -52,6 +54,8 @@ def texts_of(cell: Cell) -> tuple[str, ...]:
         if not isinstance(item, str) and not _is_number(item):
             raise cell.bad(f"found {said(item)}", "text")
         text = str(item).strip()
+        if not is_utf8(text):
+            raise cell.bad(NO_TEXT.message, "text")
         if not text:
             raise cell.bad("is empty", "text")
         texts.append(text)
@@ -104,7 +108,9 @@ def list_of_numbers(value: object) -> list[float] | None:
     flat = [n for item in value for n in (item if isinstance(item, (list, tuple)) else (item,))]
     if flat and all(isinstance(v, str) for v in flat):
         flat = [_as_number(v) for v in flat]
-    return flat if all(_is_number(v) for v in flat) else None
+    if not all(_is_number(v) for v in flat):
+        return None
+    return [float(v) if isinstance(v, Decimal) else v for v in flat]
 
 
 def _as_number(text: str) -> float | None:
@@ -119,11 +125,7 @@ def whole_number(value: object) -> int | None:
     """A whole number, also as a cell of CSV has it."""
     if isinstance(value, str):
         return int(value) if value.strip().isdecimal() else None
-    return int(value) if isinstance(value, (int, float)) and _is_whole(value) else None
-
-
-def _is_whole(value: float) -> bool:
-    return _is_number(value) and value == int(value)
+    return int(value) if _is_number(value) and value == int(value) else None
 
 
 def _unpacked(value: object) -> object:
@@ -136,8 +138,9 @@ def _unpacked(value: object) -> object:
     return value
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _is_number(value: object) -> TypeGuard[int | float | Decimal]:
+    kinds = (int, float, Decimal)  # the latter of Arrow and Parquet
+    return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def said(value: object) -> str:

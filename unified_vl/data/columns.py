@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from unified_vl.data.readers.table import Unreadable
 from unified_vl.specs.document import KeyPath
 from unified_vl.specs.readers import stated_size
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPath]:
@@ -43,22 +41,10 @@ def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPat
     return needed
 
 
-def with_one_of(table: pa.Table, columns: Sequence[str], name: str) -> pa.Table:
-    """With a column of lists: what several columns hold in each row.
-
-    Cells of CSV are text; they become numbers where all of them are some.
-    """
-    import pyarrow as pa
-
-    held = [table.column(column).to_pylist() for column in columns]
-    cells: list[Any]
-    try:
-        numbers = [[None if value is None else float(value) for value in cell] for cell in held]
-        cells, kind = list(zip(*numbers, strict=True)), pa.float64()
-    except (TypeError, ValueError):
-        texts = [[None if value is None else str(value) for value in cell] for cell in held]
-        cells, kind = list(zip(*texts, strict=True)), pa.string()
-    empty = (None,) * len(columns)
-    return table.append_column(
-        name, pa.array([None if cell == empty else cell for cell in cells], pa.list_(kind))
-    )
+def together(values: Mapping[str, Any], columns: Sequence[str]) -> Any:
+    """What several columns of a row hold, as a list; None where they hold nothing."""
+    held = [values[column] for column in columns]
+    broken = next((value for value in held if isinstance(value, Unreadable)), None)
+    if broken is not None or all(value is None for value in held):
+        return broken
+    return held

@@ -26,7 +26,7 @@ from unified_vl.data.noising import (
     sentinels,
 )
 from unified_vl.data.other_rows import OtherRows, Shot, Shots
-from unified_vl.data.row import Row
+from unified_vl.data.row import Row, check_readable
 from unified_vl.data.shapes import Noted
 from unified_vl.data.sources import TaskData
 from unified_vl.data.templates import (
@@ -194,6 +194,7 @@ class ExampleBuilder:
                 )
 
     def _plan_of(self, row: Row) -> Plan:
+        check_readable(row)
         language = row.language
         languages = self.spec.data.languages
         if language is None and len(languages) == 1:

@@ -217,7 +217,7 @@ class _Pool:
                 yield self._data[indices[place]]
 
     @cached_property
-    def _by_language(self) -> dict[str | None, list[int]]:
+    def _by_language(self) -> Mapping[str | None, Sequence[int]]:
         return self._data.by_language()
 
 

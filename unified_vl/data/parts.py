@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-from unified_vl.data.columns import needed_columns, with_one_of
+from unified_vl.data.columns import needed_columns
 from unified_vl.data.paths import existing, in_split
 from unified_vl.data.readers.reader import Source
 from unified_vl.data.readers.registry import READERS
+from unified_vl.data.readers.table import is_utf8
 from unified_vl.data.row import Row
-from unified_vl.data.row_languages import with_tags
 from unified_vl.data.selection import Selection, drop_missing, unpivoted
+from unified_vl.errors import UserError
 from unified_vl.specs.data import SplitName
-from unified_vl.specs.readers import READERS as READER_INFOS
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import fill
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-    from datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -30,28 +27,37 @@ class Part:
     """One file of a split, or the several that are read together.
 
     Attributes:
-        table: the rows of the split.
+        rows: those of the split.
         file: the file, relative to the data root; of several the first.
         language: what its rows are in; None where a column says.
         images: the folder of its images.
         links: what lies outside the data root, with the name of a link in it that leads there.
-        numbers: the place of each row in the file; None where the table is all of it.
-        left_out: how many rows of the file are none of the task, by what they lack.
-        lost: how many things of its rows are left out, by what they are.
-        files: the file of each row, where the part is of several; `numbers` then are in these.
         excluded: how many rows `data.exclude` took from it.
     """
 
-    table: Dataset
+    rows: Selection
     file: str
     language: str | None
     images: str
     links: Mapping[Path, str]
-    numbers: Sequence[int] | None
-    left_out: Mapping[str, int]
-    lost: Mapping[str, int]
-    files: Sequence[str] | None = None
     excluded: int = 0
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def place(self, index: int) -> tuple[str, int]:
+        """The file of a row, and the place in it, from 0."""
+        file, number = self.rows.place(index)
+        return file or self.file, number
+
+    def languages(self) -> Iterator[str | None]:
+        """The tag of each row; what is none, as a text."""
+        column = self.rows.spec.data.language_column
+        if column is None:
+            yield from repeat(self.language, len(self))
+            return
+        for tag in self.rows.column(column):
+            yield tag if tag is None or isinstance(tag, str) else str(tag)
 
 
 def read_parts(
@@ -78,41 +84,24 @@ def read_parts(
 def _parts_of(source: Source) -> Iterator[Part]:
     """The rows of a file; where it has a column a language, those of one language after the
     other."""
-    spec, table = source.spec, READERS[source.spec.data.reader](source)
-    data, kept = spec.data, source.kept
-    rows = Selection(table, kept.numbers, kept.left_out, kept.lost, kept.files)
+    spec, data, kept = source.spec, source.spec.data, source.kept
+    if not all(is_utf8(str(path)) for path in source.files.values()):
+        raise UserError("has a name that is not UTF-8", file=source.path)
+    table = READERS[data.reader](source)
+    rows = Selection(table, spec, kept.numbers, kept.left_out, kept.lost, kept.files)
     if data.split_column is not None:
-        rows.keep(_rows_of_split(table, data.split_column, source.split))
-    if data.language_column is not None:
-        rows.table = with_tags(rows.table, data)
-    for field in spec.fields.values():
-        if field.columns is not None:
-            rows.table = with_one_of(rows.table, field.columns, fill(field.column))
+        values = enumerate(rows.column(data.split_column))
+        rows.keep(array("q", (i for i, value in values if _says(value, source.split))))
     links = _links(source)
     for language, some in unpivoted(rows, spec) if data.unpivot else [(source.language, rows)]:
         drop_missing(some, spec, language)
-        yield Part(
-            _in_memory(some.table, combined=not READER_INFOS[data.reader].mapped),
-            source.name(source.path),
-            language,
-            source.images,
-            links,
-            some.numbers,
-            some.left_out,
-            some.lost,
-            some.files,
-        )
+        yield Part(some, source.name(source.path), language, source.images, links)
 
 
-def _in_memory(table: pa.Table, *, combined: bool) -> Dataset:
-    from datasets import Dataset
-    from datasets.table import InMemoryTable
-
-    # without the metadata by which `datasets` would decode images itself, unguarded
-    table = table.replace_schema_metadata(None)
-    if combined:
-        table = table.combine_chunks()  # an index then is a place in memory, not a search
-    return Dataset(InMemoryTable(table))
+def _says(value: Any, split: str) -> bool:
+    """Whether a cell names a split, which may be a number, or true or false as files write it."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return value is not None and text == split
 
 
 def _links(source: Source) -> dict[Path, str]:
@@ -126,34 +115,15 @@ def _links(source: Source) -> dict[Path, str]:
 
 def without_rows(part: Part, keys: Collection[str], column: str | None) -> Part:
     """A part less the rows of these keys."""
-    import pyarrow as pa
-
     if not keys:
         return part
-    table = part.table.data.table
-    numbers = range(len(table)) if part.numbers is None else part.numbers
-    known = column is not None and column in table.column_names
-    values = table.column(column).to_pylist() if known else [None] * len(table)
-    files = [part.file] * len(table) if part.files is None else part.files
-    rows = (
-        Row({column or "": v}, file, n, None)
-        for v, file, n in zip(values, files, numbers, strict=True)
-    )
-    kept = [place for place, row in enumerate(rows) if row.key(column or "") not in keys]
-    if len(kept) == len(table):
-        return part
-    return replace(
-        part,
-        table=_in_memory(table.take(pa.array(kept, pa.int64())), combined=True),
-        numbers=[numbers[place] for place in kept],
-        files=None if part.files is None else [part.files[place] for place in kept],
-        excluded=len(table) - len(kept),
-    )
-
-
-def _rows_of_split(table: pa.Table, column: str, name: str) -> list[int]:
-    import numpy as np
-    import pyarrow as pa
-
-    values = table.column(column).cast(pa.string()).to_numpy(zero_copy_only=False)
-    return [int(place) for place in np.flatnonzero(values == name)]
+    known = column is not None and column in part.rows.names
+    values = part.rows.column(column) if known and column else repeat(None, len(part))
+    kept = array("q")
+    for index, value in enumerate(values):
+        row = Row({column or "": value}, *part.place(index), None)
+        if row.key(column or "") not in keys:
+            kept.append(index)
+    rows = replace(part.rows)
+    rows.keep(kept)
+    return replace(part, rows=rows, excluded=len(part) - len(kept))

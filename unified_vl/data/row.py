@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from unified_vl.data.readers.table import Unreadable
 from unified_vl.errors import BadRow
 from unified_vl.files import is_absolute
 
@@ -17,7 +18,8 @@ class Row:
     """The raw columns of one row, and where it is, so that bad data can be named.
 
     Attributes:
-        columns: values by column name; None where the file has none.
+        columns: values by column name; None where the file has none, `Unreadable` where it
+            cannot be read.
         file: the file, relative to the data root.
         index: the place in the file, from 0.
         language: tag of the row's language, as the data say it.
@@ -42,7 +44,7 @@ class Row:
     def key(self, column: str | None) -> str:
         """What names it in predictions: the value of a column, else its place."""
         value = None if column is None else self.columns.get(column)
-        return self.where if value is None else str(value)
+        return self.where if value is None or isinstance(value, Unreadable) else str(value)
 
     def image(self, value: Any) -> Any:
         """What holds an image; a path of it is relative to the data root, or absolute.
@@ -61,6 +63,18 @@ class Row:
                 raise BadRow(f"found the image {value!r}", file=self.where, expected=expected)
             value = below
         return f"{self.images}/{value}" if self.images else value
+
+
+def check_readable(row: Row, column: str | None = None) -> None:
+    """That the values of a row could be read, or that of one column.
+
+    Raises:
+        BadRow: for one that could not.
+    """
+    for name in row.columns if column is None else (column,):
+        value = row.columns[name]
+        if isinstance(value, Unreadable):
+            raise BadRow(value.message, file=row.where, field=name, expected=value.expected)
 
 
 def _below(path: str, folder: str) -> str | None:

@@ -3,51 +3,108 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from unified_vl.data.columns import together
+from unified_vl.data.readers.table import BLOCK, Table
 from unified_vl.specs.fields import FieldSpec
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 
 @dataclass
 class Selection:
-    """The rows of a file's table that are left, and what became of the others.
+    """The rows of a file's table that are left, in the words of their spec, and what became of
+    the others. Values are read when they are asked for.
 
     Attributes:
-        table: the rows.
-        numbers: the place of each in the file, from 0; None where they are all of it.
+        table: all rows.
+        spec: the task.
+        numbers: the place in the file, from 0, of each row of the table; None where it is that in
+            the table.
         left_out: how many are none of the task, by what they lack.
         lost: how many things of its rows are left out, by what they are.
-        files: the file of each row, where they are in several.
+        files: the file of each row of the table, where they are in several.
+        chosen: the places in the table of the rows that are left; None for all.
+        columns: the columns, by their names in the rows, as the table has them.
+        trimmed: columns whose lists are without what is blank, with the language of the rows that
+            it is so in, or none for all.
     """
 
-    table: pa.Table
+    table: Table
+    spec: TaskSpec
     numbers: Sequence[int] | None
     left_out: dict[str, int]
     lost: Counter[str] = field(default_factory=Counter)
     files: Sequence[str] | None = None
+    chosen: Sequence[int] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    trimmed: dict[str, str] = field(default_factory=dict)
 
-    def keep(self, places: Sequence[int], lack: str = "") -> None:
-        """Only the rows at these places; the others lack something, or are of no concern."""
-        import pyarrow as pa
+    def __post_init__(self) -> None:
+        self.columns = self.columns or {name: name for name in self.table.names}
+        several = (field for field in self.spec.fields.values() if field.columns is not None)
+        self._joined = {fill(field.column): field.columns or () for field in several}
 
-        lost = len(self.table) - len(places)
+    def __len__(self) -> int:
+        return len(self.table) if self.chosen is None else len(self.chosen)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of its rows."""
+        return (*self.columns, *self._joined)
+
+    def place(self, index: int) -> tuple[str | None, int]:
+        """The file of a row, where they are in several, and the place in it, from 0."""
+        place = index if self.chosen is None else self.chosen[index]
+        file = None if self.files is None else self.files[place]
+        return file, place if self.numbers is None else self.numbers[place]
+
+    def keep(self, indices: Sequence[int], lack: str = "") -> None:
+        """Only the rows at these indices; the others lack something, or are of no concern."""
+        lost = len(self) - len(indices)
         if not lost:
             return
-        self.table = self.table.take(pa.array(places, pa.int64()))  # typed: there may be none
-        numbers = self.numbers
-        self.numbers = list(places) if numbers is None else [numbers[place] for place in places]
-        if self.files is not None:
-            self.files = [self.files[place] for place in places]
+        chosen = self.chosen
+        self.chosen = array("q", indices if chosen is None else [chosen[i] for i in indices])
         if lack:
             self.left_out[lack] = self.left_out.get(lack, 0) + lost
+
+    def rows(self, indices: Sequence[int]) -> Iterator[dict[str, Any]]:
+        """The values of rows by column, in the order of `indices`."""
+        chosen, of = self.chosen, self.spec.data.language_column
+        found = self.table.take(indices if chosen is None else [chosen[i] for i in indices])
+        columns = [found[name] for name in self.columns.values()]
+        for values in zip(*columns, strict=True):
+            row = dict(zip(self.columns, values, strict=True))
+            for name, parts in self._joined.items():
+                row[name] = together(row, parts)
+            if of is not None:
+                row[of] = self._tag(row[of])
+            for name, tag in self.trimmed.items():
+                if not tag or (of is not None and row[of] == tag):
+                    row[name] = _without_blanks(row[name])
+            yield row
+
+    def column(self, name: str) -> Iterator[Any]:
+        """The values of a column, in the order of the rows."""
+        if self.chosen is None and name in self.columns and name not in self.trimmed:
+            values = self.table.column(self.columns[name])
+            yield from map(self._tag, values) if name == self.spec.data.language_column else values
+            return
+        for start in range(0, len(self), BLOCK):
+            block = range(start, min(start + BLOCK, len(self)))
+            yield from (row[name] for row in self.rows(block))
+
+    def _tag(self, language: Any) -> Any:
+        """The spec's tag of what the files call a language; what is none stays as it is."""
+        return (
+            self.spec.data.tag_of(language) or language if isinstance(language, str) else language
+        )
 
 
 def unpivoted(rows: Selection, spec: TaskSpec) -> Iterator[tuple[str, Selection]]:
@@ -61,17 +118,16 @@ def unpivoted(rows: Selection, spec: TaskSpec) -> Iterator[tuple[str, Selection]
             for f in per_language
             for other in spec.data.languages
         }
-        columns = [c for c in rows.table.column_names if c in own or c not in others]
-        table = rows.table.select(columns)
+        columns = {own.get(c, c): c for c in rows.table.names if c in own or c not in others}
         # what the reader left out has no language: it counts once
         left_out, lost = ({}, Counter[str]()) if number else (rows.left_out, rows.lost)
-        found = replace(rows, table=table, left_out=dict(left_out), lost=Counter(lost))
-        needed = {_column(f, name) for f in per_language if f.missing != "allow"}
-        for column in sorted(needed):
-            values = found.table.column(column).to_pylist()
-            there = [place for place, value in enumerate(values) if not is_blank(value)]
-            found.keep(there, f"lack {column!r}")
-        found.table = found.table.rename_columns([own.get(c, c) for c in columns])
+        found = replace(
+            rows, columns=columns, left_out=dict(left_out), lost=Counter(lost), trimmed={}
+        )
+        needed = {_column(f, tag): _column(f, name) for f in per_language if f.missing != "allow"}
+        for column, called in sorted(needed.items()):
+            there = [i for i, value in enumerate(found.column(column)) if not is_blank(value)]
+            found.keep(there, f"lack {called!r}")
         yield tag, found
 
 
@@ -88,7 +144,7 @@ def drop_missing(rows: Selection, spec: TaskSpec, language: str | None) -> None:
             continue
         tags = spec.data.languages if language is None else (language,)
         for column, of in _columns(each, tags).items():
-            _drop_in(rows, name, each, column, _places_in(rows, spec, of) if of else None)
+            _drop_in(rows, name, each, column, of)
 
 
 def _columns(each: FieldSpec, tags: Sequence[str]) -> dict[str, str]:
@@ -97,35 +153,29 @@ def _columns(each: FieldSpec, tags: Sequence[str]) -> dict[str, str]:
     return {_column(each, tag): tag if own else "" for tag in tags}
 
 
-def _places_in(rows: Selection, spec: TaskSpec, tag: str) -> set[int]:
+def _rows_in(rows: Selection, spec: TaskSpec, tag: str) -> set[int]:
     column = spec.data.language_column
-    said = [] if column is None else rows.table.column(column).to_pylist()
-    return {place for place, value in enumerate(said) if value == tag}
+    said = () if column is None else rows.column(column)
+    return {index for index, value in enumerate(said) if value == tag}
 
 
-def _drop_in(
-    rows: Selection, name: str, each: FieldSpec, column: str, places: set[int] | None
-) -> None:
-    """In one column; only in the rows at some places, where these are given."""
-    import pyarrow as pa
-
-    if column not in rows.table.column_names:
+def _drop_in(rows: Selection, name: str, each: FieldSpec, column: str, tag: str) -> None:
+    """In one column; only in the rows of a language, where it is given."""
+    if column not in rows.names:
         return
-    values = rows.table.column(column).to_pylist()
-    kept, changed, dropped = [], False, 0
-    for place, value in enumerate(values):
-        if places is not None and place not in places:
-            kept.append(place)
+    wanted = _rows_in(rows, rows.spec, tag) if tag else None
+    kept, dropped = array("q"), 0
+    for index, value in enumerate(rows.column(column)):
+        if wanted is not None and index not in wanted:
+            kept.append(index)
         elif not is_blank(value):
-            kept.append(place)
+            kept.append(index)
             if each.many and (shorter := _without_blanks(value)) is not value:
                 dropped += len(_items(value)) - len(_items(shorter))
-                values[place], changed = shorter, True
-    if changed:
-        cells = pa.array(values, rows.table.schema.field(column).type)
-        rows.table = rows.table.set_column(rows.table.column_names.index(column), column, cells)
-        rows.lost[f"empty values of {name!r}"] += dropped
     rows.keep(kept, f"have nothing in {column!r}")
+    if dropped:
+        rows.trimmed[column] = tag
+        rows.lost[f"empty values of {name!r}"] += dropped
 
 
 def is_blank(value: Any) -> bool:

@@ -1,22 +1,26 @@
-"""The rows of a task: tables on disk, read through `datasets`.
+"""The rows of a task: tables on disk.
 
-A table is held in memory as Arrow, only the columns that the spec names of it, and not
-the images of archives: nothing is written anywhere (but what the reader `hub` downloads),
-so any number of processes may read the same files.
+Only the columns that the spec names are read. Of text and Parquet memory holds where the rows
+are, and of archives the places of the images: a row is read when it is asked for. Nothing is
+written anywhere (but what the reader `hub` downloads), so any number of processes may read the
+same files.
 """
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from unified_vl.data.exclusion import excluded_keys
 from unified_vl.data.parts import read_parts, without_rows
 from unified_vl.data.paths import languages_apart
+from unified_vl.data.readers.table import Unreadable
 from unified_vl.data.row import Row
 from unified_vl.errors import BadRow
 from unified_vl.specs.data import SplitName
@@ -61,7 +65,7 @@ class TaskData:
         if split == "train" and not with_excluded:
             keys = excluded_keys(spec, root)
             self._parts = [without_rows(part, keys, spec.data.key_column) for part in self._parts]
-        self._ends = list(accumulate(len(part.table) for part in self._parts))
+        self._ends = list(accumulate(len(part) for part in self._parts))
         if len(self) == 0:
             without = "".join(f" ({n} {why})" for why, n in self.left_out.items())
             place = ("data", "files" if spec.data.path is None else "path")
@@ -70,14 +74,14 @@ class TaskData:
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns that a row has: those that the spec names."""
-        return tuple(self._parts[0].table.column_names)
+        return self._parts[0].rows.names
 
     @property
     def left_out(self) -> dict[str, int]:
         """How many rows of the files are none of the task, by what they lack."""
         found: dict[str, int] = {}
         for part in self._parts:
-            for why, count in part.left_out.items():
+            for why, count in part.rows.left_out.items():
                 found[why] = found.get(why, 0) + count
         return found
 
@@ -91,7 +95,7 @@ class TaskData:
         """How many things of the rows are left out, by what they are."""
         found: Counter[str] = Counter()
         for part in self._parts:
-            found.update(part.lost)
+            found.update(part.rows.lost)
         return dict(found)
 
     @property
@@ -119,47 +123,39 @@ class TaskData:
         for position, index in enumerate(indices):
             by_part.setdefault(self._part_of(index), []).append(position)
         rows: dict[int, Row] = {}
-        column = self.spec.data.language_column
-        prefix = self.spec.data.image_prefix or ""
+        prefix, of = self.spec.data.image_prefix or "", self.spec.data.language_column
         for number, positions in by_part.items():
             part = self._parts[number]
             linked = tuple(part.links)
-            start = self._ends[number] - len(part.table)
+            start = self._ends[number] - len(part)
             local = [int(indices[position]) - start for position in positions]
-            batch = part.table[local]
-            names = list(batch)
-            values = zip(*batch.values(), strict=True)
-            for position, index, row in zip(positions, local, values, strict=True):
-                columns = dict(zip(names, row, strict=True))
-                language = part.language if column is None else columns[column]
-                place = index if part.numbers is None else part.numbers[index]
-                file = part.file if part.files is None else part.files[index]
-                rows[position] = Row(columns, file, place, language, part.images, prefix, linked)
+            found = part.rows.rows(local)
+            for position, index, columns in zip(positions, local, found, strict=True):
+                language = part.language if of is None else columns[of]
+                where = part.place(index)
+                rows[position] = Row(columns, *where, language, part.images, prefix, linked)
         return [rows[position] for position in range(len(indices))]
 
     def distinct(self, column: str) -> Iterator[str]:
         """The texts of a column, each once a file; of lists of texts, their items."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         for part in self._parts:
-            if column not in part.table.column_names:
+            if column not in part.rows.names:
                 continue  # a file of another language
-            values = part.table.data.column(column)
-            if pa.types.is_list(values.type):
-                values = pc.list_flatten(values)
-            yield from (str(v) for v in pc.unique(values).to_pylist() if v is not None)
+            seen: set[str] = set()
+            for value in part.rows.column(column):
+                for item in value if isinstance(value, list | tuple) else (value,):
+                    if item is None or isinstance(item, Unreadable) or str(item) in seen:
+                        continue
+                    seen.add(str(item))
+                    yield str(item)
 
     def has_values(self, column: str) -> bool:
         """Whether any row has something in a column."""
-        tables = [p.table.data for p in self._parts if column in p.table.column_names]
-        return any(table.column(column).null_count < len(table) for table in tables)
+        parts = (part for part in self._parts if column in part.rows.names)
+        return any(value is not None for part in parts for value in part.rows.column(column))
 
     def image_files(self) -> Iterator[str]:
         """The image files that rows name, relative to the data root, each once a table."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         prefix = self.spec.data.image_prefix or ""
         columns = {
             fill(field.column, language=language)
@@ -169,42 +165,44 @@ class TaskData:
         }
         for part in self._parts:
             row = Row({}, part.file, 0, None, part.images, prefix)
-            for column in sorted(columns & set(part.table.column_names)):
-                values = part.table.data.column(column)
-                if pa.types.is_list(values.type):
-                    values = pc.list_flatten(values)
-                if pa.types.is_struct(values.type) and values.type.get_field_index("file") >= 0:
-                    values = pc.struct_field(values, "file")  # images within files
-                if not pa.types.is_string(values.type):
-                    continue  # the images themselves, or codes
-                for value in pc.unique(values).to_pylist():
+            for column in sorted(columns & set(part.rows.names)):
+                for name in dict.fromkeys(_file_names(part.rows.column(column))):
                     with suppress(BadRow):  # it says so when it is read
-                        yield from () if value is None else (row.image(value),)
+                        yield row.image(name)
 
     def keys(self) -> Iterator[tuple[str | None, str]]:
         """The language and the key of each row that has one in `data.key_column`."""
-        key, language = self.spec.data.key_column, self.spec.data.language_column
+        key = self.spec.data.key_column
         for part in self._parts:
-            if key is None or key not in part.table.column_names:
+            if key is None or key not in part.rows.names:
                 continue
-            keys = part.table[key][:]
-            tags = [part.language] * len(keys) if language is None else part.table[language][:]
-            yield from ((tag, str(v)) for tag, v in zip(tags, keys, strict=True) if v is not None)
+            for tag, value in zip(part.languages(), part.rows.column(key), strict=True):
+                if value is not None and not isinstance(value, Unreadable):
+                    yield tag, str(value)
 
-    def by_language(self) -> dict[str | None, list[int]]:
+    def by_language(self) -> dict[str | None, Sequence[int]]:
         """The indices of the rows in each language, as the data say it."""
-        found: dict[str | None, list[int]] = {}
-        column = self.spec.data.language_column
+        tags = {part.language for part in self._parts}
+        if len(tags) == 1 and self.spec.data.language_column is None:
+            return {tags.pop(): range(len(self))}
+        found: dict[str | None, array[int]] = {}
         for end, part in zip(self._ends, self._parts, strict=True):
-            start = end - len(part.table)
-            if column is None:
-                found.setdefault(part.language, []).extend(range(start, end))
-                continue
-            for index, language in enumerate(part.table[column][:], start):
-                found.setdefault(language, []).append(index)
-        return found
+            for index, tag in enumerate(part.languages(), end - len(part)):
+                found.setdefault(tag, array("q")).append(index)
+        return dict(found)
 
     def _part_of(self, index: int) -> int:
         if not 0 <= index < len(self):
             raise IndexError(f"row {index} of {len(self)}")
         return bisect_right(self._ends, index)
+
+
+def _file_names(values: Iterator[Any]) -> Iterator[str]:
+    """The files in a column of images: by their paths, or that others are in."""
+    for value in values:
+        for item in value if isinstance(value, list) else (value,):
+            name = item.get("file") if isinstance(item, Mapping) else item
+            if isinstance(name, str):
+                yield name
+            elif item is not None and not isinstance(item, Unreadable):
+                return  # the images themselves, or codes

@@ -41,6 +41,19 @@ class DataSpec(Part):
         "no line of names.",
         examples=[["id", "image", "caption"]],
     )
+    delimiter: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1,
+        description="What stands between the values of a csv file, where that is not a comma.",
+        examples=[";"],
+    )
+    encoding: str | None = Field(
+        default=None,
+        description="The encoding of a csv or tsv file, where that is not UTF-8: cp1252, latin-1, "
+        "utf-16, gb18030, shift_jis and all others of Python that hold ASCII as it is.",
+        examples=["cp1252"],
+    )
     config: str | None = Field(
         default=None,
         min_length=1,

@@ -10,6 +10,7 @@ from unified_vl.errors import nearest
 from unified_vl.files import is_absolute
 from unified_vl.specs.checks import named_slots, parse, repeated, same_languages
 from unified_vl.specs.document import KeyPath, Problem, one_of
+from unified_vl.specs.encodings import ENCODINGS, is_text_encoding
 from unified_vl.specs.languages import find, nearest_tag
 from unified_vl.specs.readers import READERS
 from unified_vl.specs.template import slots
@@ -122,6 +123,7 @@ def _reader_problems(data: DataSpec) -> Iterator[Problem]:
         place = ("data", "image_prefix")
         yield Problem(place, f"{prefix!r} is not absolute", expected="a folder such as /data/coco")
     yield from repeated(("data", "columns"), data.columns or ())
+    yield from _text_problems(data, info.keys)
     if info.path == "id":
         if data.streaming and data.take is None:
             yield Problem(("data", "take"), "is missing", expected="how many rows to stream")
@@ -131,6 +133,23 @@ def _reader_problems(data: DataSpec) -> Iterator[Problem]:
     for key in ("config", "streaming", "take"):
         if getattr(data, key):
             yield Problem(("data", key), f"says nothing to the reader {data.reader!r}")
+
+
+def _text_problems(data: DataSpec, keys: Collection[str]) -> Iterator[Problem]:
+    """That what is said of a file of text makes sense."""
+    for key in ("delimiter", "encoding"):
+        if getattr(data, key) is not None and key not in keys:
+            yield Problem(("data", key), f"says nothing to the reader {data.reader!r}")
+    if data.delimiter in ('"', "\r", "\n"):
+        message = f"found {data.delimiter!r}"
+        yield Problem(("data", "delimiter"), message, expected="another character: ; or |")
+    if data.encoding is not None and not is_text_encoding(data.encoding):
+        yield Problem(
+            ("data", "encoding"),
+            f"found {data.encoding!r}",
+            expected="the name of a text encoding, such as cp1252, utf-16 or gb18030",
+            nearest=nearest(data.encoding.lower(), ENCODINGS),
+        )
 
 
 def _split_problems(

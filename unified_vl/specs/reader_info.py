@@ -41,7 +41,7 @@ class ReaderInfo:
             sometimes or always.
         images: whether `data.images` says where the images are: never, sometimes or always.
         own_splits: whether the files themselves tell splits apart, by what `data.splits` says.
-        mapped: whether its rows stay on disk, and memory holds only what is asked for.
+        keys: keys of `data` that say something to this reader and to few others.
     """
 
     about: str
@@ -52,4 +52,4 @@ class ReaderInfo:
     named: Frequency = "never"
     images: Frequency = "sometimes"
     own_splits: bool = False
-    mapped: bool = False
+    keys: tuple[str, ...] = ()

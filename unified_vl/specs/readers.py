@@ -20,14 +20,19 @@ TABLES = {
     "jsonl": ReaderInfo("A JSON object a line."),
     "csv": ReaderInfo(
         "Comma-separated values below a line of names, or without one where `data.columns` names "
-        "them; every value is text.",
+        "them; every value is text. `data.delimiter` says what stands between them in place of "
+        "commas, `data.encoding` what the file is in place of UTF-8. `on_bad_row: skip` also "
+        "leaves out rows with more or fewer values.",
         named="sometimes",
+        keys=("delimiter", "encoding"),
     ),
     "tsv": ReaderInfo(
         "Values between tabs below a line of names, or without one where `data.columns` names "
-        "them; every value is text, and a quotation mark is one. `on_bad_row: skip` also leaves "
-        "out lines with more or fewer values.",
+        "them; every value is text, and a quotation mark is one. `data.encoding` says what the "
+        "file is in place of UTF-8. `on_bad_row: skip` also leaves out lines with more or fewer "
+        "values.",
         named="sometimes",
+        keys=("encoding",),
     ),
     "ofa_tsv": ReaderInfo(
         "The files of OFA (arXiv 2202.03052): values between tabs without a line of names, so "
@@ -42,7 +47,6 @@ TABLES = {
         "Arrow IPC files and streams (`.arrow`, `.feather`), or a folder that `save_to_disk` of "
         "`datasets` wrote; the rows stay on disk.",
         path="either",
-        mapped=True,
     ),
     "hub": ReaderInfo(
         "A data set of the Hugging Face hub by its id, or a folder below the data root that "
@@ -52,7 +56,6 @@ TABLES = {
         "never run.",
         path="id",
         images="never",
-        mapped=True,
     ),
 }
 FOLDERS = {

@@ -85,7 +85,7 @@ def test_metadata_that_leads_out(
     [
         ("said\na\n", "has no column 'file_name'"),
         ("file_name,sad\nb.png,a\n", "has no column 'said'; did you mean 'sad'?"),
-        ('file_name,said\n"b.png,a\n', "metadata.csv: is not CSV"),
+        ('file_name,said\n"b.png,a\n', "metadata.csv:2: a quote opens here and never ends"),
         ("file_name,said\n", "train holds no row"),
     ],
 )

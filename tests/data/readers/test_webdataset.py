@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unified_vl.data.images import ImageLoader
+from unified_vl.data.readers.table import NO_TEXT
 from unified_vl.errors import BadRow, UserError
 
 WDS = 'reader: webdataset, path: "{split}.tar"'
@@ -161,10 +162,18 @@ def test_json_of_another_content(
     assert says in str(error.value)
 
 
-def test_one_column_has_one_kind(tmp_path: Path, open_task: Callable) -> None:
+def test_a_column_may_mix_kinds(tmp_path: Path, open_task: Callable) -> None:
     write(tmp_path / "train.tar", [("0.json", b'{"a": 1}'), ("1.json", b'{"a": "x"}')])
-    with pytest.raises(UserError, match=r"train.tar: json.a: mixes kinds of values"):
-        open_task(WDS, answer="json.a")
+    assert [row.columns["json.a"] for row in open_task(WDS, answer="json.a")] == [1, "x"]
+
+
+def test_what_is_no_utf8_is_lost_alone(tmp_path: Path, open_task: Callable) -> None:
+    names = (b"0".decode(), b"\xff".decode(errors="surrogateescape"), "2")
+    members = [(f"{name}.json", json.dumps({"a": name[-1]}).encode()) for name in names]
+    write(tmp_path / "train.tar", members)
+    data = open_task(f"{WDS}, key_column: __key__", answer="json.a")
+    assert [row.columns["json.a"] for row in data] == ["0", NO_TEXT, "2"]
+    assert [row.key("__key__") for row in data] == ["0", "train.tar:2", "2"]
 
 
 def test_a_member_that_is_no_text(tmp_path: Path, open_task: Callable, members: list) -> None:

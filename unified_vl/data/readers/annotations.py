@@ -9,8 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unified_vl.data.readers.json_text import parse_json
 from unified_vl.data.readers.reader import Reader, Source, first_line
-from unified_vl.errors import UserError, nearest
+from unified_vl.data.readers.table import NO_TEXT, ArrowTable, Table, holds_no_text
+from unified_vl.errors import BadRow, UserError, nearest
 from unified_vl.specs.reader_info import ColumnType
 from unified_vl.specs.readers import READERS
 
@@ -30,7 +32,7 @@ def reader_of(name: str, rows: Rows) -> Reader:
         rows: yields a mapping a row; a column that it leaves out is empty there.
     """
 
-    def read(source: Source) -> pa.Table:
+    def read(source: Source) -> Table:
         import pyarrow as pa
 
         columns = READERS[name].columns or {}
@@ -41,17 +43,23 @@ def reader_of(name: str, rows: Rows) -> Reader:
         # Python's objects take several times the room of Arrow's
         while block := list(islice(all_rows, _BLOCK)):
             for column, arrays in found.items():
+                cells = [row.get(column) for row in block]
                 try:
-                    cells = [row.get(column) for row in block]
                     arrays.append(pa.array(cells, needed[column]))
                 except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+                    broken = [n for n, cell in enumerate(cells) if holds_no_text(cell)]
+                    if broken:
+                        number = sum(map(len, arrays)) + broken[0] + 1
+                        where = f"{source.name(source.path)}:{number}"
+                        raise BadRow(NO_TEXT.message, file=where, field=column) from error
                     raise UserError(
                         f"holds another kind of value: {first_line(error)}",
                         file=source.path,
                         field=column,
                         expected=columns[column].about,
                     ) from error
-        return pa.table({c: pa.chunked_array(a, needed[c]) for c, a in found.items()})
+        whole = {c: pa.chunked_array(a, needed[c]) for c, a in found.items()}
+        return ArrowTable(pa.table(whole))
 
     return read
 
@@ -84,8 +92,8 @@ def read_json(path: Path) -> Any:
     """
     text = _text_of(path)
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         raise UserError(f"is not JSON: {error}", file=path) from error
 
 
@@ -154,10 +162,10 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         for number, line in enumerate(lines, 1):
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-                row = json.loads(text) if text.strip() else None
+                row = parse_json(text) if text.strip() else None
             except UnicodeDecodeError as error:
                 raise UserError("is not UTF-8 text", file=path, line=number) from error
-            except (ValueError, RecursionError) as error:
+            except ValueError as error:
                 raise UserError(f"is not JSON: {error}", file=path, line=number) from error
             if not text.strip():
                 continue

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unified_vl.data.readers.reader import Source, first_line
+from unified_vl.data.readers.table import ArrowTable, Table
 from unified_vl.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def read_arrow(source: Source) -> pa.Table:
+def read_arrow(source: Source) -> Table:
     """The rows of a file or a folder, mapped into memory."""
     import pyarrow as pa
 
@@ -23,7 +24,7 @@ def read_arrow(source: Source) -> pa.Table:
         right = "a folder of `save_to_disk`" if path.is_dir() else "an Arrow file"
         raise UserError(f"is not {right}: {first_line(error)}", file=path) from error
     source.require(table.column_names)
-    return table.select(list(source.needed))
+    return ArrowTable(table.select(list(source.needed)))
 
 
 def _read_file(path: Path) -> pa.Table:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unified_vl.data.readers.annotations import (
     member,
@@ -19,11 +19,9 @@ from unified_vl.data.readers.annotations import (
 from unified_vl.data.readers.image_lists import Downloaded, listed, numbered
 from unified_vl.data.readers.karpathy import images_by_id
 from unified_vl.data.readers.reader import Source
+from unified_vl.data.readers.table import Table
 from unified_vl.errors import UserError
 from unified_vl.specs.languages import find
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 ENGLISH = "en"
 
@@ -92,7 +90,7 @@ def _coco_35l(source: Source) -> Iterator[dict[str, Any]]:
         }
 
 
-def cc3m_35l(source: Source) -> pa.Table:
+def cc3m_35l(source: Source) -> Table:
     """A row a caption whose image was downloaded; says how many lines it left out."""
     kept: list[int] = []
     count = 0

@@ -9,14 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unified_vl.data.readers.annotations import reader_of
 from unified_vl.data.readers.reader import Reader, Source
+from unified_vl.data.readers.table import Table
 from unified_vl.errors import UserError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 Corners = tuple[float, float, float, float]  # x1, y1, x2, y2
 
@@ -100,7 +98,7 @@ def detection_reader(name: str, pictures: Pictures) -> Reader:
     or the spec has no such field; otherwise they are left out and counted.
     """
 
-    def read(source: Source) -> pa.Table:
+    def read(source: Source) -> Table:
         data = source.spec.data
         opened = Annotations(
             source.path,

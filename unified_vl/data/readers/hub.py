@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from unified_vl.data.readers.reader import Source, first_line
+from unified_vl.data.readers.table import ArrowTable, Table
 from unified_vl.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
-def read_hub(source: Source) -> pa.Table:
+def read_hub(source: Source) -> Table:
     """The rows of a split, or the first of them.
 
     `datasets` has run no code of a data set since its version 4.
@@ -42,7 +43,7 @@ def read_hub(source: Source) -> pa.Table:
         raise
     except Exception as error:  # its builders and the network raise almost anything
         raise UserError(f"cannot be loaded: {first_line(error)}", file=said) from error
-    return _with_image_bytes(table)
+    return ArrowTable(_with_image_bytes(table))
 
 
 def _first_row(streamed: Any) -> dict[str, Any]:

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from unified_vl.data.readers.annotations import reader_of
 from unified_vl.data.readers.moses import text_lines, together
 from unified_vl.data.readers.reader import Reader, Source
+from unified_vl.data.readers.table import Table
 from unified_vl.errors import UserError
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 SHARD = 10_000  # images in a folder of img2dataset's
 Line = tuple[int, str, str]
@@ -66,7 +64,7 @@ def _list_reader(
 ) -> Reader:
     """The reader of a list; says which lines it left out."""
 
-    def read(source: Source) -> pa.Table:
+    def read(source: Source) -> Table:
         kept: list[int] = []
         count = 0
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from unified_vl.data.image_formats import expected_formats, is_image
-from unified_vl.data.readers import tables
 from unified_vl.data.readers.image_files import files_below, note_links
-from unified_vl.data.readers.reader import Source
+from unified_vl.data.readers.jsonl import read_jsonl
+from unified_vl.data.readers.reader import Reader, Source
+from unified_vl.data.readers.table import NO_TEXT, Columns, Table, Unreadable, is_utf8
+from unified_vl.data.readers.tables import read_csv
 from unified_vl.errors import UserError
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-METADATA = {"metadata.jsonl": tables.read_jsonl, "metadata.csv": tables.read_csv}
+METADATA: dict[str, Reader] = {"metadata.jsonl": read_jsonl, "metadata.csv": read_csv}
 
 
-def read_imagefolder(source: Source) -> pa.Table:
+def read_imagefolder(source: Source) -> Table:
     """A row an image, or a row of metadata."""
-    import pyarrow as pa
-
     folder = source.path
     files = files_below(source)
     metadata = [path for path in files if path.name in METADATA]
@@ -32,33 +30,33 @@ def read_imagefolder(source: Source) -> pa.Table:
     note_links(source, images)
     if not images:
         raise UserError("holds no image", file=folder, expected=f"{expected_formats()} files")
-    columns = {
-        "image": [source.name(path) for path in images],
-        "file_name": [path.relative_to(folder).as_posix() for path in images],
-        "label": [path.parent.name for path in images],
+    columns: dict[str, Sequence[Any]] = {
+        "image": [_named(source.name(path)) for path in images],
+        "file_name": [_named(path.relative_to(folder).as_posix()) for path in images],
+        "label": [_named(path.parent.name) for path in images],
     }
     source.require(list(columns))
-    return pa.table({name: columns[name] for name in source.needed})
+    return Columns({name: columns[name] for name in source.needed})
 
 
-def _with_metadata(source: Source, metadata: list[Path]) -> pa.Table:
-    import pyarrow as pa
+def _named(name: str) -> str | Unreadable:
+    """A name as it is, unless its bytes are no text."""
+    return name if is_utf8(name) else NO_TEXT
 
-    found = []
+
+def _with_metadata(source: Source, metadata: list[Path]) -> Table:
+    """The rows of all files of metadata, one after the other."""
+    found: dict[str, list[Any]] = {column: [] for column in source.needed}
     for path in metadata:
         names = {column: source.needed[column] for column in source.needed if column != "image"}
         needed = {"file_name": ("data", "path"), **names}
         table = METADATA[path.name](replace(source, files={"path": path}, needed=needed))
+        rows = table.take(range(len(table)))
         images = []
-        for number, name in enumerate(table.column("file_name").to_pylist(), 1):
+        for number, name in enumerate(rows["file_name"], 1):
             if not isinstance(name, str):
                 raise UserError(f"row {number} names no image", file=path, field="file_name")
             images.append(f"{source.name(path.parent)}/{name}")
-        table = table.append_column("image", pa.array(images, pa.string()))
-        found.append(table.select(list(source.needed)))
-    try:
-        return pa.concat_tables(found, promote_options="permissive")
-    except pa.ArrowException as error:
-        raise UserError(
-            f"{len(metadata)} files of metadata disagree on their columns", file=source.path
-        ) from error
+        for column, values in found.items():
+            values += images if column == "image" else rows[column]
+    return Columns(found)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unified_vl.data.readers.reader import Source, place_type
+from unified_vl.data.readers.table import ArrowTable, Table
 from unified_vl.errors import UserError
 from unified_vl.specs.fields import FieldSpec
 
@@ -21,7 +22,7 @@ _BETWEEN = "&&"
 _CONFIDENCE = re.compile(r"^[0-9.]+\|!\+")
 
 
-def read_ofa_tsv(source: Source) -> pa.Table:
+def read_ofa_tsv(source: Source) -> Table:
     """The columns that the spec names, each as the kind of its field says."""
     import pyarrow as pa
 
@@ -53,7 +54,8 @@ def read_ofa_tsv(source: Source) -> pa.Table:
                     values[column].append(_value(line[first:last], field, path, number, column))
             start += len(line)
     types = {column: _type(field) for column, field in fields.items()}
-    return pa.table({column: pa.array(cells, types[column]) for column, cells in values.items()})
+    arrays = {column: pa.array(cells, types[column]) for column, cells in values.items()}
+    return ArrowTable(pa.table(arrays))
 
 
 def _value(

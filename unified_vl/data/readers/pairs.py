@@ -14,6 +14,7 @@ from xml.parsers import expat
 
 from unified_vl.data.readers.annotations import reader_of
 from unified_vl.data.readers.reader import Source, first_line
+from unified_vl.data.readers.table import ArrowTable, Table
 from unified_vl.errors import UserError
 from unified_vl.specs.languages import canonical, subtags
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BLOCK = 1 << 16  # bytes read at a time
+_READ_AT_ONCE = 1 << 24  # and of a table, in which no line is longer
 _LONGEST = 1 << 20  # characters of a sentence
 _MOST = 1000  # translations in a unit: each is paired with each
 
@@ -140,7 +142,7 @@ class _Units:
 read_tmx = reader_of("tmx", _tmx_rows)
 
 
-def read_tatoeba(source: Source) -> pa.Table:
+def read_tatoeba(source: Source) -> Table:
     """The links, joined with the sentences of both their ends.
 
     Tatoeba lists each link in both directions, so a link is one row.
@@ -169,7 +171,7 @@ def read_tatoeba(source: Source) -> pa.Table:
     ids = [found[name].cast(pa.string()) for name in ("source_id", "target_id")]
     found = found.append_column("key", pc.binary_join_element_wise(*ids, "-"))
     source.require(found.column_names)
-    return found.select(list(source.needed))
+    return ArrowTable(found.select(list(source.needed)))
 
 
 def _columns(path: Path, names: tuple[str, ...]) -> pa.Table:
@@ -181,7 +183,9 @@ def _columns(path: Path, names: tuple[str, ...]) -> pa.Table:
     try:
         return csv.read_csv(
             path,
-            read_options=csv.ReadOptions(use_threads=False, column_names=names),
+            read_options=csv.ReadOptions(
+                use_threads=False, column_names=names, block_size=_READ_AT_ONCE
+            ),
             parse_options=csv.ParseOptions(delimiter="\t", quote_char=False),
             convert_options=csv.ConvertOptions(column_types=types),
         )

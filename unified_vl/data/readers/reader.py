@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from unified_vl.data.readers.table import Table
 from unified_vl.errors import nearest
 from unified_vl.specs.document import KeyPath
 from unified_vl.specs.fields import FieldSpec
@@ -115,7 +116,7 @@ class Source:
                 )
 
 
-Reader = Callable[[Source], "pa.Table"]
+Reader = Callable[[Source], Table]
 
 
 def place_type() -> pa.DataType:

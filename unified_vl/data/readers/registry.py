@@ -19,6 +19,7 @@ from unified_vl.data.readers import (
     image_texts,
     imagefolder,
     imagenet,
+    jsonl,
     karpathy,
     label_studio,
     labelme,
@@ -27,6 +28,7 @@ from unified_vl.data.readers import (
     multi30k,
     ofa,
     pairs,
+    parquet,
     pascal_voc,
     refcoco,
     roboflow_classes,
@@ -46,8 +48,8 @@ from unified_vl.data.readers import (
 from unified_vl.data.readers.reader import Reader
 
 FORMATS: dict[str, Reader] = {
-    "parquet": tables.read_parquet,
-    "jsonl": tables.read_jsonl,
+    "parquet": parquet.read_parquet,
+    "jsonl": jsonl.read_jsonl,
     "csv": tables.read_csv,
     "tsv": tables.read_tsv,
     "ofa_tsv": ofa.read_ofa_tsv,

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unified_vl.data.image_formats import is_image
 from unified_vl.data.readers.annotations import member, read_json, reader_of, texts
 from unified_vl.data.readers.reader import Reader, Source
+from unified_vl.data.readers.table import Table
 from unified_vl.errors import UserError
 from unified_vl.specs.languages import subtags
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 CAPTIONS = {"en": "enCap", "zh": "chCap"}
 PARALLEL = 5  # of the captions, from the end
@@ -34,7 +32,7 @@ def _reader(name: str, rows_of: Rows) -> Reader:
         rows_of: yields the rows of a clip, given what the file says of it and where.
     """
 
-    def read(source: Source) -> pa.Table:
+    def read(source: Source) -> Table:
         kept: list[int] = []
         count = 0
 

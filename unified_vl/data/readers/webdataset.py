@@ -6,15 +6,16 @@ place is kept. Nothing is unpacked, so the names of members lead nowhere.
 
 from __future__ import annotations
 
-import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from unified_vl.data.readers.json_text import parse_json
 from unified_vl.data.readers.reader import Source, first_line, place_type
+from unified_vl.data.readers.table import NO_TEXT, Columns, Table, holds_no_text
 from unified_vl.errors import UserError
 
 if TYPE_CHECKING:
@@ -34,24 +35,19 @@ class Sample:
     members: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
-def read_webdataset(source: Source) -> pa.Table:
+def read_webdataset(source: Source) -> Table:
     """The columns that the spec names: images by their place, all else by its content."""
-    import pyarrow as pa
-
     path = source.path
     samples = list(samples_of(path))
     with path.open("rb") as shard:
         if samples:  # an empty shard lacks no column
             source.require(_known(source, samples, shard))
-        arrays = {}
+        columns: dict[str, Sequence[Any] | pa.Array] = {}
         for column in source.needed:
             cells = list(_cells(source, column, samples, shard))
-            try:
-                arrays[column] = pa.array(cells, _type(source, column))
-            except (pa.ArrowException, OverflowError) as error:
-                reason = f"mixes kinds of values: {first_line(error)}"
-                raise UserError(reason, file=path, field=column) from error
-    return pa.table(arrays)
+            # what members hold may be of any kind, and nested: Arrow would want one
+            columns[column] = _places(cells) if _is_image(source, column) else cells
+    return Columns(columns)
 
 
 def samples_of(path: Path) -> Iterator[Sample]:
@@ -122,7 +118,7 @@ def _known(source: Source, samples: list[Sample], shard: BinaryIO) -> list[str]:
 
 def _cells(source: Source, column: str, samples: list[Sample], shard: BinaryIO) -> Iterator[Any]:
     if column == KEY:
-        yield from (sample.key for sample in samples)
+        yield from (_readable(sample.key) for sample in samples)
         return
     name = source.name(source.path)
     is_image = _is_image(source, column)
@@ -132,12 +128,16 @@ def _cells(source: Source, column: str, samples: list[Sample], shard: BinaryIO) 
         if extension is None:
             head, _, key = column.rpartition(".")
             found = head in sample.members and _is_json(head)
-            yield _json(source, sample, head, shard).get(key) if found else None
+            yield _readable(_json(source, sample, head, shard).get(key) if found else None)
         elif is_image:
             start, size = sample.members[extension]
             yield {"file": name, "offset": start, "size": size, "base64": False}
         else:
-            yield _content(source, sample, extension, shard)
+            yield _readable(_content(source, sample, extension, shard))
+
+
+def _readable(value: Any) -> Any:
+    return NO_TEXT if holds_no_text(value) else value
 
 
 def _content(source: Source, sample: Sample, extension: str, shard: BinaryIO) -> Any:
@@ -159,8 +159,8 @@ def _content(source: Source, sample: Sample, extension: str, shard: BinaryIO) ->
 def _json(source: Source, sample: Sample, extension: str, shard: BinaryIO) -> dict[str, Any]:
     where = f"{sample.key}.{extension}"
     try:
-        value = json.loads(_text(source, sample, extension, shard))
-    except (ValueError, RecursionError) as error:
+        value = parse_json(_text(source, sample, extension, shard))
+    except ValueError as error:
         raise UserError(f"is not JSON: {error}", file=source.path, field=where) from error
     if not isinstance(value, dict):
         raise UserError("is not an object", file=source.path, field=where)
@@ -189,10 +189,8 @@ def _is_image(source: Source, column: str) -> bool:
     return field is not None and field.kind == "image"
 
 
-def _type(source: Source, column: str) -> pa.DataType | None:
-    """None where the values say."""
+def _places(cells: Sequence[Any]) -> pa.Array:
+    """The places of images; a shard may have none of them."""
     import pyarrow as pa
 
-    if column == KEY:
-        return pa.string()
-    return place_type() if _is_image(source, column) else None
+    return pa.array(cells, place_type())

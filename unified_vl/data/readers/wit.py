@@ -8,16 +8,14 @@ img2dataset, or a download, names them by the line, counted from 0, as `specs.re
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unified_vl.data.readers.annotations import reader_of
 from unified_vl.data.readers.image_lists import Downloaded, numbered
 from unified_vl.data.readers.moses import text_lines
 from unified_vl.data.readers.reader import Source
+from unified_vl.data.readers.table import Table
 from unified_vl.errors import UserError, nearest
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 COLUMNS = {  # ours, and those of the files
     "language": "language",
@@ -27,7 +25,7 @@ COLUMNS = {  # ours, and those of the files
 }
 
 
-def wit(source: Source) -> pa.Table:
+def wit(source: Source) -> Table:
     """Rows in a language that is asked for, with a caption and a downloaded image."""
     kept: list[int] = []
     count = 0
