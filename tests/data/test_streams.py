@@ -143,9 +143,34 @@ def test_a_bad_row_stops_where_the_spec_says_so() -> None:
         make(12, bad=[3]).batch(0)
 
 
-def test_nothing_but_bad_rows_is_an_error() -> None:
-    with pytest.raises(UserError, match=r"bad rows in turn.*is broken"):
-        make(5, bad=range(5), skip=True).batch(0)
+@pytest.mark.parametrize("count", [1, 2, 5, 150])
+def test_nothing_but_bad_rows_is_an_error(count: int) -> None:
+    with pytest.raises(UserError, match=rf"not one of the {count} rows is good.*is broken"):
+        make(count, bad=range(count), skip=True).batch(0)
+
+
+@given(count=st.integers(2, 60), good=st.sets(st.integers(0, 59), min_size=1, max_size=3))
+def test_a_few_good_rows_among_bad_ones_are_enough(count: int, good: set[int]) -> None:
+    good = {row % count for row in good}
+    bad = [row for row in range(count) if row not in good]
+    stream = make(count, bad=bad, skip=True)
+    drawn = [keys(stream.batch(n)) for n in range(7)]
+    assert all(len(batch) == 4 and set(batch) <= good for batch in drawn)
+    assert keys(make(count, bad=bad, skip=True).batch(6)) == drawn[6]
+
+
+def test_a_bad_row_is_tried_once_an_epoch_and_window() -> None:
+    stream = make(400, bad=range(399), skip=True, batch_size=64, window=16)
+    drawn = keys(stream.batch(0))
+    assert set(drawn) == {399} and len(stream.skipped) == 399
+    builder: Any = stream.builder
+    # each place of the window tries its own row, and what stands behind it once for all of them
+    assert max(len(seeds) for row, seeds in builder.seeds.items() if row != 399) <= 10
+
+
+def test_many_bad_rows_are_an_error_though_others_are_good() -> None:
+    with pytest.raises(UserError, match="more than 1000 bad rows"):
+        make(2000, bad=range(1500), skip=True, batch_size=500).batch(0)
 
 
 def test_what_is_picked_is_a_function_of_epoch_and_row() -> None:

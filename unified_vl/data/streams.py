@@ -20,8 +20,7 @@ from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 
 WINDOW_BATCHES = 16  # sorted together: enough that lengths in a batch are close
-BAD_ROWS_IN_TURN = 100  # so many one after the other mean that the spec is wrong
-BAD_ROWS = 1000  # and so many in all mean that the data are
+BAD_ROWS = 1000  # more in all mean that the spec or the data are wrong
 
 
 class TaskStream:
@@ -120,19 +119,39 @@ class TaskStream:
         places = [self._order.place(position) for position in positions]
         rows = self.data.rows([index for _, index in places])
         encoded = []
+        bad: set[tuple[int, int]] = set()
         for position, (epoch, index), row in zip(positions, places, rows, strict=True):
             example = self._encode(row, epoch, index)
-            encoded.append(self._next_good(position) if example is None else example)
+            if example is None:
+                bad.add((epoch, index))
+                example = self._next_good(position, index, bad)
+            encoded.append(example)
         return encoded
 
-    def _next_good(self, position: int) -> EncodedExample:
-        for after in range(position + 1, position + 1 + BAD_ROWS_IN_TURN):
-            epoch, index = self._order.place(after)
+    def _next_good(self, position: int, first: int, bad: set[tuple[int, int]]) -> EncodedExample:
+        """The example at the first position behind that has a good one.
+
+        Args:
+            position: of a bad row.
+            first: its index.
+            bad: epoch and index of those met, which are not tried again; grows.
+
+        Raises:
+            UserError: when every row of the data was tried and none is good.
+        """
+        tried = {first}
+        while len(tried) < len(self.data):  # every order comes to each row in the end
+            position += 1
+            epoch, index = self._order.place(position)
+            tried.add(index)
+            if (epoch, index) in bad:
+                continue
             example = self._encode(self.data[index], epoch, index)
             if example is not None:
                 return example
+            bad.add((epoch, index))
         last = list(self.skipped.values())[-1]
-        raise UserError(f"{BAD_ROWS_IN_TURN} bad rows in turn, the last of them: {last}")
+        raise UserError(f"not one of the {len(self.data)} rows is good, the last of them: {last}")
 
     def _make_order(self) -> Order:
         temperature = self.spec.data.language_temperature
