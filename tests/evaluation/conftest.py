@@ -97,6 +97,7 @@ class Oracle:
 
     wrong: Callable[[Example], Segment | None] = lambda example: None
     asked: list[Example] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def builder(self, spec: TaskSpec, root: Path, data: TaskData) -> ExampleBuilder:
         return ExampleBuilder(spec, ImageLoader(root, (8, 8)))

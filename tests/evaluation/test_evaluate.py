@@ -17,7 +17,7 @@ from unified_vl.specs.load import load_task
 
 def test_right_answers_score_100_everywhere(world, oracle) -> None:
     report, predictions, *_ = world.evaluate(oracle())
-    assert list(report) == ["model", "version", "seconds", "tasks"]
+    assert list(report) == ["model", "training", "version", "seconds", "tasks"]
     assert list(report["tasks"]) == ["caption", "ground", "translate"]
     for task in report["tasks"].values():
         assert task["split"] == "test"
@@ -28,6 +28,11 @@ def test_right_answers_score_100_everywhere(world, oracle) -> None:
             metrics = {group[m] for group in values.values() for m in task["metrics"]}
             assert metrics == {100.0}
     assert all(row["correct"] for row in predictions)
+
+
+def test_the_report_says_which_step_its_model_is_of(world, oracle) -> None:
+    facts = {"steps": 12, "scored_step": 10}
+    assert world.evaluate(oracle(facts=facts)).report["training"] == facts
 
 
 def test_scores_are_told_apart_by_language_and_cell(world, oracle) -> None:

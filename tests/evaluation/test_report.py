@@ -97,6 +97,27 @@ def test_the_page_tells_scores_course_and_facts(page: str) -> None:
     assert page.count('class="true') == page.count('class="guess')
 
 
+def test_the_page_is_of_the_model_that_was_scored(run_directory: Path, world) -> None:
+    """Which need not be the last one: `training.json` in `model` says 100 steps."""
+    path = run_directory / "report.json"
+    report = json.loads(path.read_text())
+    report["training"] = {"steps": 12_060, "scored_step": 12_000}
+    path.write_text(json.dumps(report))
+    page = write_report(run_directory, world.data).read_text(encoding="utf-8")
+    assert "<dt>updates</dt><dd>12,060</dd>" in page
+    assert "<dt>best by what was measured after update</dt><dd>12,000</dd>" in page
+    assert "2.0 min" in page  # what it does not say is that of the run
+
+
+@pytest.mark.parametrize("line", [b"[]", b"7", b'{"step": 1}', b"\xff\xfe", b"\x00"])
+def test_a_broken_line_of_the_record_is_left_out(
+    run_directory: Path, world, page: str, line: bytes
+) -> None:
+    path = run_directory / "events.jsonl"
+    path.write_bytes(line + b"\n" + path.read_bytes())
+    assert write_report(run_directory, world.data).read_text(encoding="utf-8") == page
+
+
 def test_intervals_are_shown_where_all_rows_are(page: str, run_directory: Path, world) -> None:
     report = json.loads((run_directory / "report.json").read_text())
     ends = {

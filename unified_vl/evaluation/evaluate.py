@@ -73,11 +73,12 @@ def evaluate(
         progress: told what is done.
 
     Returns:
-        report: `{"model", "version", "seconds", "tasks": {NAME: {"split", "count",
+        report: `{"model", "training", "version", "seconds", "tasks": {NAME: {"split", "count",
         "skipped", "seconds", "primary", "metrics": {METRIC: value}, "intervals": {METRIC:
         [low, high]}, "by": {DIMENSION: {VALUE: {"count", METRIC: value}}}}}}`; values are
         percentages, the ends of an interval hold 95 % of the resamples; dimensions are
-        `language` and the spec's `report_by`.
+        `language` and the spec's `report_by`; `training` is what the model's `training.json`
+        says, such as the step that it is of.
 
         predictions, each: `{"key", "task", the dimensions, "inputs", "input_languages", "image",
         "image_size", "prediction", "references", "boxes", "score", "correct"}`; boxes, and
@@ -122,6 +123,7 @@ def evaluate(
         rows[spec.task] = rows_of(spec, scored, measured)
     report = {
         "model": model_name,
+        "training": dict(predictor.facts),
         "version": version("unified_vl"),
         "seconds": round(time.perf_counter() - started, 3),
         "tasks": tasks,

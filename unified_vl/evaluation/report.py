@@ -139,7 +139,8 @@ def render(
     )
     environment.filters["pretty"] = pretty
     environment.filters["is_percentage"] = lambda label: _parts(label)[0] in PERCENTAGES
-    facts = read_facts(run / MODEL)
+    # the scored model need not be OUTPUT/model: what the report itself says of it goes first
+    facts = read_facts(run / MODEL) | report.get("training", {})
     curves = _curves(events) if "curves" in parts else []
     return environment.get_template("report.html.jinja").render(
         css=Markup((here / "report.css").read_text(encoding="utf-8")),
@@ -186,6 +187,7 @@ def _header(report: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, An
     known = [
         ("parameters", _thousands(facts.get("parameters"))),
         ("updates", _thousands(facts.get("steps"))),
+        ("best by what was measured after update", _thousands(facts.get("scored_step"))),
         ("examples an update", _thousands(facts.get("batch_size"))),
         ("trained in", _duration(facts.get("seconds"))),
         ("processes", facts.get("processes")),

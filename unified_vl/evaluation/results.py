@@ -153,16 +153,16 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
-    """The events of a run, without the half line of one that was killed; [] without a file."""
-    if not path.is_file():
-        return []
+    """The events of a run, without broken lines such as the last of one that was killed; []
+    without a file."""
     events = []
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            try:
-                events.append(json.loads(line))
-            except ValueError:
-                continue
+    for line in path.read_bytes().split(b"\n") if path.is_file() else ():
+        try:
+            event = json.loads(line.decode("utf-8"))
+        except ValueError:
+            continue
+        if isinstance(event, dict) and "event" in event:
+            events.append(event)
     return events
 
 
