@@ -249,6 +249,22 @@ def dirty_rows(root: Path) -> Path:
     return root / "dirty.jsonl"
 
 
+def talks(root: Path) -> Path:
+    rows = []
+    for number in range(8):
+        picture(root / f"talk/pics/{number}.png", number)
+        turns = [
+            {"from": "human", "value": f"<image>\nwhat is {number}?"},
+            {"from": "gpt", "value": f"a thing {number}"},
+            {"from": "human", "value": "and again?"},
+            {"from": "gpt", "value": f"still {number}"},
+        ]
+        row: dict[str, Any] = {"id": f"t{number}", "conversations": turns}
+        rows.append(row | ({"image": f"{number}.png"} if number % 4 else {}))
+    (root / "talk/train.json").write_text(json.dumps(rows))
+    return root / "talk"
+
+
 def points(root: Path) -> Path:
     rows = []
     for number in range(6):
@@ -366,6 +382,16 @@ KINDS: dict[Callable[[Path], Path], tuple[str, ...]] = {
         "metric: vqa_accuracy",
     ),
     dirty_rows: ("on_bad_row: skip  # guessed: 2 of the rows that were tried break the spec",),
+    talks: (
+        "reader: conversations",
+        'path: "talk/{split}.json"',
+        'images: "talk/pics"',
+        "key_column: key",
+        "image: {kind: image, column: image, missing: allow}",
+        'source: "{task} {image} {history} {question}"',
+        'target: "{answer}"',
+        'history: {each: "{questions} {answers}", last: 10}',
+    ),
     points: ("kind: point, column: point, units: pixels", "metric: point_accuracy"),
     counts: ("kind: number, column: count, decimals: 2", "allow: number"),
     arrow: (

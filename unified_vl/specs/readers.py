@@ -174,6 +174,28 @@ QUESTIONS = {
         },
     ),
 }
+CONVERSATIONS = {
+    "conversations": ReaderInfo(
+        "Conversations as LLaVA, ShareGPT and OpenAI's chats have them: a JSON list, or an object "
+        "a line, with the turns under `conversations` (or `messages`), each of somebody (`from` or "
+        "`role`: human, user, gpt, assistant, system) who says something (`value` or `content`). A "
+        "row an answer, with what was said before. Paths of images stand under `image`, `images` "
+        "or a similar name, or among the contents; marks such as `<image>` are taken out of the "
+        "texts. A conversation need not have an image: `missing: allow` of the field.",
+        columns={
+            "key": Column("text", "the conversation's id, and the number of the answer"),
+            "conversation": Column("text", "its id, or its number from 0"),
+            "image": Column("image", "its first image; none where it has none"),
+            "images": Column("images", "all of its images so far"),
+            "system": Column("text", "what the system was told, where anything was"),
+            "question": Column("text", "what was said last"),
+            "answer": Column("text", "the answer to it"),
+            "questions": Column("texts", "what was said before that, the oldest first"),
+            "answers": Column("texts", "the answers to these"),
+            "turn": Column("whole", "the number of the answer, from 1"),
+        },
+    ),
+}
 GRIT = {
     "grit": ReaderInfo(
         "GRIT's pairs of image and caption, whose phrases have boxes: JSON as img2dataset writes "
@@ -194,6 +216,7 @@ READERS: dict[str, ReaderInfo] = {
     **PARALLEL_TEXT,
     **IMAGE_LISTS,
     **QUESTIONS,
+    **CONVERSATIONS,
     **BENCHMARKS,
     **MULTILINGUAL,
     **REASONING,

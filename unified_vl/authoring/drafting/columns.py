@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from unified_vl.authoring.drafting.languages import is_language
@@ -42,6 +42,7 @@ class Guess:
         many: whether there is a list of values.
         layout: of boxes: what their numbers are, as far as they tell; xyxy is tried first.
         units: of shapes.
+        missing: whether some rows have no such image.
         per_language: whether the column is a template of one a language.
         values: all values that are there, those of lists one after the other.
         why: what was guessed and from what, or why the column is of no use.
@@ -56,6 +57,7 @@ class Guess:
     values: tuple[Any, ...] = ()
     why: str = ""
     per_language: bool = False
+    missing: bool = False
 
     @property
     def classes(self) -> bool:
@@ -86,11 +88,14 @@ def _guess(name: str, cells: Sequence[Any]) -> Guess:
     if not values:
         return Guess(name, "none", why="is empty")
     if all(isinstance(value, list) for value in values):
-        return _guess_lists(name, [value for value in values if value])
+        found = _guess_lists(name, [value for value in values if value])
+        lacking = found.kind == "image" and not all(map(_unpacked, cells))
+        return replace(found, missing=lacking)
     if any(isinstance(value, bool) for value in values):
         return Guess(name, "none", why="holds true and false; write them as words to use them")
     if all(map(_is_image, values)):
-        return Guess(name, "field", "image", values=tuple(values))
+        lacking = len(values) < len(cells)
+        return Guess(name, "field", "image", values=tuple(values), missing=lacking)
     if all(map(_is_number, values)):
         return _guess_numbers(name, values, len(cells))
     if not all(isinstance(value, str) or _is_number(value) for value in values):

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from unified_vl.authoring.drafting.conversations import conversations_sample
 from unified_vl.authoring.drafting.places import KNOWN, Place
 from unified_vl.authoring.drafting.samples import ROWS, Columns, read_sample
 from unified_vl.data.readers.annotations import member, read_json
@@ -22,6 +23,9 @@ def read_json_sample(place: Place) -> tuple[Place, Columns]:
         UserError: when no reader reads such a file.
     """
     path = place.file
+    talks = conversations_sample(path)
+    if talks is not None:
+        return replace(place, reader="conversations"), talks
     if _is_lines(path):
         return replace(place, reader="jsonl"), read_sample("jsonl", path)
     content = read_json(path)

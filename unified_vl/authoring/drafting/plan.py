@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from unified_vl.authoring.drafting.columns import SPLITS, Guess, guess_columns
+from unified_vl.authoring.drafting.conversations import HISTORY
 from unified_vl.authoring.drafting.image_folders import find_images, folder_sample, texts_sample
 from unified_vl.authoring.drafting.json_files import read_json_sample
 from unified_vl.authoring.drafting.language_columns import find_language_columns
@@ -40,6 +41,7 @@ class Plan:
         images: the folder of the images, as a template.
         language_column: the column that names a row's language.
         language_names: what it calls each language, by its tag.
+        history: whether fields hold what was said before in a conversation.
         unpivot: whether there is a column a language.
         split_column: the column that names a row's split.
         key_column: the column that names a row.
@@ -57,6 +59,7 @@ class Plan:
     language_column: str | None = None
     language_names: Mapping[str, str] = field(default_factory=dict)
     unpivot: bool = False
+    history: bool = False
     split_column: str | None = None
     key_column: str | None = None
     notes: list[str] = field(default_factory=list)
@@ -88,12 +91,13 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
     if place.reader == "coco_instances":
         guesses = [replace(g, layout="xywh") if g.kind == "box" else g for g in guesses]
     fields = list(_labelled(list(_fields(guesses)), columns))
-    roles = choose_roles(fields, place.file)
+    before = [f for f in fields if place.reader == "conversations" and f.name in HISTORY]
+    roles = choose_roles([f for f in fields if f not in before], place.file)
     languages, why = _languages(place, guesses, roles)
-    plan = Plan(task, place, fields, roles, languages, why)
+    plan = Plan(task, place, fields, roles, languages, why, history=bool(before))
     if found is not None:
         plan.unpivot, plan.language_names = True, found.names
-    if place.reader == "image_texts":
+    if place.reader in ("image_texts", "conversations"):
         plan.key_column = "key"
     for guess in guesses:
         if guess.role == "key":

@@ -11,6 +11,9 @@ from unified_vl.authoring.drafting.roles import Field, Roles, generation, reques
 from unified_vl.authoring.yaml_text import quoted
 from unified_vl.specs.data import SplitName
 
+HISTORY_TURN = "{questions} {answers}"
+MOST_TURNS = 10
+
 
 def render(plan: Plan) -> str:
     """The YAML of a plan."""
@@ -61,12 +64,17 @@ def render(plan: Plan) -> str:
 def _example(plan: Plan, ask: str) -> list[str]:
     roles = plan.roles
     slots = ["{task}", *(["{language}"] if len(plan.languages) > 1 else [])]
-    slots += [f"{{{f.name}}}" for f in roles.read] + (["{ask}"] if ask else [])
+    given = [f"{{{f.name}}}" for f in roles.read]
+    if plan.history:  # behind the images, before the question
+        given.insert(sum(f.guess.kind == "image" for f in roles.read), "{history}")
+    slots += given + (["{ask}"] if ask else [])
     lines = ["example:", f'  source: "{" ".join(slots)}"']
     lines.append(_said(f'  target: "{{{roles.written.name}}}"', roles.why))
     many = [f for f in (*roles.read, roles.written) if f.guess.many and f.guess.kind == "text"]
     if many:
         lines.append(f"  pick: {{{', '.join(f'{f.name}: random' for f in many)}}}")
+    if plan.history:
+        lines += ["  join:", f"    history: {{each: {quoted(HISTORY_TURN)}, last: {MOST_TURNS}}}"]
     if ask:
         lines += ["wording:", f"  ask: {{default: {quoted(ask)}}}"]
     return lines
@@ -80,6 +88,8 @@ def _field(each: Field) -> str:
     ]
     if guess.many:
         keys.append("many: true")
+    if guess.missing:
+        keys.append("missing: allow")
     if guess.kind == "box":
         keys.append(f"layout: {guess.layout or 'xyxy'}")
     if guess.units is not None:

@@ -81,6 +81,11 @@ class Source:
         place = self.needed[column]
         return self.spec.fields[str(place[1])] if place[0] == "fields" else None
 
+    def lose(self, what: str, count: int) -> None:
+        """Say that things of rows are left out."""
+        if count:
+            self.kept.lost[what] += count
+
     def may_lack(self, column: str) -> bool:
         """Whether no row of a file need have a column, since a field may be missing."""
         field = self.field_of(column)

@@ -6,6 +6,7 @@ from unified_vl.data.readers import (
     arrow,
     box_tokens,
     coco,
+    conversations,
     createml,
     crossmodal,
     csv_boxes,
@@ -66,6 +67,7 @@ FORMATS: dict[str, Reader] = {
     "cc12m": image_lists.read_cc12m,
     "sbu": image_lists.read_sbu,
     "squad": squad.squad,
+    "conversations": conversations.conversations,
 }
 BENCHMARKS: dict[str, Reader] = {
     "coco_captions": coco.coco_captions,
