@@ -118,6 +118,18 @@ def columns_by_names_of_languages(root: Path) -> Path:
     return root / "titles.csv"
 
 
+def a_translation_memory(root: Path) -> Path:
+    pairs = [{"en-US": f"house {n}", "DE": f"Haus {n}", "pt-br": f"casa {n}"} for n in range(6)]
+    texts = "".join(
+        "<tu>"
+        + "".join(f'<tuv xml:lang="{t}"><seg>{s}</seg></tuv>' for t, s in pair.items())
+        + "</tu>"
+        for pair in pairs
+    )
+    (root / "memory.tmx").write_text(f'<tmx version="1.4"><header/><body>{texts}</body></tmx>')
+    return root / "memory.tmx"
+
+
 def class_folders(root: Path) -> Path:
     for number in range(16):
         split, name = ("train", "val")[number % 2], ("cat", "dog")[number // 2 % 2]
@@ -338,6 +350,13 @@ KINDS: dict[Callable[[Path], Path], tuple[str, ...]] = {
         "language_names: {en: english, de: german}",
         'title: {kind: text, column: "title.{language}"}',
         'target: "{title}"',
+    ),
+    a_translation_memory: (
+        "reader: tmx",
+        "language_column: language",
+        "pt-BR",
+        'source: "{task} {language} {source}"',
+        'target: "{target}"',
     ),
     class_folders: ('path: "animals/{split}"', "splits: {train: train, validation: val}"),
     folder_with_metadata: ("reader: imagefolder", 'target: "{text}"'),

@@ -33,6 +33,8 @@ class Part:
         images: the folder of its images.
         links: what lies outside the data root, with the name of a link in it that leads there.
         excluded: how many rows `data.exclude` took from it.
+        instead: what a file without a row of the task holds.
+        nearest: what of that may be meant.
     """
 
     rows: Selection
@@ -41,6 +43,8 @@ class Part:
     images: str
     links: Mapping[Path, str]
     excluded: int = 0
+    instead: str = ""
+    nearest: str | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -95,7 +99,15 @@ def _parts_of(source: Source) -> Iterator[Part]:
     links = _links(source)
     for language, some in unpivoted(rows, spec) if data.unpivot else [(source.language, rows)]:
         drop_missing(some, spec, language)
-        yield Part(some, source.name(source.path), language, source.images, links)
+        yield Part(
+            some,
+            source.name(source.path),
+            language,
+            source.images,
+            links,
+            instead=kept.instead,
+            nearest=kept.nearest,
+        )
 
 
 def _says(value: Any, split: str) -> bool:

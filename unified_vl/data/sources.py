@@ -22,10 +22,12 @@ from unified_vl.data.parts import read_parts, without_rows
 from unified_vl.data.paths import languages_apart
 from unified_vl.data.readers.table import Unreadable
 from unified_vl.data.row import Row
-from unified_vl.errors import BadRow
+from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
+
+MOST_SAID = 3  # files that a message is about
 
 
 class TaskData:
@@ -67,9 +69,21 @@ class TaskData:
             self._parts = [without_rows(part, keys, spec.data.key_column) for part in self._parts]
         self._ends = list(accumulate(len(part) for part in self._parts))
         if len(self) == 0:
-            without = "".join(f" ({n} {why})" for why, n in self.left_out.items())
-            place = ("data", "files" if spec.data.path is None else "path")
-            raise spec.error(place, f"{split} holds no row{without}", expected="at least one")
+            raise self._empty()
+
+    def _empty(self) -> UserError:
+        """What to say of a split without a row."""
+        spec = self.spec
+        without = "".join(f" ({n} {why})" for why, n in self.left_out.items())
+        instead = [part.instead for part in self._parts if part.instead]
+        there = f": {'; '.join(instead[:MOST_SAID])}" if instead else ""
+        place = ("data", "files" if spec.data.path is None else "path")
+        return spec.error(
+            ("data", "languages") if instead else place,
+            f"{self.split} holds no row{without}{there}",
+            expected="at least one",
+            nearest=next((part.nearest for part in self._parts if part.nearest), None),
+        )
 
     @property
     def columns(self) -> tuple[str, ...]:

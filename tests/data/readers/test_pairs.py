@@ -54,6 +54,35 @@ def test_one_language_takes_all_that_is_translated_into_it(
     assert [(row[0], row[2]) for row in said(data)] == [("en", "de"), ("en", "de"), ("fr", "de")]
 
 
+@pytest.mark.parametrize(
+    ("languages", "message"),
+    [
+        ("[nl, sv]", "train holds no row: 'a.tmx' is in 'EN', 'de-AT' and 'fr'; expected at least"),
+        ("[fr-CA, nl]", "is in 'EN', 'de-AT' and 'fr'; expected at least one; did you mean 'fr'?"),
+        ("[deu, nl]", "is in 'EN', 'de-AT' and 'fr'; expected at least one"),
+        ("[nl]", "train holds no row: 'a.tmx' is in 'EN', 'de-AT' and 'fr'"),
+    ],
+)
+def test_other_languages_than_the_spec_has_are_named(
+    tmp_path: Path, open_task: Callable, languages: str, message: str
+) -> None:
+    (tmp_path / "a.tmx").write_text(MEMORY.replace('xml:lang="de"', 'xml:lang="de-AT"'))
+    with pytest.raises(UserError) as caught:
+        open_task(f"{TMX}, languages: {languages}", **FIELDS)
+    assert message in str(caught.value)
+
+
+def test_other_languages_than_those_of_tatoeba_are_named(
+    tmp_path: Path, open_task: Callable
+) -> None:
+    (tmp_path / "sentences.csv").write_text("1\teng\tA dog.\n2\tdeu\tEin Hund.\n")
+    (tmp_path / "links.csv").write_text("1\t2\n2\t1\n")
+    with pytest.raises(UserError) as caught:
+        open_task(f"{TATOEBA}, languages: [de-AT, nl]", **FIELDS)
+    said = "'sentences.csv' is in 'eng' and 'deu'; expected at least one; did you mean 'deu'?"
+    assert said in str(caught.value)
+
+
 def test_a_long_memory_is_not_held_as_a_tree(tmp_path: Path, open_task: Callable) -> None:
     unit = (
         '<tu><prop type="note">' + "x" * 2000 + '</prop><tuv xml:lang="en"><seg>a</seg></tuv>'
@@ -89,7 +118,7 @@ HOSTILE = [
     ("", "a.tmx:1: is not XML: no element found"),
     ("<html></html>", "a.tmx: has no <body>; expected a TMX file"),
     ('<?xml version="1.0" encoding="nonsense"?><tmx/>', "a.tmx:1: "),
-    (BODY.format(UNIT.format("<seg><seg>a</seg></seg>")), "data.path: train holds no row"),
+    (BODY.format(UNIT.format("<seg><seg>a</seg></seg>")), "train holds no row"),
     (BODY.format("</seg>"), "a.tmx:1: is not XML: mismatched tag"),
     (BODY.format(UNIT.format("x" * 1_100_000)), "a <seg> has more than 1048576 characters"),
     (

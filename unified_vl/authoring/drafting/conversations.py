@@ -22,8 +22,10 @@ def conversations_sample(path: Path) -> Columns | None:
         first = next((item for _, _, item in items(path)), None)
     except UserError:
         return None
-    turns = next((first[k] for k in TURNS if isinstance(first.get(k), list)), []) if first else []
-    turn = turns[0] if turns and isinstance(turns[0], dict) else {}
+    lists = [(first or {}).get(key) for key in TURNS]
+    turn = next((held[0] for held in lists if isinstance(held, list) and held), None)
+    if not isinstance(turn, dict):
+        return None
     if not any(key in turn for key in SPEAKER) or not any(key in turn for key in SAID):
         return None
     found = list(islice(rows_of(path), ROWS))

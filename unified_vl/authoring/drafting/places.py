@@ -22,9 +22,13 @@ TABLES = {
     ".tsv": "tsv",
     ".arrow": "arrow",
     ".feather": "arrow",
+    ".tmx": "tmx",
 }
 METADATA = ("metadata.jsonl", "metadata.csv")
-KNOWN = "a JSONL, CSV, TSV, Parquet or Arrow file, COCO's JSON, a tar of WebDataset, or images"
+KNOWN = (
+    "a JSONL, CSV, TSV, Parquet or Arrow file, COCO's JSON or conversations in JSON, TMX, a tar of "
+    "WebDataset, or images"
+)
 MOST_FILES = 100_000  # of a folder that are looked at
 _WORDS = {word: split for split, words in SPLITS.items() for word in words}
 _SPLIT_WORD = re.compile(rf"(?<![a-z])(?:{'|'.join(_WORDS)})(?![a-z])", re.IGNORECASE)

@@ -10,8 +10,10 @@ from typing import Any
 
 from unified_vl.data.image_formats import SUFFIXES
 from unified_vl.data.readers import webdataset
+from unified_vl.data.readers.pairs import units
 from unified_vl.data.readers.reader import first_line
 from unified_vl.errors import UserError
+from unified_vl.specs.languages import canonical
 
 ROWS = 200  # enough to tell what a column holds
 Columns = dict[str, list[Any]]  # values by column, None where a row has none
@@ -141,6 +143,14 @@ def _member(extension: str, content: bytes) -> Iterator[tuple[str, Any]]:
         yield extension, {kind: "a member that nothing reads"}
 
 
+def _tmx(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+    """The first text of a unit with each of its translations, in both directions."""
+    for unit in units(path):
+        for other in unit[1:]:
+            for (_, source), (language, target) in ((unit[0], other), (other, unit[0])):
+                yield {"source": source, "target": target, "language": canonical(language)}
+
+
 _READERS: dict[str, Read] = {
     "jsonl": _jsonl,
     "csv": _delimited(),
@@ -148,4 +158,5 @@ _READERS: dict[str, Read] = {
     "parquet": _parquet,
     "arrow": _arrow,
     "webdataset": _webdataset,
+    "tmx": _tmx,
 }

@@ -6,7 +6,7 @@ the spec lists; where it lists one, all that is translated into it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ from unified_vl.data.readers.annotations import reader_of
 from unified_vl.data.readers.reader import Source, first_line
 from unified_vl.data.readers.table import ArrowTable, Table
 from unified_vl.errors import UserError
-from unified_vl.specs.languages import canonical, subtags
+from unified_vl.specs.document import one_of
+from unified_vl.specs.languages import canonical, nearest_tag, subtags
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 16  # bytes read at a time
 _READ_AT_ONCE = 1 << 24  # and of a table, in which no line is longer
 _LONGEST = 1 << 20  # characters of a sentence
+MOST_NAMED = 12  # languages, in a message
 _MOST = 1000  # translations in a unit: each is paired with each
 
 
@@ -41,11 +43,15 @@ def _tmx_rows(source: Source) -> Iterator[dict[str, Any]]:
         known = data.tag_of(language) or data.tag_of(subtags(language).language)
         return known or canonical(language)
 
-    for number, unit in enumerate(_units(source.path), 1):
+    there: dict[str, str] = {}  # what the file calls a language, by its tag
+    given = False
+    for number, unit in enumerate(units(source.path), 1):
         said = [(tag_of(language), text) for language, text in unit]
+        there.update((tag_of(language), language) for language, _ in unit)
         for one, sentence in said:
             for other, translation in said:
                 if _is_asked(one, other, data.languages):
+                    given = True
                     yield {
                         "key": str(number),
                         "source": sentence,
@@ -53,9 +59,25 @@ def _tmx_rows(source: Source) -> Iterator[dict[str, Any]]:
                         "source_language": data.language_name(one),
                         "language": data.language_name(other),
                     }
+    if not given and there:
+        _say_what_is_there(source, there)
 
 
-def _units(path: Path) -> Iterator[list[tuple[str, str]]]:
+def _say_what_is_there(source: Source, there: Mapping[str, str]) -> None:
+    """Of a file that has no two of the languages which a spec lists."""
+    lacking = [tag for tag in source.spec.data.languages if tag not in there]
+    if not lacking:
+        return
+    several = list(there.values())
+    more = f" and {len(several) - MOST_NAMED} more" if len(several) > MOST_NAMED else ""
+    named = ", ".join(map(repr, several[:MOST_NAMED])) if more else one_of(several, "and")
+    source.kept.instead = f"{source.name(source.path)!r} is in {named}{more}"
+    close = (nearest_tag(tag, there) for tag in lacking)
+    found = next((there[tag] for tag in close if tag is not None), None)
+    source.kept.nearest = found
+
+
+def units(path: Path) -> Iterator[list[tuple[str, str]]]:
     """The units of a translation memory, each as (language, text) pairs."""
     reading = _Units()
     parser = expat.ParserCreate()
@@ -169,6 +191,9 @@ def read_tatoeba(source: Source) -> Table:
     # a join keeps no order
     found = found.sort_by([("source_id", "ascending"), ("target_id", "ascending")])
     ids = [found[name].cast(pa.string()) for name in ("source_id", "target_id")]
+    if not len(found):
+        said = [str(name) for name in pc.unique(sentences["language"]).to_pylist()]
+        _say_what_is_there(source, {data.tag_of(name) or name: name for name in said})
     found = found.append_column("key", pc.binary_join_element_wise(*ids, "-"))
     source.require(found.column_names)
     return ArrowTable(found.select(list(source.needed)))

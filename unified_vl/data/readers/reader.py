@@ -25,7 +25,8 @@ class Kept:
     Attributes:
         numbers: the place of each in the file, from 0; None for all of them.
         left_out: how many it left out, by what they lack: "lack their image".
-        instead: what the file holds in place of rows of the task, for messages.
+        instead: what a file without a row of the task holds, for messages.
+        nearest: what of that may be meant.
         links: folders outside the data root that links in a listed folder lead to, with the
             name of one of these links.
         files: the file of each row, relative to the data root, where they are in several.
@@ -35,6 +36,7 @@ class Kept:
     numbers: Sequence[int] | None = None
     left_out: dict[str, int] = field(default_factory=dict)
     instead: str = ""
+    nearest: str | None = None
     links: dict[Path, str] = field(default_factory=dict)
     files: Sequence[str] | None = None
     lost: Counter[str] = field(default_factory=Counter)
