@@ -10,9 +10,10 @@ from transformers import (
     UMT5Config,
     UMT5ForConditionalGeneration,
 )
+from transformers.activations import ACT2FN
 
 from unified_vl.errors import UserError
-from unified_vl.model.convert import from_t5
+from unified_vl.model.convert import ACTIVATION_OF, from_t5
 
 SIZES = {
     "vocab_size": 300,
@@ -31,16 +32,19 @@ PEERS = {
     "t5_tied": (T5Config, T5ForConditionalGeneration, {"tie_word_embeddings": True}),
     "mt5": (MT5Config, MT5ForConditionalGeneration, {"tie_word_embeddings": False}),
     "umt5": (UMT5Config, UMT5ForConditionalGeneration, {"tie_word_embeddings": False}),
+    "umt5_tied": (UMT5Config, UMT5ForConditionalGeneration, {"tie_word_embeddings": True}),
 }
+UNSCALED = ("umt5",)  # as it was trained; transformers 5 divides by the root of d_model
+ACTIVATIONS = sorted(ACT2FN.keys())  # what a T5 configuration can name behind "gated-"
 
 
-def peer(name: str) -> torch.nn.Module:
+def peer(name: str, **changes: object) -> torch.nn.Module:
     config_class, model_class, extra = PEERS[name]
     torch.manual_seed(0)
-    model = model_class(config_class(**SIZES, **extra)).eval()
+    model = model_class(config_class(**{**SIZES, **extra, **changes})).eval()
     with torch.no_grad():
         model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.lm_head.weight) * 0.1)
-        if name == "t5_tied":
+        if name.endswith("_tied"):
             model.lm_head.weight = model.shared.weight
         for module_name, weight in model.named_parameters():
             if "norm" in module_name or "relative" in module_name:
@@ -66,11 +70,34 @@ def test_logits_equal_those_of_transformers(name, inputs):
     with torch.no_grad():
         expected = theirs(**inputs).logits
         found = ours(**inputs).logits
+    if name in UNSCALED:
+        expected = expected * SIZES["d_model"] ** 0.5
     assert expected.std() > 0.1
     assert (found - expected).abs().max() <= 1e-4
 
 
-@pytest.mark.parametrize("name", ["t5_v1_1", "umt5"])
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", ["t5_v1_1", "mt5", "umt5_tied"])
+def test_an_activation_is_the_same_or_refused(name, activation, inputs):
+    theirs = peer(name, feed_forward_proj=f"gated-{activation}", num_layers=1)
+    if ACTIVATION_OF.get(activation) is None:
+        with pytest.raises(UserError, match=f"'gated-{activation}' cannot be converted"):
+            from_t5(theirs)
+        return
+    ours = from_t5(theirs)
+    with torch.no_grad():
+        assert (ours(**inputs).logits - theirs(**inputs).logits).abs().max() <= 1e-4
+
+
+def test_a_model_with_another_activation_is_saved_and_answers_the_same(inputs, tmp_path):
+    ours = from_t5(peer("t5_v1_1", feed_forward_proj="gated-silu"))
+    ours.save_pretrained(tmp_path)
+    again = type(ours).from_pretrained(tmp_path).eval()
+    with torch.no_grad():
+        assert torch.equal(again(**inputs).logits, ours(**inputs).logits)
+
+
+@pytest.mark.parametrize("name", ["t5_v1_1", "umt5_tied"])
 @pytest.mark.parametrize("beams", [1, 3])
 def test_generation_equals_that_of_transformers(name, beams, inputs):
     theirs = peer(name)
@@ -80,7 +107,8 @@ def test_generation_equals_that_of_transformers(name, beams, inputs):
     assert torch.equal(ours.generate(**source, **options), theirs.generate(**source, **options))
 
 
-def test_t5_without_gate_is_refused():
-    model = T5ForConditionalGeneration(T5Config(**{**SIZES, "feed_forward_proj": "relu"}))
+@pytest.mark.parametrize("activation", ["relu", "gelu", "silu", "gelu_new"])
+def test_t5_without_gate_is_refused(activation):
+    model = T5ForConditionalGeneration(T5Config(**{**SIZES, "feed_forward_proj": activation}))
     with pytest.raises(UserError, match="gated-gelu"):
         from_t5(model)

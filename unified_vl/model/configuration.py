@@ -33,7 +33,8 @@ class UnifiedVLConfig(PretrainedConfig):
             relative updates suit them, Adam's, all of one size, are too rough.
         scale_decoder_output: multiply by d_model ** -0.5 before the head (T5 with a
             tied head).
-        activation: of the gate of the feed-forward layer, `gelu_new` (tanh form) or `silu`.
+        activation: of the gate of the feed-forward layer: `gelu_new` (tanh form), `gelu`, `silu` or
+            `relu` (arXiv 2002.05202).
         tie_word_embeddings: the head is the embedding.
         image_token_id: the id that holds an image's places in a source.
         location_token_ids: first location id and the one behind the last; they start alike

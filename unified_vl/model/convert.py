@@ -1,4 +1,4 @@
-"""Public T5 v1.1, mT5 and umT5 weights as a `UnifiedVLForConditionalGeneration`."""
+"""Public T5 v1.1, UL2, mT5 and umT5 weights as a `UnifiedVLForConditionalGeneration`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 SUPPORTED = ("t5", "mt5", "umt5")
+ACTIVATION_OF = {  # names of transformers; those of one row are one function
+    **dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh"), "gelu_new"),
+    **dict.fromkeys(("gelu_fast", "gelu_accurate"), "gelu_new"),
+    **dict.fromkeys(("gelu", "gelu_python"), "gelu"),
+    **dict.fromkeys(("silu", "swish"), "silu"),
+    "relu": "relu",
+}
 _COPIED = (
     "d_model",
     "d_kv",
@@ -29,26 +36,33 @@ def from_t5(source: PreTrainedModel) -> UnifiedVLForConditionalGeneration:
     """The same text model, with the same logits, in this project's modules.
 
     Args:
-        source: a `T5ForConditionalGeneration` of version 1.1, or an mT5 or umT5.
+        source: a `T5ForConditionalGeneration` with a gated feed-forward layer (T5 v1.1, UL2), or
+            an mT5 or umT5.
 
     Raises:
-        UserError: for another architecture, or T5 v1.0 (its feed-forward has no gate).
+        UserError: for another architecture, T5 v1.0 (its feed-forward has no gate), or an
+            activation that this model does not have.
     """
     theirs = source.config
-    if theirs.model_type not in SUPPORTED or not getattr(theirs, "is_gated_act", False):
+    activation = ACTIVATION_OF.get(getattr(theirs, "dense_act_fn", ""))
+    gated = getattr(theirs, "is_gated_act", False)
+    if theirs.model_type not in SUPPORTED or not gated or activation is None:
         raise UserError(
             f"a {theirs.model_type} model with feed-forward "
             f"{getattr(theirs, 'feed_forward_proj', '?')!r} cannot be converted",
-            expected="T5 v1.1, mT5 or umT5 (feed_forward_proj 'gated-gelu')",
+            expected="T5 v1.1, UL2, mT5 or umT5 (feed_forward_proj 'gated-gelu', 'gated-silu' or "
+            "'gated-relu')",
         )
     state = source.state_dict()
     head = state.get("lm_head.weight", state["shared.weight"])
+    tied = bool(torch.equal(head, state["shared.weight"]))
     config = UnifiedVLConfig(
         **{key: getattr(theirs, key) for key in _COPIED},
         scale_attention=False,
         bias_per_layer=theirs.model_type == "umt5",
-        scale_decoder_output=_scales_decoder_output(theirs),
-        tie_word_embeddings=bool(torch.equal(head, state["shared.weight"])),
+        scale_decoder_output=_scales_decoder_output(theirs, tied),
+        activation=activation,
+        tie_word_embeddings=tied,
     )
     model = UnifiedVLForConditionalGeneration(config)
     weights = {
@@ -64,10 +78,15 @@ def from_t5(source: PreTrainedModel) -> UnifiedVLForConditionalGeneration:
     return model.eval()
 
 
-def _scales_decoder_output(theirs: PretrainedConfig) -> bool:
-    """Each architecture of `transformers` says it differently; mT5 never scales."""
+def _scales_decoder_output(theirs: PretrainedConfig, tied: bool) -> bool:
+    """Whether the architecture was trained with outputs divided by the root of the width.
+
+    T5 says it in its configuration, mT5 never does. umT5 was trained with a head of its own and
+    no scale (T5X; `transformers` 4.57); version 5 of `transformers` takes every umT5 for tied and
+    divides, which is right only where the head is the embedding.
+    """
     if theirs.model_type == "umt5":
-        return bool(theirs.tie_word_embeddings)
+        return tied
     return bool(getattr(theirs, "scale_decoder_outputs", False))
 
 

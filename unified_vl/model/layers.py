@@ -5,7 +5,8 @@ Legend: B batch, S source length, T target length, M width (d_model), F inner wi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,6 +18,13 @@ from unified_vl.model.attention import CrossAttention, SelfAttention
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.linear import Linear
 from unified_vl.model.positions import RelativePositionBias
+
+ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "gelu_new": partial(F.gelu, approximate="tanh"),
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "relu": F.relu,
+}
 
 
 class RMSNorm(nn.Module):
@@ -37,17 +45,18 @@ class RMSNorm(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Gated GELU (arXiv 2002.05202); gate and value are one product."""
+    """A gated linear unit (arXiv 2002.05202); gate and value are one product."""
 
     def __init__(self, config: UnifiedVLConfig) -> None:
         super().__init__()
         self.wi = Linear(config.d_model, (2 * config.d_ff, config.d_model**-0.5))
         self.wo = Linear(config.d_ff, (config.d_model, config.d_ff**-0.5))
         self.dropout = nn.Dropout(config.dropout_rate)
+        self.activation = ACTIVATIONS[config.activation]
 
     def forward(self, x_BSM: torch.Tensor) -> torch.Tensor:
         gate_BSF, value_BSF = self.wi(x_BSM).chunk(2, dim=-1)
-        return self.wo(self.dropout(F.gelu(gate_BSF, approximate="tanh") * value_BSF))
+        return self.wo(self.dropout(self.activation(gate_BSF) * value_BSF))
 
 
 def _bias_of_layer(

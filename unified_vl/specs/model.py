@@ -84,10 +84,10 @@ class ModelSpec(Part):
     num_heads: Annotated[int, Field(ge=1, le=1024)] = Field(
         default=6, description="Heads of every attention.", examples=[8]
     )
-    activation: Literal["gelu_new", "silu"] = Field(
+    activation: Literal["gelu_new", "gelu", "silu", "relu"] = Field(
         default="gelu_new",
         description="Of the gate of the feed-forward layer: GELU in its tanh form (T5 v1.1, mT5, "
-        "umT5) or SiLU (UL2).",
+        "umT5) or exact, SiLU (UL2, Flan-UL2) or ReLU.",
         examples=["silu"],
     )
     relative_attention_num_buckets: Annotated[int, Field(ge=4, le=4096, multiple_of=2)] = Field(

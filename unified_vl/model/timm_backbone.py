@@ -1,0 +1,170 @@
+"""One feature map of any `timm` backbone, at whatever size of image it can take.
+
+Legend: N images, C channels, H height, W width, R rows and L columns of the grid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from einops import rearrange
+from torch import nn
+
+from unified_vl.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """What a backbone gives for an image.
+
+    Attributes:
+        rows: of the grid.
+        columns: of the grid.
+        channels: of each place.
+        channels_last: whether the map is (N, R, L, C), as some transformers', or (N, C, R, L).
+    """
+
+    rows: int
+    columns: int
+    channels: int
+    channels_last: bool
+
+
+class TimmBackbone(nn.Module):
+    """One feature map of any `timm` backbone, projected to the trunk's width.
+
+    Args:
+        name: of the backbone.
+        level: which of its feature maps.
+        image_size: (height, width) in pixels that it is built for.
+        width: of the trunk.
+
+    Raises:
+        UserError: naming the key, for a backbone that does not exist or cannot take the images.
+    """
+
+    def __init__(self, name: str, level: int, image_size: tuple[int, int], width: int) -> None:
+        super().__init__()
+        found = feature_map(name, level, image_size)
+        self.backbone = _create(name, level, image_size)
+        self.project = nn.Conv2d(found.channels, width, 1)
+        self._channels_last = found.channels_last
+        for module in self.backbone.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.register_forward_pre_hook(_cast_statistics)
+
+    def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
+        (feature_NCRL,) = self.backbone(x_NCHW)
+        if self._channels_last:
+            feature_NCRL = rearrange(feature_NCRL, "n r l c -> n c r l")
+        return self.project(feature_NCRL)
+
+
+@lru_cache(maxsize=32)
+def feature_map(name: str, level: int, image_size: tuple[int, int]) -> FeatureMap:
+    """What a backbone makes of an image of a size, without computing it.
+
+    Args:
+        name: of the backbone.
+        level: which of its feature maps; -1 is the last.
+        image_size: (height, width) in pixels.
+
+    Raises:
+        UserError: naming the key, when the backbone does not exist, has no such level or cannot
+            take such an image.
+    """
+    height, width = image_size
+    with torch.device("meta"):
+        model = _create(name, level, image_size)
+        channels = int(model.feature_info.channels()[-1])
+        stride = int(model.feature_info.reduction()[-1])
+        if height % stride or width % stride:
+            raise UserError(
+                f"{height} x {width} pixels are not a multiple of the stride {stride} of {name!r}",
+                field="model.vision.image_size",
+                expected=f"multiples of {stride}",
+            )
+        try:
+            # learning, and one image alone: so a batch without images goes through it
+            (feature,) = model.train()(torch.empty(1, 3, height, width))
+        except Exception as error:  # each backbone has its own way to say that it cannot
+            raise UserError(
+                f"the backbone {name!r} cannot take one image of {height} x {width} pixels "
+                f"({_first_line(error)})",
+                field="model.vision.image_size",
+                expected="a size that suits its windows and strides, such as "
+                + " x ".join(map(str, model_size(name))),
+            ) from error
+    return _map_of(tuple(feature.shape[1:]), channels, (height // stride, width // stride), name)
+
+
+def model_size(name: str) -> tuple[int, int]:
+    """(height, width) in pixels that a backbone was made for."""
+    import timm
+
+    size = timm.get_pretrained_cfg(name).input_size  # type: ignore[union-attr]
+    return int(size[1]), int(size[2])
+
+
+def _map_of(shape: tuple[int, ...], channels: int, grid: tuple[int, int], name: str) -> FeatureMap:
+    """The feature map of a shape without N."""
+    if shape == (channels, *grid):
+        return FeatureMap(*grid, channels, channels_last=False)
+    if shape == (*grid, channels):
+        return FeatureMap(*grid, channels, channels_last=True)
+    raise UserError(
+        f"the backbone {name!r} gives features of shape {shape}, not a grid of {grid[0]} x "
+        f"{grid[1]} with {channels} channels",
+        field="model.vision.backbone",
+    )
+
+
+def _create(name: str, level: int, image_size: tuple[int, int]) -> Any:
+    """A backbone with random weights, built for the size where it has one."""
+    import timm
+
+    known = timm.list_models()
+    if name.split(".")[0] not in known:
+        raise UserError(
+            f"timm has no backbone {name!r}",
+            field="model.vision.backbone",
+            nearest=nearest(name, known),
+        )
+    options: dict[str, Any] = {"pretrained": False, "features_only": True}
+    try:
+        try:
+            return timm.create_model(name, out_indices=(level,), img_size=image_size, **options)
+        except TypeError as error:  # convolutions take any size
+            if "img_size" not in str(error):
+                raise
+            return timm.create_model(name, out_indices=(level,), **options)
+    except (AssertionError, IndexError, ValueError) as error:
+        raise UserError(
+            f"the backbone {name!r} has no feature map {level} ({_first_line(error)})",
+            field="model.vision.feature_level",
+            expected="-1 for the last, or a number from 0",
+        ) from error
+    except (RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
+        raise UserError(
+            f"the backbone {name!r} gives no feature maps ({_first_line(error)})",
+            field="model.vision.backbone",
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().split("\n")[0] or type(error).__name__
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _cast_statistics(norm: nn.BatchNorm2d, _: object) -> None:
+    """Give a batch norm's statistics the type of its weights.
+
+    An engine in bf16 casts the weights alone, and torch refuses the two types together.
+    """
+    dtype = norm.weight.dtype
+    for statistic in ("running_mean", "running_var"):
+        if getattr(norm, statistic) is not None:
+            setattr(norm, statistic, getattr(norm, statistic).to(dtype))
