@@ -91,22 +91,8 @@ def feature_map(name: str, level: int, image_size: tuple[int, int]) -> FeatureMa
             # learning, and one image alone: so a batch without images goes through it
             (feature,) = model.train()(torch.empty(1, 3, height, width))
         except Exception as error:  # each backbone has its own way to say that it cannot
-            raise UserError(
-                f"the backbone {name!r} cannot take one image of {height} x {width} pixels "
-                f"({_first_line(error)})",
-                field="model.vision.image_size",
-                expected="a size that suits its windows and strides, such as "
-                + " x ".join(map(str, model_size(name))),
-            ) from error
+            raise _too_odd(name, image_size, error) from error
     return _map_of(tuple(feature.shape[1:]), channels, (height // stride, width // stride), name)
-
-
-def model_size(name: str) -> tuple[int, int]:
-    """(height, width) in pixels that a backbone was made for."""
-    import timm
-
-    size = timm.get_pretrained_cfg(name).input_size  # type: ignore[union-attr]
-    return int(size[1]), int(size[2])
 
 
 def _map_of(shape: tuple[int, ...], channels: int, grid: tuple[int, int], name: str) -> FeatureMap:
@@ -133,14 +119,13 @@ def _create(name: str, level: int, image_size: tuple[int, int]) -> Any:
             field="model.vision.backbone",
             nearest=nearest(name, known),
         )
-    options: dict[str, Any] = {"pretrained": False, "features_only": True}
+    options: dict[str, Any] = {"pretrained": False, "features_only": True, "out_indices": (level,)}
     try:
-        try:
-            return timm.create_model(name, out_indices=(level,), img_size=image_size, **options)
-        except TypeError as error:  # convolutions take any size
-            if "img_size" not in str(error):
-                raise
-            return timm.create_model(name, out_indices=(level,), **options)
+        return timm.create_model(name, img_size=image_size, **options)
+    except Exception as error:  # convolutions have no such option; else it says what is wrong
+        fault = error
+    try:
+        model = timm.create_model(name, **options)
     except (AssertionError, IndexError, ValueError) as error:
         raise UserError(
             f"the backbone {name!r} has no feature map {level} ({_first_line(error)})",
@@ -152,6 +137,28 @@ def _create(name: str, level: int, image_size: tuple[int, int]) -> Any:
             f"the backbone {name!r} gives no feature maps ({_first_line(error)})",
             field="model.vision.backbone",
         ) from error
+    if isinstance(fault, TypeError) and "img_size" in str(fault):
+        return model
+    raise _too_odd(name, image_size, fault) from fault
+
+
+def _too_odd(name: str, image_size: tuple[int, int], error: Exception) -> UserError:
+    """That a backbone cannot take the images."""
+    return UserError(
+        f"the backbone {name!r} cannot take one image of {image_size[0]} x {image_size[1]} pixels "
+        f"({_first_line(error)})",
+        field="model.vision.image_size",
+        expected=f"a size that suits its windows and strides, such as {_own_size(name)}",
+    )
+
+
+def _own_size(name: str) -> str:
+    """The size of the images that a backbone was made for."""
+    import timm
+
+    made_for: Any = timm.get_pretrained_cfg(name)
+    _, height, width = made_for.input_size
+    return f"{height} x {width}"
 
 
 def _first_line(error: Exception) -> str:

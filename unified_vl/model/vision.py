@@ -7,19 +7,17 @@ P = R * L places, M width of the trunk (d_model).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import torch
-from einops import rearrange
 from torch import nn
 from torch.nn import functional as F
 
-from unified_vl.errors import UserError, nearest
+from unified_vl.errors import UserError
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.layers import RMSNorm
-
-CHANNELS_OF_A_GROUP = 16
+from unified_vl.model.timm_backbone import TimmBackbone, feature_map
+from unified_vl.specs.model import CHANNELS_OF_A_GROUP, STEM_STRIDE
 
 
 class ResidualBlock(nn.Module):
@@ -49,8 +47,11 @@ class Stem(nn.Sequential):
                     expected=f"multiples of {CHANNELS_OF_A_GROUP}",
                 )
         first, *rest = channels
-        layers: list[nn.Module] = [nn.Conv2d(3, first, 4, stride=4), ResidualBlock(first)]
-        stride, last = 4, first
+        layers: list[nn.Module] = [
+            nn.Conv2d(3, first, STEM_STRIDE, stride=STEM_STRIDE),
+            ResidualBlock(first),
+        ]
+        stride, last = STEM_STRIDE, first
         for channel in rest:
             layers += [nn.Conv2d(last, channel, 3, stride=2, padding=1), ResidualBlock(channel)]
             stride, last = stride * 2, channel
@@ -64,63 +65,17 @@ class Stem(nn.Sequential):
         super().__init__(*layers)
 
 
-class TimmBackbone(nn.Module):
-    """One feature map of any `timm` backbone, projected to the trunk's width."""
-
-    def __init__(self, name: str, level: int, width: int) -> None:
-        super().__init__()
-        self.backbone = _timm_features(name, level)
-        self.project = nn.Conv2d(self.backbone.feature_info.channels()[-1], width, 1)
-        for module in self.backbone.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.register_forward_pre_hook(_cast_statistics)
-
-    def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
-        (feature_NCRL,) = self.backbone(x_NCHW)
-        if feature_NCRL.shape[1] != self.project.in_channels:  # some transformers: channels last
-            feature_NCRL = rearrange(feature_NCRL, "n r l c -> n c r l")
-        return self.project(feature_NCRL)
-
-
-def _cast_statistics(norm: nn.BatchNorm2d, _: object) -> None:
-    """Give a batch norm's statistics the type of its weights.
-
-    An engine in bf16 casts the weights alone, and torch refuses the two types together.
-    """
-    dtype = norm.weight.dtype
-    for statistic in ("running_mean", "running_var"):
-        if getattr(norm, statistic) is not None:
-            setattr(norm, statistic, getattr(norm, statistic).to(dtype))
-
-
-def _timm_features(name: str, level: int) -> Any:
-    import timm
-
-    known = timm.list_models()
-    if name.split(".")[0] not in known:
-        raise UserError(
-            f"timm has no backbone {name!r}",
-            field="model.vision.backbone",
-            nearest=nearest(name, known),
-        )
-    return timm.create_model(name, pretrained=False, features_only=True, out_indices=(level,))
-
-
-@lru_cache(maxsize=32)
-def _timm_reduction(name: str, level: int) -> int:
-    return int(_timm_features(name, level).feature_info.reduction()[-1])
-
-
 def grid_size(vision: Mapping[str, Any]) -> tuple[int, int]:
     """Rows and columns of the features of one image.
 
     Raises:
-        UserError: when the stride does not divide the image's size.
+        UserError: when the stride does not divide the image's size, or a backbone cannot take it.
     """
-    stride = int(vision["patch_size"])
-    if vision["kind"] == "timm":
-        stride = _timm_reduction(vision["backbone"], vision["feature_level"])
     height, width = vision["image_size"]
+    if vision["kind"] == "timm":
+        found = feature_map(vision["backbone"], vision["feature_level"], (height, width))
+        return found.rows, found.columns
+    stride = int(vision["patch_size"])
     if height % stride or width % stride:
         raise UserError(
             f"{height}x{width} pixels are not a multiple of the stride {stride}",
@@ -141,7 +96,8 @@ class ImageEncoder(nn.Module):
         if vision["kind"] == "stem":
             self.features = Stem(vision["channels"], vision["patch_size"], width)
         elif vision["kind"] == "timm":
-            self.features = TimmBackbone(vision["backbone"], vision["feature_level"], width)
+            name, level = vision["backbone"], vision["feature_level"]
+            self.features = TimmBackbone(name, level, config.image_size, width)
         else:
             size = vision["patch_size"]
             self.features = nn.Conv2d(3, width, size, stride=size)
