@@ -121,6 +121,21 @@ def test_an_image_is_dropped_and_the_answer_runs_from_right_to_left(
     assert answer.evaluate("element => element.matches(':dir(rtl)')")
 
 
+def test_a_file_that_is_no_image_replaces_the_old_answer(
+    page: Page, served: Served, tmp_path: Path
+) -> None:
+    choose(page, "tiny_copy", served.predictor.specs["tiny_copy"].about)
+    page.locator("#input-text-text textarea").fill("a dog")
+    ask(page)
+    (tmp_path / "b.png").write_bytes(b"no image at all")
+    choose(page, "tiny_caption", served.predictor.specs["tiny_caption"].about)
+    page.locator("#input-image-image input[type=file]").set_input_files(tmp_path / "b.png")
+    page.locator("#input-image-image img").wait_for(state="attached")
+    page.locator("#ask").click()
+    expect(page.locator("#said .error")).to_contain_text("cannot be read", timeout=PATIENCE)
+    assert page.locator("#said .answer").count() == 0
+
+
 def test_a_typed_text_keeps_its_direction_and_its_markup_is_text(
     page: Page, served: Served
 ) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import io
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -12,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.app.conftest import Served, file_data
-from unified_vl.app.guard import MOST_BYTES_OF_FORM
+from unified_vl.app.guard import MOST_BYTES_OF_FORM, UPLOAD, Guard
 from unified_vl.app.inputs import MOST_BYTES
 
 
@@ -109,6 +111,26 @@ def test_uploads_and_forms_are_limited_in_bytes(served: Served) -> None:
     join = f"{served.url}/gradio_api/queue/join"
     assert httpx.post(join, content=b" " * (MOST_BYTES_OF_FORM + 20_000)).status_code == 413
     assert httpx.post(join, content=b"[" * 100_000).status_code == 403
+
+
+def test_uploads_are_limited_in_all(tmp_path: Path) -> None:
+    """What lies in the page's folder counts, until the hour is over that uploads are kept."""
+    asked = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+
+    async def send(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            asked.append(message["status"])
+
+    guard = Guard(app, tmp_path, most_bytes=1000, most_in_all=1500)
+    headers = [(b"content-length", b"900")]
+    scope = {"type": "http", "path": UPLOAD, "method": "POST", "headers": headers}
+    asyncio.run(guard(scope, None, send))
+    (tmp_path / "a.png").write_bytes(b"\0" * 700)
+    asyncio.run(guard(scope, None, send))
+    assert asked == [UPLOAD, 507]
 
 
 @pytest.mark.parametrize("field", ["image-image", "phrase-text"])

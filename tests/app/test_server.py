@@ -53,8 +53,18 @@ def test_what_is_no_picture_gets_a_message(served: Served) -> None:
         (path,) = served.upload(content, name).json()
         fields = {"image-image": file_data(path), "phrase-text": "a dog"}
         result = served.result(served.ask("tiny_ground", "en", **fields))
-        if result["success"]:
-            assert "cannot be read" in result["output"]["data"][1]
+        assert result["success"], "a bare error would leave the old answer on the page"
+        assert "cannot be read" in result["output"]["data"][1]
+
+
+def test_a_page_of_an_earlier_model_gets_a_message(served: Served) -> None:
+    """The server was started anew with another model while a browser kept the page."""
+    for task, language, said in (
+        ("tiny_copy", "tlh", "unknown language"),
+        ("gone", "en", "the model has no such task"),
+    ):
+        result = served.result(served.ask(task, language, **{"text-text": "a dog"}))
+        assert result["success"] and said in result["output"]["data"][1]
 
 
 def test_examples_outlive_the_hour_that_uploads_are_kept(

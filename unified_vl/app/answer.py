@@ -58,7 +58,9 @@ def answer(
     """
     try:
         if task not in predictor.specs:
-            raise UserError("the model has no such task", field="task")
+            raise UserError(
+                "the model has no such task", field="task", expected="one of the reloaded page's"
+            )
         spec = predictor.specs[task]
         count = max(1, min(int(count), MOST_ANSWERS))
         if spec.generate.method == "score_choices":

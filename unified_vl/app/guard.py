@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ API = "/gradio_api"
 JOIN, UPLOAD, FILE = f"{API}/queue/join", f"{API}/upload", f"{API}/file="
 PAGES = ("/", "/config", "/theme.css", "/favicon.ico", "/manifest.json", f"{API}/queue/data")
 BELOW = ("/assets/", "/static/", f"{API}/heartbeat/", f"{API}/upload_progress")
+MOST_BYTES_IN_ALL = 1 << 30  # of all uploads and answers that lie in the page's folder
 MOST_BYTES_OF_FORM = 1_000_000  # what an event may hold; images are uploaded beforehand
 HEADERS = {
     "content-security-policy": "default-src 'self'; "
@@ -38,11 +40,15 @@ class Guard:
         files: the folder of uploads, answers and examples; nothing outside it is served or
             taken for an upload.
         most_bytes: of an uploaded file.
+        most_in_all: bytes of all files in the folder; an upload beyond is refused (507).
     """
 
-    def __init__(self, app: ASGIApp, files: Path, most_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, files: Path, most_bytes: int, most_in_all: int = MOST_BYTES_IN_ALL
+    ) -> None:
         self.app = app
         self.files = files.resolve()
+        self.most_in_all = most_in_all
         self.most = {JOIN: MOST_BYTES_OF_FORM, UPLOAD: most_bytes + 10_000}  # and its frame
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,12 +80,23 @@ class Guard:
             length = dict(scope["headers"]).get(b"content-length", b"")
             if not length.isdigit():
                 return 411
-            return 413 if int(length) > self.most[path] else None
+            if int(length) > self.most[path]:
+                return 413
+            full = path == UPLOAD and self._held() + int(length) > self.most_in_all
+            return 507 if full else None
         if method not in ("GET", "HEAD"):
             return 405 if path in PAGES else 404
         if path.startswith(FILE):
             return None if self._is_own(path.removeprefix(FILE)) else 403
         return None if path in PAGES or path.startswith(BELOW) else 404
+
+    def _held(self) -> int:
+        """Bytes of the files in the folder; the page deletes those of an hour ago."""
+        found = 0
+        for path in self.files.rglob("*"):
+            with suppress(OSError):  # it may go meanwhile
+                found += path.lstat().st_size
+        return found
 
     def _is_own(self, name: object) -> bool:
         try:

@@ -20,6 +20,7 @@ from unified_vl.specs.task import TaskSpec
 TITLE = "unified_vl"
 WAITING = 32  # questions that may queue; one is answered at a time
 KEPT_SECONDS = 3600  # uploads and answers, in the page's own folder
+RELOAD = "The page is of an earlier model: reload it."
 LANGUAGE = Input("language", "language")  # of the answer; no field may have this name
 
 
@@ -65,12 +66,16 @@ def build_page(
             partial(_answered, predictor, list(inputs)),
             [task, count, *inputs.values()],
             [picture, said],
+            # a file that is no image, or a value of an earlier model's page, would end before
+            # us in a bare "Error"; ours is a message in the answer's place
+            preprocess=False,
         )
         task.change(
             partial(_chosen, specs, list(inputs), list(tables)),
             task,
             [about, *inputs.values(), *tables.values()],
             show_progress="hidden",
+            preprocess=False,
         )
         for of, table in tables.items():
             fill = partial(_filled, examples[of], list(inputs))
@@ -176,6 +181,8 @@ def _chosen(
     specs: Mapping[str, TaskSpec], inputs: list[Input], tables: list[str], task: str
 ) -> list[Any]:
     """What changes when a task is chosen."""
+    if task not in specs:
+        return [RELOAD, *(gr.skip() for _ in (*inputs, *tables))]
     spec = specs[task]
     return [
         spec.about,
@@ -196,10 +203,19 @@ def _answered(
 ) -> tuple[Any, str]:
     given = dict(zip(inputs, values, strict=True))
     for one in inputs:
-        if one.is_image and one.many:  # a gallery gives pairs of a path and a caption
-            given[one] = [path for path, _ in given[one] or ()]
+        if one.is_image and one.many:
+            given[one] = [_path(each) for each in given[one] or ()]
+        elif one.is_image:
+            given[one] = _path(given[one])
     found = answer(predictor, task, given.pop(LANGUAGE), given, int(count))
     return gr.update(value=found.picture, visible=found.picture is not None), found.html
+
+
+def _path(value: Any) -> str | None:
+    """The path of an uploaded file; a gallery has it within an item with a caption."""
+    if isinstance(value, Mapping):
+        return _path(value["image"]) if "image" in value else value.get("path")
+    return None
 
 
 def style() -> str:
