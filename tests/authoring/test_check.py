@@ -213,3 +213,31 @@ def test_the_command_prints_json(root: Path, spoil: Spoil) -> None:
             "count": 2,
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        (["yes"], "3 of 3 rows (100.0 %) of train have fewer than 4 answers, and vqa_accuracy"),
+        (["yes"] * 3, "3 of 3 rows (100.0 %) of train have fewer than 4 answers, and vqa_accuracy"),
+        (["yes"] * 4, None),
+        (["yes"] * 10, None),
+    ],
+)
+def test_too_few_answers_for_vqa_accuracy_are_told(
+    tmp_path: Path, answers: list[str], says: str | None
+) -> None:
+    (tmp_path / "task.yaml").write_text(
+        "task: ask\nversion: 1\nabout: Ask.\n"
+        "data: {reader: jsonl, path: train.jsonl, splits: {train: train}, languages: [en]}\n"
+        "fields:\n  question: {kind: text, column: q}\n"
+        "  answers: {kind: text, column: a, many: true}\n"
+        'example: {source: "{question}", target: "{answers}", pick: {answers: first}}\n'
+        "score: [{metric: vqa_accuracy, against: answers, primary: true}]\n"
+    )
+    rows = [json.dumps({"q": f"is it {n}?", "a": answers}) for n in range(3)]
+    (tmp_path / "train.jsonl").write_text("\n".join(rows))
+    said = [finding for finding in found(tmp_path) if "vqa_accuracy" in finding]
+    assert len(said) == (says is not None)
+    if says is not None:
+        assert says in said[0] and "remedy: take accuracy" in said[0]

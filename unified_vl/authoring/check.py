@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from unified_vl.authoring.few_answers import FewAnswers
 from unified_vl.authoring.findings import Finding, Findings
 from unified_vl.authoring.leakage import Leak, find_leaks
 from unified_vl.authoring.plain_images import PlainImages
@@ -206,7 +207,7 @@ class _TaskCheck:
         _check_keys(spec, data, findings)
         _check_missing(spec, data, findings)
         sources = SameSources(spec)
-        plain = PlainImages()
+        plain, few = PlainImages(), FewAnswers(spec)
         texts = None if self.codec is None else TextChecks(spec, self.codec)
         for row in data.rows(_spread(list(by_language.values()), self.rows)):
             self.checked["row"] += 1
@@ -224,10 +225,12 @@ class _TaskCheck:
                 break
             sources.add(example)
             plain.add(example)
+            few.add(example)
             self.checked["image"] += sum(isinstance(s, Image | ImageCodes) for s in example.source)
         report_notes(builder.shape_notes, spec, findings)
         sources.report(split, findings)
         plain.report(findings)
+        few.report(split, findings)
         if texts is not None:
             texts.report(split, findings)
 

@@ -68,8 +68,17 @@ ACCURACIES = [  # prediction, ten answers, accuracy
     ("yes\n", people(yes=10), 1.0),
     ("left hand", ["left\thand"] * 10, 1.0),
     # fewer than ten people, as in other data sets
-    ("yes", people(yes=3), 2 / 3),
-    ("yes", people(yes=1), 0.0),
+    ("yes", people(yes=4, no=1), 1.0),
+    ("yes", people(yes=4), 1.0),
+    # fewer than four: all others must agree, and one person is right
+    ("yes", people(yes=3), 1.0),
+    ("yes", people(yes=2, no=1), 2 / 3),
+    ("yes", people(yes=1, no=2), 1 / 3),
+    ("yes", people(yes=2), 1.0),
+    ("yes", people(yes=1, no=1), 0.5),
+    ("Yes", people(yes=1), 1.0),
+    ("two", ["2"], 1.0),
+    ("no", people(yes=1), 0.0),
 ]
 
 

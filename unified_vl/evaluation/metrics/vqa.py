@@ -1,6 +1,7 @@
 """VQA accuracy by the rules of its official evaluation (Antol et al., 2015).
 
-Ten people answered each question; an answer that three others gave has full marks. The
+Ten people answered each question; an answer that three others gave has full marks. With fewer
+than four people, of whom the official rules say nothing, all others must have given it. The
 normalisation, its oddities included, is that of the evaluation code for VQA v2.
 """
 
@@ -10,6 +11,7 @@ import re
 from collections.abc import Sequence
 
 ENOUGH = 3  # other people who gave the same answer
+FEWEST = ENOUGH + 1  # people, for the official rule to have full marks to give
 _PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 _COMMA_IN_NUMBER = re.compile(r"\d,\d")
 _PERIOD = re.compile(r"(?!<=\d)\.(?!\d)")  # `(?!<=` is the published code's, and sees nothing
@@ -45,16 +47,20 @@ def vqa_accuracy(prediction: str, answers: Sequence[str]) -> float:
 
     Args:
         prediction: the answer.
-        answers: what each person answered; the official rules have ten. With fewer than
-            four nobody can have full marks.
+        answers: what each person answered; the official rules have ten. Of three or two people
+            all others must agree, in place of three; one person's answer is right or wrong; and
+            texts then are always normalised.
     """
     found = _one_line(prediction)
     given = [_one_line(answer) for answer in answers]
-    if len(set(given)) > 1:
+    if len(set(given)) > 1 or len(given) < FEWEST:
         found, given = normalise_answer(found), [normalise_answer(g) for g in given]
     equal = [answer == found for answer in given]
     agreeing = sum(equal)
-    return sum(min(1.0, (agreeing - one) / ENOUGH) for one in equal) / len(equal)
+    if len(equal) == 1:
+        return float(agreeing)
+    enough = min(ENOUGH, len(equal) - 1)
+    return sum(min(1.0, (agreeing - one) / enough) for one in equal) / len(equal)
 
 
 def normalise_answer(text: str) -> str:
