@@ -12,6 +12,7 @@ import pytest
 from unified_vl.codecs.segments import Box, Text
 from unified_vl.errors import BadRow, UserError
 from unified_vl.evaluation.results import write_results
+from unified_vl.evaluation.rows import read_rows, rows_path
 from unified_vl.specs.load import load_task
 
 
@@ -67,6 +68,33 @@ def test_a_metric_that_a_spec_has_twice_keeps_both_values(world, oracle) -> None
     assert metrics == {"box_accuracy:box@0.5": 100.0, "box_accuracy:box@0.9": 0.0}
     assert report["tasks"]["ground"]["primary"] == "box_accuracy:box@0.9"
     assert not any(row["correct"] for row in predictions if row["task"] == "ground")
+
+
+def test_a_mean_over_languages_counts_each_the_same(world, oracle, tmp_path: Path) -> None:
+    """A third of the German rows is wrong, and all English ones, which the mean leaves out."""
+
+    def wrong(example):
+        german = example.language == "de" and example.key in {"0-de", "1-de"}
+        return Text("?") if german or example.language == "en" else None
+
+    primary = "  - {metric: exact_match, against: caption, primary: true}\n"
+    assert primary in world.specs[0].text
+    mean = "  - {metric: exact_match, against: caption, mean_over: language, without: [eng]}\n"
+    path = tmp_path / "caption.yaml"
+    path.write_text(world.specs[0].text.replace(primary, primary + mean), encoding="utf-8")
+    evaluation = type(world)(world.data, [load_task(path)]).evaluate(oracle(wrong))
+    task = evaluation.report["tasks"]["caption"]
+    label = "exact_match:mean_over_language_without_eng"
+    by = task["by"]["language"]
+    others = [by[tag]["exact_match"] for tag in ("de", "fa", "ja")]
+    assert task["metrics"][label] == pytest.approx(sum(others) / 3, abs=1e-3)
+    assert task["metrics"]["exact_match"] != task["metrics"][label]
+    assert label not in by["en"] and by["fa"][label] == 100
+    low, high = task["intervals"][label]
+    assert low <= task["metrics"][label] <= high
+    write_results(evaluation, tmp_path / "a.json", None)
+    (read,) = read_rows(rows_path(tmp_path / "a.json")).values()
+    assert read.measured[label].score() == pytest.approx(task["metrics"][label], abs=1e-3)
 
 
 def test_bad_rows_are_skipped_and_counted_where_the_spec_says_so(world, oracle) -> None:

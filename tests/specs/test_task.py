@@ -268,6 +268,38 @@ def test_metrics_of_many_values_need_them(
     assert any(message in str(each) for each in error.value.all)  # type: ignore[attr-defined]
 
 
+CHRF = "  - {metric: chrf, against: captions, primary: true}\n"
+
+
+@pytest.mark.parametrize(
+    ("score", "message"),
+    [
+        ("metric: binary_f1, against: captions", "1.positive: is missing for binary_f1"),
+        ("metric: bleu, against: captions, positive: a", "1.positive: says nothing about bleu"),
+        ("metric: bleu, against: captions, without: [de]", "1.without: says nothing without mean"),
+        (
+            "metric: bleu, against: captions, mean_over: language, without: [de, deu_Latn, fr]",
+            "1.without.2: 'fr' is not among data.languages",
+        ),
+        (
+            "metric: bleu, against: captions, mean_over: language, without: [deu, en]",
+            "1.mean_over: says nothing about a single language",
+        ),
+        (
+            "metric: coco_map, against: region, mean_over: language",
+            "1.mean_over: says nothing about coco_map",
+        ),
+    ],
+)
+def test_scores_of_a_class_and_over_languages(tmp_path: Path, score: str, message: str) -> None:
+    assert CHRF in SPEC
+    text = SPEC.replace(CHRF, f"{CHRF}  - {{{score}}}\n")
+    with pytest.raises(UserError) as error:
+        load_task(write(tmp_path, text))
+    messages = [str(each) for each in error.value.all]  # type: ignore[attr-defined]
+    assert any(f"score.{message}" in each for each in messages), messages
+
+
 def test_every_metric_of_a_spec_is_one_that_evaluation_knows() -> None:
     from typing import get_args
 

@@ -31,7 +31,7 @@ class FewAnswers:
             if few:
                 error = self.spec.error(
                     ("score", place, "metric"),
-                    f"{share(few, self._examples)} of {split} have fewer than {FEWEST} answers, and "
-                    "vqa_accuracy then is no match for published numbers, which have ten",
+                    f"{share(few, self._examples)} of {split} have fewer than {FEWEST} answers, "
+                    "and vqa_accuracy then is no match for published numbers, which have ten",
                 )
                 findings.add(error, "warning", remedy=REMEDY, rate=few / self._examples)

@@ -60,6 +60,8 @@ NAMES = {
     "vqa_accuracy": "VQA accuracy",
     "anls": "ANLS",
     "f1": "F1",
+    "macro_f1": "macro F1",
+    "binary_f1": "F1 of a class",
     "bleu": "BLEU",
     "chrf": "chrF",
     "ter": "TER",
@@ -322,7 +324,10 @@ def _breakdowns(report: Mapping[str, Any]) -> list[dict[str, Any]]:
                 continue
             ordered = sorted(values.items(), key=lambda item: (item[0] != "seen", item[0]))
             metrics = [
-                (metric, [(value, cell[metric], cell["count"]) for value, cell in ordered])
+                (
+                    metric,
+                    [(v, cell[metric], cell["count"]) for v, cell in ordered if metric in cell],
+                )
                 for metric in task["metrics"]
             ]
             dimensions.setdefault(dimension, []).append({"name": name, "metrics": metrics})

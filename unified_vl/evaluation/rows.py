@@ -72,7 +72,8 @@ def write_rows(path: Path, tasks: Mapping[str, ScoredRows]) -> None:
             arrays[f"{number}.{place}.values"] = measured.values_NK
             arrays[f"{number}.{place}.groups"] = measured.groups_N
         scores = {label: rows.metrics[label] for label in rows.measured}
-        index.append({"task": task, "scores": scores})
+        alike = [label for label, measured in rows.measured.items() if measured.alike]
+        index.append({"task": task, "scores": scores, "alike": alike})
     arrays["index"] = np.asarray(json.dumps(index, ensure_ascii=False))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
@@ -97,20 +98,22 @@ def read_rows(path: Path) -> dict[str, ScoredRows]:
         with np.load(path, allow_pickle=False) as arrays:
             index = json.loads(str(arrays["index"]))
             return {
-                entry["task"]: _rows_of(arrays, number, entry["scores"])
+                entry["task"]: _rows_of(arrays, number, entry["scores"], entry.get("alike", ()))
                 for number, entry in enumerate(index)
             }
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"these are not the rows of a report: {error}", file=path) from error
 
 
-def _rows_of(arrays: Mapping[str, Any], number: int, scores: Mapping[str, str]) -> ScoredRows:
+def _rows_of(
+    arrays: Mapping[str, Any], number: int, scores: Mapping[str, str], alike: Sequence[str]
+) -> ScoredRows:
     measured = {}
     for place, (label, name) in enumerate(scores.items()):
         metric = METRICS[name]
         if not isinstance(metric, Metric):
             raise ValueError(f"{name} has no rows")
         values, groups = arrays[f"{number}.{place}.values"], arrays[f"{number}.{place}.groups"]
-        measured[label] = RowStatistics(values, metric.finish, groups)
+        measured[label] = RowStatistics(values, metric.finish, groups, label in alike)
     keys, references = arrays[f"{number}.keys"], arrays[f"{number}.references"]
     return ScoredRows(scores, keys.tolist(), references.tolist(), measured)

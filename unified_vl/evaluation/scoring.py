@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Box, Point, Polygon
@@ -17,10 +18,11 @@ from unified_vl.data.row import Row
 from unified_vl.evaluation.metrics.detection import Detection
 from unified_vl.evaluation.metrics.intervals import intervals
 from unified_vl.evaluation.metrics.statistics import RowStatistics
-from unified_vl.evaluation.metrics.table import METRICS, Answers, CorpusMetric, Metric
+from unified_vl.evaluation.metrics.table import METRICS, Answers, CorpusMetric
 from unified_vl.evaluation.readings import Readings, reading_of
 from unified_vl.evaluation.rows import ScoredRows, digest
 from unified_vl.inference.predictor import Prediction
+from unified_vl.specs.languages import find
 from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.task import TaskSpec
 
@@ -87,10 +89,24 @@ def measure(spec: TaskSpec, scored: Scored) -> dict[str, Measured]:
     for score in spec.score:
         answers = _answers(score, scored)
         metric = METRICS[score.metric]
-        measured[_label(spec, score)] = (
-            metric.measure(answers) if isinstance(metric, Metric) else _Whole(metric, answers)
-        )
+        found: Measured
+        if isinstance(metric, CorpusMetric):
+            found = _Whole(metric, answers)
+        else:
+            found = metric.measure(answers)
+            if score.mean_over is not None:
+                groups_N = _languages(scored.examples, score.without or ())
+                found = replace(found, groups_N=groups_N, alike=True)
+        measured[_label(spec, score)] = found
     return measured
+
+
+def _languages(examples: Sequence[Example], without: Sequence[str]) -> npt.NDArray[np.int64]:
+    """A number for the language of each example, -1 for those that are left out, (N,)."""
+    tags = [example.language for example in examples]
+    left = [find(tag, tags) for tag in without]
+    number = {tag: place for place, tag in enumerate(dict.fromkeys(tags))}
+    return np.asarray([-1 if tag in left else number[tag] for tag in tags], np.int64)
 
 
 def primary_score(
@@ -114,11 +130,17 @@ def _answers(score: ScoreSpec, scored: Scored) -> Answers:
         [row.columns.get(score.implies or "") or () for row in scored.rows],
         [str(row.columns.get(score.group or "")) for row in scored.rows],
         score.top or 1,
+        score.positive or "",
     )
 
 
 def _score(measured: Mapping[str, Measured], rows: Sequence[int]) -> dict[str, float]:
-    return {label: round(each.score(rows), 4) for label, each in measured.items()}
+    """The scores of some rows; none of what leaves out all of them."""
+    return {
+        label: round(each.score(rows), 4)
+        for label, each in measured.items()
+        if not isinstance(each, RowStatistics) or (each.groups_N[list(rows)] >= 0).any()
+    }
 
 
 def rows_of(spec: TaskSpec, scored: Scored, measured: Mapping[str, Measured]) -> ScoredRows:
@@ -140,7 +162,10 @@ def _label(spec: TaskSpec, score: ScoreSpec) -> str:
         return f"{score.metric}:{field}{reading_of(score)}"
     if score.metric == "nearest_reference":
         return f"{score.metric}@{score.top or 1}"
-    if sum(other.metric == score.metric for other in spec.score) == 1:
+    if score.mean_over is not None:
+        without = "".join(f"_without_{tag}" for tag in score.without or ())
+        return f"{score.metric}:mean_over_{score.mean_over}{without}"
+    if sum(s.metric == score.metric and s.mean_over is None for s in spec.score) == 1:
         return score.metric
     thresholded = score.metric in ("box_accuracy", "point_accuracy")
     threshold = f"@{score.threshold:g}" if thresholded else ""

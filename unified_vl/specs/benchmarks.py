@@ -84,7 +84,9 @@ VQA = {
             "answers": Column("texts", "what each of ten people answered"),
             "answer": Column("text", "the answer that most gave"),
             "answer_type": Column("text", "yes/no, number or other"),
-            "question_type": Column("text", "its first words, or OK-VQA's kind of knowledge"),
+            "question_type": Column(
+                "text", "its first words, or OK-VQA's kind of knowledge, by its name"
+            ),
         },
     ),
     "gqa": ReaderInfo(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from unified_vl.specs.document import Name, Part
+from unified_vl.specs.document import LanguageTag, Name, Part
 from unified_vl.specs.score_rules import COLUMNS_OF_METRICS, known_metric
 
 Metric = Literal[
@@ -36,9 +36,11 @@ Metric = Literal[
     "consistency",
     "group_accuracy",
     "macro_f1",
+    "binary_f1",
     "matthews_correlation",
     "pearson",
     "spearman",
+    "pearson_spearman",
 ]
 
 
@@ -90,6 +92,24 @@ class ScoreSpec(Part):
         description="exact_match and accuracy, of tasks that write an image: the task of the model "
         "that says what is in it, which then is compared with the field.",
         examples=["emoji_caption"],
+    )
+    positive: str | None = Field(
+        default=None,
+        min_length=1,
+        description="binary_f1 only, and mandatory there: the class whose F1 it is.",
+        examples=["duplicate"],
+    )
+    mean_over: Literal["language"] | None = Field(
+        default=None,
+        description="In place of the score of all rows the mean of the languages' scores, each "
+        "alike.",
+        examples=["language"],
+    )
+    without: tuple[LanguageTag, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="mean_over only: languages that the mean leaves out.",
+        examples=[["en"]],
     )
     primary: bool = Field(
         default=False, description="Marks the one score that stands for the task.", examples=[True]

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from unified_vl.errors import nearest
 from unified_vl.specs.document import KeyPath, Problem, one_of
 from unified_vl.specs.fields import TEXTS, Kind
+from unified_vl.specs.languages import find, nearest_tag
 from unified_vl.specs.template import TemplateError, parse_template, slots
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ KINDS_OF_METRICS: dict[str, tuple[Kind, ...]] = {  # those of all others are tex
 }
 READABLE = ("exact_match", "accuracy")  # metrics of what a task reads in a picture
 COLUMNS_OF_METRICS = {"consistency": "implies", "group_accuracy": "group"}
+WHOLE = ("coco_map", "spearman", "pearson_spearman")  # no functions of sums over rows
 COLUMNS = {"implies": "a column of keys", "group": "a column that is the same within a group"}
 REFUSED_METRICS = {
     "meteor": "another metric, such as cider: METEOR is what its Java program makes of WordNet "
@@ -81,6 +83,8 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
             yield Problem(("score", index, "within"), f"says nothing about {score.metric}")
         yield from _column_problems(spec, index, score)
         yield from _reading_problems(spec, index, score)
+        yield from _positive_problems(spec, index, score)
+        yield from _mean_problems(spec, index, score)
     primaries = sum(score.primary for score in spec.score)
     if primaries != 1:
         yield Problem(
@@ -125,6 +129,48 @@ def _reading_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[
     if score.primary:
         message = "what another task reads says nothing of this one alone"
         yield Problem(("score", index, "primary"), message, expected="another score as primary")
+
+
+def _positive_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[Problem]:
+    """That the F1 of a class is that of a class there is."""
+    place: KeyPath = ("score", index, "positive")
+    if score.metric != "binary_f1":
+        if score.positive is not None:
+            yield Problem(place, f"says nothing about {score.metric}")
+        return
+    if score.positive is None:
+        yield Problem(place, "is missing for binary_f1", expected="the name of a class")
+        return
+    field = spec.fields.get(score.against)
+    known = field.names.values if field is not None and field.names is not None else None
+    if known and score.positive not in known:
+        close = nearest(score.positive, known)
+        yield Problem(place, f"{score.positive!r} is no class", one_of(known), close)
+
+
+def _mean_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[Problem]:
+    """That a mean over languages has several to be over."""
+    place: KeyPath = ("score", index, "mean_over")
+    left = [find(tag, spec.data.languages) for tag in score.without or ()]
+    if score.mean_over is None:
+        if score.without is not None:
+            yield Problem(("score", index, "without"), "says nothing without mean_over")
+        return
+    if score.metric in WHOLE:
+        yield Problem(place, f"says nothing about {score.metric}", expected="another metric")
+    if score.primary:
+        message = "a mean over languages is no number of rows, as a primary score is"
+        yield Problem(("score", index, "primary"), message, expected="another score as primary")
+    for number, tag in enumerate(left):
+        if tag is None:
+            said = (score.without or ())[number]
+            yield Problem(
+                ("score", index, "without", number),
+                f"{said!r} is not among data.languages",
+                nearest=nearest_tag(said, spec.data.languages),
+            )
+    if len(set(spec.data.languages) - set(left)) < 2:
+        yield Problem(place, "says nothing about a single language")
 
 
 def _many_problems(spec: TaskSpec, place: KeyPath, score: ScoreSpec) -> Iterator[Problem]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,6 +78,16 @@ def test_snli_ve_without_what_nobody_agreed_on(read_all: Callable) -> None:
             "answer": "contradiction",
         }
     ]
+
+
+def test_snli_ve_says_how_many_rows_have_no_label(tmp_path: Path, open_task: Callable) -> None:
+    unlabelled = [SNLI | {"gold_label": label} for label in ("-", "", None)]
+    (tmp_path / "a.jsonl").write_text(lines(unlabelled[0], SNLI, *unlabelled[1:]))
+    task = open_task(
+        "reader: snli_ve, path: a.jsonl, images: ., splits: {train: train}", answer="answer"
+    )
+    assert [row.index for row in task] == [1]
+    assert task.left_out == {"have no label": 3}
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,17 @@ def test_questions_meet_their_answers(read_all: Callable) -> None:
     ]
 
 
+def test_kinds_of_questions_have_the_names_that_the_file_gives_them(read_all: Callable) -> None:
+    kinds = {"four": "Sports and Recreation", "other": "Other"}
+    found = [
+        annotation(393225001, "2", question_type="four"),
+        annotation(262148000, "down", question_type="eleven"),
+    ]
+    annotations = {"annotations": found, "question_types": kinds}
+    rows = read_all("vqa_v2", questions=QUESTIONS, annotations=annotations)
+    assert [row["question_type"] for row in rows] == ["eleven", "Sports and Recreation"]
+
+
 @pytest.mark.parametrize(
     ("questions", "annotations", "says"),
     [

@@ -69,3 +69,26 @@ def test_case_does_not_count() -> None:
     assert score("macro_f1", ["YES", "no"], ["yes", "No"]) == pytest.approx(100)
     assert is_correct("macro_f1", "YES", ["yes"])
     assert not is_correct("matthews_correlation", "maybe", ["yes"])
+
+
+BINARY = [  # predictions, references, sklearn.metrics.f1_score(references, predictions)
+    ("11001", "11010", 2 * 2 / (3 + 3)),
+    ("1100", "1100", 1.0),
+    ("0011", "1100", 0.0),
+    ("1111", "1100", 2 * 2 / (4 + 2)),
+    ("0000", "0000", 0.0),  # nothing of the class: scikit-learn's zero_division=0
+    ("1x1", "110", 2 * 1 / (2 + 2)),
+]
+
+
+@pytest.mark.parametrize(("found", "right", "f1"), BINARY)
+def test_f1_of_one_class(found: str, right: str, f1: float) -> None:
+    answers = Answers([*found], [[r] for r in right], ["en"] * len(right), positive="1")
+    assert METRICS["binary_f1"].score(answers) == pytest.approx(100 * f1)
+    assert METRICS["binary_f1"].score(answers.of(range(len(right)))) == pytest.approx(100 * f1)
+
+
+def test_the_class_of_an_f1_is_found_in_any_case() -> None:
+    answers = Answers(["DUPLICATE"], [["duplicate"]], ["en"], positive="Duplicate")
+    assert METRICS["binary_f1"].score(answers) == 100
+    assert is_correct("binary_f1", "Duplicate", ["duplicate"])

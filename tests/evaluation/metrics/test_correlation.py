@@ -39,6 +39,14 @@ def test_spearman_is_pearson_of_ranks(pairs: list[tuple[int, int]]) -> None:
     assert found == pytest.approx(expected, abs=1e-6)
 
 
+def test_glues_number_is_the_mean_of_both() -> None:
+    found, right = ["1.0", "2.5", "2.0", "4.0", "none"], ["0.0", "2.0", "3.0", "5.0", "1.0"]
+    x, y = [1.0, 2.5, 2.0, 4.0, -1.0], [float(value) for value in right]
+    # ranks 2 4 3 5 1 against 1 3 4 5 2: 1 - 6 * 4 / (5 * 24)
+    expected = (100 * np.corrcoef(x, y)[0, 1] + 80) / 2
+    assert score("pearson_spearman", found, right) == pytest.approx(expected)
+
+
 def test_worked_ranks() -> None:
     # ranks 1 2 3 4 5 against 1 3 2 5 4: 1 - 6 * 4 / (5 * 24)
     assert score("spearman", [*"12345"], [*"14396"]) == pytest.approx(80)

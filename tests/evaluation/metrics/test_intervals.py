@@ -44,6 +44,7 @@ OF_WHOLE_CORPUS = {
     "cider",
     "coco_map",
     "spearman",
+    "pearson_spearman",
     "consistency",
     "group_accuracy",
 }  # they look at other rows

@@ -10,7 +10,7 @@ from unified_vl.evaluation.metrics import text
 from unified_vl.evaluation.metrics.table import METRICS, Answers, is_correct
 from unified_vl.specs.score_rules import COLUMNS_OF_METRICS, KINDS_OF_METRICS
 
-CORRELATIONS = ("matthews_correlation", "pearson", "spearman")
+CORRELATIONS = ("matthews_correlation", "pearson", "spearman", "pearson_spearman")
 HIGHEST = {"cider": 1000.0, "ter": float("inf")}
 OF_TEXTS = [name for name in METRICS if name not in {*KINDS_OF_METRICS, *COLUMNS_OF_METRICS}]
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from unified_vl.data.readers.annotations import member, read_json_lines, reader_of
 from unified_vl.data.readers.reader import Source
 from unified_vl.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 RELATIONS = ("entailment", "neutral", "contradiction")
 
@@ -75,36 +78,49 @@ def _marvl(source: Source) -> Iterator[dict[str, Any]]:
         }
 
 
-def _entailment(source: Source) -> Iterator[dict[str, Any]]:
-    path = source.path
-    for line, row in read_json_lines(path):
-        relation = member(row, "gold_label", str, path, line=line)
-        if relation == "-":  # SNLI's: no three people agreed
-            continue
-        if relation not in RELATIONS:
-            raise UserError(
-                f"found {relation!r}",
-                file=path,
-                line=line,
-                field="gold_label",
-                expected=f"one of {', '.join(RELATIONS)}",
-            )
-        caption = member(row, "captionID", str, path, line=line)
-        image, mark, _ = caption.partition("#")
-        if not mark:
-            message = f"found {caption!r}"
-            raise UserError(
-                message, file=path, line=line, field="captionID", expected="IMAGE.jpg#NUMBER"
-            )
-        yield {
-            "key": member(row, "pairID", str, path, line=line),
-            "image": image,
-            "premise": member(row, "sentence1", str, path, line=line),
-            "statement": member(row, "sentence2", str, path, line=line),
-            "answer": relation,
-        }
+def snli_ve(source: Source) -> pa.Table:
+    """Rows with a label; says how many have none, since no three people agreed (SNLI's `-`)."""
+    kept: list[int] = []
+    count = 0
+
+    def rows(source: Source) -> Iterator[dict[str, Any]]:
+        nonlocal count
+        for line, row in read_json_lines(source.path):
+            count += 1
+            if "gold_label" not in row or row["gold_label"] not in ("-", "", None):
+                kept.append(line - 1)
+                yield _entailment(row, source.path, line)
+
+    table = reader_of("snli_ve", rows)(source)
+    source.keep(kept, count, "have no label")
+    return table
+
+
+def _entailment(row: Any, path: Path, line: int) -> dict[str, Any]:
+    relation = member(row, "gold_label", str, path, line=line)
+    if relation not in RELATIONS:
+        raise UserError(
+            f"found {relation!r}",
+            file=path,
+            line=line,
+            field="gold_label",
+            expected=f"one of {', '.join(RELATIONS)}",
+        )
+    caption = member(row, "captionID", str, path, line=line)
+    image, mark, _ = caption.partition("#")
+    if not mark:
+        message = f"found {caption!r}"
+        raise UserError(
+            message, file=path, line=line, field="captionID", expected="IMAGE.jpg#NUMBER"
+        )
+    return {
+        "key": member(row, "pairID", str, path, line=line),
+        "image": image,
+        "premise": member(row, "sentence1", str, path, line=line),
+        "statement": member(row, "sentence2", str, path, line=line),
+        "answer": relation,
+    }
 
 
 nlvr2 = reader_of("nlvr2", _nlvr2)
 marvl = reader_of("marvl", _marvl)
-snli_ve = reader_of("snli_ve", _entailment)

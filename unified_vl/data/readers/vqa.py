@@ -39,14 +39,18 @@ def _vqa(source: Source) -> Iterator[dict[str, Any]]:
 def _annotations(path: Path) -> dict[int, dict[str, Any]]:
     """What people answered, by the question's id."""
     found: dict[int, dict[str, Any]] = {}
-    for number, annotation in enumerate(member(read_json(path), "annotations", list, path)):
+    content = read_json(path)
+    kinds = content.get("question_types") if isinstance(content, dict) else None
+    kinds = kinds if isinstance(kinds, dict) else {}  # OK-VQA's: what `four` stands for
+    for number, annotation in enumerate(member(content, "annotations", list, path)):
         where = f"annotations.{number}"
         given = member(annotation, "answers", list, path, where)
+        kind = annotation.get("question_type")
         found[member(annotation, "question_id", int, path, where)] = {
             "answers": [member(each, "answer", str, path, f"{where}.answers") for each in given],
             "answer": annotation.get("multiple_choice_answer"),  # OK-VQA has none
             "answer_type": annotation.get("answer_type"),
-            "question_type": annotation.get("question_type"),
+            "question_type": kinds.get(kind, kind),
         }
     return found
 

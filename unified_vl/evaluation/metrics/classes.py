@@ -48,6 +48,29 @@ def macro_f1(sums_RK: Floats) -> Floats:
     return 100.0 * f1_RC.sum(axis=1) / np.maximum((total_RC > 0).sum(axis=1), 1)
 
 
+def positive_statistics(
+    predictions: Sequence[str],
+    references: Sequence[Sequence[str]],
+    languages: Sequence[str | None],
+    positive: str,
+) -> Floats:
+    """Whether a row was predicted in the class `positive`, is in it, and both: (N, 3)."""
+    rows = zip(predictions, references, languages, strict=True)
+    said = [
+        [normalise_case(text, tag) == normalise_case(positive, tag) for text in (found, right[0])]
+        for found, right, tag in rows
+    ]
+    said_N2 = np.asarray(said, np.float64).reshape(-1, 2)
+    return np.concatenate([said_N2, said_N2.prod(axis=1, keepdims=True)], axis=1)
+
+
+def binary_f1(sums_RK: Floats) -> Floats:
+    """F1 of one class, times 100; 0 where no row has it and none was given it."""
+    found_R, right_R, both_R = sums_RK.T
+    total_R = found_R + right_R
+    return 100.0 * np.divide(2 * both_R, total_R, out=np.zeros_like(total_R), where=total_R > 0)
+
+
 def matthews_correlation(sums_RK: Floats) -> Floats:
     """Matthews' correlation of any number of classes (Gorodkin, 2004), times 100.
 

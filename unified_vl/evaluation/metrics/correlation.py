@@ -50,6 +50,17 @@ def spearman(predictions: Sequence[str], references: Sequence[Sequence[str]]) ->
     return 100.0 * float(np.corrcoef(x_N, y_N)[0, 1])
 
 
+def pearson_spearman(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """The mean of both correlations, times 100: GLUE's number of STS-B (Wang et al., 2019).
+
+    Raises:
+        ValueError: when there is no row.
+    """
+    ranked = spearman(predictions, references)
+    sums_1K = pearson_statistics(predictions, references).sum(axis=0, keepdims=True)
+    return (float(pearson(sums_1K)[0]) + ranked) / 2
+
+
 def _ranks(values_N: Floats) -> Floats:
     _, place_N, count_U = np.unique(values_N, return_inverse=True, return_counts=True)
     last_U = np.cumsum(count_U)

@@ -78,6 +78,7 @@ def compare(a: RowStatistics, b: RowStatistics, resamples: int = RESAMPLES) -> D
         np.concatenate([a.values_NK, b.values_NK]),
         a.finish,
         np.concatenate([a.groups_N, b.groups_N]),
+        a.alike,
     )
     found = abs(b.score() - a.score())
     random = np.random.default_rng(SEED)

@@ -28,21 +28,24 @@ class RowStatistics:
         values_NK: the statistics of each row.
         finish: turns their sums into scores.
         groups_N: rows of one group are scored together; the result is the mean over the
-            groups, weighted by their numbers of rows.
+            groups, weighted by their numbers of rows. Rows of group -1 do not count.
+        alike: whether each group counts the same instead, however many rows it has.
     """
 
     values_NK: Floats
     finish: Finish
     groups_N: npt.NDArray[np.int64]
+    alike: bool = False
 
     def score(self, rows: Sequence[int] | None = None) -> float:
         """The score of some rows, or of all.
 
         Raises:
-            ValueError: when there is no row: no rows have no score.
+            ValueError: when there is no row that counts: no rows have no score.
         """
         count = len(self.values_NK)
-        if not (count if rows is None else len(rows)):
+        groups = self.groups_N if rows is None else self.groups_N[np.asarray(rows, np.int64)]
+        if not (groups >= 0).any():
             raise ValueError("there is nothing to score")
         weights_N = np.ones(count) if rows is None else np.bincount(rows, minlength=count)
         return float(self.scores(weights_N[None].astype(np.float64))[0])
@@ -53,15 +56,17 @@ class RowStatistics:
         Args:
             weights_RN: how often each choice has each row; at least one row in each choice.
         """
-        total_R = np.zeros(len(weights_RN))
-        for group in np.unique(self.groups_N):
+        total_R, weight_R = np.zeros(len(weights_RN)), np.zeros(len(weights_RN))
+        for group in np.unique(self.groups_N[self.groups_N >= 0]):
             members = np.flatnonzero(self.groups_N == group)
             chosen_RN = weights_RN[:, members]
             counts_R = chosen_RN.sum(axis=1)
             there = counts_R > 0
             sums_RK = chosen_RN[there] @ self.values_NK[members]
-            total_R[there] += counts_R[there] * self.finish(sums_RK)
-        return total_R / weights_RN.sum(axis=1)
+            share_R = there.astype(np.float64) if self.alike else counts_R
+            total_R[there] += share_R[there] * self.finish(sums_RK)
+            weight_R += share_R
+        return total_R / np.maximum(weight_R, 1)
 
 
 def per_row(values: Sequence[float]) -> Floats:

@@ -61,6 +61,7 @@ class Answers:
         implied: the keys of the rows whose answers follow from each row's; likewise.
         groups: what is the same for rows of a group; group_accuracy alone needs it.
         top: how many of the nearest count, or of a row's texts.
+        positive: the class that binary_f1 looks for.
     """
 
     predictions: Sequence[Any]
@@ -71,6 +72,7 @@ class Answers:
     implied: Sequence[Sequence[str]] = ()
     groups: Sequence[str] = ()
     top: int = 1
+    positive: str = ""
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -86,6 +88,7 @@ class Answers:
             [self.implied[i] for i in rows] if self.implied else (),
             [self.groups[i] for i in rows] if self.groups else (),
             self.top,
+            self.positive,
         )
 
 
@@ -226,6 +229,11 @@ def _classes(answers: Answers) -> Floats:
     return classes.class_statistics(answers.predictions, answers.references, answers.languages)
 
 
+def _binary_f1(answers: Answers) -> Floats:
+    rows = answers.predictions, answers.references, answers.languages
+    return classes.positive_statistics(*rows, answers.positive)
+
+
 def _on_texts(rule: Callable[[Sequence[str], Sequence[Sequence[str]]], Any]) -> Callable[..., Any]:
     """What a rule makes of all predictions and references at once."""
     return lambda answers: rule(answers.predictions, answers.references)
@@ -266,9 +274,11 @@ METRICS: dict[str, Metric | CorpusMetric] = {
     "anls": _marks(text.anls),
     "f1": Metric(_f1),
     "macro_f1": Metric(_classes, classes.macro_f1),
+    "binary_f1": Metric(_binary_f1, classes.binary_f1),
     "matthews_correlation": Metric(_classes, classes.matthews_correlation),
     "pearson": Metric(_on_texts(correlation.pearson_statistics), correlation.pearson),
     "spearman": CorpusMetric(_on_texts(correlation.spearman)),
+    "pearson_spearman": CorpusMetric(_on_texts(correlation.pearson_spearman)),
     "bleu": _sacrebleu("bleu"),
     "chrf": _sacrebleu("chrf"),
     "ter": _sacrebleu("ter", higher_is_better=False),
@@ -298,7 +308,7 @@ METRICS: dict[str, Metric | CorpusMetric] = {
     "consistency": Metric(_consistency, finish_consistency),
     "group_accuracy": Metric(_group_accuracy, finish_consistency),
 }
-OF_CLASSES = frozenset({"macro_f1", "matthews_correlation"})
+OF_CLASSES = frozenset({"macro_f1", "binary_f1", "matthews_correlation"})
 MARKS = frozenset({"exact_match", "accuracy", "vqa_accuracy", "anls", "f1"})
 
 
