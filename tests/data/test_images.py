@@ -5,12 +5,14 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PILImage
+from PIL import ImageFile
 
 from unified_vl.data.images import ImageLoader
 from unified_vl.errors import BadRow
@@ -271,8 +273,70 @@ def test_no_damage_is_more_than_a_bad_row(data: st.DataObject) -> None:
         if damaged:
             damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     try:
-        loaded = ImageLoader(None, (4, 4)).load(bytes(damaged), "a:1")
+        allowed = data.draw(st.booleans())
+        loaded = ImageLoader(None, (4, 4)).load(bytes(damaged), "a:1", truncated=allowed)
     except BadRow as error:
         assert str(error).startswith("a:1: ")
     else:
         assert loaded.pixels_HWC.shape == (4, 4, 3)
+
+
+def truncated(kind: str, lost: int, **options: Any) -> tuple[bytes, bytes]:
+    """A gradient in a format, and what is left of the file."""
+    ramp = np.indices((64, 64)).sum(0)[..., None] * np.array([1, 2, 1]) % 256
+    file = io.BytesIO()
+    PILImage.fromarray(ramp.astype(np.uint8)).save(file, kind, **options)
+    return file.getvalue(), file.getvalue()[:-lost]
+
+
+@pytest.mark.parametrize(
+    ("kind", "lost", "options"),
+    [
+        ("JPEG", 1, {}),
+        ("JPEG", 2, {}),
+        ("JPEG", 4, {}),
+        ("JPEG", 200, {}),
+        ("JPEG", 2, {"progressive": True}),
+        ("JPEG", 173, {"progressive": True}),
+        ("JPEG", 300, {"progressive": True}),
+        ("PNG", 44, {}),
+        ("PNG", 5000, {"compress_level": 0}),
+        ("BMP", 2, {}),
+        ("BMP", 5000, {}),
+        ("GIF", 4, {}),
+        ("GIF", 700, {}),
+    ],
+)
+def test_of_a_truncated_image_there_is_what_pillow_would_read(
+    kind: str,
+    lost: int,
+    options: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _, left = truncated(kind, lost, **options)
+    (tmp_path / "a.bin").write_bytes(left)
+    loader = ImageLoader(tmp_path, (64, 64))
+    with pytest.raises(BadRow, match=r"'a.bin' is broken or truncated.*truncated_images: allow"):
+        loader.load("a.bin", "rows:1")
+    found = loader.load("a.bin", "rows:1", truncated=True)
+    assert "is broken or truncated" in found.truncated
+    with pytest.raises(BadRow, match=r"rows:2: the image 'a.bin' is broken"):
+        loader.load("a.bin", "rows:2")  # which another task allowed
+    with monkeypatch.context() as patch:  # Pillow's own way, a switch for the whole process
+        patch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+        expected = np.asarray(PILImage.open(io.BytesIO(left)).convert("RGB"))
+    assert np.array_equal(found.pixels_HWC, expected)
+
+
+def test_a_jpeg_without_its_end_mark_is_all_there(tmp_path: Path) -> None:
+    whole, left = truncated("JPEG", 2)
+    loader = ImageLoader(tmp_path, (64, 64))
+    found, expected = loader.load(left, "a:1", truncated=True), loader.load(whole, "a:2")
+    assert np.array_equal(found.pixels_HWC, expected.pixels_HWC) and not expected.truncated
+
+
+@pytest.mark.parametrize("broken", [b"", b"GIF89a", truncated("WEBP", 2)[1], b"\xff\xd8\xff"])
+def test_what_is_no_image_is_none_either_way(tmp_path: Path, broken: bytes) -> None:
+    with pytest.raises(BadRow):
+        ImageLoader(tmp_path, (64, 64)).load(broken, "a:1", truncated=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from unified_vl.data.batching import Batch
 from unified_vl.data.streams import TaskStream
@@ -186,6 +187,32 @@ def test_what_a_run_leaves_behind(squares: Path, tmp_path: Path) -> None:
     saved = load_model(model_directory)
     assert list(saved.specs) == ["say", "see"] or list(saved.specs) == ["see", "say"]
     assert saved.facts["steps"] == 6
+
+
+def test_truncated_images_are_read_where_the_spec_says_so_and_listed(
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(squares / "data", tmp_path / "data")
+    with Image.open(squares / "data" / "red.png") as image:
+        image.save(tmp_path / "red.jpg")
+    (tmp_path / "data" / "red.png").write_bytes((tmp_path / "red.jpg").read_bytes()[:-2])
+    spec = (squares / "see.yaml").read_text().replace("skip}", "skip, truncated_images: allow}")
+    (tmp_path / "see.yaml").write_text(spec)
+    shutil.copy(squares / "say.yaml", tmp_path)
+    shutil.copy(squares / "mixture.yaml", tmp_path)
+    places = [f"data={tmp_path / 'data'}", f"mixture={tmp_path / 'mixture.yaml'}"]
+    whole = make_run(squares, tmp_path / "whole", *places)
+    train(whole, progress=False)
+    rows = (squares / "data" / "see_train.jsonl").read_text().splitlines()
+    red = [f"see_train.jsonl:{n}" for n, row in enumerate(rows, 1) if '"red.png"' in row]
+    listed = [e["row"] for e in events(whole.output) if e["event"] == "truncated_image"]
+    assert sorted(row for row in listed if "train" in row) == sorted(red) and red
+    told = [e for e in events(whole.output) if e["event"] == "truncated"]
+    assert told == [{"event": "truncated", "task": "see", "rows": len(listed)}]
+    broken = make_run(squares, tmp_path / "broken", *places)
+    train_until_killed(broken, 6, monkeypatch)
+    train(broken, resume=True, progress=False)
+    assert events(broken.output) == events(whole.output)
 
 
 def test_a_run_goes_through_its_data_in_turn(

@@ -22,6 +22,7 @@ class LoadedImage:
         hole_HW: where the user's image is transparent, for images that are to be completed;
             None where it is not, or nobody asks.
         orientation: the EXIF tag by which its pixels were turned; 1 where they were not.
+        truncated: what is said of it where its file ends early and some pixels are not known.
     """
 
     pixels_HWC: np.ndarray
@@ -29,6 +30,7 @@ class LoadedImage:
     height: int
     hole_HW: np.ndarray | None = None
     orientation: int = 1
+    truncated: str = ""
 
 
 def resize(

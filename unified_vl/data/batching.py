@@ -69,6 +69,7 @@ class Batch:
         target_tokens: labels that are not padding.
         skipped: bad rows left out where these rows were chosen: `file:row` to what is
             wrong with it.
+        truncated: rows of images that were truncated, among those from which these were chosen.
     """
 
     task: str
@@ -79,6 +80,7 @@ class Batch:
     examples: tuple[Example, ...]
     target_tokens: int
     skipped: Mapping[str, str] = field(default_factory=dict)
+    truncated: tuple[str, ...] = ()
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Segment, Shape
+from unified_vl.codecs.segments import Image, ImageCodes, Segment, Shape
 
 Reference = str | Shape | LoadedImage
 
@@ -48,3 +48,10 @@ class Example:
     without: tuple[Segment, ...] = ()
     given: tuple[int | None, ...] = ()
     shows: str | None = None
+
+    @property
+    def truncated(self) -> bool:
+        """Whether an image that is read or to be written is one whose file ends early."""
+        segments = (*self.source, *self.target)
+        images = [part.image for part in segments if isinstance(part, Image | ImageCodes)]
+        return any(image is not None and image.truncated for image in images)

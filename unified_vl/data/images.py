@@ -23,6 +23,7 @@ from PIL import Image as PILImage
 from unified_vl.codecs.images import LoadedImage, resize
 from unified_vl.data.high_bit_depth import to_8_bit
 from unified_vl.data.image_formats import HEIC_HINT, expected_formats, readable_formats
+from unified_vl.data.truncation import finish_truncated
 from unified_vl.errors import BadRow, nearest
 
 MOST_PIXELS = 64_000_000
@@ -58,7 +59,9 @@ class ImageLoader:
         self._held = 0
         self._lock = threading.Lock()
 
-    def load(self, value: object, where: str, linked: Sequence[Path] = ()) -> LoadedImage:
+    def load(
+        self, value: object, where: str, linked: Sequence[Path] = (), *, truncated: bool = False
+    ) -> LoadedImage:
         """The image that a row holds.
 
         Args:
@@ -68,11 +71,19 @@ class ImageLoader:
                 [H, W, 3 or 4].
             where: the row, for messages.
             linked: files and folders outside the root that count as in it.
+            truncated: whether an image may be one whose file ends early.
 
         Raises:
             BadRow: when it is missing, outside the root, of another format, too
                 large, or broken.
         """
+        image = self._load(value, where, linked)
+        if image.truncated and not truncated:
+            expected = "a whole file; data.truncated_images: allow reads what there is of it"
+            raise BadRow(image.truncated, file=where, expected=expected)
+        return image
+
+    def _load(self, value: object, where: str, linked: Sequence[Path]) -> LoadedImage:
         if isinstance(value, Mapping):
             if value.get("file") is not None:
                 return self._load_place(value, where, linked)
@@ -217,8 +228,17 @@ class ImageLoader:
         return self._prepare(open_image(file, where, name), where, name)
 
     def _prepare(self, image: PILImage.Image, where: str, name: str) -> LoadedImage:
-        rgb = to_rgb(image, where, name)
+        truncated = ""
+        try:
+            rgb = to_rgb(image, where, name)
+        except BadRow as error:
+            if not finish_truncated(image, error.__cause__):
+                raise
+            truncated = error.message
+            rgb = to_rgb(image, where, name)
         loaded = resize(rgb, self.size, _hole(image) if self.holes else None)
+        if truncated:
+            loaded = replace(loaded, truncated=truncated)
         orientation = orientation_of(image)
         return loaded if orientation == 1 else replace(loaded, orientation=orientation)
 

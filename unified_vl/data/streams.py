@@ -66,6 +66,7 @@ class TaskStream:
         self._order = self._make_order()
         self._built: tuple[int, list[list[EncodedExample]]] = (-1, [])
         self._left_out: dict[str, str] = {}  # of the window that is built
+        self._truncated: dict[str, None] = {}  # rows of it, likewise
 
     def batch(self, number: int, rank: int = 0, world: int = 1) -> Batch:
         """The share of `rank` in global batch `number`: its rows rank, rank + world, ...
@@ -94,11 +95,15 @@ class TaskStream:
             )
         window, place = divmod(number, self.window)
         if self._built[0] != window:
-            self._left_out = {}
+            self._left_out, self._truncated = {}, {}
             self._built = (window, self._build_window(window))
         rows = self._built[1][place][rank::world]
         return [
-            replace(collate_encoded(rows[part::count]), skipped=self._left_out)
+            replace(
+                collate_encoded(rows[part::count]),
+                skipped=self._left_out,
+                truncated=tuple(self._truncated),
+            )
             for part in range(count)
         ]
 
@@ -164,7 +169,10 @@ class TaskStream:
         if self.random_picks:
             seed = draw_seed(self.seed, self.spec.task, epoch, index) & (2**63 - 1)
         try:
-            return encode_example(self.builder.build(row, seed=seed), self.codec)
+            example = self.builder.build(row, seed=seed)
+            if example.truncated:
+                self._truncated[row.where] = None
+            return encode_example(example, self.codec)
         except BadRow as error:
             if self.spec.data.on_bad_row == "stop":
                 raise

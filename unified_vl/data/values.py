@@ -150,7 +150,8 @@ class ValueReader:
     def _image(self, cell: Cell, loader: ImageLoader, value: object) -> LoadedImage:
         row = cell.row
         try:
-            return loader.load(row.image(value), row.where, row.linked)
+            allowed = self.spec.data.truncated_images == "allow"
+            return loader.load(row.image(value), row.where, row.linked, truncated=allowed)
         except BadRow as error:
             error.field = cell.column
             raise

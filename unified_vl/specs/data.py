@@ -158,6 +158,12 @@ class DataSpec(Part):
         description="Whether a row that breaks the spec stops the work or is skipped and counted.",
         examples=["skip"],
     )
+    truncated_images: Literal["refuse", "allow"] = Field(
+        default="refuse",
+        description="Whether a row is bad whose image file (JPEG, PNG, GIF or BMP) ends early, or "
+        "is read with the pixels that there are and counted; a JPEG often lacks only its end mark.",
+        examples=["allow"],
+    )
 
     @property
     def templates(self) -> dict[str, str]:

@@ -1,9 +1,8 @@
-"""The bad rows of a training in its record, each once, however often it is resumed."""
+"""The bad rows and images of a training in its record, each once, however often it is resumed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from unified_vl.data.batching import Batch
 from unified_vl.training.journal import Journal
 
 
@@ -12,21 +11,31 @@ class BadRows:
 
     Attributes:
         known: by task, `file:row` to what is wrong with it; JSON values, for checkpoints.
+        truncated: by task, the rows that were read though an image of theirs ends early; likewise.
     """
 
     def __init__(self, journal: Journal) -> None:
         self.known: dict[str, dict[str, str]] = {}
+        self.truncated: dict[str, list[str]] = {}
         self._journal = journal
 
-    def note(self, step: int, task: str, skipped: Mapping[str, str]) -> None:
-        """Those met in preparing step `step` (counted from 1; 0 for validation)."""
-        known = self.known.setdefault(task, {}) if skipped else {}
-        for row, problem in skipped.items():
+    def note(self, step: int, batch: Batch) -> None:
+        """Those met in preparing a batch of step `step` (counted from 1; 0 for validation)."""
+        task = batch.task
+        truncated = self.truncated.setdefault(task, []) if batch.truncated else []
+        for row in batch.truncated:
+            if row not in truncated:
+                truncated.append(row)
+                self._journal.note("truncated_image", step, task=task, row=row)
+        known = self.known.setdefault(task, {}) if batch.skipped else {}
+        for row, problem in batch.skipped.items():
             if row not in known:
                 known[row] = problem
                 self._journal.note("bad_row", step, task=task, row=row, problem=problem)
 
     def summarize(self) -> None:
-        """One line and event a task with how many there were."""
+        """One line and event a task with how many there were, of either kind."""
         for task, rows in self.known.items():
             self._journal.skipped(task, rows)
+        for task, truncated in self.truncated.items():
+            self._journal.truncated(task, truncated)

@@ -21,7 +21,7 @@ from unified_vl.training.trackers import Tracker, numbers_of, start_trackers
 from unified_vl.training.update import TaskLoss
 
 EVENTS = "events.jsonl"
-AT_THE_END = ("skipped",)  # events that a run says once, when it ends
+AT_THE_END = ("skipped", "truncated")  # events that a run says once, when it ends
 SMOOTHING = 0.95  # of the loss that is shown: about the last 20 steps of a task
 
 
@@ -218,6 +218,11 @@ class Journal:
             self._write({"event": "skipped", "task": task, "rows": len(rows)})
             first = next(iter(rows.values()))
             self.say(f"{task}: {len(rows)} bad rows skipped, the first: {first}")
+
+    def truncated(self, task: str, rows: Sequence[str]) -> None:
+        """The rows that a task read though an image of theirs is truncated."""
+        self._write({"event": "truncated", "task": task, "rows": len(rows)})
+        self.say(f"{task}: {len(rows)} rows with truncated images, the first: {rows[0]}")
 
     def note(self, event: str, step: int, **facts: Any) -> None:
         """Any other event."""

@@ -62,6 +62,7 @@ def restore(training: Training, accept_changed_data: bool) -> int:
     training.guard.load_state_dict(state["gradients"])
     training.best.load_state_dict(state["best"])
     training.bad_rows.known = state["bad_rows"]
+    training.bad_rows.truncated = state.get("truncated", {})
     for task, stream in parts.streams.items():  # their number stays limited
         stream.skipped.update(training.bad_rows.known.get(task, {}))
     journal.restart(state["journal"], state["step"])
@@ -84,6 +85,7 @@ def progress_of(training: Training, step: int) -> dict[str, Any]:
         "gradients": training.guard.state_dict(),
         "best": training.best.state_dict(),
         "bad_rows": training.bad_rows.known,
+        "truncated": training.bad_rows.truncated,
         "fingerprints": dict(training.prints),
         "settings": settings_of(training.run),
     }

@@ -71,8 +71,8 @@ def train(
         with together(process):  # bad data shows before anything is written
             _rehearse(training)
         with training.journal, StopSignals() as signals:
-            for task, of_task in training.validation.items():
-                training.bad_rows.note(start, task, of_task[0].skipped)
+            for of_task in training.validation.values():
+                training.bad_rows.note(start, of_task[0])
             for first, last in _stretches(start, run, training.parts.schedule):
                 with Prefetch(_batches_ahead(training), AHEAD) as prepared:
                     for step in range(first + 1, last + 1):  # counted from 1
@@ -110,7 +110,7 @@ def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], st
     norm = engine.step(rate, partial(training.guard.accept, step, name, loss))
     for batch in agreed.batches:
         training.drawn[batch.task] += 1
-        training.bad_rows.note(step, batch.task, batch.parts[0].skipped)
+        training.bad_rows.note(step, batch.parts[0])
     if training.guard.reason is None:
         journal.update(step, told, rate, norm)
     else:
