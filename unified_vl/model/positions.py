@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.lookup import Embedding, lookup
 
 
 @lru_cache(maxsize=512)
@@ -64,7 +65,7 @@ class RelativePositionBias(nn.Module):
             self.max_distance,
             self.weight.device,
         )
-        bias_QKH = nn.functional.embedding(index_QK, self.weight)
+        bias_QKH = lookup(index_QK, self.weight)
         return bias_QKH.permute(2, 0, 1).unsqueeze(0)
 
 
@@ -80,8 +81,8 @@ class CodePositions(nn.Module):
         self.rows, self.columns = config.code_grid
         self.start, self.stop = config.code_token_ids
         self.mask_id = config.code_mask_id
-        self.row = nn.Embedding(self.rows, config.d_model)
-        self.column = nn.Embedding(self.columns, config.d_model)
+        self.row = Embedding(self.rows, config.d_model)
+        self.column = Embedding(self.columns, config.d_model)
 
     def forward(self, ids_BL: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
         """What is added to embeddings (B, L, M): nothing where an id is no code.

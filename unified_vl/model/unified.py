@@ -21,6 +21,7 @@ from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.initialization import initialize
 from unified_vl.model.layers import DecoderBlock, EncoderBlock, RMSNorm, of_each_layer, own_biases
 from unified_vl.model.linear import Linear
+from unified_vl.model.lookup import Embedding
 from unified_vl.model.positions import CodePositions
 from unified_vl.model.vision import ImageEncoder
 
@@ -68,7 +69,7 @@ class Encoder(nn.Module):
     def __init__(self, config: UnifiedVLConfig) -> None:
         super().__init__()
         self.image_token_id = config.image_token_id
-        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        self.embedding: nn.Embedding = Embedding(config.vocab_size, config.d_model)
         self.code_positions = None if config.code_grid is None else CodePositions(config)
         self.vision = None if config.image_token_id is None else ImageEncoder(config)
         self.image_size = config.image_size
