@@ -18,6 +18,7 @@ from unified_vl.cli.evaluate import evaluate
 from unified_vl.cli.predict import parse_fields, predict
 from unified_vl.cli.report import report
 from unified_vl.errors import UserError
+from unified_vl.inference.prediction import FLAGS
 from unified_vl.inference.predictor import UnifiedVL
 
 app = typer.Typer()
@@ -41,7 +42,7 @@ def test_predict_prints_the_answer(tiny, model_directory: Path) -> None:
     assert result.exit_code == 0
     assert result.stdout.strip() == expected.text
     row = json.loads(call(*asked, "--language", "de", "--json").stdout)
-    assert list(row) == ["key", "prediction", "boxes", "score", "error"]
+    assert list(row) == ["key", "prediction", "boxes", "score", "error", *FLAGS]
     assert row["prediction"] == expected.text
 
 
@@ -196,7 +197,7 @@ def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere(
     asked = ("predict", model_directory, "--task", "tiny_copy", "--input", rows)
     asked += ("--output", tmp_path / "out.jsonl", "--batch-size", 1)
     lines = call(*asked).stderr.splitlines()
-    assert lines[:-1] == [f"{n} of 40 rows answered" for n in (8, 16, 24, 32, 40)]
+    assert lines[:5] == [f"{n} of 40 rows answered" for n in (8, 16, 24, 32, 40)]
     monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
     said = call(*asked).stderr
     assert "━" in said and "40/40" in said

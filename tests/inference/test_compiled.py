@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from tests.inference.test_commands import call
-from tests.inference.test_search import LIMIT, build, sources
+from tests.inference.test_search import LIMIT, build, memory_of, sources
+from tests.inference.test_word_rules import ours, words_of
 from unified_vl.errors import UserError
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.search import Hypothesis, Memory, beam_search, write
@@ -133,3 +134,16 @@ def test_a_compiler_that_does_not_work_is_one_message(model_directory: Path) -> 
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert "cannot be compiled" in done.stderr and "C++ compiler" in done.stderr
+
+
+@needs_compiler
+@pytest.mark.parametrize(("beams", "penalty"), [(1, 1.0), (6, 0.6)])
+@torch.inference_mode()
+def test_what_rules_forbid_is_not_written_either(pair: Pair, beams: int, penalty: float) -> None:
+    memories = [memory_of(model, *sources(0)) for model in pair]
+    words = words_of(pair[0], memories[0], "all")
+    expected, found = (
+        ours(model, memory, "all", beams, penalty, words)
+        for model, memory in zip(pair, memories, strict=True)
+    )
+    assert found == expected

@@ -9,6 +9,7 @@ import pytest
 
 from unified_vl.errors import UserError
 from unified_vl.inference.files import predict_file
+from unified_vl.inference.prediction import FLAGS
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.locks import only_writer
 from unified_vl.specs.task import TaskSpec
@@ -41,7 +42,9 @@ def test_answers_keep_the_order_and_the_keys(predictor, tiny, tmp_path: Path, pi
     failed = predict_file(predictor, "tiny_ground", source, tmp_path / "out.jsonl", batch_size=2)
     found = read_rows(tmp_path / "out.jsonl")
     assert failed == 0
-    assert [list(row) for row in found] == [["key", "prediction", "boxes", "score", "error"]] * 7
+    assert [list(row) for row in found] == [
+        ["key", "prediction", "boxes", "score", "error", *FLAGS]
+    ] * 7
     assert [row["key"] for row in found] == [row["key"] for row in rows]
     for row, answer in zip(rows, found, strict=True):
         image = tmp_path / row["image"]
@@ -235,10 +238,11 @@ def test_alternatives_are_given_where_they_are_asked_for(predictor, tmp_path: Pa
     source = write_rows(tmp_path / "rows.jsonl", [{"text": "yes"}, {"text": ""}])
     predict_file(predictor, "tiny_copy", source, tmp_path / "out.jsonl", n=3)
     first, bad = read_rows(tmp_path / "out.jsonl")
-    assert list(first) == ["key", "prediction", "boxes", "score", "error", "alternatives"]
-    assert [list(a) for a in first["alternatives"]] == [["prediction", "boxes", "score"]] * 3
-    assert first["alternatives"][0] == {k: first[k] for k in ("prediction", "boxes", "score")}
-    assert list(bad) == ["key", "prediction", "boxes", "score", "error"]
+    assert list(first) == ["key", "prediction", "boxes", "score", "error", *FLAGS, "alternatives"]
+    each = ["prediction", "boxes", "score", "cut", "other_script"]
+    assert [list(a) for a in first["alternatives"]] == [each] * 3
+    assert first["alternatives"][0] == {k: first[k] for k in each}
+    assert list(bad) == ["key", "prediction", "boxes", "score", "error", *FLAGS]
 
 
 def test_files_that_cannot_be_used(predictor, tmp_path: Path) -> None:

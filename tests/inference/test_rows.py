@@ -14,7 +14,7 @@ import pytest
 from unified_vl.errors import UserError
 from unified_vl.inference.answers import FORMATS
 from unified_vl.inference.files import predict_file
-from unified_vl.inference.prediction import Alternative, Prediction
+from unified_vl.inference.prediction import FLAGS, Alternative, Prediction
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.rows import BATCH, open_rows
 
@@ -80,7 +80,7 @@ def read_any(path: Path) -> list[dict]:
         rows = list(csv.DictReader(file))
     for row in rows:
         row |= {name: value or None for name, value in row.items() if name != "prediction"}
-        row |= {name: json.loads(row[name]) for name in ("boxes", "score") if row[name]}
+        row |= {name: json.loads(row[name]) for name in ("boxes", "score", *FLAGS) if row[name]}
         row["prediction"] = None if row["error"] else row["prediction"]
     return rows
 
@@ -187,7 +187,7 @@ def test_a_folder_is_asked_in_several_languages(predictor, tmp_path: Path, pictu
     out = tmp_path / "out.csv"
     assert predict_file(predictor, "tiny_caption", folder, out, language=["de", "fa"]) == 2
     found = read_any(out)
-    assert list(found[0]) == ["key", "language", "prediction", "boxes", "score", "error"]
+    assert list(found[0]) == ["key", "language", "prediction", "boxes", "score", "error", *FLAGS]
     names = ["a/c.PNG", "b.png", "cut.jpg"]
     assert [(r["key"], r["language"]) for r in found] == [
         (name, language) for name in names for language in ("de", "fa")

@@ -10,6 +10,7 @@ from PIL import Image
 
 from unified_vl.inference.drawing import draw_shapes
 from unified_vl.inference.model_directory import load_model, save_model
+from unified_vl.inference.prediction import FLAGS
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.load import load_task
 
@@ -53,7 +54,7 @@ def test_shapes_come_back_in_pixels_of_the_image(
     picture = Image.new("RGB", (400, 200))
     answer = UnifiedVL(tiny.saved).predict(spec, image=picture)
     row = answer.as_row()
-    assert set(row) == {"key", "prediction", "boxes", "score", "error"} | (
+    assert set(row) == {"key", "prediction", "boxes", "score", "error", *FLAGS} | (
         {"labels"} if key == "boxes" else {key}
     )
     json.dumps(row)

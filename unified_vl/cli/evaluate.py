@@ -87,6 +87,19 @@ def evaluate(
         typer.echo(encoder.dumps(evaluation.report, ensure_ascii=False, indent=1))
     else:
         Console().print(table_of(evaluation.report))
+    for warning in warnings_of(evaluation.report):
+        typer.echo(warning, err=True)
+
+
+def warnings_of(report: dict[str, Any]) -> Iterator[str]:
+    """A line a task and flag that some of its answers have."""
+    from unified_vl.inference.prediction import FLAGS
+
+    for name, task in report["tasks"].items():
+        for flag, said in FLAGS.items():
+            rate = task["flags"][flag]
+            if rate:
+                yield f"warning: {name}: {rate:.2g} % of the answers are {said} ({flag})"
 
 
 @contextmanager

@@ -95,10 +95,21 @@ def predict(
         _draw(answer, image, draw, task)
     if json:
         typer.echo(encoder.dumps(answer.as_row(), ensure_ascii=False))
+        _warn(answer)
         return
     for one in answer.alternatives or (answer,):
         for line in _lines_of(one):
             typer.echo(f"{one.score:.4f}\t{line}" if scores else line)
+    _warn(answer)
+
+
+def _warn(answer: Prediction) -> None:
+    """A line a flag of the answer, on stderr."""
+    from unified_vl.inference.prediction import FLAGS
+
+    for flag, said in FLAGS.items():
+        if getattr(answer, flag):
+            typer.echo(f"warning: the answer is {said} ({flag})", err=True)
 
 
 def _lines_of(answer: Prediction | Alternative) -> Iterator[str]:
@@ -181,6 +192,7 @@ def _predict_rows(
     from unified_vl.data.image_formats import named
     from unified_vl.inference.files import errors_file, predict_file
     from unified_vl.inference.images import unread_below
+    from unified_vl.inference.tally import Tally
 
     languages: str | Sequence[str] | None = language
     if language == "all":
@@ -189,8 +201,9 @@ def _predict_rows(
         languages = predictor.spec(task).data.languages
     elif language is not None and "," in language:
         languages = [one.strip() for one in language.split(",")]
+    tally = Tally()
     with _progress() as show:
-        failed = predict_file(
+        predict_file(
             predictor,
             task,
             source,
@@ -199,12 +212,17 @@ def _predict_rows(
             batch_size=batch_size,
             n=n,
             progress=show,
+            tally=tally,
         )
-    said = f"{show.total} rows, {failed} of them with an error: {output}"
+    said = f"{tally.rows} rows, {tally.failed} of them with an error: {output}"
     if source.is_dir() and (others := unread_below(source)):
         typer.echo(f"{len(others)} images in other formats left out: {named(others)}", err=True)
     messages = errors_file(output)
     typer.echo(said if not messages.is_file() else f"{said}, {messages}", err=True)
+    for warning in tally.warnings():
+        typer.echo(f"warning: {warning}", err=True)
+    if tally.failed and tally.failed == tally.rows:
+        raise UserError(f"no row could be answered; the first: {tally.reason}", file=source)
 
 
 class _Show:

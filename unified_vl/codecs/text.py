@@ -67,6 +67,12 @@ class TextCodec:
         known = self._processor
         return frozenset(i for i in range(len(self)) if known.IsByte(i) or known.IsUnknown(i))
 
+    @cached_property
+    def byte_ids(self) -> dict[int, int]:
+        """The bytes that pieces stand for, by id; empty without byte fallback."""
+        ids = [i for i in range(len(self)) if self._processor.IsByte(i)]
+        return {i: int(piece[1:-1], 16) for i, piece in zip(ids, self.pieces(ids), strict=True)}
+
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces as SentencePiece writes them (U+2581 marks a space)."""
         return [self._processor.IdToPiece(i) for i in ids]

@@ -32,6 +32,8 @@ class Example:
         given: of an image that is to be completed, the codes that are known and None for the
             others; empty where there is no such image.
         shows: the text that an image is ranked by, where `generate.rerank` names it.
+        copied: the texts among its source's fields, words of which an answer may copy whatever
+            its language; empty in training.
     """
 
     task: str
@@ -48,6 +50,7 @@ class Example:
     without: tuple[Segment, ...] = ()
     given: tuple[int | None, ...] = ()
     shows: str | None = None
+    copied: tuple[str, ...] = ()
 
     @property
     def truncated(self) -> bool:

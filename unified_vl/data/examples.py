@@ -41,6 +41,7 @@ from unified_vl.data.templates import (
 from unified_vl.data.values import Value, ValueReader, unlisted
 from unified_vl.errors import BadRow
 from unified_vl.specs.example import IMAGE_MASK_TAG, MASK_TAG, SHOTS, sentinel_tag
+from unified_vl.specs.fields import TEXTS
 from unified_vl.specs.task import TaskSpec, TaskTags
 from unified_vl.specs.template import slots
 
@@ -149,6 +150,7 @@ class ExampleBuilder:
             without=() if without is None else self._source(plan, without, shots)[0],
             given=given,
             shows=self._shows(parts),
+            copied=self._copied(parts) if seed is None else (),
         )
 
     @property
@@ -279,6 +281,11 @@ class ExampleBuilder:
         """What an image is ranked by."""
         rerank = self.spec.generate.rerank
         return None if rerank is None else " ".join(str(part) for part in parts[rerank.field])
+
+    def _copied(self, parts: Parts) -> tuple[str, ...]:
+        """The texts of the source's own fields."""
+        names = (name for name in self._source_fields if self.spec.fields[name].kind in TEXTS)
+        return tuple(part for name in names for part in parts[name] if isinstance(part, str))
 
     def _references(
         self, plan: Plan, values: Mapping[str, Value], matches: bool, target: Sequence[Segment]

@@ -35,6 +35,7 @@ from unified_vl.evaluation.scoring import (
 )
 from unified_vl.inference.inputs import source_fields
 from unified_vl.inference.pictures import to_complete
+from unified_vl.inference.prediction import FLAGS
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec
@@ -74,17 +75,18 @@ def evaluate(
 
     Returns:
         report: `{"model", "training", "version", "seconds", "tasks": {NAME: {"split", "count",
-        "skipped", "seconds", "primary", "metrics": {METRIC: value}, "intervals": {METRIC:
-        [low, high]}, "by": {DIMENSION: {VALUE: {"count", METRIC: value}}}}}}`; values are
-        percentages, the ends of an interval hold 95 % of the resamples; dimensions are
-        `language` and the spec's `report_by`; `training` is what the model's `training.json`
-        says, such as the step that it is of.
+        "skipped", "seconds", "primary", "metrics": {METRIC: value}, "flags": {FLAG: value},
+        "intervals": {METRIC: [low, high]}, "by": {DIMENSION: {VALUE: {"count", METRIC: value}}},
+        "flags_by": {DIMENSION: {VALUE: {FLAG: value}}}}}}`; values are percentages, flags those of
+        `inference.prediction.FLAGS`, the ends of an interval hold 95 % of the resamples;
+        dimensions are `language` and the spec's `report_by`; `training` is what the model's
+        `training.json` says, such as the step that it is of.
 
         predictions, each: `{"key", "task", the dimensions, "inputs", "input_languages", "image",
-        "image_size", "prediction", "references", "boxes", "score", "correct"}`; boxes, and
-        references that are boxes, in pixels of the image; `boxes` null where the task has none.
-        References that are images are their paths, or null. A row of several images has all their
-        paths in `several_images`. Where a score has `read_by`, also
+        "image_size", "prediction", "references", "boxes", "score", the flags, "correct"}`; boxes,
+        and references that are boxes, in pixels of the image; `boxes` null where the task has none.
+        References that are images are their paths, or null. A row of several images has all
+        their paths in `several_images`. Where a score has `read_by`, also
         `readings`: by task and number of texts what it reads in the picture, the best first.
 
         rows: by task, what `compare` needs.
@@ -218,6 +220,7 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
                 "references": _references(spec, row, example),
                 "boxes": found.boxes,
                 "score": found.score,
+                **{flag: getattr(found, flag) for flag in FLAGS},
                 "correct": is_correct(
                     primary.metric, answer, references, primary.threshold, example.language
                 ),

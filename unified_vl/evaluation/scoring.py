@@ -21,7 +21,7 @@ from unified_vl.evaluation.metrics.statistics import RowStatistics
 from unified_vl.evaluation.metrics.table import METRICS, Answers, CorpusMetric
 from unified_vl.evaluation.readings import Readings, reading_of
 from unified_vl.evaluation.rows import ScoredRows, digest
-from unified_vl.inference.predictor import Prediction
+from unified_vl.inference.prediction import FLAGS, Prediction
 from unified_vl.specs.languages import find
 from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.task import TaskSpec
@@ -53,6 +53,7 @@ def score_task(
         "skipped": scored.skipped,
         "primary": _label(spec, spec.primary),
         "metrics": _score(measured, everything),
+        "flags": _flags(scored, everything),
         "intervals": intervals(of_rows, resamples) if resamples else {},
         "by": {
             dimension: {
@@ -61,7 +62,17 @@ def score_task(
             }
             for dimension, values in groups.items()
         },
+        "flags_by": {
+            dimension: {value: _flags(scored, indices) for value, indices in sorted(values.items())}
+            for dimension, values in groups.items()
+        },
     }
+
+
+def _flags(scored: Scored, rows: Sequence[int]) -> dict[str, float]:
+    """Of how many rows in a hundred the answer has each flag."""
+    counts = {flag: sum(getattr(scored.predictions[i], flag) for i in rows) for flag in FLAGS}
+    return {flag: round(100 * count / max(len(rows), 1), 4) for flag, count in counts.items()}
 
 
 def dimensions(example: Example) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.errors import UserError, nearest
-from unified_vl.inference.prediction import Prediction
+from unified_vl.inference.prediction import FLAGS, Prediction
 from unified_vl.inference.rows import Values
 
 BATCH = 1000  # rows of Parquet that are written at once
@@ -93,7 +93,7 @@ def _columns(gathered: Path) -> list[str]:
 
 
 def _write_csv(gathered: Path, target: Path) -> None:
-    """A line a row; shapes and alternatives are JSON within their cells."""
+    """A line a row; shapes, flags and alternatives are JSON within their cells."""
     with target.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, _columns(gathered))
         writer.writeheader()
@@ -102,7 +102,9 @@ def _write_csv(gathered: Path, target: Path) -> None:
 
 
 def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+    if isinstance(value, list | bool):
+        return json.dumps(value, ensure_ascii=False)
+    return value
 
 
 def _write_parquet(gathered: Path, target: Path) -> None:
@@ -113,9 +115,11 @@ def _write_parquet(gathered: Path, target: Path) -> None:
     text, number, shapes = pa.string(), pa.float64(), pa.list_(pa.list_(pa.float64()))
     kinds = dict.fromkeys(TEXTS, text) | {"score": number, "labels": pa.list_(text)}
     kinds["images"] = pa.list_(text)
+    kinds |= dict.fromkeys(FLAGS, pa.bool_())
     kinds |= dict.fromkeys(("boxes", "points", "polygons"), shapes)
     columns = _columns(gathered)
-    each = [name for name in columns if name not in ("key", "language", "error", "alternatives")]
+    of_rows = ("key", "language", "error", "source_cut", "alternatives")
+    each = [name for name in columns if name not in of_rows]
     kinds["alternatives"] = pa.list_(pa.struct([(name, kinds[name]) for name in each]))
     schema = pa.schema([(name, kinds[name]) for name in columns])
     with pq.ParquetWriter(target, schema) as writer:

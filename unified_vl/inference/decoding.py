@@ -5,9 +5,11 @@ Legend: B rows, S source length, C choices, K draws of a row, T ids of an answer
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from unified_vl.codecs.segments import Text
@@ -16,10 +18,17 @@ from unified_vl.data.batching import Batch
 from unified_vl.errors import UserError
 from unified_vl.inference.constraints import ChoiceGrammar, Grammar
 from unified_vl.inference.grammars import grammar_of
+from unified_vl.inference.language_grammar import (
+    LanguageChoiceGrammar,
+    LanguageGrammar,
+    ScriptMasks,
+    choices_of_languages,
+)
 from unified_vl.inference.sampling import Sampler, uniform_numbers
 from unified_vl.inference.scoring import ChoiceScorer
 from unified_vl.inference.search import Guidance, Hypothesis, Memory, beam_search, write
 from unified_vl.inference.trie import build_trie
+from unified_vl.inference.word_rules import WordRules, word_ids
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
 
@@ -56,10 +65,11 @@ class Generator:
         codec: the model's.
         choices: the closed answers, for the methods that have them.
         form: the spec's `answer_form`.
+        languages: those that rows may be in, where there are choices and `language: enforce`.
 
     Raises:
-        UserError: when `max_tokens` has no room for what must be written, or the choices
-            are not known.
+        UserError: when `max_tokens` has no room for what must be written, the choices are not
+            known, or a language has none of them in its scripts.
     """
 
     def __init__(
@@ -69,9 +79,12 @@ class Generator:
         codec: SequenceCodec,
         choices: Sequence[str] = (),
         form: AnswerForm = AnswerForm(),  # noqa: B008 (frozen)
+        languages: Sequence[str] = (),
     ) -> None:
         self.model = model
         self.how = how
+        self._prefix: tuple[int, ...] = ()
+        self._fits: dict[str, np.ndarray] | None = None
         self._grammar: Grammar | None = None
         self._scorer: ChoiceScorer | None = None
         self._codec = codec
@@ -79,18 +92,38 @@ class Generator:
         self._choice_ids: list[list[int]] = []
         device = model.device
         if how.choices is None:
-            self._grammar = grammar_of(how, form, codec, device)
+            self._grammar = self._ruled(grammar_of(how, form, codec, device))
             return
         if not choices:
             raise UserError("the choices are not known", field="generate.choices")
         self._choice_ids = _encode(choices, codec, how.max_tokens)
         self._choices = dict(zip(map(tuple, self._choice_ids), choices, strict=True))
+        if how.language == "enforce":
+            self._fits = choices_of_languages(choices, languages)
         if how.method == "score_choices":
             start_id = int(model.config.decoder_start_token_id)
             self._scorer = ChoiceScorer(self._choice_ids, start_id, device)
         else:
-            trie = build_trie(self._choice_ids)
-            self._grammar = ChoiceGrammar(trie, model.config.vocab_size, device)
+            trie, size = build_trie(self._choice_ids), int(model.config.vocab_size)
+            self._grammar = (
+                ChoiceGrammar(trie, size, device)
+                if self._fits is None
+                else LanguageChoiceGrammar(trie, size, device, self._fits)
+            )
+
+    def _ruled(self, grammar: Grammar) -> Grammar:
+        """A grammar with what else the spec says of an answer's words."""
+        how, codec = self.how, self._codec
+        if how.language == "enforce":
+            masks = ScriptMasks(codec.vocabulary, codec.text, self.model.device)
+            grammar = LanguageGrammar(grammar, masks)
+        rules = (how.min_tokens, how.no_repeat_ngram, how.repetition_penalty)
+        if any((*rules, how.prefix, how.bad_words)):
+            self._prefix = tuple(codec.text.encode(how.prefix or ""))
+            bad = [ids for word in how.bad_words or () for ids in word_ids(word, codec.text)]
+            start_id = int(self.model.config.decoder_start_token_id)
+            grammar = WordRules(grammar, how, start_id, self._prefix, bad)
+        return grammar
 
     def __call__(
         self, batch: Batch, alternatives: int = 1, without: Batch | None = None
@@ -130,7 +163,11 @@ class Generator:
         how = self.how
         grammar = None if self._grammar is None else self._grammar.of(batch.examples)
         if self._scorer is not None:
-            return self._ranked(self._scorer(self.model, memory), alternatives)
+            sum_BC = self._scorer(self.model, memory)
+            if self._fits is not None:
+                fits_BC = np.stack([self._fits[e.language] for e in batch.examples])
+                sum_BC = sum_BC.where(torch.from_numpy(fits_BC).to(sum_BC.device), -torch.inf)
+            return self._ranked(sum_BC, alternatives)
         if how.method == "sample":
             draws = max(how.best_of or 1, alternatives)
             uniform_BKT = uniform_numbers(batch.examples, draws, how.max_tokens, how.seed or 0)
@@ -144,17 +181,36 @@ class Generator:
                 width=draws,
                 choose=sampler,
                 guidance=guidance,
+                prefix=self._prefix,
+                of_logits=how.repetition_penalty is not None,
             )
         width = max(how.beams, alternatives)
         if width == 1:
-            return write(self.model, memory, how.max_tokens, grammar, guidance=guidance)
+            return write(
+                self.model,
+                memory,
+                how.max_tokens,
+                grammar,
+                guidance=guidance,
+                prefix=self._prefix,
+                of_logits=how.repetition_penalty is not None,
+            )
         if guidance is not None:
             raise UserError(
                 "greedy decoding with guidance gives one answer",
                 field="generate.method",
                 expected="sample, for several",
             )
-        return beam_search(self.model, memory, how.max_tokens, width, grammar)
+        penalty = 1.0 if how.length_penalty is None else how.length_penalty
+        return beam_search(
+            self.model,
+            memory,
+            how.max_tokens,
+            width,
+            grammar,
+            length_penalty=penalty,
+            prefix=self._prefix,
+        )
 
     def _ranked(self, sum_BC: torch.Tensor, most: int) -> list[list[Hypothesis]]:
         assert self._scorer is not None
@@ -164,7 +220,11 @@ class Generator:
         order_BC = score_BC.sort(dim=1, descending=True, stable=True).indices[:, :most]
         scores = score_BC.gather(1, order_BC).tolist()
         return [
-            [Hypothesis(self._choice_ids[c], s) for c, s in zip(row, values, strict=True)]
+            [
+                Hypothesis(self._choice_ids[c], s)
+                for c, s in zip(row, values, strict=True)
+                if s > -math.inf  # of another language
+            ]
             for row, values in zip(order_BC.tolist(), scores, strict=True)
         ]
 

@@ -20,6 +20,7 @@ from unified_vl.inference.pictures import PictureFolder
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.predictor import CHUNK, UnifiedVL
 from unified_vl.inference.rows import RowFile, Values, open_rows
+from unified_vl.inference.tally import Tally
 from unified_vl.locks import only_writer
 from unified_vl.specs.task import TaskSpec
 
@@ -34,6 +35,7 @@ def predict_file(
     batch_size: int = 64,
     n: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    tally: Tally | None = None,
 ) -> int:
     """Answer every row of a file, in order; a bad row gets a message and no answer.
 
@@ -58,13 +60,14 @@ def predict_file(
         batch_size: rows that the model reads at once.
         n: how many answers a row gets in `alternatives`.
         progress: told the number of answers that are there, and of all.
+        tally: counts the answers, and what is amiss with them.
 
     Returns:
         How many answers are messages.
 
     Raises:
-        UserError: when the task is unknown, the input file cannot be read, or another process
-            writes the output.
+        UserError: when the task is unknown, the input file cannot be read, the output not be
+            written, or another process writes it.
     """
     output = Path(output)
     kind = answer_format(output)
@@ -78,7 +81,7 @@ def predict_file(
     pictures = PictureFolder(output)
     reader = _Reader(predictor, spec, Path(source), rows, languages, kind.carried, pictures)
     with only_writer(output):
-        return _write(reader, output, kind, batch_size, n, progress)
+        return _write(reader, output, kind, batch_size, n, progress, tally or Tally())
 
 
 def _write(
@@ -88,27 +91,29 @@ def _write(
     batch_size: int,
     n: int,
     progress: Callable[[int, int], None] | None,
+    tally: Tally,
 ) -> int:
     """The answers to the reader's rows; returns how many are messages."""
     partial = output.with_name(f"{output.name}.partial")
     job_file = output.with_name(f"{output.name}.partial.job")
     total = len(reader.rows) * len(reader.languages)
     with _opened(partial, job_file, _job(reader, n)) as writer:
-        done, failed = _answered(writer)
+        _take_up(writer, tally)
+        done = tally.rows
         if progress:
             progress(done, total)
         for asked in chunks(reader.asked(done), CHUNK * batch_size):
             for row in reader.answer(asked, done, batch_size, n):
                 line = json.dumps(row, ensure_ascii=False)
                 writer.write(line.encode("utf-8", "backslashreplace") + b"\n")
-                failed += row["error"] is not None
+                tally.add(row)
             writer.flush()
             done += len(asked)
             if progress:
                 progress(done, total)
     if not kind.errors:
         errors_file(output).unlink(missing_ok=True)
-        if failed:
+        if tally.failed:
             write_errors(partial, errors_file(output))
     if kind.write is None:
         partial.replace(output)
@@ -118,7 +123,7 @@ def _write(
         whole.replace(output)
         partial.unlink()
     job_file.unlink()
-    return failed
+    return tally.failed
 
 
 def errors_file(output: Path) -> Path:
@@ -167,12 +172,12 @@ def _opened(partial: Path, job_file: Path, job: dict[str, Any]) -> IO[bytes]:
     return partial.open("r+b")
 
 
-def _answered(file: IO[bytes]) -> tuple[int, int]:
-    """Whole rows in a file of answers, and how many of them are messages.
+def _take_up(file: IO[bytes], tally: Tally) -> None:
+    """Count the whole rows in a file of answers.
 
     What a kill left of a row behind the last whole one is cut off; the file stands there.
     """
-    rows = failed = whole = 0
+    whole = 0
     for line in file:
         try:
             answer = json.loads(line)
@@ -180,12 +185,10 @@ def _answered(file: IO[bytes]) -> tuple[int, int]:
             break
         if not line.endswith(b"\n") or not isinstance(answer, dict):
             break
-        rows += 1
-        failed += answer.get("error") is not None
+        tally.add(answer)
         whole += len(line)
     file.seek(whole)
     file.truncate()
-    return rows, failed
 
 
 @dataclass(frozen=True, slots=True)

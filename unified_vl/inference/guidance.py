@@ -29,10 +29,13 @@ class GuidedDecoder:
         self, ids_BK: torch.Tensor, *, likeliest: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Guided log-probabilities (R, V) behind the next ids, as `BeamDecoder.next_scores`."""
+        return self.next_logits(ids_BK).log_softmax(-1), None
+
+    def next_logits(self, ids_BK: torch.Tensor) -> torch.Tensor:
+        """Guided logits (R, V) behind the next ids, as `BeamDecoder.next_logits`."""
         conditioned_RV = self._conditioned.next_logits(ids_BK)
         without_RV = self._without.next_logits(ids_BK)
-        guided_RV = without_RV + self._scale * (conditioned_RV - without_RV)
-        return guided_RV.log_softmax(-1), None
+        return without_RV + self._scale * (conditioned_RV - without_RV)
 
     def keep(self, running_B: torch.Tensor) -> torch.Tensor:
         """Let sources leave, as `BeamDecoder.keep` does."""

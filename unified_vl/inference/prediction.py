@@ -10,6 +10,12 @@ from PIL.Image import Image
 
 from unified_vl.codecs.segments import Segment
 
+FLAGS = {  # what may be amiss with an answer, and how people are told
+    "cut": "cut at max_tokens",
+    "source_cut": "of a source that was cut",
+    "other_script": "in another script than the language's",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
@@ -21,10 +27,12 @@ class Alternative:
     segments: tuple[Segment, ...] = field(default=(), repr=False)
     shapes: Mapping[str, list[Any]] = field(default_factory=dict)
     images: tuple[Image, ...] = field(default=(), repr=False)
+    cut: bool = False
+    other_script: bool = False
 
     def as_row(self) -> dict[str, Any]:
         row = {"prediction": self.text, "boxes": self.boxes, "score": self.score}
-        return row | dict(self.shapes)
+        return row | {"cut": self.cut, "other_script": self.other_script} | dict(self.shapes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,10 @@ class Prediction:
         images: the pictures that the task writes, RGB, at the size of the model's images in
             codes.
         alternatives: the best answers, this one first; None unless several were asked for.
+        cut: whether `max_tokens` ended the answer before the model did.
+        source_cut: whether the source was longer than the model reads, and lost text.
+        other_script: whether the text holds letters that its language is not written in, and that
+            no text of the source holds.
     """
 
     key: str | None
@@ -56,6 +68,9 @@ class Prediction:
     shapes: Mapping[str, list[Any]] = field(default_factory=dict)
     images: tuple[Image, ...] = field(default=(), repr=False)
     alternatives: tuple[Alternative, ...] | None = None
+    cut: bool = False
+    source_cut: bool = False
+    other_script: bool = False
 
     def as_row(self) -> dict[str, Any]:
         """The row of an output file; other shapes than boxes only where the task has them,
@@ -67,6 +82,7 @@ class Prediction:
             "score": self.score,
             "error": self.error,
         }
+        row |= {flag: getattr(self, flag) if self.error is None else None for flag in FLAGS}
         row |= dict(self.shapes)
         if self.alternatives is not None:
             row["alternatives"] = [other.as_row() for other in self.alternatives]

@@ -36,6 +36,7 @@ from unified_vl.inference.reranking import Reranker
 from unified_vl.inference.search import Hypothesis
 from unified_vl.model.compiled import compile_model
 from unified_vl.specs.load import load_task
+from unified_vl.specs.scripts import strange_parts
 from unified_vl.specs.task import TaskSpec
 
 CHUNK = 8  # batches that are sorted by length together
@@ -251,7 +252,8 @@ class UnifiedVL:
         if spec not in self._generators:
             try:
                 how, form = spec.generate, spec.answer_form
-                made = Generator(self.model, how, self.codec, spec.choices, form)
+                tags = spec.data.languages
+                made = Generator(self.model, how, self.codec, spec.choices, form, tags)
             except UserError as error:
                 key = (error.field or "generate").split(".")
                 raise spec.error(tuple(key), error.message, expected=error.expected) from error
@@ -270,26 +272,30 @@ class UnifiedVL:
         reranked = spec.generate.rerank is not None
         drawn = max(n, spec.generate.best_of or 1) if reranked else n
         written = generator(batch, drawn, without)
+        prefix = spec.generate.prefix or ""
         answered = [
-            [self._alternative(spec, example, generator.text(h.ids), h) for h in hypotheses]
+            [self._alternative(spec, example, generator.text(h.ids), h, prefix) for h in hypotheses]
             for example, hypotheses in zip(batch.examples, written.hypotheses, strict=True)
         ]
         answered = self._with_images(answered)
         if reranked:
             answered = self._reranked(spec, batch.examples, answered)
         predictions = []
-        for example, several in zip(batch.examples, answered, strict=True):
+        for row, several in zip(rows, answered, strict=True):
             answers = several[:n]
             best = answers[0]
             predictions.append(
                 Prediction(
-                    key=example.key,
+                    key=row.example.key,
                     text=best.text,
                     boxes=best.boxes,
                     score=best.score,
                     segments=best.segments,
                     shapes=best.shapes,
                     images=best.images,
+                    cut=best.cut,
+                    source_cut=row.source.truncated,
+                    other_script=best.other_script,
                     alternatives=tuple(answers) if n > 1 else None,
                 )
             )
@@ -328,9 +334,9 @@ class UnifiedVL:
         ]
 
     def _alternative(
-        self, spec: TaskSpec, example: Example, text: str, found: Hypothesis
+        self, spec: TaskSpec, example: Example, text: str, found: Hypothesis, prefix: str
     ) -> Alternative:
-        """An answer with its shapes in pixels of the user's image."""
+        """An answer with its shapes in pixels of the user's image, and its flags."""
         size = example.image_size or (1, 1)
         segments = self.codec.decode(found.ids, spec.answer_form.shape)
         written = [spec.fields[name] for name in target_fields(spec)]
@@ -345,7 +351,21 @@ class UnifiedVL:
         if any(field.labels is not None for field in written):
             shapes["labels"] = [s.label for s in segments if isinstance(s, Box)]
         boxes = shapes.pop("boxes", None)
-        return Alternative(text, boxes, found.score, segments, shapes)
+        return Alternative(
+            text,
+            boxes,
+            found.score,
+            segments,
+            shapes,
+            cut=found.cut,
+            other_script=_in_other_script(text, example, prefix),
+        )
+
+
+def _in_other_script(text: str, example: Example, prefix: str) -> bool:
+    """Whether a text holds what its language is not written in, and nobody gave to copy."""
+    given = "\n".join((*example.copied, prefix))
+    return any(part not in given for part in strange_parts(text, example.language))
 
 
 def _coded(answer: Alternative) -> list[ImageCodes]:

@@ -9,8 +9,8 @@ T ids so far, X ids of some sources, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -31,11 +31,16 @@ class Hypothesis:
 
     Attributes:
         ids: without the start id and padding; ends in eos unless cut at the limit.
-        score: mean log-probability of its ids, eos included; 0 is certain.
+        score: mean log-probability of its ids behind a prefix, eos included; 0 is certain.
     """
 
     ids: list[int]
     score: float
+
+    @property
+    def cut(self) -> bool:
+        """Whether the limit of tokens ended it."""
+        return not self.ids or self.ids[-1] != EOS_ID
 
 
 @dataclass(frozen=True)
@@ -72,30 +77,50 @@ def write(
     width: int = 1,
     choose: Choose = likeliest,
     guidance: Guidance | None = None,
+    prefix: Sequence[int] = (),
+    of_logits: bool = False,
 ) -> list[list[Hypothesis]]:
     """Write `width` hypotheses of each source, id by id; the best of a source first.
 
     A source leaves the batch when all of its hypotheses have ended. With guidance, scores are
     those of the guided distribution.
+
+    Args:
+        model: in evaluation mode.
+        memory: what the encoder made of the sources.
+        max_tokens: the most ids, behind the prefix.
+        grammar: what may be written.
+        width: hypotheses of a source.
+        choose: picks each next id.
+        guidance: what guided decoding compares with.
+        prefix: ids that every hypothesis begins with; they add nothing to scores.
+        of_logits: give the grammar logits in place of log-probabilities, as `transformers` does
+            (a penalty by a factor is another one on these).
     """
     sources = len(memory.mask_AS)
     device = memory.mask_AS.device
     decoder: BeamDecoder | GuidedDecoder
-    decoder = beam_decoder(model, memory.hidden_ASM, memory.mask_AS, max_tokens, width)
+    positions = len(prefix) + max_tokens
+    decoder = beam_decoder(model, memory.hidden_ASM, memory.mask_AS, positions, width)
     if guidance is not None:
         other = guidance.without
-        without = beam_decoder(model, other.hidden_ASM, other.mask_AS, max_tokens, width)
+        without = beam_decoder(model, other.hidden_ASM, other.mask_AS, positions, width)
         decoder = GuidedDecoder(decoder, without, guidance.scale)
     source_B = torch.arange(sources, device=device)
     running_BK = torch.ones((sources, width), dtype=torch.bool, device=device)
-    next_BK = torch.full((sources, width), model.config.decoder_start_token_id, device=device)
+    last_id = _read(decoder, model.config.decoder_start_token_id, prefix, running_BK)
+    next_BK = torch.full((sources, width), last_id, device=device)
     state_RF = grammar.start(sources * width) if grammar else None
     greedy = grammar is None and choose is likeliest
     steps: list[_Step] = []
     for step in range(max_tokens):
-        scored = allowed = Scored(*decoder.next_scores(next_BK, likeliest=greedy))
-        if grammar is not None and state_RF is not None:
-            allowed = grammar.allowed(scored.scores_RC, state_RF, step)
+        if grammar is None or state_RF is None:
+            scored = allowed = Scored(*decoder.next_scores(next_BK, likeliest=greedy))
+        else:
+            logits_RV = decoder.next_logits(next_BK)
+            scored = Scored(logits_RV.log_softmax(-1))
+            value_RV = logits_RV if of_logits else scored.scores_RC
+            allowed = grammar.allowed(value_RV, state_RF, step)
         place_R = choose(allowed.scores_RC, source_B, step)
         next_R1 = allowed.ids_at(place_R[:, None])
         next_BK = next_R1.view_as(running_BK)
@@ -114,7 +139,30 @@ def write(
             source_B, next_BK, running_BK = (x[order_B] for x in (source_B, next_BK, running_BK))
             if state_RF is not None:
                 state_RF = _rows(state_RF, order_B, width)
-    return _joined(steps, sources)
+    return _behind(prefix, _joined(steps, sources))
+
+
+def _read(
+    decoder: BeamDecoder | GuidedDecoder, start_id: int, prefix: Sequence[int], shape: torch.Tensor
+) -> int:
+    """Read what all hypotheses begin with but its last id, which is given back.
+
+    Args:
+        decoder: that has read nothing.
+        start_id: what it reads first.
+        prefix: what it reads then.
+        shape: a tensor (B, K).
+    """
+    *first, last_id = [start_id, *prefix]
+    for token in first:
+        decoder.next_logits(torch.full(shape.shape, token, device=shape.device))
+    return last_id
+
+
+def _behind(prefix: Sequence[int], found: list[list[Hypothesis]]) -> list[list[Hypothesis]]:
+    if not prefix:
+        return found
+    return [[replace(h, ids=[*prefix, *h.ids]) for h in hypotheses] for hypotheses in found]
 
 
 class _Step(NamedTuple):
@@ -152,27 +200,34 @@ def beam_search(
     max_tokens: int,
     width: int,
     grammar: Grammar | None = None,
+    *,
+    length_penalty: float = 1.0,
+    prefix: Sequence[int] = (),
 ) -> list[list[Hypothesis]]:
-    """The best hypotheses by mean log-probability, at most `width` a source.
+    """The best hypotheses, at most `width` a source, by their sums of log-probabilities over
+    their length to the power of `length_penalty`.
 
-    The rules are those of `transformers`' beam search with `length_penalty` 1 and
-    `early_stopping` false: of the 2 * width best continuations those of the best
-    `width` that end are kept, and a source is done once its best running hypothesis, at
-    its present length, is no better than the worst of `width` that ended.
+    The rules are those of `transformers`' beam search with `early_stopping` false: of the
+    2 * width best continuations those of the best `width` that end are kept, and a source is done
+    once its best running hypothesis, at its present length, is no better than the worst of
+    `width` that ended. A prefix is as `write` has it.
     """
     sources = len(memory.mask_AS)
     device = memory.mask_AS.device
-    decoder = beam_decoder(model, memory.hidden_ASM, memory.mask_AS, max_tokens, width)
+    positions = len(prefix) + max_tokens
+    decoder = beam_decoder(model, memory.hidden_ASM, memory.mask_AS, positions, width)
     ended_A = Ended.none(sources, width, max_tokens, device)
     source_B = torch.arange(sources, device=device)
-    start_id = model.config.decoder_start_token_id
-    beams = Beams.start(sources, width, max_tokens, start_id, device)
+    shape_BK = ended_A.score_BK
+    last_id = _read(decoder, model.config.decoder_start_token_id, prefix, shape_BK)
+    beams = Beams.start(sources, width, max_tokens, last_id, device)
+    as_it_is = grammar is None and not prefix and length_penalty == 1.0  # compiled as a whole
     state_RF = grammar.start(sources * width) if grammar else None
     for step in range(max_tokens):
-        if grammar is None or state_RF is None:
+        if as_it_is:
             beams = decoder.grow(beams)
         else:
-            beams, state_RF = _grow_allowed(decoder, beams, grammar, state_RF, step)
+            beams, state_RF = _grow(decoder, beams, grammar, state_RF, step, length_penalty)
         if beams.open_B.all():
             continue
         closed_B = ~beams.open_B
@@ -183,26 +238,34 @@ def beam_search(
         beams, source_B = beams.rows(order_B), source_B[order_B]
         if state_RF is not None:
             state_RF = _rows(state_RF, order_B, width)
-    return [
-        [h for h in found if h.score * len(h.ids) > IMPOSSIBLE / 2] or found[:1]
-        for found in _hypotheses(
-            ended_A.written_BKT, ended_A.length_BK, ended_A.score_BK * ended_A.length_BK
-        )
-    ]
+    length_AK = ended_A.length_BK
+    sum_AK = ended_A.score_BK * length_AK**length_penalty
+    found = _hypotheses(ended_A.written_BKT, length_AK, sum_AK, ranked=True)
+    possible = [[h for h in row if h.score * len(h.ids) > IMPOSSIBLE / 2] for row in found]
+    return _behind(prefix, [some or row[:1] for some, row in zip(possible, found, strict=True)])
 
 
-def _grow_allowed(
-    decoder: BeamDecoder, beams: Beams, grammar: Grammar, state_RF: torch.Tensor, step: int
-) -> tuple[Beams, torch.Tensor]:
+def _grow(
+    decoder: BeamDecoder,
+    beams: Beams,
+    grammar: Grammar | None,
+    state_RF: torch.Tensor | None,
+    step: int,
+    length_penalty: float,
+) -> tuple[Beams, torch.Tensor | None]:
     """`BeamDecoder.grow` with what a grammar allows, and the grammar's next state."""
     scores_RV, _ = decoder.next_scores(beams.next_BK)
-    allowed = grammar.allowed(scores_RV, state_RF, step)
+    allowed = Scored(scores_RV)
+    if grammar is not None and state_RF is not None:
+        allowed = grammar.allowed(scores_RV, state_RF, step)
     best = beams.best_continuations(allowed.scores_RC)
     if allowed.ids_RC is not None:
         ids_BN = allowed.ids_RC.reshape(len(best.number_BE), -1)
         best = best._replace(ids_BE=ids_BN.gather(1, best.number_BE))
-    grown, chosen = beams.grow(best, step)
+    grown, chosen = beams.grow(best, step, length_penalty)
     decoder.reorder(chosen.origin_BE)
+    if grammar is None or state_RF is None:
+        return grown, None
     state_BKF = take(state_RF.unflatten(0, chosen.origin_BE.shape), chosen.origin_BE)
     place_BK = chosen.number_BE % allowed.scores_RC.shape[1]
     return grown, grammar.advance(state_BKF.flatten(0, 1), place_BK.flatten(), step)
@@ -214,9 +277,14 @@ def _rows(state_RF: torch.Tensor, order_B: torch.Tensor, width: int) -> torch.Te
 
 
 def _hypotheses(
-    written_AKT: torch.Tensor, length_AK: torch.Tensor, score_AK: torch.Tensor
+    written_AKT: torch.Tensor,
+    length_AK: torch.Tensor,
+    score_AK: torch.Tensor,
+    *,
+    ranked: bool = False,
 ) -> list[list[Hypothesis]]:
-    """By source, the best first by mean log-probability (a stable order)."""
+    """By source; the best first by mean log-probability (a stable order) unless they are ranked
+    already."""
     mean_AK = score_AK / length_AK
     found = []
     rows = zip(written_AKT.tolist(), length_AK.tolist(), mean_AK.tolist(), strict=True)
@@ -225,5 +293,5 @@ def _hypotheses(
             Hypothesis(ids[:length], mean)
             for ids, length, mean in zip(written, lengths, means, strict=True)
         ]
-        found.append(sorted(hypotheses, key=lambda h: -h.score))
+        found.append(hypotheses if ranked else sorted(hypotheses, key=lambda h: -h.score))
     return found

@@ -41,7 +41,8 @@ class Ended(NamedTuple):
     """The best K hypotheses of each source that have ended, the best first.
 
     Attributes:
-        score_BK: means of log-probabilities, impossible where there are not as many.
+        score_BK: means of log-probabilities (or what `length_penalty` makes of their sums),
+            impossible where there are not as many.
         length_BK: numbers of ids.
         written_BKT: ids, then padding.
     """
@@ -120,22 +121,26 @@ class Beams(NamedTuple):
         origin_BE, ids_BE = number_BE // candidates, number_BE % candidates
         return Continuations(score_BE, origin_BE, number_BE, ids_BE)
 
-    def grow(self, best: Continuations, step: int | torch.Tensor) -> tuple[Beams, Continuations]:
+    def grow(
+        self, best: Continuations, step: int | torch.Tensor, length_penalty: float = 1.0
+    ) -> tuple[Beams, Continuations]:
         """The hypotheses with their ids of number `step` (from 0), and the continuations, each
-        (B, K), that they are."""
+        (B, K), that they are. They are ranked by their sum over their length to the power of
+        `length_penalty`."""
+        size = step + 1 if length_penalty == 1.0 else (step + 1) ** length_penalty
         width, length = self.written_BKT.shape[1:]
         ends_BE = (best.ids_BE == EOS_ID) | (step + 1 == length)
         first = Continuations(*(part[:, :width] for part in best))
         counts_BK = ends_BE[:, :width]  # only those of the best K that end are kept
         ended = self.ended
         if torch.compiler.is_exporting() or bool(counts_BK.any()):
-            mean_BK = (first.score_BE / (step + 1)).where(counts_BK, IMPOSSIBLE)
+            mean_BK = (first.score_BE / size).where(counts_BK, IMPOSSIBLE)
             length_BK = torch.zeros_like(self.next_BK) + (step + 1)
             ended = ended.merge(Ended(mean_BK, length_BK, self._written(first, step)))
         score_BK, chosen_BK = (best.score_BE + ends_BE * IMPOSSIBLE).topk(width)
         others = (part.gather(1, chosen_BK) for part in best[1:])
         chosen = Continuations(score_BK, *others)
-        may_win_B = score_BK[:, 0] / (step + 1) > ended.score_BK[:, -1]
+        may_win_B = score_BK[:, 0] / size > ended.score_BK[:, -1]
         open_B = may_win_B & (step + 1 != length)
         written_BKT = self._written(chosen, step)
         return Beams(chosen.ids_BE, score_BK, written_BKT, open_B, ended), chosen

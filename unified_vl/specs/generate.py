@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,9 @@ class AnswerForm:
 Allow = Literal[
     "text", "number", "box", "labelled_boxes", "point", "polygon", "image_codes", "mixed"
 ]
+
+
+BadWord = Annotated[str, Field(min_length=1, pattern=r"\S")]
 
 
 class ChoicesSpec(Part):
@@ -150,7 +153,61 @@ class GenerateSpec(Part):
         examples=[{"task": "emoji_caption", "field": "name"}],
     )
     max_tokens: int = Field(
-        default=64, ge=1, le=4096, description="Longest answer, in tokens.", examples=[48]
+        default=64,
+        ge=1,
+        le=4096,
+        description="Longest answer, in tokens; one that is cut there is marked.",
+        examples=[48],
+    )
+    min_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="Shortest answer, in tokens, without its end.",
+        examples=[4],
+    )
+    length_penalty: float | None = Field(
+        default=None,
+        ge=-10,
+        le=10,
+        allow_inf_nan=False,
+        description="Beams only: hypotheses are ranked by their log-probability divided by their "
+        "length to this power (1 unless given); more prefers longer ones.",
+        examples=[0.8],
+    )
+    no_repeat_ngram: int | None = Field(
+        default=None,
+        ge=1,
+        description="So many tokens never come twice in the same order.",
+        examples=[3],
+    )
+    repetition_penalty: float | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        allow_inf_nan=False,
+        description="Above 1, what was written is less likely to come again (CTRL, "
+        "arXiv 1909.05858, section 4.1).",
+        examples=[1.2],
+    )
+    prefix: str | None = Field(
+        default=None,
+        min_length=1,
+        description="How every answer begins; the model goes on from there, by up to `max_tokens`.",
+        examples=["A photo of"],
+    )
+    bad_words: tuple[BadWord, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="What no answer may hold, as the tokenizer writes it at the start of a word "
+        "and within one.",
+        examples=[["photo", "picture"]],
+    )
+    language: Literal["enforce"] | None = Field(
+        default=None,
+        description="Write in the scripts of the row's language alone, but for what is copied from "
+        "the texts of the source.",
+        examples=["enforce"],
     )
     allow: Allow = Field(
         default="text",

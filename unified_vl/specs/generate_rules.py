@@ -26,8 +26,17 @@ ONLY_FOR = {  # a key of `generate`, and the methods that read it
     "best_of": ("sample",),
     "seed": ("sample",),
     "guidance": ("greedy", "sample"),
+    "length_penalty": ("beam", "constrained"),
+    "min_tokens": ("greedy", "beam", "sample"),
+    "no_repeat_ngram": ("greedy", "beam", "sample"),
+    "repetition_penalty": ("greedy", "beam", "sample"),
+    "prefix": ("greedy", "beam", "sample"),
+    "bad_words": ("greedy", "beam", "sample"),
     "rerank": ("sample",),
 }
+
+TEXT_ALONE = ("min_tokens", "no_repeat_ngram", "repetition_penalty", "prefix", "bad_words")
+"""Keys that look at the words of an answer, and would cut through shapes, numbers and images."""
 
 
 def generate_problems(spec: TaskSpec) -> Iterator[Problem]:
@@ -52,12 +61,41 @@ def generate_problems(spec: TaskSpec) -> Iterator[Problem]:
         )
     if generate.choices is not None:
         yield from _choices_problems(spec, generate.choices)
+    yield from _words_problems(spec)
     try:
         target = parse_template(spec.example.target)
     except TemplateError:
         return
     yield from _allow_problems(spec, target)
     yield from _guidance_problems(spec)
+
+
+def _words_problems(spec: TaskSpec) -> Iterator[Problem]:
+    """What the keys about an answer's words need of the rest."""
+    generate = spec.generate
+    if generate.allow != "text":
+        for key in TEXT_ALONE:
+            if getattr(generate, key) is not None:
+                message = f"says nothing about {generate.allow}"
+                yield Problem(("generate", key), message, expected="allow: text")
+    if generate.method == "constrained" and generate.beams == 1 and generate.length_penalty:
+        yield Problem(("generate", "length_penalty"), "ranks beams", expected="beams: 2 or more")
+    if generate.min_tokens is not None and generate.min_tokens > generate.max_tokens:
+        yield Problem(
+            ("generate", "min_tokens"),
+            f"is more than max_tokens, {generate.max_tokens}",
+            expected=f"at most {generate.max_tokens}",
+        )
+    if generate.language == "enforce":
+        from unified_vl.specs.scripts import scripts_of
+
+        unknown = [tag for tag in spec.data.languages if not scripts_of(tag)]
+        if unknown:
+            yield Problem(
+                ("generate", "language"),
+                f"the scripts of {unknown[0]!r} are not known",
+                expected=f"a tag that says the script, such as {unknown[0].split('-')[0]}-Latn",
+            )
 
 
 def _allow_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
