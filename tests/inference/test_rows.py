@@ -300,6 +300,40 @@ def test_half_of_a_surrogate_pair_is_no_text_of_parquet_and_csv(predictor, tmp_p
         assert read_any(tmp_path / f"out.{ending}")[0]["key"] == "\\ud800"
 
 
+SPOILT = {
+    "jsonl": b'{"text": "\\ud800"}\n{"text": "\xff"}\n{"text": '
+    + b"[" * 2000
+    + b"]" * 2000
+    + b"}\n",
+    "csv": b'text\n\xff\n"a\xed\xa0\x80"\n' + b"\xfe\n",
+    "parquet": b"",
+}
+
+
+@pytest.mark.parametrize("ending", SPOILT)
+def test_what_is_no_utf8_gets_a_message_and_the_others_an_answer(
+    predictor, tmp_path: Path, ending: str
+) -> None:
+    source = tmp_path / f"rows.{ending}"
+    good = {"jsonl": b'{"text": "yes"}\n', "csv": b"no\n", "parquet": b""}[ending]
+    source.write_bytes(SPOILT[ending] + good)
+    if ending == "parquet":
+        cells = pa.array([b"\xff", b"\xfe", b"a\xed\xa0\x80", b"no"], pa.binary()).view(pa.string())
+        pq.write_table(pa.table({"text": cells}), source)
+    assert predict_file(predictor, "tiny_copy", source, tmp_path / "out.jsonl") == 3
+    answers = read_jsonl(tmp_path / "out.jsonl")
+    assert [answer["error"] is None for answer in answers] == [False] * 3 + [True]
+    for number, answer in enumerate(answers[:3], 1):
+        place = f"rows.{ending}:{number + (ending == 'csv')}"
+        assert place in answer["error"]
+        assert "UTF-8" in answer["error"] or "utf-8" in answer["error"] or "deep" in answer["error"]
+
+
+def test_a_cell_of_more_than_128_kib(predictor, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("text\n" + "a " * 100_000 + "\nno\n")
+    assert predict_file(predictor, "tiny_copy", tmp_path / "rows.csv", tmp_path / "out.jsonl") == 0
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -307,7 +341,8 @@ def test_half_of_a_surrogate_pair_is_no_text_of_parquet_and_csv(predictor, tmp_p
         ("rows.parquet", b"PAR1 no", r"rows\.parquet: is not a Parquet file"),
         ("rows.csv", b"", r"rows\.csv:1: the first line does not name the columns"),
         ("rows.csv", b"a,a\n1,2\n", r"rows\.csv:1: the first line does not name the columns"),
-        ("rows.csv", b'text\n"yes\n', r"rows\.csv:\d: is not CSV"),
+        ("rows.csv", b'text\n"yes\n', r"rows\.csv:2: a quote opens here and never ends"),
+        ("rows.csv", b"text;key\nyes;1\n", r"rows\.csv:1: its values stand between semicolons"),
     ],
 )
 def test_files_that_are_no_rows(

@@ -11,6 +11,7 @@ from typing import Literal
 from unified_vl.authoring.findings import Findings, share
 from unified_vl.codecs.segments import Text
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
+from unified_vl.codecs.text import LONG_TEXT
 from unified_vl.codecs.training_text import RESERVED
 from unified_vl.data.example import Example
 from unified_vl.errors import BadRow, UserError
@@ -74,7 +75,7 @@ class TextChecks:
             message = f"{example.shots} of {shots.count} shots fit into the source"
             error = UserError(message, file=example.where, field="source")
             findings.add(error, "warning", remedy=LIMITS["source"].format("more"))
-        texts = list(_texts(example))
+        texts = [text[:LONG_TEXT] for text in _texts(example)]
         for text in texts:
             self._check_round_trip(text, example, findings)
         self._check_characters(texts, example.where)

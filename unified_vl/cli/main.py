@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from typing import Annotated
@@ -93,6 +94,9 @@ app.command()(evaluate_transfer)
 
 def main() -> None:
     """Run the command line; what has a known reason ends with its own code, no traceback."""
+    for stream in (sys.stdout, sys.stderr):  # names of files and arguments need not be UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except UserError as error:

@@ -83,7 +83,7 @@ def settle(source: Sequence[Segment], target: Sequence[Segment], codec: Sequence
     cut before anything is taken out of them, so both sides stay each other's complement.
     """
     noised = [segment for segment in source if isinstance(segment, Noised)]
-    longest = max((len(codec.text.encode(each.text)) for each in noised), default=1)
+    longest = max((len(_start(each, codec)) for each in noised), default=1)
     while True:
         parts = _parts(noised, codec, longest)
         kept = {field: left for field, (left, _) in parts.items()}
@@ -96,6 +96,11 @@ def settle(source: Sequence[Segment], target: Sequence[Segment], codec: Sequence
         if excess <= 0 or longest == 1:
             return both
         longest = max(1, min(longest - 1, longest - excess // len(noised)))
+
+
+def _start(noised: Noised, codec: SequenceCodec) -> list[int]:
+    """The ids of a text; of a very long one at least as many as both sides have room for."""
+    return codec.text.encode_start(noised.text, codec.max_source + codec.max_target)
 
 
 def _put(segments: Sequence[Segment], parts: dict[str, list[Segment]]) -> tuple[Segment, ...]:
@@ -112,7 +117,7 @@ def _parts(
     parts: dict[str, tuple[list[Segment], list[Segment]]] = {}
     used = 0
     for each in noised:
-        ids = codec.text.encode(each.text)
+        ids = _start(each, codec)
         cut = len(ids) > longest
         ids = ids[:longest]
         random = Random(each.seed)

@@ -131,7 +131,8 @@ class SequenceCodec:
     def _ids(self, segment: Segment) -> list[int]:
         match segment:
             case Text(text):
-                return self.text.encode(text)
+                # what is behind the limit would give way anyhow
+                return self.text.encode_start(text, max(self.max_source, self.max_target))
             case Tag(name):
                 return [self.vocabulary.tag_id(name)]
             case Box() | Point() | Polygon():

@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cached_property, lru_cache
+from itertools import takewhile
 from pathlib import Path
 
 import sentencepiece
@@ -16,6 +17,9 @@ from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
 
+LONG_TEXT = 1 << 16  # characters; longer texts are cut before they are encoded, and not kept
+_JAMO = frozenset(map(chr, range(0x1100, 0x1200)))  # letters that NFC puts into syllables
+_START = 32  # characters an id, at first
 BYTES_AND_CONTROLS = 259  # 256 byte pieces, pad, eos, unk
 
 
@@ -53,7 +57,34 @@ class TextCodec:
         return int(self._processor.GetPieceSize())
 
     def encode(self, text: str) -> list[int]:
+        if len(text) > LONG_TEXT:  # not to be kept
+            return list(self._encode_uncached(text))
         return list(self._encode(text))
+
+    def encode_start(self, text: str, least: int) -> list[int]:
+        """The ids of a text; of a very long one at least its first `least` ids.
+
+        A text takes SentencePiece some 60 times its size, of which a sequence has room for little.
+        The way that a unigram model takes through a text depends, up to a place, on the text
+        before it and on where it goes on within the length of the longest piece. So the start is
+        cut at each of as many places, and what all of the ways have in common is the way of the
+        whole text.
+        """
+        size = _START * least
+        while len(text) > max(LONG_TEXT, size + self._longest_piece):
+            end = _between_characters(text, size)
+            ways = [self._encode_uncached(text[: end + i]) for i in range(self._longest_piece)]
+            at_each = takewhile(lambda ids: len(set(ids)) == 1, zip(*ways, strict=False))
+            common = [ids[0] for ids in at_each]
+            if len(common) >= least:
+                return common
+            size *= 4
+        return self.encode(text)
+
+    @cached_property
+    def _longest_piece(self) -> int:
+        """Characters of it."""
+        return max(len(piece) for piece in self.pieces(range(len(self))))
 
     def _encode_uncached(self, text: str) -> tuple[int, ...]:
         return tuple(self._processor.EncodeAsIds(unicodedata.normalize("NFC", text)))
@@ -76,6 +107,15 @@ class TextCodec:
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces as SentencePiece writes them (U+2581 marks a space)."""
         return [self._processor.IdToPiece(i) for i in ids]
+
+
+def _between_characters(text: str, end: int) -> int:
+    """The place at or a little before `end` that splits no character and its marks."""
+    for place in range(end, max(end - 1000, 0), -1):
+        character = text[place]
+        if not unicodedata.category(character).startswith("M") and character not in _JAMO:
+            return place
+    return end
 
 
 def train_text_tokenizer(

@@ -61,7 +61,10 @@ def text_features(predictor: UnifiedVL, texts: Sequence[str]) -> Features:
         texts: at least one; what of a text is beyond the longest source is not read.
     """
     model, codec = predictor.model, predictor.codec
-    ids = [[*codec.text.encode(text)[: codec.max_source - 1], EOS_ID] for text in texts]
+    ids = [
+        [*codec.text.encode_start(text, codec.max_source)[: codec.max_source - 1], EOS_ID]
+        for text in texts
+    ]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     parts = []
     for batch in chunks(order, BATCH):

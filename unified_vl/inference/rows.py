@@ -3,14 +3,15 @@ of a folder. None of them is read as a whole."""
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from unified_vl.data.readers.delimited import SEPARATORS, Delimited, DelimitedFile, separator_of
+from unified_vl.data.readers.json_text import parse_json
+from unified_vl.data.readers.table import Unreadable, is_utf8, values_of
 from unified_vl.errors import UserError, nearest
 from unified_vl.inference.images import images_below
 
@@ -93,8 +94,8 @@ class JsonLines(_File):
 
     def _parse(self, line: str, number: int) -> Values | UserError:
         try:
-            values = json.loads(line.encode("utf-8", "surrogateescape").decode("utf-8"))
-        except (ValueError, RecursionError) as error:
+            values = parse_json(line.encode("utf-8", "surrogateescape"))
+        except ValueError as error:
             return UserError(f"this is not JSON: {error}", file=self.path, line=number)
         if not isinstance(values, dict):
             return UserError("this is not a JSON object", file=self.path, line=number)
@@ -108,21 +109,18 @@ class Csv(_File):
         return sum(1 for _ in self.rows(0))
 
     def rows(self, start: int) -> Iterator[NumberedRow]:
-        with self.path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            try:
-                names = next(reader, [])
-                if not names or "" in names or len(set(names)) < len(names):
-                    raise UserError(
-                        "the first line does not name the columns", file=self.path, line=1
-                    )
-                lines = ((reader.line_num, cells) for cells in reader if cells)
-                for number, cells in islice(lines, start, None):
-                    yield number, self._parse(names, cells, number)
-            except csv.Error as error:  # a quote that does not end: all that follows is lost
-                raise UserError(
-                    f"is not CSV: {error}", file=self.path, line=reader.line_num
-                ) from error
+        # bytes that are no text are lost with their row alone
+        records = DelimitedFile(self.path, Delimited(errors="surrogateescape")).records()
+        head = next(records, None)
+        names = [] if head is None else head.cells
+        other = separator_of(names, ",") if len(names) == 1 else None
+        if other is not None:
+            found = f"its values stand between {SEPARATORS[other]}"
+            raise UserError(found, file=self.path, line=1, expected="commas")
+        if not names or "" in names or len(set(names)) < len(names):
+            raise UserError("the first line does not name the columns", file=self.path, line=1)
+        for record in islice(records, start, None):
+            yield record.line, self._parse(names, record.cells, record.line)
 
     def _parse(self, names: list[str], cells: list[str], number: int) -> Values | UserError:
         if len(cells) != len(names):
@@ -132,7 +130,7 @@ class Csv(_File):
                 line=number,
                 expected=f"{len(names)}, as in the first line",
             )
-        if any(not _is_utf8(cell) for cell in cells):
+        if any(not is_utf8(cell) for cell in cells):
             return UserError("is not UTF-8 text", file=self.path, line=number)
         return {name: cell for name, cell in zip(names, cells, strict=True) if cell}
 
@@ -154,21 +152,28 @@ class Parquet(_File):
                 number += size
                 continue
             try:
-                for batch in file.iter_batches(BATCH, row_groups=[group]):
+                for batch in file.iter_batches(BATCH, row_groups=[group], use_threads=False):
                     skipped = min(max(0, start - number), len(batch))
-                    left = batch.slice(skipped).to_pylist()
-                    for place, row in enumerate(left, number + skipped + 1):
-                        yield place, {k: v for k, v in row.items() if v is not None}
+                    columns = {name: values_of(batch.column(name)) for name in batch.schema.names}
+                    for place in range(skipped, len(batch)):
+                        row = {name: value_of(place) for name, value_of in columns.items()}
+                        yield number + place + 1, self._readable(row, number + place + 1)
                     number += len(batch)
             except (pa.ArrowException, OSError) as error:
                 raise self._broken(error) from error
+
+    def _readable(self, row: Values, number: int) -> Values | UserError:
+        for name, value in row.items():
+            if isinstance(value, Unreadable):
+                return UserError(value.message, file=self.path, line=number, field=name)
+        return {name: value for name, value in row.items() if value is not None}
 
     def _open(self) -> Any:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         try:
-            file = pq.ParquetFile(self.path)
+            file = pq.ParquetFile(self.path, buffer_size=1 << 20, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
             raise self._broken(error) from error
         names = file.schema_arrow.names
@@ -209,11 +214,3 @@ READERS: dict[str, Callable[[Path], RowFile]] = {
     ".parquet": Parquet,
     ".csv": Csv,
 }
-
-
-def _is_utf8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

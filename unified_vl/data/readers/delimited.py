@@ -36,11 +36,13 @@ class Delimited:
         quoted: whether a cell may stand in quotes, as RFC 4180 has it, and then hold separators,
             line ends and, doubled, quotes; otherwise a line is a row, whatever it holds.
         encoding: the name of a text encoding; a mark of the byte order tells more of it.
+        errors: what becomes of bytes that are none of it, as `bytes.decode` has it.
     """
 
     delimiter: str = ","
     quoted: bool = True
     encoding: str = "utf-8"
+    errors: str = "strict"
 
     def cells(self, text: str) -> list[str]:
         """Those of the first row of a text, which empty lines may stand before."""
@@ -84,7 +86,7 @@ class DelimitedFile:
         self.start, self.encoding = _start(path, how.encoding)
 
     def decode(self, content: bytes) -> str:
-        return content.decode(self.encoding)
+        return content.decode(self.encoding, self.how.errors)
 
     def records(self) -> Iterator[Record]:
         """All rows; lines that are empty are none.
@@ -153,14 +155,14 @@ class DelimitedFile:
                 for line in _LINES.findall(raw) if several else (raw,):
                     number, end = number + 1, end + len(line)
                     try:
-                        text = line.decode(self.encoding)
+                        text = line.decode(self.encoding, self.how.errors)
                     except UnicodeDecodeError as error:
                         raise self._not_of_the_encoding(number) from error
                     yield number, end, text
 
     def _wide_lines(self, file: BinaryIO) -> Iterator[tuple[int, int, str]]:
         """Those of an encoding whose line ends are no bytes of their own."""
-        decoder = codecs.getincrementaldecoder(self.encoding)()
+        decoder = codecs.getincrementaldecoder(self.encoding)(self.how.errors)
         number, end, left = 0, self.start, ""
         while True:
             block = file.read(_BLOCK)
