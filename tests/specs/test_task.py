@@ -96,7 +96,11 @@ BAD = [
     ("[en, de, no]", "[en, de, no, German]", "8: data.languages.3: found 'German'; expected a lan"),
     ("reader: jsonl", "reader: xml", "5: data.reader: found 'xml'; expected 'parquet', 'jsonl'"),
     ("reader: jsonl", "reader: jsnl", "found 'jsnl'; did you mean 'jsonl'?"),
-    ("{train: train,", "{trian: train,", "7: data.splits.trian: found 'trian'; expected 'train',"),
+    (
+        "{train: train,",
+        "{trian: train,",
+        "7: data.splits.trian: is not a known key; did you mean 'tra",
+    ),
     ("task: caption", "task: My Task", "1: task: found 'My Task'; expected a name of lower-case"),
     ("metric: chrf", "metric: chrF", "24: score.0.metric: found 'chrF'; expected 'exact_match', "),
     (

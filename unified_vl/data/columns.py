@@ -31,6 +31,8 @@ def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPat
         column = getattr(spec.data, key)
         if column is not None:
             needed.setdefault(column, ("data", key))
+    if spec.data.shares is not None and spec.split_by is not None:
+        needed.setdefault(spec.split_by, ("data", "splits", "by"))
     for name in spec.report_by:
         if name != "language":
             needed.setdefault(name, ("report_by",))

@@ -17,6 +17,7 @@ from unified_vl.data.readers.registry import READERS
 from unified_vl.data.readers.table import is_utf8
 from unified_vl.data.row import Row
 from unified_vl.data.selection import Selection, drop_missing, unpivoted
+from unified_vl.data.shares import keep_share
 from unified_vl.errors import UserError
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec
@@ -82,10 +83,10 @@ def read_parts(
         if spec.data.images_from == "file":
             folder = posixpath.dirname(source.name(source.path))
             source = replace(source, images=posixpath.join(folder, images).rstrip("/"))
-        yield from _parts_of(source)
+        yield from _parts_of(source, split)
 
 
-def _parts_of(source: Source) -> Iterator[Part]:
+def _parts_of(source: Source, split: SplitName) -> Iterator[Part]:
     """The rows of a file; where it has a column a language, those of one language after the
     other."""
     spec, data, kept = source.spec, source.spec.data, source.kept
@@ -96,6 +97,8 @@ def _parts_of(source: Source) -> Iterator[Part]:
     if data.split_column is not None:
         values = enumerate(rows.column(data.split_column))
         rows.keep(array("q", (i for i, value in values if _says(value, source.split))))
+    if data.shares is not None:
+        keep_share(rows, split)
     links = _links(source)
     for language, some in unpivoted(rows, spec) if data.unpivot else [(source.language, rows)]:
         drop_missing(some, spec, language)

@@ -11,6 +11,36 @@ from unified_vl.specs.languages import canonical, find
 from unified_vl.specs.readers import READERS, known_reader
 
 SplitName = Literal["train", "validation", "test"]
+Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+class SplitsSpec(Part):
+    """What each split is called in the files, or its share of the rows."""
+
+    train: str | None = Field(
+        default=None, description="What the files call the train split.", examples=["train"]
+    )
+    validation: str | None = Field(
+        default=None, description="What they call the validation split.", examples=["dev"]
+    )
+    test: str | None = Field(
+        default=None, description="What they call the test split.", examples=["test"]
+    )
+    fraction: dict[SplitName, Share] | None = Field(
+        default=None,
+        min_length=1,
+        description="In place of names, for rows that nobody has split: the share of each split, "
+        "together 1. A hash of the row decides, the same for ever (docs/own_data.md).",
+        examples=[{"train": 0.8, "validation": 0.1, "test": 0.1}],
+    )
+    by: str | None = Field(
+        default=None,
+        min_length=1,
+        description="With `fraction`: the column that decides; rows of one value are in one split. "
+        "Unless given, that of the image, or else key_column.",
+        examples=["image"],
+    )
 
 
 class DataSpec(Part):
@@ -94,9 +124,10 @@ class DataSpec(Part):
         "Without it an absolute path has to lie in the data root.",
         examples=["/home/ann/coco"],
     )
-    splits: dict[SplitName, str] = Field(
-        min_length=1,
-        description="What each split is called in the path, or in split_column.",
+    splits_: SplitsSpec = Field(
+        alias="splits",
+        description="What each split is called in the path, or in split_column; or how large each "
+        "one is.",
         examples=[{"train": "train", "validation": "dev", "test": "test"}],
     )
     split_column: str | None = Field(
@@ -164,6 +195,19 @@ class DataSpec(Part):
         "is read with the pixels that there are and counted; a JPEG often lacks only its end mark.",
         examples=["allow"],
     )
+
+    @property
+    def splits(self) -> dict[SplitName, str]:
+        """What the files call each split; of shares, where all are in one: train."""
+        if self.splits_.fraction is not None:
+            return {name: "train" for name in SPLITS if name in self.splits_.fraction}
+        said = {name: getattr(self.splits_, name) for name in SPLITS}
+        return {name: text for name, text in said.items() if text is not None}
+
+    @property
+    def shares(self) -> dict[SplitName, float] | None:
+        """The share of each split, where they are not told apart by names."""
+        return self.splits_.fraction
 
     @property
     def templates(self) -> dict[str, str]:

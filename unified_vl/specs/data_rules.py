@@ -13,6 +13,7 @@ from unified_vl.specs.document import KeyPath, Problem, one_of
 from unified_vl.specs.encodings import ENCODINGS, is_text_encoding
 from unified_vl.specs.languages import find, nearest_tag
 from unified_vl.specs.readers import READERS
+from unified_vl.specs.share_rules import share_problems
 from unified_vl.specs.template import slots
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
             yield Problem(place, f"{text!r} leaves the data root", expected="a path below it")
     if not broken:
         yield from _split_problems(data, places, used)
+    yield from share_problems(spec, used)
     yield from _reader_problems(data)
     yield from _column_problems(spec)
     yield from repeated(("data", "languages"), data.languages)
@@ -158,13 +160,15 @@ def _split_problems(
     """That each split has rows of its own."""
     if READERS[data.reader].path == "id" or READERS[data.reader].own_splits:
         return  # the name of a split is asked of the data set
-    if "split" in used or data.split_column is not None or len(set(data.splits.values())) < 2:
+    if data.shares is not None or "split" in used or data.split_column is not None:
+        return
+    if len(set(data.splits.values())) < 2:
         return
     for place, text in places[:1]:
         yield Problem(
             place,
             f"{text!r} is the same file for every split",
-            expected="{split} in it, or split_column",
+            expected="{split} in it, split_column, or splits: {fraction: ...}",
         )
 
 
@@ -199,6 +203,8 @@ def _column_problems(spec: TaskSpec) -> Iterator[Problem]:
     for name, field in spec.fields.items():
         for key in ("columns", "size"):
             named += [(("fields", name, key), column) for column in getattr(field, key) or ()]
+    if data.splits_.by is not None:
+        named.append((("data", "splits", "by"), data.splits_.by))
     for key in ("language_column", "key_column", "split_column"):
         column = getattr(spec.data, key)
         if column is not None:

@@ -197,6 +197,14 @@ class TaskSpec(Document):
         return next(score for score in self.score if score.primary)
 
     @property
+    def split_by(self) -> str | None:
+        """The column by which rows are split into shares; None where nothing says one."""
+        if self.data.splits_.by is not None:
+            return self.data.splits_.by
+        image = self.image_field
+        return self.data.key_column if image is None else self.fields[image].column
+
+    @property
     def image_field(self) -> str | None:
         """The first image field: the one that shapes are measured in (its first image)."""
         return next((name for name, f in self.fields.items() if f.kind == "image"), None)
