@@ -18,6 +18,7 @@ from unified_vl.data.sources import TaskData
 from unified_vl.data.templates import Plan
 from unified_vl.data.values import Value, ValueReader
 from unified_vl.errors import BadRow
+from unified_vl.specs.letter_case import fold_case
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import slots
 
@@ -113,7 +114,7 @@ class OtherRows:
             if self._may_match(name, plan, row, other):
                 continue
             found, _ = self._values.read(other, (name,), plan.columns, plan.language, sized=False)
-            others = _others(found[name], values[name])
+            others = _others(found[name], values[name], plan.language)
             if others:
                 return {**values, name: others}, False
         raise BadRow(
@@ -221,14 +222,14 @@ class _Pool:
         return self._data.by_language()
 
 
-def _others(found: Value, own: Value) -> Value:
+def _others(found: Value, own: Value, language: str) -> Value:
     """The values that a row does not have itself."""
 
     def same(a: object, b: object) -> bool:
         if isinstance(a, (Image, ImageCodes)) and isinstance(b, (Image, ImageCodes)):
             assert a.image is not None and b.image is not None  # of kind image
             return np.array_equal(a.image.pixels_HWC, b.image.pixels_HWC)
-        return str(a).casefold() == str(b).casefold()
+        return fold_case(str(a), language) == fold_case(str(b), language)
 
     kept: Any = tuple(a for a in found if not any(same(a, b) for b in own))
     return kept
