@@ -20,9 +20,11 @@ from unittest import mock
 
 import torch
 
+from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.errors import TrainingEnded, UserError
 from unified_vl.specs.load import load_run
 from unified_vl.training.engine import Engine, start_process
+from unified_vl.training.models import ModelWriter
 from unified_vl.training.trainer import train
 
 STAGES = ("zero0", "zero1", "zero2", "zero3", "zero0_bf16", "zero1_bf16")
@@ -63,6 +65,31 @@ def gradient_times(step: int, factor: float) -> Iterator[None]:
         yield
 
 
+class Killed(BaseException):
+    """What no handler of a process would get to see."""
+
+
+@contextlib.contextmanager
+def at_best_model(time: int, fault: Callable[[], Any]) -> Iterator[None]:
+    """Before the best model is written for the time `time`, the fault happens."""
+    calls = 0
+    write = ModelWriter.write_best
+
+    def faulty(self: ModelWriter, *arguments: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == time:
+            fault()
+        write(self, *arguments)
+
+    with mock.patch.object(ModelWriter, "write_best", faulty):
+        yield
+
+
+def die() -> None:
+    raise Killed
+
+
 def fill_the_disk() -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -87,6 +114,12 @@ def main(squares: Path, output: Path) -> None:
         job("sigterm")
     with at_step(2, "save", fill_the_disk):
         job("full")
+    best = ("validate_every=2", "checkpoint_every=2", "keep_checkpoints=1")
+    with contextlib.suppress(Killed), at_best_model(2, die):
+        job("best_killed", *best)
+    job("best_killed", *best, resume=True)
+    with mock.patch.object(SequenceCodec, "save", lambda *_: fill_the_disk()):
+        job("best_full", *best)
     job("task", here("mixture", "mixture.yaml", "other_order.yaml"))
     job("graph", here("mixture", "mixture.yaml", "no_contrast.yaml"))
     job("bad_on_one", here("data", "data", "bad_data"))

@@ -138,6 +138,8 @@ def job(variants: Path, tmp_path_factory: pytest.TempPathFactory, free_port: int
     [
         ("sigterm", 0, r"SIGTERM: stopped after step 4 of 6.*--resume"),
         ("full", 4, "rank 1: no room for the checkpoint"),
+        ("best_full", 4, "best_model: no room to write it"),
+        ("best_killed", 0, "^$"),
         (
             "task",
             3,
@@ -170,6 +172,14 @@ def test_a_full_disk_loses_nothing_saved(job: Job) -> None:
     root = job.output / "full" / "checkpoints"
     assert sorted(path.name for path in root.iterdir()) == ["pointer.json", "step-00000002"]
     assert newest(root) == "step-00000002"
+
+
+def test_the_best_model_is_there_after_a_kill_while_it_was_written(job: Job) -> None:
+    *_, best = job.events("best_killed", "best")
+    assert [event["step"] for event in job.events("best_killed", "resume")] == [4]
+    facts = json.loads((job.output / "best_killed/best_model/training.json").read_text())
+    assert (facts["steps"], facts["processes"]) == (best["step"], 2)
+    assert not [path for path in (job.output / "best_killed").iterdir() if "model." in path.name]
 
 
 @pytest.mark.parametrize("stage", [*STAGES, "zero0_bf16", "zero1_bf16"])
