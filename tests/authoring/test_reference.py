@@ -23,7 +23,7 @@ from unified_vl.specs.load import file_kind
 from unified_vl.specs.mixture import Mixture
 from unified_vl.specs.readers import READERS
 from unified_vl.specs.run import Run
-from unified_vl.specs.schema import json_schemas
+from unified_vl.specs.schema import editor_schemas
 from unified_vl.specs.task import TaskSpec
 
 REPOSITORY = Path(__file__).parents[2]
@@ -99,7 +99,7 @@ def test_the_schema_accepts_every_shipped_file(path: Path) -> None:
 
 
 def errors(kind: str, text: str) -> Iterator[str]:
-    schema = json_schemas()[kind]
+    schema = editor_schemas()[kind]
     Draft202012Validator.check_schema(schema)
     values = YAML(typ="safe", pure=True).load(text)
     yield from (error.message for error in Draft202012Validator(schema).iter_errors(values))
@@ -134,5 +134,5 @@ def test_the_command_prints_and_writes_pages_and_schemas(tmp_path: Path) -> None
     assert CliRunner().invoke(app, [*words, "--markdown"]).exit_code == 0
     assert (tmp_path / "keys.md").read_text(encoding="utf-8") == pages()["keys.md"]
     assert CliRunner().invoke(app, words).exit_code == 0
-    for name, schema in json_schemas().items():
+    for name, schema in editor_schemas().items():
         assert json.loads((tmp_path / f"{name}.schema.json").read_text()) == schema

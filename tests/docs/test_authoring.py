@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from tests.docs.test_examples import run
 from unified_vl.specs.load import load_task
-from unified_vl.specs.schema import json_schemas
+from unified_vl.specs.schema import editor_schemas
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/authoring.md").read_text(encoding="utf-8")
@@ -84,7 +84,7 @@ def test_the_settings_of_the_editor_name_the_schemas_that_are_written() -> None:
     (settings,) = (json.loads(text) for kind, text in BLOCKS if kind == "json")
     named = {Path(name).name for name in settings["yaml.schemas"]}
     named |= {Path(each["url"]).name for each in settings["json.schemas"]}
-    assert named == {f"{name}.schema.json" for name in json_schemas()}
+    assert named == {f"{name}.schema.json" for name in editor_schemas()}
     assert "$schema=schemas/task.schema.json" in PAGE
 
 

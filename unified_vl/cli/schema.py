@@ -24,12 +24,12 @@ def schema(
     """
     from unified_vl.authoring.reference import pages
     from unified_vl.files import write_atomically
-    from unified_vl.specs.schema import json_schemas
+    from unified_vl.specs.schema import editor_schemas
 
     if markdown:
         files = pages()
     else:
-        schemas = json_schemas()
+        schemas = editor_schemas()
         files = {f"{name}.schema.json": _text(schemas[name]) for name in schemas}
         if output is None:
             print(_text(schemas), end="")

@@ -91,8 +91,10 @@ def file_beside(spec: TaskSpec, name: str, key: KeyPath, holds: str = "a choice 
     Raises:
         UserError: when it leaves the spec's folder, or is not there.
     """
-    assert spec.file is not None
-    folder, place = spec.file.parent, (*key, "file")
+    place = (*key, "file")
+    written = spec.file_of(*place)
+    assert written is not None
+    folder = written.parent
     path = Path(normpath(folder / name))
     if not path.resolve().is_relative_to(folder.resolve()):
         raise spec.error(place, f"{name!r} leaves the spec's folder", expected="a path below it")

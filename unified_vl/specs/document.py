@@ -40,13 +40,14 @@ class Part(BaseModel):
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a spec was read: its file, its text, the line of each key, and the keys that the
-    command line has set."""
+    """Where a spec was read: its file, its text (with all that it includes), the line of each
+    key, the keys that the command line has set, and the files of keys that are included."""
 
     file: Path | None = None
     text: str | None = None
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
     overridden: frozenset[KeyPath] = frozenset()
+    files: Mapping[KeyPath, Path] = field(default_factory=dict)
 
     def line(self, path: KeyPath) -> int | None:
         """The line of a key, or of the nearest key around it that the file has."""
@@ -63,7 +64,14 @@ class Origin:
         """The file and line of a key, or the command line."""
         if self.is_overridden(path):
             return COMMAND_LINE, None
-        return self.file, self.line(path)
+        return self.file_of(path), self.line(path)
+
+    def file_of(self, path: KeyPath) -> Path | None:
+        """The file that a key was written in, which may be one that was included."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.lines:
+                return self.files.get(path[:length], self.file)
+        return self.file
 
 
 class Document(Part):
@@ -78,7 +86,8 @@ class Document(Part):
 
     @property
     def text(self) -> str:
-        """Its YAML source, word for word (JSON, which is YAML, for one made in Python)."""
+        """Its YAML source, word for word unless it includes another; JSON, which is YAML, for
+        one made in Python."""
         if self._origin.text is not None:
             return self._origin.text
         return self.model_dump_json(indent=2, exclude_none=True)
@@ -86,6 +95,10 @@ class Document(Part):
     def line(self, *path: str | int) -> int | None:
         """The line of the key at `path`, counted from 1."""
         return self._origin.line(path)
+
+    def file_of(self, *path: str | int) -> Path | None:
+        """The file that the key at `path` was written in."""
+        return self._origin.file_of(path)
 
     def is_overridden(self, path: KeyPath) -> bool:
         """Whether the command line has set the key at `path`, or one around it."""

@@ -14,6 +14,7 @@ from unified_vl.specs.code_switch import load_dictionaries
 from unified_vl.specs.document import COMMAND_LINE, KeyPath, dotted
 from unified_vl.specs.engine import read_engine_config
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
+from unified_vl.specs.include import read_including
 from unified_vl.specs.mixture import Mixture
 from unified_vl.specs.parse import Parsed, missing_file, parse_file, parse_text, validate
 from unified_vl.specs.run import Run, explain
@@ -246,14 +247,13 @@ def load_image_tokenizer(path: str | Path, overrides: Sequence[str] = ()) -> Ima
 
 def _parse_kind(path: Path, kind: str) -> Parsed:
     """A file whose keys do not say that it is something else."""
-    parsed = parse_file(path)
+    parsed = read_including(path) if kind == "task" else parse_file(path)
     others = [k for k in KINDS if k != kind and k in parsed.values]
     # a run has a key `mixture` too: what it names, not what it is
-    if kind not in parsed.values and others:
+    if others and (kind not in parsed.values or parsed.origin.files):
         found = "run" if "run" in others else others[0]
-        raise UserError(
-            f"is a {found} file", file=path, line=parsed.origin.line((found,)), expected=f"a {kind}"
-        )
+        file, line = parsed.origin.place((found,))
+        raise UserError(f"is a {found} file", file=file, line=line, expected=f"a {kind}")
     return parsed
 
 

@@ -47,6 +47,13 @@ Texts = Annotated[tuple[str, ...], BeforeValidator(_texts, json_schema_input_typ
 class TaskSpec(Document):
     """A task of the model, as its YAML file says; frozen and hashable."""
 
+    include: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Another task spec, relative to this file: this one has its keys, except those "
+        "that it gives itself. Mappings are merged, all else is replaced, null takes a key away.",
+        examples=["refcoco.yaml"],
+    )
     task: Name = Field(description="Name of the task.", examples=["caption_photos"])
     version: Version = Field(
         description="Raise it when the same rows would score differently.", examples=[1]
