@@ -11,6 +11,7 @@ ORDER = [
     "errors",
     "files",
     "locks",
+    "streams",
     "torchvision_compat",
     "specs",
     "codecs",

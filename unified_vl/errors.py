@@ -63,9 +63,15 @@ class BadRow(UserError):
 
 
 class TrainingEnded(Exception):
-    """A training that all ranks end together before its last step, for a known reason."""
+    """A training that ends before its last step, for a known reason.
+
+    Attributes:
+        exit_code: of the process.
+        tells: whether this rank tells it; None where all ranks end with it and rank 0 does.
+    """
 
     exit_code = 3
+    tells: bool | None = None
 
 
 class Stopped(TrainingEnded):
@@ -90,6 +96,21 @@ class EndedElsewhere(TrainingEnded):
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class LostRank(TrainingEnded):
+    """The connection to another rank broke: it was killed, or failed alone.
+
+    Args:
+        message: what is known.
+        tells: whether this rank tells it, or another one of those that are left.
+    """
+
+    exit_code = 6
+
+    def __init__(self, message: str, tells: bool = True) -> None:
+        super().__init__(message)
+        self.tells = tells
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -39,6 +39,7 @@ from unified_vl.errors import (
     TrainingEnded,
     UserError,
 )
+from unified_vl.streams import unbroken
 
 FREE_FORM = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -103,9 +104,10 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(WRONG_INPUT)
     except TrainingEnded as ended:
-        if os.environ.get("RANK", "0") == "0":  # all ranks end with it: one tells
+        first = os.environ.get("RANK", "0") == "0"
+        if first if ended.tells is None else ended.tells:
             prefix = "" if isinstance(ended, Stopped) else "error: "
-            print(f"{prefix}{ended}", file=sys.stderr)
+            print(f"{prefix}{ended}", file=unbroken(sys.stderr))
         sys.exit(ended.exit_code)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):

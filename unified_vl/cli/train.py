@@ -30,19 +30,25 @@ def train(
     The same command runs as several processes under the launcher:
     `deepspeed --num_gpus 2 --module unified_vl.cli.main train RUN`.
     """
+    from unified_vl.errors import TrainingEnded
     from unified_vl.specs.load import load_run
     from unified_vl.specs.run_paths import refuse_unusable_paths
+    from unified_vl.training.launcher import own_launcher, own_rank
+    from unified_vl.training.signals import ignore_signals
 
+    own_launcher()  # as long as it lives: to import torch takes seconds
     run = load_run(run_file, overrides or ())  # before torch: a mistake is told at once
     refuse_unusable_paths(run)
 
-    from unified_vl.training.engine import start_process, stop_process
+    from unified_vl.training.engine import stop_process
     from unified_vl.training.trainer import train as train_run
 
-    process = start_process()
     try:
         model = train_run(run, resume=resume, accept_changed_data=accept_changed_data)
+    except TrainingEnded:
+        ignore_signals()
+        raise
     finally:
         stop_process()
-    if process.rank == 0:
+    if own_rank() == 0:
         typer.echo(str(model))

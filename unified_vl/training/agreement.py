@@ -113,7 +113,7 @@ def fail_together(process: Process, failure: Exception | None) -> None:
         EndedElsewhere: on ranks without a failure. Rank 0's message tells what happened,
             whichever rank met it; a bug keeps its traceback on the rank that has it.
     """
-    told = None if failure is None else (_exit_code(failure), str(failure))
+    told = None if failure is None else (exit_code_of(failure), str(failure))
     failures = process.gather_objects(told)
     first = next((rank for rank, found in enumerate(failures) if found), None)
     if first is None:
@@ -138,7 +138,8 @@ def _plan(batch: TaskBatch, contrast: bool) -> str:
     return f"task {batch.task!r} with {graph}{times}{without}"
 
 
-def _exit_code(failure: Exception) -> int:
+def exit_code_of(failure: Exception) -> int:
+    """What the process ends with."""
     if isinstance(failure, UserError):
         return WRONG_INPUT
     return failure.exit_code if isinstance(failure, TrainingEnded) else BUG

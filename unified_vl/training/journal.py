@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from rich.text import Text
 
 from unified_vl.files import write_atomically
 from unified_vl.specs.run import Run
+from unified_vl.streams import unbroken
 from unified_vl.training.stop_and_go import Transition
 from unified_vl.training.trackers import Tracker, numbers_of, start_trackers
 from unified_vl.training.update import TaskLoss
@@ -80,7 +82,9 @@ class Journal:
         self._started = time.monotonic()
         self._step = self._first_step = 0
         self._file: TextIO | None = None
-        self._console = Console(stderr=True, quiet=not (writes and progress), highlight=False)
+        self._console = Console(
+            file=unbroken(sys.stderr), quiet=not (writes and progress), highlight=False
+        )
         self._bar = Progress(
             BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"), auto_refresh=False
         )

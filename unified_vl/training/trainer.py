@@ -26,6 +26,7 @@ from unified_vl.training.data_files import to_json
 from unified_vl.training.engine import Engine, start_process
 from unified_vl.training.gradients import GradientGuard
 from unified_vl.training.journal import Journal, name_of_update
+from unified_vl.training.lost import failing_alike, lost_ranks
 from unified_vl.training.models import MODEL, ModelWriter
 from unified_vl.training.optimizer import build_optimizer, learning_rate
 from unified_vl.training.prefetch import Prefetch
@@ -58,13 +59,15 @@ def train(
     Raises:
         UserError: for input that cannot be used, an output directory that is not empty
             (without `resume`) or that another process writes, or a checkpoint of something else.
-        TrainingEnded: when a signal, a fault or another rank ends it before its last step.
+        TrainingEnded: when a signal, a fault or another rank ends it before its last step, or
+            the launcher or another rank is gone.
     """
-    process = start_process()
     with (
-        _only_job(process, run.output),
-        Watchdog(process, run.output, run.hang_timeout) as watchdog,
+        lost_ranks(),
+        Watchdog(run.output, run.hang_timeout) as watchdog,
+        _only_job(run.output) as process,
     ):
+        watchdog.beat("the data and the model are read")
         training = _prepare(run, process, resume=resume, progress=progress)
         start = restore(training, accept_changed_data) if resume else 0
         look_at_data(training)
@@ -87,13 +90,14 @@ def train(
 
 
 @contextlib.contextmanager
-def _only_job(process: Process, output: Path) -> Iterator[None]:
-    """Its ranks are the only processes that write the output directory."""
+def _only_job(output: Path) -> Iterator[Process]:
+    """The ranks, once they have met, are the only processes that write the output directory."""
+    process = start_process()
     with contextlib.ExitStack() as stack:
         with together(process):
             if process.rank == 0:
                 stack.enter_context(only_writer(output))
-        yield
+        yield process
 
 
 def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], stop: int) -> int:
@@ -158,7 +162,8 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
             _refuse_used(run.output)
         parts = build(run)
         validation = _validation_batches(parts, process)
-    engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)
+    with failing_alike(process):
+        engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)
     rows = {task: len(stream.data) for task, stream in parts.streams.items()}
     journal = Journal(run, rows, writes=process.rank == 0, progress=progress)
     best = Best(by_scores=run.score_every > 0, falling=falling_tasks(parts.specs.values()))

@@ -4,7 +4,7 @@ In a collective all ranks wait for the slowest, for ever if need be. So each ran
 watches its own progress from a thread. When it has made none for the time allowed, it
 writes the Python stack of all its threads, waits a little until the others, which stand
 still too, have written theirs, and ends the process: exceptions cannot, the main thread
-may be anywhere.
+may be anywhere. The start counts, too: a rank that never comes is waited for no longer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pathlib import Path
 from types import TracebackType
 
 from unified_vl.errors import HUNG
-from unified_vl.training.process import Process
+from unified_vl.streams import unbroken
+from unified_vl.training.launcher import own_rank, ranks
 
 STACKS = "stacks"
 GRACE = 10.0  # seconds for the other ranks to write their stacks
@@ -32,22 +33,22 @@ class Watchdog:
     a context manager.
 
     Args:
-        process: this rank.
         output: of the run.
         timeout: seconds; longer than the longest step, validation or checkpoint.
     """
 
-    def __init__(self, process: Process, output: Path, timeout: float) -> None:
-        self._process = process
+    def __init__(self, output: Path, timeout: float) -> None:
+        self._rank, self._ranks = own_rank(), ranks()
         self._folder = output / STACKS
         self._timeout = timeout
         self._last = time.monotonic()
+        self._doing = ""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def __enter__(self) -> Watchdog:
-        self._file(self._process.rank).unlink(missing_ok=True)  # of an earlier start
-        self.beat()
+        self._file(self._rank).unlink(missing_ok=True)  # of an earlier start
+        self.beat("the ranks meet")
         self._thread.start()
         return self
 
@@ -60,9 +61,10 @@ class Watchdog:
         self._ended.set()
         self._thread.join()
 
-    def beat(self) -> None:
-        """There was progress."""
+    def beat(self, doing: str = "") -> None:
+        """There was progress; what is done now, if it is no step."""
         self._last = time.monotonic()
+        self._doing = doing
 
     def _watch(self) -> None:
         while not self._ended.wait(self._timeout / LOOKS):
@@ -75,11 +77,12 @@ class Watchdog:
         return self._folder / f"rank-{rank:05d}.txt"
 
     def _tell(self) -> None:
-        rank = self._process.rank
+        rank = self._rank
+        doing = f" while {self._doing}" if self._doing else ""
         print(
-            f"error: rank {rank} has made no progress for {self._timeout:g} seconds "
-            f"(hang_timeout); the stacks of all ranks are in {self._folder}",
-            file=sys.stderr,
+            f"error: rank {rank} of {self._ranks} has made no progress for {self._timeout:g} "
+            f"seconds{doing} (hang_timeout); the stacks of all ranks are in {self._folder}",
+            file=unbroken(sys.stderr),
             flush=True,
         )
         faulthandler.dump_traceback(file=sys.__stderr__ or 2, all_threads=True)
@@ -90,10 +93,10 @@ class Watchdog:
                 faulthandler.dump_traceback(file=file, all_threads=True)
             partial.replace(self._file(rank))
         except OSError as error:  # stderr has them
-            print(f"error: {error}", file=sys.stderr, flush=True)
+            print(f"error: {error}", file=unbroken(sys.stderr), flush=True)
 
     def _wait_for_others(self) -> None:
         until = time.monotonic() + GRACE
-        ranks = range(self._process.world)
-        while time.monotonic() < until and not all(self._file(r).exists() for r in ranks):
+        files = [self._file(rank) for rank in range(self._ranks)]
+        while time.monotonic() < until and not all(file.exists() for file in files):
             time.sleep(0.1)
