@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 from typing import TextIO, cast
+
+GONE = (errno.EPIPE, errno.EIO)  # of a pipe without a reader, of a terminal
 
 
 def unbroken(stream: TextIO) -> TextIO:
@@ -13,8 +16,8 @@ def unbroken(stream: TextIO) -> TextIO:
 
     A training must outlive those who watch it: Ctrl-C also ends the `tee` behind a pipe, and
     a closed terminal takes its stream away, before the ranks have written the checkpoint that
-    was asked for. What cannot be written is dropped; after that the stream's descriptor is
-    the null device, so that other writers to it do not fail either.
+    was asked for. What cannot be written is dropped. Of a stream that is gone for good the
+    descriptor becomes the null device, so that other writers to it do not fail either.
     """
     return cast(TextIO, _Unbroken(stream))
 
@@ -39,17 +42,19 @@ class _Unbroken(io.TextIOBase):
     def write(self, text: str) -> int:
         try:
             self._stream.write(text)
-        except OSError:
-            self._drop()
+        except OSError as error:
+            self._drop(error)
         return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
-        except OSError:
-            self._drop()
+        except OSError as error:
+            self._drop(error)
 
-    def _drop(self) -> None:
+    def _drop(self, error: OSError) -> None:
+        if error.errno not in GONE:
+            return  # as on a full disk, which may have room again
         with contextlib.suppress(OSError, ValueError):
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self._stream.fileno())

@@ -80,7 +80,7 @@ class Watchdog:
         rank = self._rank
         doing = f" while {self._doing}" if self._doing else ""
         print(
-            f"error: rank {rank} of {self._ranks} has made no progress for {self._timeout:g} "
+            f"error: rank {rank} has made no progress for {self._timeout:g} "
             f"seconds{doing} (hang_timeout); the stacks of all ranks are in {self._folder}",
             file=unbroken(sys.stderr),
             flush=True,
