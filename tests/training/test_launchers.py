@@ -160,53 +160,35 @@ def steps(job: Launched) -> bool:
     return events.exists() and '"step": 2' in events.read_text()
 
 
+def by_hand(squares: Path, folder: Path, rank: int, port: int, *overrides: str) -> Launched:
+    """One of two ranks, without a launcher."""
+    command = [sys.executable, "-m", *trains(squares, folder / "run", *overrides)]
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    log = folder if rank == 0 else folder / "second"
+    return Launched(log, command, RANK=str(rank), LOCAL_RANK=str(rank), **where)
+
+
 @pytest.fixture(scope="module")
-def trainings(
-    squares: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Launched]]:
-    """One under `deepspeed`, one of two ranks started by hand, and one whose rank 1 never comes."""
-    root = tmp_path_factory.mktemp("trainings")
-
-    def by_hand(folder: Path, rank: int, port: int, *overrides: str) -> Launched:
-        command = [sys.executable, "-m", *trains(squares, folder / "run", *overrides)]
-        where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-        log = folder if rank == 0 else folder / "second"
-        return Launched(log, command, RANK=str(rank), LOCAL_RANK=str(rank), **where)
-
-    port = free_port()
-    command = trains(squares, root / "launched" / "run")
-    started = {}
-    try:
-        started["launched"] = Launched(
-            root / "launched", launcher("deepspeed", "--module", *command)
-        )
-        started["alone"] = by_hand(root / "alone", 0, free_port(), "hang_timeout=2")
-        started["first"] = by_hand(root / "pair", 0, port)
-        started["second"] = by_hand(root / "pair", 1, port)
-        yield started
-    finally:
-        for job in started.values():
-            job.end()
-
-
-def test_a_training_under_the_launcher_saves_at_ctrl_c(trainings: dict[str, Launched]) -> None:
-    job = trainings["launched"]
-    job.wait(lambda: steps(job))
-    job.note_children()
-    job.signal_group(signal.SIGINT)
-    assert psutil.wait_procs(job.children, timeout=PATIENCE)[1] == []
-    saved = newest(job.folder / "run" / "checkpoints")
-    assert saved is not None, job.log.read_text()
-    assert f"stopped after step {int(saved.removeprefix('step-'))}" in job.log.read_text()
+def alone(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launched]:
+    """A rank whose only other never comes; it waits while other tests run."""
+    folder = tmp_path_factory.mktemp("alone")
+    job = by_hand(squares, folder, 0, free_port(), "hang_timeout=2")
+    yield job
+    job.end()
 
 
 def test_a_rank_that_is_killed_ends_the_other_with_one_message(
-    trainings: dict[str, Launched],
+    squares: Path, tmp_path: Path, alone: Launched
 ) -> None:
-    first, second = trainings["first"], trainings["second"]
-    first.wait(lambda: steps(first))
-    second.process.kill()
-    assert first.process.wait(PATIENCE) == LostRank.exit_code
+    port = free_port()
+    first, second = (by_hand(squares, tmp_path, rank, port) for rank in range(2))
+    try:
+        first.wait(lambda: steps(first))
+        second.process.kill()
+        assert first.process.wait(PATIENCE) == LostRank.exit_code
+    finally:
+        first.end()
+        second.end()
     lines = first.log.read_text().splitlines()
     told = [line for line in lines if not line.startswith("step ")]
     assert [line for line in told if line.startswith("error: ")] == told[-1:]
@@ -214,9 +196,23 @@ def test_a_rank_that_is_killed_ends_the_other_with_one_message(
     assert not any("Traceback" in line for line in lines)
 
 
-def test_a_rank_that_never_comes_ends_the_start(trainings: dict[str, Launched]) -> None:
-    job = trainings["alone"]
-    assert job.process.wait(PATIENCE) == HUNG
-    text = job.log.read_text()
+def test_a_training_under_the_launcher_saves_at_ctrl_c(squares: Path, tmp_path: Path) -> None:
+    command = trains(squares, tmp_path / "run")
+    job = Launched(tmp_path, launcher("deepspeed", "--module", *command))
+    try:
+        job.wait(lambda: steps(job))
+        job.note_children()
+        job.signal_group(signal.SIGINT)
+        assert psutil.wait_procs(job.children, timeout=PATIENCE)[1] == []
+    finally:
+        job.end()
+    saved = newest(tmp_path / "run" / "checkpoints")
+    assert saved is not None, job.log.read_text()
+    assert f"stopped after step {int(saved.removeprefix('step-'))}" in job.log.read_text()
+
+
+def test_a_rank_that_never_comes_ends_the_start(alone: Launched) -> None:
+    assert alone.process.wait(PATIENCE) == HUNG
+    text = alone.log.read_text()
     assert "rank 0 has made no progress for 2 seconds while the ranks meet" in text
-    assert (job.folder / "run" / "stacks" / "rank-00000.txt").exists()
+    assert (alone.folder / "run" / "stacks" / "rank-00000.txt").exists()
