@@ -25,14 +25,21 @@ def new(
         Path | None, typer.Option(help="The data root; without it one is chosen and named.")
     ] = None,
     task: Annotated[str | None, typer.Option(help="The task's name.")] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Write a run file here too, with its mixture; needs --output."),
+    ] = None,
 ) -> None:
     """Look at data and draft a task spec that passes `check`, with comments where it guessed."""
     from unified_vl.authoring.drafting.draft import draft
     from unified_vl.errors import UserError
     from unified_vl.files import write_atomically
 
-    if output is not None and output.exists():
-        raise UserError("is there already", file=output, expected="a new file")
+    if run is not None and output is None:
+        raise UserError("needs a spec to train", field="--run", expected="--output SPEC.yaml too")
+    for path in (output, run):
+        if path is not None and path.exists():
+            raise UserError("is there already", file=path, expected="a new file")
     drafted = draft(given, root=data, task=task)
     if output is None:
         print(drafted.text, end="")
@@ -42,5 +49,29 @@ def new(
     for error in drafted.bad[:3]:
         print(f"a row breaks it: {error}", file=sys.stderr)
     spec = output or "SPEC.yaml"
-    print(f"next: unified-vl check {spec} --data {drafted.root}", file=sys.stderr)
-    print(f"      unified-vl show {spec} --data {drafted.root}", file=sys.stderr)
+    steps = [f"check {spec} --data {drafted.root}", f"show {spec} --data {drafted.root}"]
+    if run is not None:
+        steps += _write_run(Path(spec), drafted.root, run)
+    for number, step in enumerate(steps):
+        print(f"{'      ' if number else 'next: '}unified-vl {step}", file=sys.stderr)
+
+
+def _write_run(spec: Path, data: Path, run: Path) -> list[str]:
+    """Write a run file and its mixture; the commands that go on from there."""
+    from unified_vl.authoring.drafting.run import draft_run
+    from unified_vl.errors import UserError
+    from unified_vl.files import write_atomically
+
+    drafted = draft_run(spec, data, run)
+    if drafted.mixture_path.exists():
+        raise UserError("is there already", file=drafted.mixture_path, expected="a new file")
+    write_atomically(drafted.mixture_path, drafted.mixture)
+    write_atomically(run, drafted.run)
+    print(f"wrote {drafted.mixture_path} and {run}", file=sys.stderr)
+    size = f"--vocabulary-size {drafted.vocabulary}"
+    tokenizer = run.parent / "tokenizer"
+    return [
+        f"tokenizer train --spec {spec} --data {data} {size} --output {tokenizer}",
+        f"check {run}",
+        f"train {run}",
+    ]
