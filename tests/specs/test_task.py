@@ -81,7 +81,7 @@ BAD = [
     # misspelt, missing and unknown keys
     ("languages: [", "langauges: [", "8: data.langauges: is not a known key; did you mean 'langu"),
     ("about: Describe an image in one sentence.\n", "", "1: about: is missing; expected text"),
-    ("version: 1", "version: 1\nlr: 1", "3: lr: is not a known key; expected 'task', 'version'"),
+    ("version: 1", "version: 1\nlr: 1", "3: lr: is not a known key; expected 'include', 'task'"),
     ("kind: image,", "", "11: fields.image.kind: is missing; expected 'text', 'number', 'label'"),
     ("version: 1", "version: 1\nversion: 2", "3: version: the key is there twice"),
     # wrong types and values
