@@ -6,14 +6,17 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
+
+import numpy as np
 
 from unified_vl.authoring.few_answers import FewAnswers
 from unified_vl.authoring.findings import Finding, Findings
 from unified_vl.authoring.leakage import Leak, find_leaks
 from unified_vl.authoring.plain_images import PlainImages
-from unified_vl.authoring.prints import PrintMaker, Prints
+from unified_vl.authoring.prints import PrintMaker, Prints, read_images
 from unified_vl.authoring.runs import check_run
 from unified_vl.authoring.same_sources import SameSources
 from unified_vl.authoring.shapes import check_shapes, report_notes
@@ -156,6 +159,7 @@ class _TaskCheck:
         self._loader = ImageLoader(self.root, CHECKED_SIZE)
         self._maker = PrintMaker(self._loader, self.progress)
         self._prints: list[Prints] = []
+        self._waiting: list[TaskData] = []  # a split with which there is nothing to compare yet
         self._bad: set[str] = set()  # rows that were reported
 
     def check(self, spec: TaskSpec) -> None:
@@ -175,9 +179,18 @@ class _TaskCheck:
             if self.leakage:
                 if data.excluded:
                     data = TaskData(spec, split, self.root, with_excluded=True)
-                prints = self._maker.take(data, lambda error: self._bad_row(spec, error))
-                self._prints.append(prints)
-                self.checked["compared row"] += len(data)
+                self._compare(data)
+
+    def _compare(self, data: TaskData) -> None:
+        """Take the prints of a split, unless it is the only one and has no images to look at."""
+        self._waiting.append(data)
+        if len(self._waiting) == 1 and not self._prints and not read_images(data.spec):
+            return
+        for each in self._waiting:
+            report = partial(self._bad_row, each.spec)
+            self._prints.append(self._maker.take(each, report))
+            self.checked["compared row"] += len(each)
+        self._waiting = []
 
     def leaks(self) -> tuple[Leak, ...]:
         """The rows of training that a split of any of the specs holds out."""
@@ -255,7 +268,8 @@ def _check_keys(spec: TaskSpec, data: TaskData, findings: Findings) -> None:
     """A key names one row of a language; translations of a row may share it."""
     if spec.data.key_column is None:
         return
-    distinct = len(set(data.keys()))
+    # of keys only a number is kept: there may be millions
+    distinct = len(np.unique(np.fromiter(map(hash, data.keys()), np.int64)))
     if distinct < len(data):
         within = " within their languages" if len(spec.data.languages) > 1 else ""
         message = f"{data.split} has {len(data)} rows and {distinct} distinct keys{within}"

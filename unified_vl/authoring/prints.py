@@ -89,7 +89,7 @@ class PrintMaker:
         """
         spec = data.spec
         reader = _Texts(spec)
-        images = _read_images(spec)
+        images = read_images(spec)
         prints = Prints(spec, data.split)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(data), _BLOCK):
@@ -143,7 +143,7 @@ class _Texts:
         self.written = [name for name in texts if name in written]
         self.read = [name for name in texts if name not in written]
         self.languages = [name for name, f in spec.fields.items() if f.kind == "language"]
-        self.has_image = bool(_read_images(spec))
+        self.has_image = bool(read_images(spec))
 
     def add(self, row: Row, number: int, prints: Prints) -> None:
         language = row.language or self.spec.data.languages[0]
@@ -182,7 +182,7 @@ def _flat(value: object) -> Iterator[str]:
             yield from _flat(item)
 
 
-def _read_images(spec: TaskSpec) -> list[str]:
+def read_images(spec: TaskSpec) -> list[str]:
     """The fields that hold images which the model reads; those that it only writes are answers."""
     read = spec.fields_of(spec.source)
     kinds = ((name, field.kind) for name, field in spec.fields.items())

@@ -6,15 +6,14 @@ import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from unified_vl.data.readers.table import in_blocks
 from unified_vl.errors import UserError
 
 _EVERY = 64  # rows between two places that are held: for those between, only their lengths are
 _LONGEST = (1 << 32) - 1  # bytes of a row
 _AT_ONCE = 1 << 20  # bytes that are read at once, where rows follow each other
-Parse = Callable[[bytes], Mapping[str, Any]]
+Parse = Callable[[bytes, Iterable[str]], Mapping[str, Any]]
 
 
 class RowIndex:
@@ -49,6 +48,11 @@ class RowIndex:
             self._starts[0] = end
         self._end = end
 
+    def rows(self, file: BinaryIO) -> Iterator[bytes]:
+        """All rows of the file, one after the other: none has a gap before it."""
+        file.seek(self._starts[0])
+        yield from map(file.read, self._lengths)
+
     def place(self, row: int) -> tuple[int, int]:
         """The first byte of a row, and how many it has."""
         block, rest = divmod(row, _EVERY)
@@ -63,7 +67,7 @@ class IndexedRows:
         path: the file.
         names: the columns.
         index: where the rows are.
-        parse: makes a row's values of its bytes.
+        parse: makes a row's values in some columns of its bytes.
     """
 
     def __init__(self, path: Path, names: Iterable[str], index: RowIndex, parse: Parse) -> None:
@@ -78,15 +82,25 @@ class IndexedRows:
     def take(self, places: Sequence[int]) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = {name: [] for name in self.names}
         try:
-            for row in map(self._parse, self._contents(places)):
+            for content in self._contents(places):
+                row = self._parse(content, self.names)
                 for name, values in found.items():
-                    values.append(row.get(name))
-        except (ValueError, OSError) as error:  # it was right when it was opened
-            raise UserError(f"has changed while it was read: {error}", file=self.path) from error
+                    values.append(row[name])
+        except (ValueError, OSError) as error:
+            raise self._changed(error) from error
         return found
 
     def column(self, name: str) -> Iterator[Any]:
-        return in_blocks(self, name)
+        names = (name,)
+        try:
+            with self.path.open("rb") as file:
+                yield from (self._parse(row, names)[name] for row in self._index.rows(file))
+        except (ValueError, OSError) as error:
+            raise self._changed(error) from error
+
+    def _changed(self, error: Exception) -> UserError:
+        """What to say of a file that was right when it was opened."""
+        return UserError(f"has changed while it was read: {error}", file=self.path)
 
     def _contents(self, places: Sequence[int]) -> Iterator[bytes]:
         """The bytes of rows; those that follow each other are read at once."""

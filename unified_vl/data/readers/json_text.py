@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 MOST_DEPTH = 100  # lists and objects in each other; boxes and polygons have four at most
 
 
@@ -55,11 +53,6 @@ def is_deep(value: Any) -> bool:
 
 def _items(value: list[Any] | dict[str, Any]) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else value
-
-
-def has_surrogates(text: bytes) -> bool:
-    """Whether a JSON text may hold half of a surrogate pair, which no UTF-8 can say."""
-    return _SURROGATE.search(text) is not None
 
 
 def too_deep() -> ValueError:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from unified_vl.data.readers.indexed import IndexedRows, RowIndex
-from unified_vl.data.readers.json_text import fast_json, has_surrogates, parse_json
+from unified_vl.data.readers.json_text import fast_json, parse_json
 from unified_vl.data.readers.reader import Source
 from unified_vl.data.readers.table import NO_TEXT, Table, holds_no_text
 from unified_vl.errors import UserError
 
 BOM = b"\xef\xbb\xbf"
+_EXACT = 1 << 53  # whole numbers beyond 64 bits are floats to `orjson`; so are few others
 
 
 def read_jsonl(source: Source) -> Table:
@@ -36,16 +40,21 @@ def read_jsonl(source: Source) -> Table:
                 names.update(dict.fromkeys(n for n, value in row.items() if value is not None))
     if len(index):  # a file without rows lacks no column
         source.require([*names, *filter(source.may_lack, missing)])
-    needed = tuple(source.needed)
+    return IndexedRows(path, source.needed, index, _values)
 
-    def parse(line: bytes) -> dict[str, Any]:
-        row = parse_json(line)
-        found = {name: row.get(name) for name in needed}
-        if has_surrogates(line):
-            found = {n: NO_TEXT if holds_no_text(v) else v for n, v in found.items()}
-        return found
 
-    return IndexedRows(path, needed, index, parse)
+def _values(line: bytes, names: Iterable[str]) -> dict[str, Any]:
+    """What the object in a line has under some names."""
+    try:
+        row = orjson.loads(line)
+        found = {name: row.get(name) for name in names}
+        if all(type(value) is not float or abs(value) < _EXACT for value in found.values()):
+            return found
+    except ValueError:  # which a surrogate and a NaN are to it
+        pass
+    row = parse_json(line)
+    found = {name: row.get(name) for name in names}
+    return {n: NO_TEXT if holds_no_text(value) else value for n, value in found.items()}
 
 
 def _object(line: bytes, path: Path, number: int) -> dict[str, Any] | None:

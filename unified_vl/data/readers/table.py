@@ -128,12 +128,6 @@ class Columns:
         return cells.__getitem__ if isinstance(cells, Sequence) else values_of(cells)
 
 
-def in_blocks(table: Table, name: str) -> Iterator[Any]:
-    """A column of a table that has none of its own way to read it, some rows at a time."""
-    for start in range(0, len(table), BLOCK):
-        yield from table.take(range(start, min(start + BLOCK, len(table))))[name]
-
-
 def is_utf8(text: str) -> bool:
     """Whether a text can be written as UTF-8, which half of a surrogate pair cannot."""
     try:

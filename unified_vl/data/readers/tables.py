@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -60,9 +60,9 @@ def _read(source: Source, how: Delimited) -> Table:
         source.keep(good, count, "have more or fewer values than there are columns")
     places = {name: names.index(name) for name in source.needed}
 
-    def parse(content: bytes) -> Mapping[str, str]:
+    def parse(content: bytes, names: Iterable[str]) -> Mapping[str, str]:
         cells = how.cells(file.decode(content))
-        return {name: cells[place] for name, place in places.items()}
+        return {name: cells[places[name]] for name in names}
 
     return IndexedRows(path, places, index, parse)
 
