@@ -8,6 +8,7 @@ import pytest
 
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_mixture, load_run, load_task, load_tasks
+from unified_vl.specs.parse import MOST_PROBLEMS
 
 TASK = """\
 task: {name}
@@ -281,3 +282,14 @@ def test_a_wrong_item_does_not_make_its_list_too_short(tmp_path: Path) -> None:
         load_task(path)
     message = "score.0.primry: is not a known key; did you mean 'primary'?"
     assert [str(e).split(": ", 1)[1] for e in error.value.all] == [message]  # type: ignore[attr-defined]
+
+
+def test_of_many_problems_the_first_are_told_and_the_others_counted(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(RUN + "".join(f"key{number}: 1\n" for number in range(2_000)))
+    with pytest.raises(UserError) as error:
+        load_run(path)
+    told = [str(each) for each in error.value.all]  # type: ignore[attr-defined]
+    assert "key0: is not a known key" in told[0]
+    assert len(told) == MOST_PROBLEMS + 1
+    assert told[-1] == f"{path}: {2_000 - MOST_PROBLEMS} more problems are not listed"

@@ -16,7 +16,8 @@ def compare(
     a: Annotated[Path, typer.Argument(help="The report that `evaluate --output` wrote.")],
     b: Annotated[Path, typer.Argument(help="The report of another model on the same rows.")],
     resamples: Annotated[
-        int, typer.Option(min=100, help="How often rows are drawn and answers exchanged.")
+        int,
+        typer.Option(min=100, max=100_000, help="How often rows are drawn and answers exchanged."),
     ] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -42,9 +42,11 @@ def evaluate(
         int | None, typer.Option(min=1, help="Score so many rows of a task, drawn at random.")
     ] = None,
     resamples: Annotated[
-        int, typer.Option(min=0, help="Resamples of the 95 % intervals; 0 for none.")
+        int, typer.Option(min=0, max=100_000, help="Resamples of the 95 % intervals; 0 for none.")
     ] = 1000,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows that are read at once.")] = 128,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=65_536, help="Rows that are read at once.")
+    ] = 128,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     compile: Annotated[
         bool,

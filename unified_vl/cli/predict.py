@@ -55,7 +55,9 @@ def predict(
         Path | None,
         typer.Option(help="Write the image with the predicted boxes on it, or the pictures drawn."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows of --input read at once.")] = 64,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=65_536, help="Rows of --input read at once.")
+    ] = 64,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     compile: Annotated[
         bool,

@@ -22,7 +22,7 @@ SHADES = " ░▒▓█"  # from no round to every round of a character's stretc
 
 def schedule(
     mixture: Annotated[Path, typer.Argument(help="The mixture file.")],
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds to simulate.")] = 100,
+    rounds: Annotated[int, typer.Option(min=1, max=100_000, help="Rounds to simulate.")] = 100,
     data: Annotated[
         Path | None, typer.Option(help="The data root; needed where shares go by rows.")
     ] = None,

@@ -31,12 +31,16 @@ from unified_vl.specs.schema_parts import expected_at, keys_at
 LARGEST_FILE = 1 << 20  # bytes; aliases may repeat a part, so nodes are counted too
 MOST_NODES = 100_000
 DEEPEST = 20
+MOST_PROBLEMS = 100  # told of one file; nearly known names are looked for, which takes its time
 D = TypeVar("D", bound=Document)
 Explain = Callable[[Problem, object], Problem]
 
 
 class InvalidSpec(UserError):
-    """The first thing that is wrong with a spec file; `.all` has every one."""
+    """The first thing that is wrong with a spec file; `.all` has the others too.
+
+    Of more than MOST_PROBLEMS the last of `.all` says how many are left out.
+    """
 
     all: tuple[UserError, ...] = ()
 
@@ -82,9 +86,10 @@ def parse_text(text: str, file: Path | None = None) -> Parsed:
         UserError: when it is not YAML or not a mapping.
     """
     try:
-        root = YAML(typ="safe", pure=True).compose(text)
+        yaml = YAML(typ="safe", pure=True)
+        root = yaml.compose(text)
         lines = dict(_lines(root)) if root is not None else {}
-        values = YAML(typ="safe", pure=True).load(text)
+        values = None if root is None else yaml.constructor.construct_document(root)
     except YAMLError as error:
         raise _yaml_error(error, file) from error
     except (ValueError, RecursionError, TypeError) as error:
@@ -149,7 +154,8 @@ def validate(model: type[D], parsed: Parsed, explain: Explain | None = None) -> 
         problems = problems_of(error, model)
         if explain is not None:
             problems = (explain(each, _at(parsed.values, each.path)) for each in problems)
-        raise invalid(list(problems), origin) from error
+        left_out = max(error.error_count() - MOST_PROBLEMS, 0)
+        raise invalid(list(problems), origin, left_out) from error
     document._origin = origin
     return document
 
@@ -164,9 +170,11 @@ def _at(values: object, path: KeyPath) -> object:
     return values
 
 
-def invalid(problems: Sequence[Problem], origin: Origin) -> InvalidSpec:
-    """One error for all problems, ordered by line."""
+def invalid(problems: Sequence[Problem], origin: Origin, left_out: int = 0) -> InvalidSpec:
+    """One error for all problems, ordered by line; the last tells how many are left out."""
     errors = sorted((_error(p, origin) for p in problems), key=lambda e: e.line or 0)
+    if left_out:
+        errors.append(InvalidSpec(f"{left_out} more problems are not listed", file=origin.file))
     errors[0].all = tuple(errors)
     return errors[0]
 
@@ -186,7 +194,7 @@ def _error(problem: Problem, origin: Origin) -> InvalidSpec:
 def problems_of(error: ValidationError, model: type[Document]) -> Iterator[Problem]:
     """What pydantic found, in words for the author of the file."""
     schema = _schema_of(model)
-    details = error.errors(include_url=False)
+    details = error.errors(include_url=False)[:MOST_PROBLEMS]
     misspelt: set[KeyPath] = set()
     for detail in details:
         if detail["type"] == "extra_forbidden":
