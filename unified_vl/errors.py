@@ -9,10 +9,12 @@ a bug.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 WRONG_INPUT = 2
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 HUNG = 5  # the exit code of a training that stood still; no exception can end that
 
 
@@ -111,6 +113,16 @@ class LostRank(TrainingEnded):
     def __init__(self, message: str, tells: bool = True) -> None:
         super().__init__(message)
         self.tells = tells
+
+
+def visible(text: object) -> str:
+    """What is shown to people, with control characters of data written out (`\\u001b`), so that
+    they do nothing to a terminal. Lines and tabs stay, and JSON means the same.
+
+    >>> visible("red \\x1b[31mcat")
+    'red \\\\u001b[31mcat'
+    """
+    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", str(text))
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -63,6 +63,25 @@ def new_directory(directory: Path) -> Iterator[Path]:
         raise
 
 
+def check_writable(path: Path) -> None:
+    """That `write_atomically` can write a file, found out by beginning to.
+
+    Folders are made as needed; what is there stays.
+
+    Raises:
+        UserError: when it cannot be written, such as below a file or over a folder.
+    """
+    probe = path.with_name(f"{path.name}.probe")
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"cannot be written: {error.strerror}", file=path) from error
+
+
 def replace_directory(partial: Path, directory: Path) -> None:
     """Put `partial` in the place of `directory`; a rename each, so no half is ever seen."""
     old = directory.with_name(f"{directory.name}.old")

@@ -35,6 +35,9 @@ def check(
         typer.Option(help="Write the train rows that leak, as `data.exclude` reads them."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Print control characters of the data as they are.")
+    ] = False,
 ) -> None:
     """Check specs: keys, names, columns, rows, images, boxes, texts and leakage.
 
@@ -45,7 +48,7 @@ def check(
     from unified_vl.authoring.check import CHECKED_SIZE, check_paths
     from unified_vl.authoring.leakage import as_jsonl
     from unified_vl.authoring.tokens import load_codec
-    from unified_vl.errors import UserError
+    from unified_vl.errors import UserError, visible
     from unified_vl.files import write_atomically
 
     if write_leaks is not None and (data is None or not leakage):
@@ -66,10 +69,10 @@ def check(
         write_atomically(write_leaks, as_jsonl(result.leaks))
     if as_json:
         findings = [finding.to_json() for finding in result.findings]
-        print(json.dumps({"findings": findings, "checked": result.checked}, ensure_ascii=False))
+        lines = [json.dumps({"findings": findings, "checked": result.checked}, ensure_ascii=False)]
     else:
-        for finding in result.findings:
-            print(finding)
-        print(result.summary())
+        lines = [*map(str, result.findings), result.summary()]
+    for line in lines:
+        print(line if raw else visible(line))
     if result.failed:
         raise typer.Exit(2)

@@ -27,6 +27,7 @@ def compare(
     """
     from rich.console import Console
 
+    from unified_vl.errors import visible
     from unified_vl.evaluation.comparison import compare_reports
 
     found = compare_reports(a, b, resamples)
@@ -37,7 +38,7 @@ def compare(
     console.print(_table(found))
     for key, name in (("only_in_a", a), ("only_in_b", b)):
         if found[key]:
-            print(f"only in {name}: {', '.join(found[key])}")
+            print(visible(f"only in {name}: {', '.join(found[key])}"))
 
 
 def _table(found: dict[str, Any]) -> Table:

@@ -57,12 +57,14 @@ def evaluate(
     """Score a model by its specs: in all, by language, and by what else a spec reports by."""
     from rich.console import Console
 
+    from unified_vl.errors import visible
     from unified_vl.evaluation.evaluate import evaluate as score
-    from unified_vl.evaluation.results import write_results
+    from unified_vl.evaluation.results import check_outputs, write_results
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.locks import only_writer
     from unified_vl.specs.load import load_tasks
 
+    check_outputs(output, predictions)
     with ExitStack() as locks:  # at once: the other one is told before it has scored anything
         for path in (output, predictions):
             if path is not None:
@@ -86,7 +88,7 @@ def evaluate(
             )
         write_results(evaluation, output, predictions)
     if json:
-        typer.echo(encoder.dumps(evaluation.report, ensure_ascii=False, indent=1))
+        typer.echo(visible(encoder.dumps(evaluation.report, ensure_ascii=False, indent=1)))
     else:
         Console().print(table_of(evaluation.report))
     for warning in warnings_of(evaluation.report):
@@ -101,7 +103,7 @@ def warnings_of(report: dict[str, Any]) -> Iterator[str]:
         for flag, said in FLAGS.items():
             rate = task["flags"][flag]
             if rate:
-                yield f"warning: {name}: {rate:.2g} % of the answers are {said} ({flag})"
+                yield f"warning: {name}: {rate:.3g} % of the answers are {said} ({flag})"
 
 
 @contextmanager
@@ -137,6 +139,9 @@ def progress_of_tasks() -> Iterator[Progress]:
 def table_of(report: dict[str, Any]) -> Table:
     """The scores for a terminal: a row a metric, in all and by the dimensions of few values."""
     from rich.table import Table
+    from rich.text import Text
+
+    from unified_vl.errors import visible
 
     tasks = report["tasks"].items()
     cells = [
@@ -149,7 +154,7 @@ def table_of(report: dict[str, Any]) -> Table:
     table.add_column("task", overflow="fold")
     table.add_column("metric", overflow="fold")
     for name in ("rows", "all", "95 %", *(value for _, value in cells)):
-        table.add_column(name, justify="right", no_wrap=True)  # only names fold
+        table.add_column(Text(visible(name)), justify="right", no_wrap=True)  # only names fold
     for name, task in tasks:
         for metric, value in task["metrics"].items():
             groups = [task["by"].get(dimension, {}).get(cell, {}) for dimension, cell in cells]

@@ -31,7 +31,7 @@ def index(
     from rich.progress import Progress
 
     from unified_vl.data.image_formats import named
-    from unified_vl.errors import BadRow
+    from unified_vl.errors import BadRow, visible
     from unified_vl.inference.corpus import read_corpus
     from unified_vl.inference.images import unread_below
     from unified_vl.inference.index import build_index
@@ -48,7 +48,7 @@ def index(
         bar = progress.add_task("indexing", total=len(read.items))
 
         def on_bad(error: BadRow) -> None:
-            console.print(f"left out: {error}", markup=False, soft_wrap=True)
+            console.print(visible(f"left out: {error}"), markup=False, soft_wrap=True)
 
         built = build_index(
             predictor,

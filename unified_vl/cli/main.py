@@ -38,6 +38,7 @@ from unified_vl.errors import (
     Stopped,
     TrainingEnded,
     UserError,
+    visible,
 )
 from unified_vl.streams import unbroken
 
@@ -101,13 +102,13 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(visible(f"error: {error}"), file=sys.stderr)
         sys.exit(WRONG_INPUT)
     except TrainingEnded as ended:
         first = os.environ.get("RANK", "0") == "0"
         if first if ended.tells is None else ended.tells:
             prefix = "" if isinstance(ended, Stopped) else "error: "
-            print(f"{prefix}{ended}", file=unbroken(sys.stderr))
+            print(visible(f"{prefix}{ended}"), file=unbroken(sys.stderr))
         sys.exit(ended.exit_code)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):

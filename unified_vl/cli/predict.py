@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from unified_vl.errors import UserError
+from unified_vl.errors import UserError, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -64,12 +64,27 @@ def predict(
         typer.Option("--compile", help="Compile the model first (half a minute), for many rows."),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw",
+            help="Print control characters of the data as they are; in .csv, leave texts that "
+            "spreadsheets take for formulas.",
+        ),
+    ] = False,
 ) -> None:
     """Ask a model. Any other field of the task is an option too: --FIELD VALUE."""
     from unified_vl.inference.predictor import UnifiedVL
 
     fields = parse_fields(context.args)
     if image is not None:
+        if image.is_dir():
+            raise UserError(
+                f"{image} is a folder",
+                file="command line",
+                field="--image",
+                expected=f"an image, or --input {image} --output FILE for all of its images",
+            )
         fields["image"] = str(image)
     if (input is None) != (output is None):
         raise UserError(
@@ -89,19 +104,21 @@ def predict(
     if draw is not None and task is not None:
         _check_draw(predictor.spec(task), draw, image)
     if input is not None and output is not None:
-        _predict_rows(predictor, task, input, output, language, batch_size, n)
+        _predict_rows(predictor, task, input, output, language, batch_size, n, raw)
         return
     assert task is not None
     answer = predictor.predict(task, language, n=n, **fields)
     if draw is not None:
         _draw(answer, image, draw, task)
     if json:
-        typer.echo(encoder.dumps(answer.as_row(), ensure_ascii=False))
+        row = encoder.dumps(answer.as_row(), ensure_ascii=False)
+        typer.echo(row if raw else visible(row), color=raw or None)
         _warn(answer)
         return
     for one in answer.alternatives or (answer,):
         for line in _lines_of(one):
-            typer.echo(f"{one.score:.4f}\t{line}" if scores else line)
+            line = line if raw else visible(line)
+            typer.echo(f"{one.score:.4f}\t{line}" if scores else line, color=raw or None)
     _warn(answer)
 
 
@@ -189,6 +206,7 @@ def _predict_rows(
     language: str | None,
     batch_size: int,
     n: int,
+    raw: bool,
 ) -> None:
     """Answer a file, and say at the end how many answers are messages."""
     from unified_vl.data.image_formats import named
@@ -215,6 +233,7 @@ def _predict_rows(
             n=n,
             progress=show,
             tally=tally,
+            raw=raw,
         )
     said = f"{tally.rows} rows, {tally.failed} of them with an error: {output}"
     if source.is_dir() and (others := unread_below(source)):

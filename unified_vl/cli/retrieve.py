@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from unified_vl.errors import UserError
+from unified_vl.errors import UserError, visible
 
 
 def retrieve(
@@ -34,6 +34,9 @@ def retrieve(
     ] = "yes",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Print control characters of the data as they are.")
+    ] = False,
 ) -> None:
     """Print what of a collection fits a text or an image best: score, then file or text."""
     from unified_vl.inference.predictor import UnifiedVL
@@ -49,4 +52,5 @@ def retrieve(
     for hit in retriever.search(text, language, image=image, top=top, candidates=candidates):
         shown = hit.text if hit.path is None else hit.path
         row = encoder.dumps(hit.as_row(), ensure_ascii=False)
-        typer.echo(row if json else f"{hit.score:.3f}\t{shown}")
+        line = row if json else f"{hit.score:.3f}\t{shown}"
+        typer.echo(line if raw else visible(line), color=raw or None)

@@ -33,12 +33,15 @@ def show(
     image_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an image.")] = 16,
     max_source: Annotated[int, typer.Option(min=2, help="Longest source, in tokens.")] = 256,
     max_target: Annotated[int, typer.Option(min=2, help="Longest target, in tokens.")] = 128,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Print control characters of the data as they are.")
+    ] = False,
 ) -> None:
     """Show rows of a task as source and target, as ids with a tokenizer, and what is lost."""
     from unified_vl.authoring.page import as_html
     from unified_vl.authoring.show import as_text, show_rows
     from unified_vl.authoring.tokens import load_codec
-    from unified_vl.errors import BadRow
+    from unified_vl.errors import BadRow, visible
     from unified_vl.files import write_atomically
     from unified_vl.specs.load import load_task
 
@@ -61,9 +64,10 @@ def show(
         codec=codec,
         left_out=left_out.append,
     )
-    print("\n\n".join(as_text(each, codec) for each in shown))
+    text = "\n\n".join(as_text(each, codec) for each in shown)
+    print(text if raw else visible(text))
     for error in left_out:
-        print(f"left out: {error}", file=sys.stderr)
+        print(visible(f"left out: {error}"), file=sys.stderr)
     if html is not None:
         write_atomically(html, as_html(task, shown, codec, left_out))
         print(f"wrote {html}", file=sys.stderr)

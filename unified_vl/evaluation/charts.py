@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from markupsafe import escape
+
 from unified_vl.errors import UserError
 
 MOST_POINTS = 160  # of a curve; more only makes the page heavy
@@ -226,7 +228,7 @@ def _inline(figure: Any, label: str) -> str:
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # the ids would repeat on the page
     svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
     svg = re.sub(r"\n\s*", "\n", svg)
-    opening = f'<svg viewBox="{_view_box(svg)}" role="img" aria-label="{label}">'
+    opening = f'<svg viewBox="{_view_box(svg)}" role="img" aria-label="{escape(label)}">'
     svg = opening + svg[svg.index(">") + 1 :]
     for stand_in, colour in _COLOURS.items():
         svg = svg.replace(stand_in, colour)

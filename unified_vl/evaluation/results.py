@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 
 from unified_vl.errors import UserError
 from unified_vl.evaluation.rows import ScoredRows, rows_path, write_rows
-from unified_vl.files import read_json_object, write_atomically
+from unified_vl.files import check_writable, read_json_object, write_atomically
 from unified_vl.inference.model_directory import FACTS, WEIGHTS
 from unified_vl.inference.pictures import PictureFolder
 
@@ -71,6 +71,23 @@ def write_results(
         ]
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in named)
         write_atomically(predictions_path, "".join(lines))
+
+
+def check_outputs(report_path: Path | None, predictions_path: Path | None) -> None:
+    """That `write_results` can write there, before hours are spent.
+
+    Raises:
+        UserError: for a path that cannot be written, or answers in another format than JSONL.
+    """
+    if predictions_path and predictions_path.suffix.lower() != ".jsonl":
+        raise UserError(
+            "answers of `evaluate` are JSON lines",
+            file=predictions_path,
+            expected="a file ending in .jsonl",
+        )
+    for path in (report_path, predictions_path):
+        if path:
+            check_writable(path)
 
 
 def write_json(path: Path, scores: dict[str, Any]) -> None:

@@ -6,8 +6,10 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from unified_vl.inference.rows import Values
 
 BATCH = 1000  # rows of Parquet that are written at once
 TEXTS = ("key", "language", "prediction", "error")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class AnswerFormat:
     errors: bool = True
 
 
-def answer_format(output: Path) -> AnswerFormat:
-    """The format that a file's ending asks for.
+def answer_format(output: Path, *, raw: bool = False) -> AnswerFormat:
+    """The format that a file's ending asks for; `raw` leaves what looks like a formula.
 
     Raises:
         UserError: with the endings that are known.
@@ -49,7 +53,10 @@ def answer_format(output: Path) -> AnswerFormat:
             expected=f"a file ending in {', '.join(FORMATS)}",
             nearest=nearest(ending, FORMATS),
         )
-    return FORMATS[ending]
+    found = FORMATS[ending]
+    if raw and found.write is _write_csv:
+        return replace(found, write=partial(_write_csv, raw=True))
+    return found
 
 
 def carried_values(row: Values, names: tuple[str, ...]) -> dict[str, int]:
@@ -92,19 +99,32 @@ def _columns(gathered: Path) -> list[str]:
     return list(found or Prediction(None, None, None, None).as_row())
 
 
-def _write_csv(gathered: Path, target: Path) -> None:
+def _write_csv(gathered: Path, target: Path, *, raw: bool = False) -> None:
     """A line a row; shapes, flags and alternatives are JSON within their cells."""
     with target.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, _columns(gathered))
         writer.writeheader()
         for row in _answers(gathered):
-            writer.writerow({name: _cell(value) for name, value in row.items()})
+            cells = {name: _cell(value) for name, value in row.items()}
+            writer.writerow(cells if raw else {n: no_formula(cell) for n, cell in cells.items()})
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, list | bool):
         return json.dumps(value, ensure_ascii=False)
     return value
+
+
+def no_formula(cell: Any) -> Any:
+    """A cell that no spreadsheet computes: an apostrophe before a text that begins like a formula
+    (OWASP, CSV Injection); numbers stay.
+
+    >>> no_formula("=1+1"), no_formula("-3.5"), no_formula("- a dog"), no_formula("a = b")
+    ("'=1+1", '-3.5', "'- a dog", 'a = b')
+    """
+    if not isinstance(cell, str) or not cell.startswith(FORMULA_STARTS):
+        return cell
+    return cell if NUMBER.fullmatch(cell) else f"'{cell}"
 
 
 def _write_parquet(gathered: Path, target: Path) -> None:

@@ -36,6 +36,7 @@ def predict_file(
     n: int = 1,
     progress: Callable[[int, int], None] | None = None,
     tally: Tally | None = None,
+    raw: bool = False,
 ) -> int:
     """Answer every row of a file, in order; a bad row gets a message and no answer.
 
@@ -61,6 +62,8 @@ def predict_file(
         n: how many answers a row gets in `alternatives`.
         progress: told the number of answers that are there, and of all.
         tally: counts the answers, and what is amiss with them.
+        raw: leave texts in CSV that spreadsheets take for formulas as they are; else an
+            apostrophe comes before them.
 
     Returns:
         How many answers are messages.
@@ -70,7 +73,7 @@ def predict_file(
             written, or another process writes it.
     """
     output = Path(output)
-    kind = answer_format(output)
+    kind = answer_format(output, raw=raw)
     spec = None if task is None else predictor.spec(task)
     if spec is not None and not kind.errors and not _writes_boxes(spec):
         raise UserError(f"the task {spec.task!r} has no boxes for COCO results", file=output)
