@@ -52,14 +52,13 @@ def new_directory(directory: Path) -> Iterator[Path]:
     settle_directory(directory)
     partial = directory.with_name(f"{directory.name}.partial")
     try:
-        partial.mkdir(parents=True)
-        yield partial
-        sync_below(partial)
-        replace_directory(partial, directory)
-    except Exception as error:
+        with telling_disk_full(f"{directory}: no room to write it"):
+            partial.mkdir(parents=True)
+            yield partial
+            sync_below(partial)
+            replace_directory(partial, directory)
+    except Exception:
         shutil.rmtree(partial, ignore_errors=True)
-        if no_room(error):
-            raise DiskFull(f"{directory}: no room to write it") from error
         raise
 
 
@@ -100,6 +99,17 @@ def settle_directory(directory: Path) -> None:
         old.rename(directory)
     shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(directory.with_name(f"{directory.name}.partial"), ignore_errors=True)
+
+
+@contextmanager
+def telling_disk_full(message: str) -> Iterator[None]:
+    """Whatever fails inside for want of room is a `DiskFull` of this message."""
+    try:
+        yield
+    except Exception as error:
+        if no_room(error):
+            raise DiskFull(message) from error
+        raise
 
 
 def no_room(error: BaseException | None) -> bool:

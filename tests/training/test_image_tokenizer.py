@@ -12,7 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from unified_vl.cli.main import main
-from unified_vl.errors import UserError
+from unified_vl.errors import DiskFull, UserError
 from unified_vl.model.image_tokenizer import ImageTokenizer
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.load import load_image_tokenizer
@@ -153,6 +153,34 @@ def test_a_checkpoint_of_another_spec_is_refused(
     train_image_tokenizer(spec())
     with pytest.raises(UserError, match="the checkpoint is of another spec"):
         train_image_tokenizer(spec("seed=1"), resume=True)
+
+
+def test_a_training_that_has_ended_is_not_begun_anew(folder: Path) -> None:
+    found = train_image_tokenizer(spec())
+    before = weights(found)
+    with pytest.raises(UserError, match="there is a tokenizer, but no checkpoint to go on from"):
+        train_image_tokenizer(spec(), resume=True)
+    assert same(weights(found), before)
+
+
+def test_a_full_disk_has_its_own_code(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """safetensors raises its own error, not an OSError."""
+    write, calls = training.save_file, []
+
+    def fill(tensors: Any, path: Path) -> None:
+        calls.append(path)
+        if len(calls) == 2:
+            raise RuntimeError("I/O error: No space left on device (os error 28)")
+        write(tensors, path)
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(DiskFull, match="the one before it is whole"),
+    ):
+        patch.setattr(training, "save_file", fill)
+        train_image_tokenizer(spec())
+    whole = train_image_tokenizer(spec("output=whole"))
+    assert same(weights(train_image_tokenizer(spec(), resume=True)), weights(whole))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

@@ -14,18 +14,17 @@ The weights and the optimiser's state are safetensors (`shards.py`), the rest is
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
-from unified_vl.errors import DiskFull, TrainingEnded, UserError
-from unified_vl.files import no_room, sync, sync_below, write_atomically
+from unified_vl.errors import TrainingEnded, UserError
+from unified_vl.files import sync, sync_below, telling_disk_full, write_atomically
 from unified_vl.training.agreement import together
 from unified_vl.training.engine import STATE, Engine
 from unified_vl.training.shards import SHARDS
@@ -66,15 +65,19 @@ def save(
     """
     folder = folder_of(root, step)
     first = engine.process.rank == 0
+    no_room = (
+        f"no room for the checkpoint {folder}; those before it are whole: make room, then go on "
+        "with --resume"
+    )
     try:
         with together(engine.process):
             if first:
                 _remove(folder)  # what a killed run left
                 if left := _files(folder):
                     raise OSError(errno.EBUSY, "cannot be removed", str(left[0]))
-        with together(engine.process), _telling_disk_full(folder):
+        with together(engine.process), telling_disk_full(no_room):
             engine.save(folder)
-        with together(engine.process), _telling_disk_full(folder):
+        with together(engine.process), telling_disk_full(no_room):
             if first:
                 write_atomically(folder / PROGRESS, json.dumps(progress))
                 write_atomically(folder / DATA, data)
@@ -90,19 +93,6 @@ def save(
     with together(engine.process):
         if first:
             _prune(root, step, keep, best)
-
-
-@contextlib.contextmanager
-def _telling_disk_full(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        if not no_room(error):
-            raise
-        raise DiskFull(
-            f"no room for the checkpoint {folder}; those before it are "
-            "whole: make room, then go on with --resume"
-        ) from error
 
 
 def load(

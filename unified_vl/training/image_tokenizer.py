@@ -21,10 +21,10 @@ from torch.nn import functional as F
 
 from unified_vl.data.streams import draw_seed
 from unified_vl.errors import UserError
-from unified_vl.files import read_json_object, write_atomically
+from unified_vl.files import read_json_object, telling_disk_full, write_atomically
 from unified_vl.locks import only_writer
 from unified_vl.model.discriminator import PatchDiscriminator, judge_loss
-from unified_vl.model.image_tokenizer import ImageTokenizer, to_floats
+from unified_vl.model.image_tokenizer import WEIGHTS, ImageTokenizer, to_floats
 from unified_vl.model.perceptual import PerceptualDistance
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.training.image_files import ImageFiles
@@ -169,7 +169,9 @@ def _save(training: _Training, folder: Path, step: int) -> None:
                 tensors[f"{part}:{key}:{name}"] = value
     folder.mkdir(parents=True, exist_ok=True)
     file = f"step-{step:08d}.safetensors"
-    save_file({k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}, folder / file)
+    held = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
+    with telling_disk_full(f"{folder / file}: no room to write it; the one before it is whole"):
+        save_file(held, folder / file)
     pointer = {"step": step, "file": file, FINGERPRINT: _spec_of(training.spec)}
     write_atomically(folder / "pointer.json", json.dumps(pointer))
     for old in folder.glob("step-*.safetensors"):
@@ -181,6 +183,12 @@ def _load(training: _Training, folder: Path) -> int:
     """Restore the checkpoint; returns the steps done, 0 where there is none."""
     path = folder / "pointer.json"
     if not path.is_file():
+        if (folder.parent / WEIGHTS).exists():
+            raise UserError(
+                "there is a tokenizer, but no checkpoint to go on from",
+                file=folder.parent,
+                expected="another output directory: this training has ended",
+            )
         return 0
     pointer = read_json_object(path)
     if pointer.get(FINGERPRINT) != _spec_of(training.spec):

@@ -6,7 +6,6 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,33 +17,13 @@ from rich.text import Text
 from unified_vl.files import write_atomically
 from unified_vl.specs.run import Run
 from unified_vl.streams import unbroken
+from unified_vl.training.running_mean import RunningMean
 from unified_vl.training.stop_and_go import Transition
 from unified_vl.training.trackers import Tracker, numbers_of, start_trackers
 from unified_vl.training.update import TaskLoss
 
 EVENTS = "events.jsonl"
 AT_THE_END = ("skipped", "truncated")  # events that a run says once, when it ends
-SMOOTHING = 0.95  # of the loss that is shown: about the last 20 steps of a task
-
-
-@dataclass
-class RunningMean:
-    """A mean in which each value counts `SMOOTHING` times as much as the one after it.
-
-    Divided by the weights of the values that there are, as Adam's moments are (arXiv
-    1412.6980, section 3): otherwise the first value would stand for all before it.
-    """
-
-    sum: float = 0.0
-    weight: float = 0.0
-
-    def add(self, value: float) -> None:
-        self.sum = SMOOTHING * self.sum + (1 - SMOOTHING) * value
-        self.weight = SMOOTHING * self.weight + (1 - SMOOTHING)
-
-    @property
-    def value(self) -> float:
-        return self.sum / self.weight
 
 
 class Journal:
