@@ -79,7 +79,7 @@ BAD_INPUT = [
     (["check", "nowhere.yaml"], "nowhere.yaml"),
     (["train", "nowhere.yaml"], "nowhere.yaml"),
     (["train", str(SPECS / "runs/emoji_demo.yaml"), "stepz=3"], "did you mean 'steps'"),
-    (["train", str(SPECS / "runs/emoji_demo.yaml"), "tokenizer=nowhere"], "nowhere"),
+    (["train", str(SPECS / "runs/emoji_demo.yaml"), "data=.", "tokenizer=nowhere"], "nowhere"),
     (["schedule", "nowhere.yaml"], "nowhere.yaml"),
     (["evaluate", "nowhere", "--data", "."], "nowhere"),
     (["predict", "nowhere", "--task", "emoji_caption"], "nowhere"),
