@@ -28,6 +28,7 @@ from unified_vl.data.batching import IGNORED, Batch
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, UnifiedVLOutput
 from unified_vl.specs.engine import read_engine_config
 from unified_vl.specs.run import Run
+from unified_vl.training.compiler_locks import release_compiler_locks
 from unified_vl.training.process import Process
 from unified_vl.training.shards import load_shards, save_shard
 
@@ -55,6 +56,9 @@ def start_process() -> Process:
     if accelerator == "cuda":
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
+    if os.environ.get("LOCAL_RANK") == "0":
+        for line in release_compiler_locks():
+            print(line, file=sys.stderr)
     with _quiet():
         import deepspeed
 
