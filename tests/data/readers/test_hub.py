@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pyarrow.parquet as pq
@@ -107,6 +109,45 @@ def test_images_that_are_files_are_read(tmp_path: Path, open_task: Callable, how
     (folder / "a.png").unlink()  # the data root need not hold it, as the cache's lie elsewhere
     image = ImageLoader(tmp_path, (4, 4)).load(data[0].columns["image"], "")
     assert tuple(image.pixels_HWC[0, 0]) == (0, 0, 255)
+
+
+IDS = ["2024-01-01", "2024-01-02", "2024-01-03"]
+
+
+@pytest.mark.parametrize("how", ["", ", take: 9, streaming: true"])
+@pytest.mark.parametrize(
+    ("ending", "values"),
+    [
+        ("csv", ["007", "NA", "null", "1e3", "true", ""]),
+        ("csv", IDS),
+        ("jsonl", IDS),
+        ("jsonl", [1, "a", [2], {"b": 3}, None, 2.5]),
+        ("jsonl", ["007", "x", 'say "so"']),
+    ],
+)
+def test_values_are_what_the_files_have(
+    tmp_path: Path, open_task: Callable, how: str, ending: str, values: list[Any]
+) -> None:
+    folder = tmp_path / "owner/rows"
+    folder.mkdir(parents=True)
+    if ending == "csv":
+        text = "id,text\n" + "".join(f"{value},x\n" for value in values)
+    else:
+        text = "".join(json.dumps({"id": value, "text": "x"}) + "\n" for value in values)
+    (folder / f"train.{ending}").write_text(text)
+    data = open_task(f"reader: hub, path: owner/rows{how}", text="id", answer="text")
+    assert [row.columns["id"] for row in data] == values
+    assert [row.columns["text"] for row in data] == ["x"] * len(values)
+
+
+def test_ids_that_are_texts_at_first_and_numbers_later(tmp_path: Path, open_task: Callable) -> None:
+    (tmp_path / "owner/rows").mkdir(parents=True)
+    ids = [*(f"t{n}" for n in range(1100)), *range(1100)]
+    lines = (json.dumps({"id": one, "text": "x", "other": [one]}) + "\n" for one in ids)
+    (tmp_path / "owner/rows/train.jsonl").write_text("".join(lines))
+    data = open_task("reader: hub, path: owner/rows, key_column: id", text="text", answer="text")
+    assert [row.key("id") for row in data] == list(map(str, ids))
+    assert list(data.distinct("id")) == list(dict.fromkeys(map(str, ids)))
 
 
 @pytest.mark.parametrize(

@@ -30,13 +30,10 @@ def read_hub(source: Source) -> Table:
             f"{said!r} is no folder below the data root, and no id",
             expected="owner/name",
         )
+    path = str(source.path) if source.path.is_dir() else said
+    how = {"name": source.config, "split": source.split, "streaming": data.streaming}
     try:
-        found = load_dataset(
-            str(source.path) if source.path.is_dir() else said,
-            name=source.config,
-            split=source.split,
-            streaming=data.streaming,
-        )
+        found = load_dataset(path, **how, **_as_they_are(path, source))
         source.require(list(found.features or _first_row(found)))
         table = _table(found.select_columns(list(source.needed)), data.take)
     except UserError:
@@ -44,6 +41,25 @@ def read_hub(source: Source) -> Table:
     except Exception as error:  # its builders and the network raise almost anything
         raise UserError(f"cannot be loaded: {first_line(error)}", file=said) from error
     return ArrowTable(_with_image_bytes(table))
+
+
+def _as_they_are(path: str, source: Source) -> dict[str, Any]:
+    """What keeps `datasets` from guessing: of CSV `007` would be a number and `NA` nothing, of
+    JSON Lines a date a time, and a column could not hold text and, far below, numbers.
+
+    Columns whose features the data set declares are as it says.
+    """
+    from datasets import Features, Json, Value, load_dataset, load_dataset_builder
+
+    builder = load_dataset_builder(path, name=source.config)
+    kind = type(builder).__module__.rpartition(".")[2]
+    if kind not in ("csv", "json") or builder.info.features or builder.config.features:
+        return {}
+    options = {"keep_default_na": False} if kind == "csv" else {}
+    streamed = load_dataset(path, name=source.config, split=source.split, streaming=True, **options)
+    feature = Value("string") if kind == "csv" else Json()
+    names = list(streamed.features or _first_row(streamed))
+    return {**options, "features": Features(dict.fromkeys(names, feature))}
 
 
 def _first_row(streamed: Any) -> dict[str, Any]:

@@ -95,7 +95,10 @@ def _holds_json(kind: pa.DataType) -> bool:
 def _from_json(value: Any) -> Any:
     """The values of JSON texts, at any depth; of a column that has them, all texts are such."""
     if isinstance(value, str):
-        return parse_json(value)
+        try:
+            return parse_json(value)
+        except ValueError:  # `datasets` takes `007` for JSON too, and leaves it as it is
+            return value
     if isinstance(value, list):
         return [_from_json(item) for item in value]
     return value
