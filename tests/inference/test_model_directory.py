@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 import shutil
@@ -10,10 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from unified_vl.data.choices import learn_choices
 from unified_vl.errors import UserError
 from unified_vl.inference.model_directory import load_model, save_model
+from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
@@ -135,10 +138,14 @@ def test_weights_can_be_given_apart_from_the_model(tiny, tmp_path: Path) -> None
         (lambda d: rewrite(d / "config.json", max_source_tokens=None), "config.json", "missing"),
         (
             lambda d: rewrite(d / "config.json", vision={"kind": "pathces"}),
-            "config.json",
+            "config.json:1",
             "did you mean 'patches'?",
         ),
-        (lambda d: rewrite(d / "config.json", vision={"image_size": 3}), "config.json", "sizes"),
+        (
+            lambda d: rewrite(d / "config.json", vision={"image_size": 3}),
+            "config.json:1",
+            "vision.image_size: found 3; expected a list",
+        ),
         (lambda d: rewrite(d / "config.json", d_ff=50), "model.safetensors", "do not fit"),
         (lambda d: rewrite(d / "config.json", num_layers=3), "model.safetensors", "do not fit"),
         (lambda d: rewrite(d / "config.json", num_layers=1), "model.safetensors", "do not fit"),
@@ -180,6 +187,102 @@ def test_a_broken_directory_is_named(
     place, _, message = str(error.value).partition(": ")
     assert place.endswith(named)
     assert said in message
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"d_model": "32"}, "d_model: found '32'; expected a whole number"),
+        ({"d_model": 0}, "d_model: found 0; expected greater than or equal to 1"),
+        ({"num_heads": 2.5}, "num_heads: found 2.5; expected a whole number"),
+        ({"num_layers": 1 << 40}, "num_layers: found 1099511627776; expected less than"),
+        ({"vocab_size": 1 << 40}, "vocab_size: found 1099511627776; expected less than"),
+        ({"d_ff": 1 << 20}, "weights do not fit config.json"),
+        ({"d_model": 1 << 16, "vocab_size": 1 << 22}, "weights do not fit config.json"),
+        ({"num_layers": 512}, "weights do not fit config.json"),
+        ({"num_labels": 10**9}, "num_labels: is not a known key"),
+        ({"scale_attention": "false"}, "expected true or false; did you mean 'false'?"),
+        ({"image_token_id": 10**6}, "image_token_id: found 1000000; expected below"),
+        ({"location_token_ids": [9, 3]}, "location_token_ids: found [9, 3]; expected two ascend"),
+        ({"location_token_ids": 3}, "location_token_ids: found 3; expected a list"),
+        ({"vision": {"kind": "timm", "backbone": "resnet81"}}, "timm has no backbone 'resnet81'"),
+        ({"vision": []}, "vision: found an empty list; expected keys and values"),
+        ({"activation": "prelu"}, "activation: found 'prelu'; expected 'gelu_new'"),
+        ({"task_tags": "all"}, "task_tags: found 'all'"),
+        ({"attn_implementation": "flash_attention_2"}, "attn_implementation: found 'flash_atten"),
+        ({"attn_implementation": "kernels-community/x"}, "expected 'eager' or 'sdpa'"),
+        ({"_attn_implementation": "flex_attention"}, "_attn_implementation: found 'flex_attent"),
+        ({"auto_map": {"AutoModel": "evil--x.y"}}, "auto_map: is not a known key"),
+        ({"quantization_config": {"quant_method": "awq"}}, "quantization_config: is not a known"),
+        ({"dtype": "int8"}, "dtype: found 'int8'; expected 'float32', 'bfloat16' or 'float16'"),
+        ({"max_target_tokens": -1}, "max_target_tokens: found -1; expected greater than"),
+    ],
+)
+def test_a_configuration_is_input(
+    model_directory: Path, values: dict[str, object], said: str
+) -> None:
+    rewrite(model_directory / "config.json", **values)
+    with pytest.raises(UserError) as error:
+        load_model(model_directory)
+    assert said in str(error.value)
+    assert str(model_directory) in str(error.value)
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_a_known_attention_may_be_named(model_directory: Path, attention: str) -> None:
+    rewrite(model_directory / "config.json", _attn_implementation=attention)
+    load_model(model_directory)
+
+
+def change_weights(directory: Path, change: Callable[[str, torch.Tensor], torch.Tensor]) -> None:
+    path = directory / "model.safetensors"
+    save_file({name: change(name, value) for name, value in load_file(path).items()}, path)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int8, torch.float64, torch.float8_e4m3fn])
+def test_weights_of_another_type_are_refused(model_directory: Path, dtype: torch.dtype) -> None:
+    change_weights(model_directory, lambda name, value: value.to(dtype))
+    with pytest.raises(UserError, match=r"the weight '.*' is of type .*; expected F32 or BF16 or"):
+        load_model(model_directory)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_keep_their_type(model_directory: Path, dtype: torch.dtype) -> None:
+    change_weights(model_directory, lambda name, value: value.to(dtype))
+    assert load_model(model_directory).model.dtype == dtype
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("part", ["encoder.norm.weight", "lm_head.weight", "decoder.norm.weight"])
+def test_weights_that_are_no_numbers_never_answer(
+    model_directory: Path, part: str, value: float
+) -> None:
+    def spoil(name: str, weight: torch.Tensor) -> torch.Tensor:
+        return torch.full_like(weight, value) if name == part else weight
+
+    change_weights(model_directory, spoil)
+    with pytest.raises(UserError, match=f"the weight '{part}' holds NaN or infinity"):
+        load_model(model_directory)
+    model = UnifiedVL.from_pretrained(model_directory, check_weights=False)
+    how = ("method: beam, beams: 3", "method: greedy", "method: sample, seed: 1")
+    for method in (*how, "method: score_choices, choices: {values: [a, b]}"):
+        text = model.spec("tiny_copy").text
+        assert how[0] in text
+        spec = model_directory / "task.yaml"
+        spec.write_text(text.replace(how[0], method), encoding="utf-8")
+        with pytest.raises(UserError, match="gives no numbers but NaN or infinity"):
+            model.predict(spec, text="a b", language="en")
+
+
+def test_a_tied_head_is_the_embedding_again(tiny, tmp_path: Path) -> None:
+    saved = tiny.saved
+    config = copy.deepcopy(saved.model.config)
+    config.tie_word_embeddings = True
+    model = type(saved.model)(config)
+    save_model(tmp_path / "m", model, saved.codec, saved.specs.values())
+    found = load_model(tmp_path / "m").model
+    assert found.lm_head.weight is found.encoder.embedding.weight
+    assert torch.equal(found.lm_head.weight, model.lm_head.weight)
 
 
 def test_a_tokenizer_of_the_same_size_from_elsewhere_is_refused(

@@ -17,6 +17,7 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.batching import Batch
 from unified_vl.errors import UserError
 from unified_vl.inference.constraints import ChoiceGrammar, Grammar
+from unified_vl.inference.finite import refuse_made_up, refuse_no_numbers
 from unified_vl.inference.grammars import grammar_of
 from unified_vl.inference.language_grammar import (
     LanguageChoiceGrammar,
@@ -136,6 +137,9 @@ class Generator:
                 for guidance.
             alternatives: how many answers a row gets, where there are as many: the best
                 of a beam search at least as wide, of as many draws, or of the choices.
+
+        Raises:
+            UserError: when the model computes NaN or infinity.
         """
         if self.model.training:
             self.model.eval()
@@ -143,7 +147,9 @@ class Generator:
             guidance = None
             if without is not None and self.how.guidance is not None:
                 guidance = Guidance(self._memory(without), self.how.guidance)
-            hypotheses = self._answer(self._memory(batch), batch, alternatives, guidance)
+            memory = self._memory(batch)
+            hypotheses = self._answer(memory, batch, alternatives, guidance)
+            refuse_made_up(self.model, memory, hypotheses)
         return Generated([row[:alternatives] for row in hypotheses])
 
     def text(self, ids: Sequence[int]) -> str:
@@ -155,6 +161,7 @@ class Generator:
         encoded = self.model.encoder(
             batch.input_ids_BS, batch.attention_mask_BS, batch.pixel_values_NCHW
         )
+        refuse_no_numbers(encoded[0])
         return Memory(encoded[0], batch.attention_mask_BS)
 
     def _answer(

@@ -16,6 +16,7 @@ from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.data.batching import pad
 from unified_vl.errors import UserError
+from unified_vl.inference.finite import refuse_no_numbers
 from unified_vl.inference.inputs import chunks
 from unified_vl.inference.late_interaction import Features
 
@@ -45,6 +46,7 @@ def image_features(predictor: UnifiedVL, images: Iterable[LoadedImage]) -> Featu
         pixels_NHWC = np.stack([image.pixels_HWC for image in batch])
         pixels_NCHW = torch.from_numpy(np.ascontiguousarray(pixels_NHWC.transpose(0, 3, 1, 2)))
         _, feature_NPM = vision(pixels_NCHW.to(model.device))
+        refuse_no_numbers(feature_NPM)
         parts.append(Features.of(feature_NPM.cpu()))
     return Features.joined(parts)
 
@@ -71,6 +73,7 @@ def text_features(predictor: UnifiedVL, texts: Sequence[str]) -> Features:
         ids_NT, mask_NT = (torch.from_numpy(x) for x in pad([ids[i] for i in batch], PAD_ID, 1))
         ids_NT = ids_NT.to(model.device)
         hidden_NTM = model.encoder(ids_NT, mask_NT.long().to(model.device))[0]
+        refuse_no_numbers(hidden_NTM)
         # without the last column, which is the longest text's end token
         words_NT = (ids_NT[:, :-1] > EOS_ID).cpu()
         parts.append(Features.of(hidden_NTM[:, :-1].cpu(), words_NT))

@@ -37,12 +37,15 @@ from unified_vl.data.other_rows import Shots
 from unified_vl.errors import UserError
 from unified_vl.files import new_directory, read_json_object, write_atomically
 from unified_vl.inference.shot_files import read_shots, write_shots
+from unified_vl.inference.weights import load_weights
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.image_tokenizer import load_image_tokenizer
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.choices import CARRIED, carried_names
 from unified_vl.specs.code_switch import carried_dictionary
 from unified_vl.specs.load import load_task
+from unified_vl.specs.parse import Parsed, json_origin, validate
+from unified_vl.specs.saved_model import REMARKS, SavedModelSpec
 from unified_vl.specs.task import TaskSpec
 
 CONFIG = "config.json"
@@ -154,8 +157,15 @@ def saved_facts(directory: Path) -> dict[str, Any] | None:
     return facts if all(part.exists() for part in parts) else None
 
 
-def load_model(directory: str | Path, device: str | torch.device = "cpu") -> SavedModel:
+def load_model(
+    directory: str | Path, device: str | torch.device = "cpu", *, check_weights: bool = True
+) -> SavedModel:
     """Read a model directory.
+
+    Args:
+        directory: of `save_model`.
+        device: to compute on.
+        check_weights: look at every weight, which must be a finite number.
 
     Raises:
         UserError: naming the file, when a part is missing or broken or the parts do
@@ -188,7 +198,7 @@ def load_model(directory: str | Path, device: str | torch.device = "cpu") -> Sav
         max_target=config.max_target_tokens,
         code_images=code_images,
     )
-    model = _load_weights(directory, config).eval()
+    model = load_weights(directory / WEIGHTS, config, check=check_weights).eval()
     try:
         model.to(device=torch.device(device))
         if image_tokenizer is not None:
@@ -212,15 +222,14 @@ def _load_config(path: Path) -> UnifiedVLConfig:
             raise UserError(
                 "the key is missing", file=path, field=key, expected="a saved unified_vl model"
             )
+    spec = validate(SavedModelSpec, Parsed(values, json_origin(path)))
+    config = UnifiedVLConfig(**spec.model_dump(mode="json", exclude=set(REMARKS)))
     try:
-        config = UnifiedVLConfig.from_dict(values)
         _ = config.image_tokens, config.code_grid  # sizes that do not fit each other show here
-        return config
-    except (TypeError, ValueError) as error:
-        raise UserError(f"these sizes make no model: {error}", file=path) from error
     except UserError as error:
         error.file = str(path)
         raise
+    return config
 
 
 def _load_json(path: Path) -> dict[str, Any]:
@@ -244,40 +253,6 @@ def _load_specs(directory: Path) -> dict[str, TaskSpec]:
         raise UserError("the model's task specs are missing", file=directory, expected="NAME.yaml")
     specs = [load_task(path) for path in files]
     return {spec.task: spec for spec in specs}
-
-
-def _load_weights(directory: Path, config: UnifiedVLConfig) -> UnifiedVLForConditionalGeneration:
-    """The model with every weight from the file; a missing or misshapen one is an error.
-
-    (`from_pretrained` alone would draw such weights at random and only warn.)
-    """
-    path = directory / WEIGHTS
-    if not path.is_file():
-        raise UserError("the model's weights are missing", file=path)
-    try:
-        with safe_open(path, framework="pt") as weights:
-            names = set(weights.keys())
-        with _without_bars():
-            loaded: Any = UnifiedVLForConditionalGeneration.from_pretrained(
-                directory,
-                config=config,
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-            )
-    except (SafetensorError, OSError, RuntimeError) as error:
-        raise UserError(f"these weights cannot be read: {error}", file=path) from error
-    model, found = loaded
-    wrong = {str(entry[0]) for entry in found["mismatched_keys"]}
-    wrong |= set(found["missing_keys"]) | set(found["unexpected_keys"])
-    if wrong:
-        raise UserError(
-            f"{len(wrong)} of the {len(names)} weights do not fit {CONFIG}, "
-            f"such as {sorted(wrong)[0]!r}",
-            file=path,
-        )
-    return model
 
 
 @contextmanager

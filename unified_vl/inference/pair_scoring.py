@@ -25,6 +25,7 @@ from unified_vl.data.batching import IGNORED, EncodedExample, encode_example, pa
 from unified_vl.data.row import Row
 from unified_vl.errors import UserError
 from unified_vl.inference.features import BATCH
+from unified_vl.inference.finite import refuse_no_numbers
 from unified_vl.inference.inputs import chunks, input_language, source_fields, target_fields
 from unified_vl.inference.late_interaction import Features
 from unified_vl.inference.scoring import ChoiceScorer
@@ -161,6 +162,7 @@ class PairScorer:
         ids_NS, mask_NS = (torch.from_numpy(x).to(model.device) for x in pad(sources, PAD_ID, 1))
         feature_NPM = images.vectors_ATM.to(model.device, model.dtype)
         hidden_NSM = model.encoder(ids_NS, mask_NS.long(), image_features=feature_NPM)[0]
+        refuse_no_numbers(hidden_NSM)
         return Memory(hidden_NSM, mask_NS.long())
 
     def _target(self, sentence: Sentence) -> list[int]:

@@ -63,7 +63,12 @@ class UnifiedVL:
 
     @classmethod
     def from_pretrained(
-        cls, directory: str | Path, device: str = "cpu", *, compile: bool = False
+        cls,
+        directory: str | Path,
+        device: str = "cpu",
+        *,
+        compile: bool = False,
+        check_weights: bool = True,
     ) -> UnifiedVL:
         """Load a model directory; nothing in it is unpickled.
 
@@ -72,12 +77,13 @@ class UnifiedVL:
             device: "cpu", "cuda", "cuda:1", ...
             compile: answer faster, after half a minute of compiling at the first answers
                 (`unified_vl.model.compiled`).
+            check_weights: look at every weight, which must be a finite number.
 
         Raises:
             UserError: naming the file, when a part is missing or broken; when a model is to be
                 compiled and there is no C++ compiler.
         """
-        saved = load_model(directory, device)
+        saved = load_model(directory, device, check_weights=check_weights)
         if compile:
             compile_model(saved.model)
         return cls(saved)

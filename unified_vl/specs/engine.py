@@ -10,8 +10,8 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object
-from unified_vl.specs.document import Document, KeyPath, Origin, Part, Problem, refuse
-from unified_vl.specs.parse import Parsed, parse_text, validate
+from unified_vl.specs.document import Document, KeyPath, Part, Problem, refuse
+from unified_vl.specs.parse import Parsed, json_origin, validate
 
 DEFAULT: dict[str, Any] = {"zero_optimization": {"stage": 0}}  # of a run without an engine file
 AUTO = "auto"  # the Trainer of transformers fills it in; nothing here does
@@ -192,22 +192,8 @@ def read_engine_config(path: Path | None) -> dict[str, Any]:
     if not path.is_file():
         raise UserError("there is no such file", file=path, expected="a DeepSpeed JSON")
     config = read_json_object(path)
-    validate(EngineSpec, Parsed({**config}, _origin(path)), _explained)
+    validate(EngineSpec, Parsed({**config}, json_origin(path)), _explained)
     return config
-
-
-def _origin(path: Path) -> Origin:
-    """The lines of the keys of a JSON file, where it can be read as the YAML that it also is.
-
-    Raises:
-        UserError: for a key that is there twice.
-    """
-    try:
-        return parse_text(path.read_text(encoding="utf-8"), path).origin
-    except UserError as error:
-        if error.field is not None:
-            raise
-        return Origin(path)  # JSON that is no YAML, such as with some escapes
 
 
 def _explained(problem: Problem, found: object) -> Problem:

@@ -99,6 +99,20 @@ def parse_text(text: str, file: Path | None = None) -> Parsed:
     return Parsed(values, Origin(file, text, lines))
 
 
+def json_origin(path: Path) -> Origin:
+    """The lines of the keys of a JSON file, where it can be read as the YAML that it also is.
+
+    Raises:
+        UserError: for a key that is there twice.
+    """
+    try:
+        return parse_text(path.read_text(encoding="utf-8"), path).origin
+    except UserError as error:
+        if error.field is not None:
+            raise
+        return Origin(path)  # JSON that is no YAML, such as with some escapes
+
+
 def _lines(root: Node) -> Iterator[tuple[KeyPath, int]]:
     """Each key and item with its line.
 

@@ -1,0 +1,77 @@
+"""The `config.json` of a saved model: that of its run, and what tokenizer and mixture decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+
+from unified_vl.specs.document import Document, Problem, refuse
+from unified_vl.specs.model import ModelSpec
+from unified_vl.specs.task import TaskTags
+
+Id = Annotated[int, Field(ge=0, lt=1 << 22)]
+Tokens = Annotated[int, Field(ge=2, le=1 << 20)]
+Text = Annotated[str, Field(min_length=1)]
+Attention = Literal["eager", "sdpa"] | None  # what else `transformers` knows loads foreign code
+DType = Literal["float32", "bfloat16", "float16"] | None
+
+
+class SavedModelSpec(ModelSpec, Document):
+    """Every key that a saved model's configuration may have.
+
+    A model directory is input: whatever is not a key of this model, or a known remark of
+    `transformers`, is refused and not passed on to its loaders.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model_type: Literal["unified_vl"]
+    vocab_size: Annotated[int, Field(ge=1, le=1 << 22)]
+    image_token_id: Id | None = None
+    location_token_ids: tuple[Id, Id] | None = None
+    code_token_ids: tuple[Id, Id] | None = None
+    code_mask_id: Id | None = None
+    code_downsampling: Annotated[int, Field(ge=1, le=1 << 13)] | None = None
+    vocabulary_fingerprint: Text
+    text_fingerprint: Text
+    task_tags: TaskTags = "task"
+    max_source_tokens: Tokens
+    max_target_tokens: Tokens
+    pad_token_id: Id = 0
+    eos_token_id: Id = 1
+    decoder_start_token_id: Id = 0
+    # remarks of transformers, which change nothing
+    architectures: tuple[str, ...] | None = None
+    attn_implementation: Attention = None
+    attention: Attention = Field(default=None, alias="_attn_implementation")
+    dtype: DType = None
+    torch_dtype: DType = None
+    transformers_version: str | None = None
+    is_encoder_decoder: bool = True
+    use_cache: bool = True
+    name_or_path: str | None = Field(default=None, alias="_name_or_path")
+
+    @model_validator(mode="after")
+    def _obey_rules(self) -> SavedModelSpec:
+        refuse(_ids(self))
+        return self
+
+
+REMARKS = (
+    *("architectures", "attn_implementation", "attention", "dtype", "torch_dtype"),
+    *("transformers_version", "is_encoder_decoder", "use_cache", "name_or_path", "model_type"),
+)
+
+
+def _ids(saved: SavedModelSpec) -> Iterator[Problem]:
+    for key in ("image_token_id", "code_mask_id", "pad_token_id", "eos_token_id"):
+        number = getattr(saved, key)
+        if number is not None and number >= saved.vocab_size:
+            yield Problem((key,), f"found {number}", expected=f"below {saved.vocab_size}")
+    for key in ("location_token_ids", "code_token_ids"):
+        pair = getattr(saved, key)
+        if pair is not None and not pair[0] < pair[1] <= saved.vocab_size:
+            found, ends = f"found {list(pair)}", f"two ascending ids up to {saved.vocab_size}"
+            yield Problem((key,), found, expected=ends)
