@@ -30,13 +30,13 @@ def refuse_made_up(
 ) -> None:
     """Raise where answers were found among scores that are no numbers.
 
-    A search passes NaN over as the least of all scores, so its answers look like any. Their
-    own scores tell: only where one cannot be, the model is asked once more.
+    A search passes NaN over as the least of all scores, so its answers look like any, or there
+    are none. Their own scores tell: only where one cannot be, the model is asked once more.
 
     Raises:
         UserError: then.
     """
-    if all(answer.score > IMPROBABLE for row in answers for answer in row):
+    if all(row and all(answer.score > IMPROBABLE for answer in row) for row in answers):
         return
     start_A1 = memory.mask_AS.new_full(
         (len(memory.mask_AS), 1), int(model.config.decoder_start_token_id)
