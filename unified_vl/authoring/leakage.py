@@ -14,6 +14,7 @@ from typing import Literal
 from unified_vl.authoring.findings import Findings, share
 from unified_vl.authoring.prints import Prints
 from unified_vl.data.exclusion import excluded_keys
+from unified_vl.errors import UserError
 
 How = Literal["same image", "image that looks the same", "same text"]
 ORDER = ("train", "validation", "test")
@@ -63,6 +64,26 @@ def find_leaks(splits: Sequence[Prints], findings: Findings, root: Path) -> tupl
         left_out = excluded_keys(known.spec, root) if known.split == "train" else frozenset()
         _report(known, held, [leak for leak in found if leak.key not in left_out], findings)
     return tuple(leaks)
+
+
+def file_of_leaks(root: Path, name: Path) -> Path:
+    """Where the list of leaks is written: below the data root, as `data.exclude` reads it.
+
+    Args:
+        root: the data root.
+        name: the file, relative to the root; or absolute, in it.
+
+    Raises:
+        UserError: when it leaves the data root.
+    """
+    file = root / name
+    if not file.resolve().is_relative_to(root.resolve()):
+        raise UserError(
+            f"{str(name)!r} leaves the data root",
+            field="--write-leaks",
+            expected="a file below it, where data.exclude is read from",
+        )
+    return file
 
 
 def as_jsonl(leaks: Iterable[Leak]) -> str:

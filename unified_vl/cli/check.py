@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,10 @@ def check(
     ] = True,
     write_leaks: Annotated[
         Path | None,
-        typer.Option(help="Write the train rows that leak, as `data.exclude` reads them."),
+        typer.Option(
+            help="Write the train rows that leak to a file below the data root, where "
+            "`data.exclude` reads them."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     raw: Annotated[
@@ -46,7 +50,7 @@ def check(
     splits of all.
     """
     from unified_vl.authoring.check import CHECKED_SIZE, check_paths
-    from unified_vl.authoring.leakage import as_jsonl
+    from unified_vl.authoring.leakage import as_jsonl, file_of_leaks
     from unified_vl.authoring.tokens import load_codec
     from unified_vl.errors import UserError, visible
     from unified_vl.files import write_atomically
@@ -54,6 +58,7 @@ def check(
     if write_leaks is not None and (data is None or not leakage):
         expected = "--data, and no --no-leakage"
         raise UserError("has no rows to compare", field="--write-leaks", expected=expected)
+    leaks_file = None if write_leaks is None or data is None else file_of_leaks(data, write_leaks)
     codec = load_codec(
         tokenizer,
         image_size=CHECKED_SIZE,
@@ -65,8 +70,10 @@ def check(
         result = check_paths(
             specs, data=data, rows=rows, codec=codec, leakage=leakage, progress=status.update
         )
-    if write_leaks is not None:
-        write_atomically(write_leaks, as_jsonl(result.leaks))
+    if leaks_file is not None and data is not None:
+        write_atomically(leaks_file, as_jsonl(result.leaks))
+        named = leaks_file.resolve().relative_to(data.resolve()).as_posix()
+        print(f"wrote {leaks_file}; data.exclude: {named} leaves them out", file=sys.stderr)
     if as_json:
         findings = [finding.to_json() for finding in result.findings]
         lines = [json.dumps({"findings": findings, "checked": result.checked}, ensure_ascii=False)]

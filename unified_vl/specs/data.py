@@ -181,7 +181,7 @@ class DataSpec(Part):
         min_length=1,
         description="A JSONL file below the data root whose lines name rows by `key`, and by "
         "`task` where it serves several: the train split is without them. "
-        "`unified-vl check --write-leaks` writes one.",
+        "`unified-vl check --write-leaks FILE` writes one there.",
         examples=["leaks.jsonl"],
     )
     on_bad_row: Literal["stop", "skip"] = Field(
