@@ -25,7 +25,8 @@ CLASSES = ["cat", "dog"]
 def pictures(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(SCENES):
-        Image.new("RGB", (WIDTH, HEIGHT), (90 * number, 40, 0)).save(folder / name)
+        shades = Image.linear_gradient("L").resize((WIDTH, HEIGHT)).rotate(120 * number)
+        shades.convert("RGB").save(folder / name)
 
 
 def write(path: Path, content: Any) -> Path:

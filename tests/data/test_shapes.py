@@ -40,13 +40,17 @@ METRICS = {
 }
 
 
+def shaded(size: tuple[int, int]) -> PILImage.Image:
+    return PILImage.linear_gradient("L").resize(size).convert("RGB")
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A picture of 40 x 20 pixels, and one that EXIF turns: stored 40 x 20, seen 20 x 40."""
-    PILImage.new("RGB", (40, 20), "red").save(tmp_path / "plain.png")
+    shaded((40, 20)).save(tmp_path / "plain.png")
     exif = PILImage.Exif()
     exif[ExifTags.Base.Orientation] = 6
-    PILImage.new("RGB", (40, 20), "red").save(tmp_path / "turned.jpg", exif=exif)
+    shaded((40, 20)).save(tmp_path / "turned.jpg", exif=exif)
     return tmp_path
 
 
@@ -229,6 +233,45 @@ def test_check_says_what_is_wrong_with_shapes_or_may_be(
     assert len(found) == len(says), found
     for text, said in zip(found, says, strict=True):
         assert said in text
+
+
+@pytest.mark.parametrize(("name", "size"), [("small.png", (20, 10)), ("turned.jpg", (20, 40))])
+def test_check_compares_the_size_that_annotations_state(
+    root: Path, name: str, size: tuple[int, int]
+) -> None:
+    if name == "small.png":
+        shaded(size).save(root / name)
+    path = write(root, f"box, {PIXELS}, many: true, labels: names")
+    text = path.read_text().replace(
+        "reader: jsonl, path: rows.jsonl", "reader: coco_instances, path: x.json"
+    )
+    path.write_text(
+        text.replace("column: v", "column: boxes")
+        .replace("xyxy", "xywh")
+        .replace("column: names", "column: labels")
+    )
+    thing = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 0, 8, 8]}
+    content = {
+        "images": [{"id": 1, "file_name": name, "width": 40, "height": 20}],
+        "annotations": [thing],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    (root / "x.json").write_text(json.dumps(content))
+    found = [str(finding) for finding in check_paths([path], data=root).findings]
+    if name == "turned.jpg":
+        assert "the annotations state the size of the image before EXIF turns it" in found[1]
+        return
+    (warning,) = found
+    assert "x.json:1: fields.things: the annotations state another size of the image" in warning
+    assert "remedy: size: [width, height] of the field scales" in warning
+    path.write_text(
+        path.read_text().replace("units: pixels", "units: pixels, size: [width, height]")
+    )
+    assert check_paths([path], data=root).findings == ()
+    spec = load_task(path)
+    builder = ExampleBuilder(spec, ImageLoader(root, (8, 8)))
+    example = builder.build(TaskData(spec, "train", root)[0], seed=None)
+    assert example.references["things"] == (Box(0, 0, 0.2, 0.4, "cat"),)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from unified_vl.specs.reader_info import Column, Frequency, ReaderInfo
+from unified_vl.specs.reader_info import STATED_SIZE, Column, Frequency, ReaderInfo
 
 PIXELS = "[x1, y1, x2, y2] in pixels"
 FRACTIONS = "[x1, y1, x2, y2] between 0 and 1"
@@ -36,8 +36,7 @@ def _objects(
         columns["outlines"] = Column("polygons", f"of the objects that have one: {each}")
         columns["outlined"] = Column("texts", "what each outline is of")
     if sized:
-        columns["width"] = Column("number", "of the image in pixels, as the annotations state it")
-        columns["height"] = Column("number", "the same")
+        columns |= STATED_SIZE
     if prompt:
         columns["prompt"] = Column("text", "what is asked of the image: its `prefix`")
     return ReaderInfo(

@@ -6,7 +6,7 @@ pixels of the image. What annotators drew beyond its edge is cut off there.
 
 from __future__ import annotations
 
-from unified_vl.specs.reader_info import Column, ReaderInfo
+from unified_vl.specs.reader_info import STATED_SIZE, Column, ReaderInfo
 
 KEY = Column("text", "the id of the question")
 IMAGE = Column("image", "the image's file name")
@@ -30,16 +30,20 @@ COCO = {
         },
     ),
     "coco_instances": ReaderInfo(
-        "COCO's object annotations: a row an image with an object. Crowds are left out.",
+        "COCO's object annotations: a row an image with an object, or any image where the field of "
+        "the boxes has `empty: true`. Crowds are left out, and images that show crowds alone. An "
+        "object without `bbox` has the box around its segmentation.",
         columns={
             "key": Column("text", "the image's id"),
             "image": IMAGE,
             "boxes": Column("boxes", "[x, y, width, height] in pixels, the largest first"),
             "labels": Column("texts", "the category of each box"),
+            **STATED_SIZE,
         },
     ),
     "coco_objects": ReaderInfo(
-        "COCO's object annotations: a row an object. Crowds are left out.",
+        "COCO's object annotations: a row an object. Crowds are left out. Objects drawn as runs "
+        "of pixels have a box, and no outlines: tasks of outlines leave them out and count them.",
         columns={
             "key": Column("text", "the annotation's id"),
             "image": IMAGE,
@@ -49,6 +53,7 @@ COCO = {
             "size": Column(
                 "text", "small, medium or large: COCO's limits, 32 and 96 pixels squared"
             ),
+            **STATED_SIZE,
         },
     ),
     "coco_keypoints": ReaderInfo(
@@ -60,6 +65,7 @@ COCO = {
             "name": Column("text", "what the point is: left shoulder"),
             "point": Column("numbers", "[x, y] in pixels"),
             "visible": Column("text", "visible or hidden"),
+            **STATED_SIZE,
         },
     ),
     "karpathy": ReaderInfo(
@@ -179,6 +185,7 @@ VISUAL_GENOME = {
             "image": VISUAL_GENOME_IMAGE,
             "phrase": Column("text", "what the region shows"),
             "box": BOX,
+            **STATED_SIZE,
             "split": VISUAL_GENOME_SPLIT,
         },
     ),
@@ -207,6 +214,7 @@ PHRASES = {
             "box": BOX,
             "polygons": Column("polygons", "its outlines, [x, y, x, y, ...] each, in pixels"),
             "category": Column("text", "its category"),
+            **STATED_SIZE,
             "split": Column("text", "train, val or test; `testA` and `testB` are test"),
             "published_split": Column("text", "train, val, test, testA or testB"),
         },
@@ -222,6 +230,7 @@ PHRASES = {
             "type": Column("text", "people, clothing, bodyparts, animals, vehicles, scene, ..."),
             "box": Column("box", "[x1, y1, x2, y2] in pixels, around all boxes of the phrase"),
             "boxes": Column("boxes", "[x1, y1, x2, y2] of each, in pixels"),
+            **STATED_SIZE,
         },
     ),
     "flickr30k_sentences": ReaderInfo(
@@ -234,6 +243,7 @@ PHRASES = {
             "captions": Column("texts", "all sentences of the image"),
             "pieces": Column("texts", "its pieces, each of which ends with a phrase"),
             "boxes": Column("boxes", "[x1, y1, x2, y2] in pixels, around all boxes of each phrase"),
+            **STATED_SIZE,
             "rest": Column("text", "what follows the last piece; a full stop for nothing"),
         },
     ),

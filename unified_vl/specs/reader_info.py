@@ -27,6 +27,12 @@ class Column:
     about: str
 
 
+STATED_SIZE = {
+    "width": Column("number", "of the image in pixels, as the annotations state it"),
+    "height": Column("number", "the same"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class ReaderInfo:
     """What a reader reads.

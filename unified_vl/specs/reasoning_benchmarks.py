@@ -6,7 +6,7 @@ folder.
 
 from __future__ import annotations
 
-from unified_vl.specs.reader_info import Column, ReaderInfo
+from unified_vl.specs.reader_info import STATED_SIZE, Column, ReaderInfo
 
 KEY = Column("text", "the id of the row")
 IMAGE = Column("image", "the image's file name")
@@ -46,6 +46,7 @@ OPTIONS = {
         "texts", "the objects that the texts name, as they name them: person1; all for none"
     ),
     "boxes": Column("boxes", "[x1, y1, x2, y2] of each, in pixels"),
+    **STATED_SIZE,
 }
 VCR = {
     "vcr_answers": ReaderInfo(

@@ -64,8 +64,17 @@ def test_a_row_is_an_image_with_its_objects_but_no_crowd(read_all: Callable) -> 
             "image": "9.jpg",
             "boxes": [[150.5, 20.0, 49.5, 80.0], [10.0, 10.0, 30.0, 30.0]],
             "labels": ["person", "dog"],
+            "width": 200.0,
+            "height": 100.0,
         },
-        {"key": "7", "image": "7.jpg", "boxes": [[0.0, 0.0, 50.0, 50.0]], "labels": ["dog"]},
+        {
+            "key": "7",
+            "image": "7.jpg",
+            "boxes": [[0.0, 0.0, 50.0, 50.0]],
+            "labels": ["dog"],
+            "width": 50.0,
+            "height": 50.0,
+        },
     ]
 
 
@@ -93,6 +102,8 @@ def test_a_row_is_a_labelled_point_of_a_person(read_all: Callable) -> None:
             "name": "nose",
             "point": [12.0, 13.0],
             "visible": "visible",
+            "width": 200.0,
+            "height": 100.0,
         },
         {
             "key": "6_right_eye",
@@ -101,6 +112,8 @@ def test_a_row_is_a_labelled_point_of_a_person(read_all: Callable) -> None:
             "name": "right eye",
             "point": [14.0, 100.0],
             "visible": "hidden",
+            "width": 200.0,
+            "height": 100.0,
         },
     ]
 
@@ -149,7 +162,7 @@ def spoilt(**more: Any) -> dict[str, Any]:
         ),
         ("coco_keypoints", spoilt(), "annotations.0.keypoints: is missing; expected a list"),
         ("coco_keypoints", spoilt(keypoints=[1, 2]), "keypoints: found .*; expected 9 numbers"),
-        ("coco_keypoints", spoilt(category_id=18), "categories.keypoints: is missing"),
+        ("coco_keypoints", spoilt(category_id=18), "1 are of a category without keypoints"),
     ],
 )
 def test_a_file_of_another_shape_is_refused(
@@ -178,3 +191,37 @@ score: [{metric: cider, against: captions, primary: true}]
 """)
     with pytest.raises(UserError, match=r"gives no column 'caption'.*did you mean 'captions'"):
         TaskData(load_task(tmp_path / "task.yaml"), "train", tmp_path)
+
+
+RUNS = {"size": [100, 200], "counts": [1010, 20, 80, 20, 18870]}  # columns 10 and 11, rows 10 to 29
+
+
+@pytest.mark.parametrize("counts", ["plain", "compressed"])
+def test_an_object_as_a_mask_of_runs_has_its_box(read_all: Callable, counts: str) -> None:
+    from pycocotools import mask
+
+    runs = dict(RUNS)
+    if counts == "compressed":
+        runs["counts"] = mask.frPyObjects(RUNS, 100, 200)["counts"].decode()
+    drawn = thing(1, 9, 18, [0, 0, 1, 1], segmentation=runs) | {"bbox": []}
+    content = {**INSTANCES, "annotations": [drawn]}
+    assert read_all("coco_instances", path=content)[0]["boxes"] == [[10, 10, 2, 20]]
+    (row,) = read_all("coco_objects", ("polygons",), path=content)
+    assert row["box"] == [10, 10, 2, 20]
+    outlined = {**INSTANCES, "annotations": [drawn, thing(2, 9, 18, [0, 0, 9, 9])]}
+    assert [row["key"] for row in read_all("coco_objects", path=outlined)] == ["2"]
+    spoilt_runs = {**drawn, "segmentation": {"size": [100, 200], "counts": [5]}}
+    with pytest.raises(UserError, match=r"counts: found .*; expected runs of 100 x"):
+        read_all("coco_instances", path={**INSTANCES, "annotations": [spoilt_runs]})
+
+
+def test_a_category_without_keypoints_is_not_the_fault_of_its_objects(read_all: Callable) -> None:
+    person = thing(6, 9, 1, [10, 10, 30, 30], keypoints=[12, 13, 2, 0, 0, 0, 14, 20, 1])
+    dog = thing(7, 9, 18, [10, 10, 30, 30], keypoints=[])
+    for names in ({}, {"keypoints": []}):
+        categories = [INSTANCES["categories"][0], {"id": 18, "name": "dog"} | names]
+        content = {**INSTANCES, "categories": categories, "annotations": [person, dog]}
+        assert len(read_all("coco_keypoints", path=content)) == 2
+    content["annotations"] = [person, dog | {"keypoints": [1, 2, 2]}]
+    with pytest.raises(UserError, match="the category 'dog' names no keypoints, and anno"):
+        read_all("coco_keypoints", path=content)

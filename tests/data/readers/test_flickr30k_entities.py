@@ -35,7 +35,7 @@ def image(tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("image")
 def test_a_row_is_a_phrase_with_boxes(read_all: Callable) -> None:
     sentence = "Two men with each other near a hand ."
-    assert read_all("flickr30k_phrases", path="7\n") == [
+    assert read_all("flickr30k_phrases", ("width", "height"), path="7\n") == [
         {
             "key": "7_0_0",
             "image": "7.jpg",
@@ -59,7 +59,7 @@ def test_a_row_is_a_phrase_with_boxes(read_all: Callable) -> None:
 
 @pytest.mark.usefixtures("image")
 def test_a_row_is_a_sentence_cut_behind_its_phrases(read_all: Callable) -> None:
-    (row,) = read_all("flickr30k_sentences", path="7")
+    (row,) = read_all("flickr30k_sentences", ("width", "height"), path="7")
     assert row == {
         "key": "7_0",
         "image": "7.jpg",

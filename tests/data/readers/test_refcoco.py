@@ -46,7 +46,7 @@ INSTANCES = {
 
 
 def test_a_row_is_an_expression(read_all: Callable) -> None:
-    rows = read_all("refcoco", refs=REFS, instances=INSTANCES)
+    rows = read_all("refcoco", ("width", "height"), refs=REFS, instances=INSTANCES)
     everywhere = {"image": "COCO_train2014_000000581857.jpg", "category": "person"}
     box = [10.0, 10.0, 10.0, 10.0]
     outline = [[10.0, 10.0, 20.0, 10.0, 20.0, 20.0]]

@@ -56,6 +56,8 @@ def test_answers_name_objects_that_have_boxes(tmp_path: Path, open_task: Callabl
             "question": "Why is person2 looking at dog3 and person1?",
             "options": ["They can't see.", "person2 doesn't."],
             "correct": 1,
+            "width": 20,
+            "height": 10,
             "key": "train-7",
         }
     ]

@@ -11,10 +11,12 @@ from typing import Any
 
 from unified_vl.data.readers.annotations import member, read_json, reader_of
 from unified_vl.data.readers.reader import Source
-from unified_vl.data.readers.regions import cut_box, numbers, outlines, size_of
+from unified_vl.data.readers.regions import box_of, cut_box, numbers, outlines, size_of
 from unified_vl.errors import UserError
 
 SIZES = ((32**2, "small"), (96**2, "medium"))  # COCO's limits of the area, in pixels
+_NO_OBJECT = "have no object, and no field has empty: true"
+_NOT_INSIDE = "objects without a part inside their image"
 UNLABELLED, HIDDEN = 0, 1  # COCO's marks of keypoints; 2 is one that can be seen
 
 
@@ -93,10 +95,13 @@ def _objects(source: Source) -> Iterator[dict[str, Any]]:
         if annotation.get("iscrowd"):
             continue
         width, height = size_of(images[key], path, f"images of id {key}")
-        corner = numbers(member(annotation, "bbox", list, path, where), path, f"{where}.bbox", 4)
-        box = cut_box(corner, width, height)
+        box = cut_box(box_of(annotation, path, where), width, height)
         drawn = outlines(annotation.get("segmentation"), width, height, path, where)
-        if box is None or ("polygons" in source.needed and not drawn):
+        if box is None:
+            source.leave_out(1, "have a box without a part inside the image")
+            continue
+        if "polygons" in source.needed and not drawn:
+            source.leave_out(1, "have no outline, but a mask of runs or nothing")
             continue
         drawn_on = "area" in annotation  # the object itself, and not its box
         area = member(annotation, "area", float, path, where) if drawn_on else box[2] * box[3]
@@ -108,26 +113,46 @@ def _objects(source: Source) -> Iterator[dict[str, Any]]:
             "box": box,
             "polygons": drawn,
             "size": next((name for limit, name in SIZES if area < limit), "large"),
+            "width": width,
+            "height": height,
         }
 
 
 def _instances(source: Source) -> Iterator[dict[str, Any]]:
     """A row an image, its objects from the largest to the smallest."""
-    by_image: dict[int, list[dict[str, Any]]] = {}
-    for found in _objects(source):
-        by_image.setdefault(found["image_id"], []).append(found)
-    for key, objects in by_image.items():
-        objects.sort(key=lambda found: -found["box"][2] * found["box"][3])
+    path = source.path
+    content = read_json(path)
+    images, categories = images_of(content, path), categories_of(content, path)
+    objects: dict[int, list[tuple[list[float], str]]] = {key: [] for key in images}
+    unclear = set()  # images that show something, of which no box is known
+    for where, annotation, key in annotations_of(content, path):
+        width, height = size_of(images[key], path, f"images of id {key}")
+        crowd = annotation.get("iscrowd")
+        box = None if crowd else cut_box(box_of(annotation, path, where), width, height)
+        if box is None:
+            unclear.add(key)
+            source.kept.lost[_NOT_INSIDE] += not crowd
+            continue
+        name = category_of(annotation, categories, path, where)["name"]
+        objects[key].append((box, name))
+    by = source.field_of("boxes") if "boxes" in source.needed else None
+    for key, found in objects.items():
+        if not found and (key in unclear or by is None or not by.empty):
+            source.leave_out(key not in unclear and by is not None, _NO_OBJECT)
+            continue
+        found.sort(key=lambda each: -each[0][2] * each[0][3])
         yield {
             "key": str(key),
-            "image": objects[0]["image"],
-            "boxes": [found["box"] for found in objects],
-            "labels": [found["category"] for found in objects],
+            "image": images[key]["file_name"],
+            "boxes": [box for box, _ in found],
+            "labels": [name for _, name in found],
+            "width": images[key].get("width"),
+            "height": images[key].get("height"),
         }
 
 
 def _keypoints(source: Source) -> Iterator[dict[str, Any]]:
-    """A row a labelled point of a person."""
+    """A row a labelled point of a person; none for objects of categories without points."""
     path = source.path
     content = read_json(path)
     images, categories = images_of(content, path), categories_of(content, path)
@@ -135,15 +160,25 @@ def _keypoints(source: Source) -> Iterator[dict[str, Any]]:
         if annotation.get("iscrowd"):
             continue
         category = category_of(annotation, categories, path, where)
+        marks = (
+            member(annotation, "keypoints", list, path, where) if _is_pointed(annotation) else []
+        )
+        names = category.get("keypoints") or []
+        if not names and any(marks):
+            found = f"the category {category['name']!r} names no keypoints, and {where} has some"
+            raise UserError(found, file=path, field="categories", expected="`keypoints`: names")
+        if not names:
+            source.leave_out(1, "are of a category without keypoints")
+            continue
         names = member(category, "keypoints", list, path, "categories")
-        place = f"{where}.keypoints"
         marks = member(annotation, "keypoints", list, path, where)
-        values = numbers(marks, path, place, 3 * len(names))
+        values = numbers(marks, path, f"{where}.keypoints", 3 * len(names))
         width, height = size_of(images[key], path, f"images of id {key}")
-        corner = numbers(member(annotation, "bbox", list, path, where), path, f"{where}.bbox", 4)
-        box = cut_box(corner, width, height)
-        points = zip(names, values[::3], values[1::3], values[2::3], strict=True)
-        for name, x, y, mark in points if box is not None else ():
+        box = cut_box(box_of(annotation, path, where), width, height)
+        if box is None:
+            source.leave_out(1, "have a box without a part inside the image")
+            continue
+        for name, x, y, mark in zip(names, values[::3], values[1::3], values[2::3], strict=True):
             if mark == UNLABELLED:
                 continue
             yield {
@@ -153,7 +188,13 @@ def _keypoints(source: Source) -> Iterator[dict[str, Any]]:
                 "name": str(name).replace("_", " "),
                 "point": [min(max(x, 0.0), width), min(max(y, 0.0), height)],
                 "visible": "hidden" if mark == HIDDEN else "visible",
+                "width": width,
+                "height": height,
             }
+
+
+def _is_pointed(annotation: dict[str, Any]) -> bool:
+    return annotation.get("keypoints") is not None
 
 
 coco_captions = reader_of("coco_captions", _captions)

@@ -24,6 +24,7 @@ _PHRASE = re.compile(r"\[/EN#(\d+)((?:/[^\s/]+)+) ([^\[\]]+)\]")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
 
 Corners = list[float]
+_Size = dict[str, float]  # width and height, as the annotations state them
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ class _Phrase:
     start: int
 
 
-def _images(source: Source) -> Iterator[tuple[str, list[tuple[str, list[_Phrase]]]]]:
-    """Every image of a list, and the text and the phrases of each of its sentences."""
+def _images(source: Source) -> Iterator[tuple[str, _Size, list[tuple[str, list[_Phrase]]]]]:
+    """Every image of a list, its size, and the text and the phrases of each of its sentences."""
     folder = source.path.parent
     for line, name in enumerate(_text(source.path).split("\n"), 1):
         if not (image := name.strip()):
@@ -52,10 +53,14 @@ def _images(source: Source) -> Iterator[tuple[str, list[tuple[str, list[_Phrase]
         if "/" in image or "\\" in image:
             message = f"found {image[:60]!r}"
             raise UserError(message, file=source.path, line=line, expected="the id of an image")
-        boxes = _boxes(folder / "Annotations" / f"{image}.xml")
+        boxes, size = _boxes(folder / "Annotations" / f"{image}.xml")
         path = folder / "Sentences" / f"{image}.txt"
         lines = enumerate(_text(path).strip().split("\n"), 1)
-        yield image, [_unmarked(marked.strip(), boxes, path, number) for number, marked in lines]
+        yield (
+            image,
+            size,
+            [_unmarked(marked.strip(), boxes, path, number) for number, marked in lines],
+        )
 
 
 def _unmarked(
@@ -81,8 +86,8 @@ def _unmarked(
     return text, phrases
 
 
-def _boxes(path: Path) -> dict[str, list[Corners]]:
-    """The boxes of each chain of an image, `[x1, y1, x2, y2]` in pixels from 0."""
+def _boxes(path: Path) -> tuple[dict[str, list[Corners]], _Size]:
+    """The boxes of each chain of an image, `[x1, y1, x2, y2]` in pixels from 0, and its size."""
     content = _text(path)
     if "<!DOCTYPE" in content:  # which could define texts that grow without end
         raise UserError("has a document type", file=path, expected="plain elements")
@@ -98,7 +103,7 @@ def _boxes(path: Path) -> dict[str, list[Corners]]:
             corners = cut_corners((x1, y1, x2, y2), width, height)
             for name in item.iter("name") if corners else ():
                 found.setdefault((name.text or "").strip(), []).append(corners or [])
-    return found
+    return found, {"width": width, "height": height}
 
 
 def _number(element: ElementTree.Element, name: str, path: Path) -> float:
@@ -124,7 +129,7 @@ def _around(boxes: list[Corners]) -> Corners:
 
 
 def _phrases(source: Source) -> Iterator[dict[str, Any]]:
-    for image, sentences in _images(source):
+    for image, size, sentences in _images(source):
         for number, (sentence, phrases) in enumerate(sentences):
             for place, phrase in enumerate(phrases):
                 if phrase.boxes:
@@ -136,11 +141,12 @@ def _phrases(source: Source) -> Iterator[dict[str, Any]]:
                         "type": phrase.types.split("/")[0],
                         "box": _around(phrase.boxes),
                         "boxes": phrase.boxes,
+                        **size,
                     }
 
 
 def _grounded(source: Source) -> Iterator[dict[str, Any]]:
-    for image, sentences in _images(source):
+    for image, size, sentences in _images(source):
         for number, (sentence, phrases) in enumerate(sentences):
             seen = [phrase for phrase in phrases if phrase.boxes]
             ends = [phrase.start + len(phrase.text) for phrase in seen]
@@ -153,6 +159,7 @@ def _grounded(source: Source) -> Iterator[dict[str, Any]]:
                     "captions": [text for text, _ in sentences],
                     "pieces": [sentence[start:end].strip() for start, end in spans],
                     "boxes": [_around(phrase.boxes) for phrase in seen],
+                    **size,
                     "rest": sentence[ends[-1] :].strip() or ".",
                 }
 

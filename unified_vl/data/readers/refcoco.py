@@ -79,6 +79,8 @@ def _objects(path: Path) -> dict[int, dict[str, Any]]:
             "category": category_of(annotation, categories, path, where)["name"],
             "box": cut_box(corner, width, height),
             "polygons": drawn or None,
+            "width": width,
+            "height": height,
         }
     return objects
 

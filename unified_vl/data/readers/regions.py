@@ -73,6 +73,44 @@ def outlines(
     return found
 
 
+def box_of(annotation: Any, path: Path, where: str) -> list[float]:
+    """COCO's box of an object, `[x, y, width, height]`: its own, or that of its segmentation.
+
+    Raises:
+        UserError: when it is something else, or there is neither.
+    """
+    drawn = annotation.get("segmentation")
+    if annotation.get("bbox") or not drawn:
+        return numbers(member(annotation, "bbox", list, path, where), path, f"{where}.bbox", 4)
+    if isinstance(drawn, dict):
+        return _box_of_runs(drawn, path, f"{where}.segmentation")
+    xy = [
+        v for n, each in enumerate(drawn) for v in numbers(each, path, f"{where}.segmentation.{n}")
+    ]
+    if not xy:
+        raise UserError("is empty", file=path, field=f"{where}.segmentation", expected="corners")
+    x, y = min(xy[::2]), min(xy[1::2])
+    return [x, y, max(xy[::2]) - x, max(xy[1::2]) - y]
+
+
+def _box_of_runs(runs: Any, path: Path, where: str) -> list[float]:
+    """The box of a mask as runs of pixels, `{"size": [height, width], "counts": ...}`."""
+    from pycocotools import mask
+
+    height, width = (
+        int(v) for v in numbers(member(runs, "size", list, path, where), path, where, 2)
+    )
+    counts = runs.get("counts")
+    whole = isinstance(counts, list) and all(isinstance(n, int) and n >= 0 for n in counts)
+    if not isinstance(counts, str) and not (whole and sum(counts) == height * width):
+        message = f"found {str(counts)[:60]!r}"
+        expected = f"runs of {height} x {width} pixels"
+        raise UserError(message, file=path, field=f"{where}.counts", expected=expected)
+    if isinstance(counts, str):
+        return [float(v) for v in mask.toBbox({"size": [height, width], "counts": counts.encode()})]
+    return [float(v) for v in mask.toBbox(mask.frPyObjects(runs, height, width))]
+
+
 def size_of(image: Any, path: Path, where: str) -> tuple[float, float]:
     """Width and height of an image, in pixels.
 

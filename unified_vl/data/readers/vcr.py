@@ -16,9 +16,10 @@ from typing import Any
 
 from unified_vl.data.readers.annotations import member, read_json, read_json_lines, reader_of
 from unified_vl.data.readers.reader import Reader, Source
-from unified_vl.data.readers.regions import cut_corners, numbers
+from unified_vl.data.readers.regions import cut_corners, numbers, size_of
 from unified_vl.errors import UserError
 
+_Boxes = tuple[Sequence[Sequence[float] | None], tuple[float, float]]  # and width, height
 _APOSTROPHE = re.compile(r" ?' ?(?=(?:s|t|re|ve|ll|d|m)\b)")
 _BEFORE_MARKS = re.compile(r" (?=[.,?!:;](?: |$)|n't\b)")
 
@@ -89,38 +90,41 @@ def _reader(name: str, texts: Callable[[_Row], dict[str, Any]]) -> Reader:
         for line, content in read_json_lines(source.path):
             row = _Row(content, source.path, line)
             found = {"key": row.get("annot_id", str), "image": row.get("img_fn", str), **texts(row)}
-            if {"objects", "boxes"} & set(source.needed):
+            if {"objects", "boxes", "width", "height"} & set(source.needed):
                 found |= _named(row, boxes_of(row.get("metadata_fn", str)))
             yield found
 
     return reader_of(name, rows)
 
 
-def _named(row: _Row, boxes: Sequence[Sequence[float] | None]) -> dict[str, Any]:
+def _named(row: _Row, metadata: _Boxes) -> dict[str, Any]:
     """The objects that the texts name, with their boxes; all of them where they name none."""
+    boxes, (width, height) = metadata
     if len(boxes) != len(row.objects):
         found = f"lists {len(row.objects)} objects, and its metadata {len(boxes)} boxes"
         raise row.error(found, "objects")
     places = [n for n in row.named or range(len(boxes)) if boxes[n] is not None]
-    return {"objects": [row.label(n) for n in places], "boxes": [boxes[n] for n in places]}
+    named = {"objects": [row.label(n) for n in places], "boxes": [boxes[n] for n in places]}
+    return named | {"width": width, "height": height}
 
 
-def _boxes_below(folder: Path) -> Callable[[str], list[list[float] | None]]:
-    """The boxes of an image, `[x1, y1, x2, y2]` in pixels, by the name of its metadata."""
+def _boxes_below(folder: Path) -> Callable[[str], _Boxes]:
+    """The boxes of an image, `[x1, y1, x2, y2]` in pixels, and its size, by the name of its
+    metadata."""
 
     @lru_cache(maxsize=1024)  # the questions about an image follow each other
-    def boxes(name: str) -> list[list[float] | None]:
+    def boxes(name: str) -> _Boxes:
         path = (folder / name).resolve()
         if not path.is_relative_to(folder.resolve()):
             raise UserError(f"the metadata {name!r} leave the folder of the images", file=folder)
         if not path.is_file():
             raise UserError("does not exist; the boxes of an image lie beside it", file=path)
         content = read_json(path)
-        size = [float(member(content, side, float, path)) for side in ("width", "height")]
+        size = size_of(content, path, "")
         listed = member(content, "boxes", list, path)
         # x1, y1, x2, y2 and how sure the detector was
         corners = [numbers(box, path, f"boxes.{n}", 5) for n, box in enumerate(listed)]
-        return [cut_corners(box[:4], *size) for box in corners]
+        return [cut_corners(box[:4], *size) for box in corners], size
 
     return boxes
 

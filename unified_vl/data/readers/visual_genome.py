@@ -82,6 +82,8 @@ def _regions(source: Source) -> Iterator[dict[str, Any]]:
             "image": image["image"],
             "phrase": phrase,
             "box": box,
+            "width": image["size"][0],
+            "height": image["size"][1],
             "split": image["split"],
         }
 
