@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from unified_vl.codecs.segments import Box, Text
 from unified_vl.errors import BadRow, UserError
@@ -95,6 +97,25 @@ def test_a_mean_over_languages_counts_each_the_same(world, oracle, tmp_path: Pat
     write_results(evaluation, tmp_path / "a.json", None)
     (read,) = read_rows(rows_path(tmp_path / "a.json")).values()
     assert read.measured[label].score() == pytest.approx(task["metrics"][label], abs=1e-3)
+
+
+def test_rows_with_truncated_images_are_counted(world, oracle, tmp_path: Path) -> None:
+    shutil.copytree(world.data, tmp_path / "data")
+    rows = (tmp_path / "data/caption/test.jsonl").read_text(encoding="utf-8").splitlines()
+    cut = json.loads(rows[0])["image"]
+    with Image.open(tmp_path / "data" / cut) as image:
+        image.save(tmp_path / "whole.jpg")
+    (tmp_path / "data" / cut).write_bytes((tmp_path / "whole.jpg").read_bytes()[:-2])
+    of_it = sum(json.loads(row)["image"] == cut for row in rows)
+    text = world.specs[0].text
+    path = tmp_path / "caption.yaml"
+    for more, counted in (("", "skipped"), ("\n  truncated_images: allow", "truncated")):
+        path.write_text(text.replace("on_bad_row: skip", f"on_bad_row: skip{more}"))
+        report = type(world)(tmp_path / "data", [load_task(path)]).evaluate(oracle()).report
+        whole = world.evaluate(oracle()).report["tasks"]["caption"]
+        task = report["tasks"]["caption"]
+        assert task[counted] - whole.get(counted, 0) == of_it > 0
+        assert whole["count"] - task["count"] == (of_it if counted == "skipped" else 0)
 
 
 def test_bad_rows_are_skipped_and_counted_where_the_spec_says_so(world, oracle) -> None:

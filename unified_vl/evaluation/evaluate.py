@@ -80,7 +80,8 @@ def evaluate(
         "flags_by": {DIMENSION: {VALUE: {FLAG: value}}}}}}`; values are percentages, flags those of
         `inference.prediction.FLAGS`, the ends of an interval hold 95 % of the resamples;
         dimensions are `language` and the spec's `report_by`; `training` is what the model's
-        `training.json` says, such as the step that it is of.
+        `training.json` says, such as the step that it is of; `truncated`, beside `skipped`, is
+        how many rows were read though an image of theirs ends early, where there are any.
 
         predictions, each: `{"key", "task", the dimensions, "inputs", "input_languages", "image",
         "image_size", "prediction", "references", "boxes", "score", the flags, "correct"}`; boxes,
@@ -194,6 +195,7 @@ def _examples(
                 scored.skipped += 1
                 continue
             scored.rows.append(row)
+            scored.truncated += example.truncated
             # A split's images may not fit into memory; scores need the answers alone.
             scored.examples.append(replace(example, source=(), target=(), without=()))
             yield example

@@ -29,13 +29,19 @@ from unified_vl.specs.task import TaskSpec
 
 @dataclass
 class Scored:
-    """The answers of a task so far."""
+    """The answers of a task so far.
+
+    Attributes:
+        skipped: how many rows are bad and left out.
+        truncated: how many are read though an image of theirs ends early.
+    """
 
     examples: list[Example] = field(default_factory=list)
     predictions: list[Prediction] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     readings: Readings = field(default_factory=dict)
     skipped: int = 0
+    truncated: int = 0
 
 
 def score_task(
@@ -51,6 +57,7 @@ def score_task(
     return {
         "count": len(scored.predictions),
         "skipped": scored.skipped,
+        **({"truncated": scored.truncated} if scored.truncated else {}),
         "primary": _label(spec, spec.primary),
         "metrics": _score(measured, everything),
         "flags": _flags(scored, everything),
