@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import ast
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -241,3 +246,55 @@ def test_too_few_answers_for_vqa_accuracy_are_told(
     assert len(said) == (says is not None)
     if says is not None:
         assert says in said[0] and "remedy: take accuracy" in said[0]
+
+
+THREADS = """
+import atexit, os, sys, threading
+
+def tell():
+    for thread in threading.enumerate():  # that of a spinner, which has been told to stop
+        thread is threading.current_thread() or thread.join(5)
+    tasks = (f"/proc/self/task/{task}/comm" for task in os.listdir("/proc/self/task"))
+    names = [open(path).read().strip() for path in tasks]
+    print("threads", sorted(name for name in names if name != "jemalloc_bg_thd"))
+
+atexit.register(tell)
+from unified_vl.cli.main import main
+
+sys.argv = ["unified-vl", "check", sys.argv[1], "--data", "."]
+main()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="Linux alone tells its threads")
+@pytest.mark.parametrize("reader", ["csv", "tsv", "jsonl", "parquet"])
+def test_no_thread_is_left_at_the_end(tmp_path: Path, reader: str) -> None:
+    """One that is, of Arrow's, ended a process with SIGABRT now and then."""
+    between = "\t" if reader == "tsv" else ","
+    path = tmp_path / f"words.{reader}"
+    if reader == "jsonl":
+        path.write_text('{"a": "cat", "b": "Katze"}\n' * 3)
+    elif reader == "parquet":
+        pq.write_table(pa.table({"a": ["cat"] * 3, "b": ["Katze"] * 3}), path)
+    else:
+        path.write_text(f"a{between}b\n" + f"cat{between}Katze\n" * 3)
+    (tmp_path / "words.yaml").write_text(
+        f"""\
+task: words
+version: 1
+about: Say it.
+data: {{reader: {reader}, path: "words.{reader}", splits: {{train: all}}, languages: [en]}}
+fields: {{a: {{kind: text, column: a}}, b: {{kind: text, column: b}}}}
+example: {{source: "Say {{a}}", target: "{{b}}"}}
+score: [{{metric: chrf, against: b, primary: true}}]
+"""
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", THREADS, "words.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert len(ast.literal_eval(found.stdout.splitlines()[-1].removeprefix("threads "))) == 1

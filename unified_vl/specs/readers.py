@@ -16,8 +16,16 @@ from unified_vl.specs.reader_info import Column, ReaderInfo
 from unified_vl.specs.reasoning_benchmarks import REASONING
 
 TABLES = {
-    "parquet": ReaderInfo("Parquet files."),
-    "jsonl": ReaderInfo("A JSON object a line."),
+    "parquet": ReaderInfo(
+        "Parquet files of any size. A row group is read when a row of it is asked for, and the "
+        "last 256 MB of them are kept: for training, which takes rows in a random order, write "
+        "groups of about 100 images (`row_group_size=100`), and of at most 64 MB."
+    ),
+    "jsonl": ReaderInfo(
+        "A JSON object a line, in a file of any size: a line is read when its row is asked for. "
+        "Values may be of any kind, also different ones in a column; columns that the spec does "
+        "not name do not count."
+    ),
     "csv": ReaderInfo(
         "Comma-separated values below a line of names, or without one where `data.columns` names "
         "them; every value is text. `data.delimiter` says what stands between them in place of "
