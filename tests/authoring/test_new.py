@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import re
@@ -174,6 +175,13 @@ def shards(root: Path) -> Path:
                     info = tarfile.TarInfo(f"{shard}{number:03d}.{extension}")
                     info.size = len(content)
                     tar.addfile(info, io.BytesIO(content))
+    return root / "shards"
+
+
+def packed_shards(root: Path) -> Path:
+    for path in shards(root).iterdir():
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
     return root / "shards"
 
 
@@ -378,6 +386,7 @@ KINDS: dict[Callable[[Path], Path], tuple[str, ...]] = {
         'target: "{txt}"',
         "# not used: column 'json.source' says 'web' in every row",
     ),
+    packed_shards: ('path: "shards/{split}-*.tar.gz"', "key_column: __key__", "column: jpg}"),
     one_shard: ('path: "{split}-*.tar"', "task: shards"),
     coco: (
         "reader: coco_captions",

@@ -68,11 +68,12 @@ TABLES = {
 }
 FOLDERS = {
     "webdataset": ReaderInfo(
-        "Shards of WebDataset, plain `.tar` files: neighbouring members whose names are the same "
+        "Shards of WebDataset, `.tar` files: neighbouring members whose names are the same "
         "up to the first dot are a row. A column is `__key__` (that name), the rest of a member's "
         "name (`jpg`, `txt`, `cls`), several of which the row has one (`jpg;png`), or a key of a "
         "JSON member (`json.caption`). Images stay in the file until they are asked for; nothing "
-        "is unpacked.",
+        "is unpacked. Of a compressed shard (`.tar.gz`, `.tgz`, `.tar.bz2`, `.tar.xz`), which must "
+        "be read from its beginning, texts and images are held in memory, at most 2 GiB.",
         images="never",
     ),
     "imagefolder": ReaderInfo(

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import json
+import lzma
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unified_vl.data.images import ImageLoader
+from unified_vl.data.readers import compressed
 from unified_vl.data.readers.table import NO_TEXT
 from unified_vl.errors import BadRow, UserError
 
@@ -194,7 +197,7 @@ def test_a_shard_that_was_cut(tmp_path: Path, open_task: Callable, members: list
     write(path, members)
     whole = path.read_bytes()
     for length, says in (
-        (0, "is broken after its beginning: empty file; expected a plain tar file"),
+        (0, "is broken after its beginning: empty file; expected a tar file"),
         (300, "is broken after its beginning: truncated header"),
         (550, "ends within its member 'a/000.jpg'"),
         (1024 + 300, "is broken after 'a/000.jpg'"),
@@ -206,6 +209,38 @@ def test_a_shard_that_was_cut(tmp_path: Path, open_task: Callable, members: list
         assert says in str(error.value), length
 
 
+PACKERS = {"tar.gz": gzip.compress, "tar.bz2": bz2.compress, "tar.xz": lzma.compress}
+
+
+@pytest.mark.parametrize("suffix", PACKERS)
+def test_a_compressed_shard_gives_the_same_rows(
+    tmp_path: Path, open_task: Callable, members: list, suffix: str
+) -> None:
+    write(tmp_path / "train.tar", members)
+    packed = tmp_path / f"train.{suffix}"
+    packed.write_bytes(PACKERS[suffix]((tmp_path / "train.tar").read_bytes()))
+    plain = open_task(WDS, **FIELDS)
+    data = open_task(WDS.replace(".tar", f".{suffix}"), **FIELDS)
+    loader = ImageLoader(tmp_path, (4, 4))
+    for one, other in zip(plain, data, strict=True):
+        assert one.columns["txt"] == other.columns["txt"]
+        pixels = [loader.load(r.columns["jpg;png"], r.where).pixels_HWC for r in (one, other)]
+        assert (pixels[0] == pixels[1]).all()
+    whole = packed.read_bytes()
+    packed.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=rf"train\.{suffix}: is broken"):
+        open_task(WDS.replace(".tar", f".{suffix}"), **FIELDS)
+
+
+def test_a_compressed_shard_may_not_unpack_to_anything(
+    tmp_path: Path, open_task: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compressed, "MOST_BYTES", 1 << 20)
+    (tmp_path / "train.tar").write_bytes(gzip.compress(b"\0" * (1 << 22)))
+    with pytest.raises(UserError, match="unpacks to more than 2 GiB; expected it unpacked, on"):
+        open_task(WDS, **FIELDS)
+
+
 @pytest.mark.parametrize("damage", ["noise", "gzip", "text"])
 def test_what_is_no_tar(tmp_path: Path, open_task: Callable, members: list, damage: str) -> None:
     path = tmp_path / "train.tar"
@@ -214,8 +249,9 @@ def test_what_is_no_tar(tmp_path: Path, open_task: Callable, members: list, dama
     if damage == "noise":  # a header in the middle: Python's reader takes it for the end
         path.write_bytes(whole[:1024] + b"\x07" * 512 + whole[1536:])
     else:
-        path.write_bytes(gzip.compress(whole) if damage == "gzip" else b"a tar? " * 200)
-    with pytest.raises(UserError, match=r"train.tar: is broken after .*; expected a plain tar"):
+        text = b"a tar? " * 200
+        path.write_bytes(gzip.compress(text) if damage == "gzip" else text)
+    with pytest.raises(UserError, match=r"train.tar: is broken after .*; expected a tar"):
         open_task(WDS, **FIELDS)
 
 

@@ -24,6 +24,7 @@ TABLES = {
     ".feather": "arrow",
     ".tmx": "tmx",
 }
+TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 METADATA = ("metadata.jsonl", "metadata.csv")
 KNOWN = (
     "a JSONL, CSV, TSV, Parquet or Arrow file, COCO's JSON or conversations in JSON, TMX, a tar of "
@@ -97,7 +98,7 @@ def find_place(given: Path, root: Path | None = None) -> Place:
 
 def _reader_of(file: Path) -> str:
     suffix = file.suffix.lower()
-    if suffix == ".tar":
+    if file.name.lower().endswith(TARS):
         return "webdataset"
     if suffix == ".json":
         return "json"  # what is in it decides
@@ -112,8 +113,8 @@ def _in_folder(folder: Path) -> tuple[str, Path]:
     files = [path for path in _files(folder) if not path.name.startswith((".", "_"))]
     if any(path.name in METADATA for path in files):
         return "imagefolder", _split_folder(folder)
-    for suffixes, reader in ((".tar",), "webdataset"), (tuple(TABLES), ""):
-        found = [path for path in files if path.suffix.lower() in suffixes]
+    for suffixes, reader in (TARS, "webdataset"), (tuple(TABLES), ""):
+        found = [path for path in files if path.name.lower().endswith(suffixes)]
         if found:
             file = _first(found)
             return reader or TABLES[file.suffix.lower()], file

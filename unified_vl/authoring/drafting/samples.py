@@ -10,6 +10,7 @@ from typing import Any
 
 from unified_vl.data.image_formats import SUFFIXES
 from unified_vl.data.readers import webdataset
+from unified_vl.data.readers.compressed import open_unpacked
 from unified_vl.data.readers.pairs import units
 from unified_vl.data.readers.reader import first_line
 from unified_vl.errors import UserError
@@ -120,8 +121,9 @@ def _arrow(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
 
 def _webdataset(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
     """Texts, the keys of JSON members, and the first bytes of images."""
-    with path.open("rb") as shard:
-        for sample in webdataset.samples_of(path):
+    shard, _ = open_unpacked(path)
+    with shard:
+        for sample in webdataset.samples_of(path, shard):
             row: dict[str, Any] = {webdataset.KEY: sample.key}
             for extension, (start, size) in sample.members.items():
                 shard.seek(start)

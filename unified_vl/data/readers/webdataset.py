@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from unified_vl.data.readers.compressed import open_unpacked
 from unified_vl.data.readers.json_text import parse_json
 from unified_vl.data.readers.reader import Source, first_line, place_type
 from unified_vl.data.readers.table import NO_TEXT, Columns, Table, holds_no_text
@@ -37,22 +38,44 @@ class Sample:
 
 def read_webdataset(source: Source) -> Table:
     """The columns that the spec names: images by their place, all else by its content."""
-    path = source.path
-    samples = list(samples_of(path))
-    with path.open("rb") as shard:
+    shard, packed = open_unpacked(source.path)
+    with shard:
+        samples = list(samples_of(source.path, shard))
         if samples:  # an empty shard lacks no column
             source.require(_known(source, samples, shard))
         columns: dict[str, Sequence[Any] | pa.Array] = {}
         for column in source.needed:
             cells = list(_cells(source, column, samples, shard))
             # what members hold may be of any kind, and nested: Arrow would want one
-            columns[column] = _places(cells) if _is_image(source, column) else cells
+            if _is_image(source, column):
+                columns[column] = _contents(cells, shard) if packed else _places(cells)
+            else:
+                columns[column] = cells
     return Columns(columns)
 
 
-def samples_of(path: Path) -> Iterator[Sample]:
+def _contents(cells: list[Any], shard: BinaryIO) -> list[bytes | None]:
+    """The bytes of images at their places, for a shard that is not on disk as it is read."""
+    found: list[bytes | None] = []
+    for place in cells:
+        if place is not None:
+            shard.seek(place["offset"])
+        found.append(None if place is None else shard.read(place["size"]))
+    return found
+
+
+def samples_of(path: Path, shard: BinaryIO) -> Iterator[Sample]:
+    """The rows of a shard.
+
+    Args:
+        path: its file, for messages.
+        shard: what is in it, unpacked.
+
+    Raises:
+        UserError: when it is no tar file, or has a member twice.
+    """
     sample: Sample | None = None
-    for member in _members(path):
+    for member in _members(path, shard):
         folder, slash, name = member.name.rpartition("/")
         stem, dot, extension = name.partition(".")
         if not stem or not dot:
@@ -69,16 +92,17 @@ def samples_of(path: Path) -> Iterator[Sample]:
         yield sample
 
 
-def _members(path: Path) -> Iterator[tarfile.TarInfo]:
+def _members(path: Path, shard: BinaryIO) -> Iterator[tarfile.TarInfo]:
     """The plain files of a tar.
 
     Raises:
-        UserError: when it is compressed, broken, or ends too early.
+        UserError: when it is broken, or ends too early.
     """
-    size = path.stat().st_size
+    size = shard.seek(0, 2)
+    shard.seek(0)
     last = "its beginning"
     try:
-        with closing(tarfile.TarFile(path)) as archive:  # of no compression
+        with closing(tarfile.TarFile(fileobj=shard)) as archive:  # of no compression
             while (member := archive.next()) is not None:
                 archive.members.clear()  # type: ignore[attr-defined]  # or it keeps them all
                 if member.size < 0 or member.offset_data + member.size > size:
@@ -89,12 +113,11 @@ def _members(path: Path) -> Iterator[tarfile.TarInfo]:
             end = archive.offset
     except (tarfile.TarError, OSError, ValueError, EOFError, OverflowError) as error:
         raise UserError(
-            f"is broken after {last}: {first_line(error)}", file=path, expected="a plain tar file"
+            f"is broken after {last}: {first_line(error)}", file=path, expected="a tar file"
         ) from error
-    with path.open("rb") as shard:  # a header that makes no sense ends tarfile's reading silently
-        shard.seek(end)
-        if any(shard.read(tarfile.BLOCKSIZE)):
-            raise UserError(f"is broken after {last}", file=path, expected="a plain tar file")
+    shard.seek(end)  # a header that makes no sense ends tarfile's reading silently
+    if any(shard.read(tarfile.BLOCKSIZE)):
+        raise UserError(f"is broken after {last}", file=path, expected="a tar file")
 
 
 def _known(source: Source, samples: list[Sample], shard: BinaryIO) -> list[str]:
