@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 from unified_vl.torchvision_compat import define_missing_operators
 
@@ -18,6 +20,27 @@ def test_torchvision_imports_after_the_missing_operators_are_defined() -> None:
     subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=300)
 
 
-def test_the_model_package_does_it_by_itself() -> None:
-    program = "import unified_vl.model\nimport timm, torchvision"
+@pytest.mark.parametrize(
+    "imported",
+    [
+        "from transformers import T5ForConditionalGeneration",
+        "import torchvision",
+        "import timm",
+        "import torch, torchvision.transforms.v2",
+        "import importlib.util as u; assert u.find_spec('torchvision'); import torchvision",
+        "import unified_vl.model, timm, torchvision",
+    ],
+)
+def test_importing_the_package_is_enough(imported: str) -> None:
+    """It comes before or after torch, and loads nothing itself."""
+    for program in (f"import unified_vl\n{imported}", f"import torch, unified_vl\n{imported}"):
+        subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
+
+
+def test_the_import_loads_no_torch() -> None:
+    program = (
+        "import sys, importlib.util, unified_vl\n"
+        "importlib.util.find_spec('torchvision')\n"
+        "assert not {'torch', 'torchvision', 'transformers', 'pydantic'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300)

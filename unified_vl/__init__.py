@@ -25,6 +25,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from unified_vl.torchvision_compat import prepare_torchvision
+
 if TYPE_CHECKING:
     from unified_vl.errors import UserError
     from unified_vl.evaluation.evaluate import evaluate
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from unified_vl.specs.load import load_mixture, load_run, load_task
     from unified_vl.specs.task import TaskSpec
     from unified_vl.training.trainer import train
+
+prepare_torchvision()
 
 __version__ = "0.1.0"
 __all__ = [

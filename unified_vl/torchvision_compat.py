@@ -4,12 +4,16 @@ That torchvision registers its operators from a library which a CPU torch cannot
 load; importing it then fails with "operator torchvision::nms does not exist",
 because it declares a fake implementation for schemas that were never defined.
 timm and parts of transformers import torchvision, so the mix breaks them too.
-Defining the missing schemas is enough: none of the operators is called here.
+Defining the missing schemas is enough: none of the operators is called here. It is done
+when torchvision is imported, by whomever, so that `import unified_vl` loads no torch.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import sys
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 
 _SCHEMAS = {
     "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -17,6 +21,36 @@ _SCHEMAS = {
 }
 
 _library: object | None = None  # the definitions live as long as this object
+
+
+class _BeforeTorchvision:
+    """A finder that has the operators defined just before torchvision's own code runs.
+
+    Only that: asking whether torchvision is there, as transformers does, loads nothing.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if name != "torchvision":
+            return None
+        spec = PathFinder.find_spec(name)
+        loader = None if spec is None else spec.loader
+        if loader is None or not hasattr(loader, "exec_module"):
+            return None
+        run = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            define_missing_operators()
+            run(module)
+
+        loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+
+def prepare_torchvision() -> None:
+    """Let every later import of torchvision find its operators defined; may be called again."""
+    if not any(isinstance(finder, _BeforeTorchvision) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _BeforeTorchvision())
 
 
 def define_missing_operators() -> list[str]:
