@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from unified_vl.cli.decoding import decoding_options
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 WIDEST_DIMENSION = 4  # values that get a column of the printed table each
 
 
+@decoding_options
 def evaluate(
     model: Annotated[Path, typer.Argument(help="The directory of a saved model.")],
     data: Annotated[Path, typer.Option(help="Data root: the specs' paths are relative to it.")],
@@ -53,6 +56,8 @@ def evaluate(
         typer.Option("--compile", help="Compile the model first (half a minute), for many rows."),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    *,
+    generate: dict[str, Any],
 ) -> None:
     """Score a model by its specs: in all, by language, and by what else a spec reports by."""
     from rich.console import Console
@@ -63,6 +68,7 @@ def evaluate(
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.locks import only_writer
     from unified_vl.specs.load import load_tasks
+    from unified_vl.specs.overrides import with_generate
 
     check_outputs(output, predictions)
     with ExitStack() as locks:  # at once: the other one is told before it has scored anything
@@ -74,6 +80,7 @@ def evaluate(
         for name in specs or predictor.specs:
             folder = name not in predictor.specs and Path(name).is_dir()
             chosen += load_tasks([name]) if folder else [predictor.spec(name)]
+        chosen = [with_generate(spec, generate) for spec in chosen]
         with progress_of_tasks() as progress:
             evaluation = score(
                 predictor,

@@ -6,10 +6,11 @@ import json as encoder
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unified_vl.cli.decoding import decoding_options
 from unified_vl.errors import UserError, visible
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
 
 
+@decoding_options
 def predict(
     context: typer.Context,
     model: Annotated[Path, typer.Argument(help="The directory of a saved model.")],
@@ -72,9 +74,12 @@ def predict(
             "spreadsheets take for formulas.",
         ),
     ] = False,
+    *,
+    generate: dict[str, Any],
 ) -> None:
     """Ask a model. Any other field of the task is an option too: --FIELD VALUE."""
     from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.specs.overrides import with_generate
 
     fields = parse_fields(context.args)
     if image is not None:
@@ -104,14 +109,16 @@ def predict(
     if draw is not None and task is not None:
         _check_draw(predictor.spec(task), draw, image)
     if input is not None and output is not None:
-        _predict_rows(predictor, task, input, output, language, batch_size, n, raw)
+        _predict_rows(predictor, task, input, output, language, batch_size, n, raw, generate)
         return
     assert task is not None
-    answer = predictor.predict(task, language, n=n, **fields)
+    spec = with_generate(predictor.spec(task), generate)
+    answer = predictor.predict(spec, language, n=n, **fields)
     if draw is not None:
         _draw(answer, image, draw, task)
     if json:
-        row = encoder.dumps(answer.as_row(), ensure_ascii=False)
+        given = {"generate": generate} if generate else {}
+        row = encoder.dumps(answer.as_row() | given, ensure_ascii=False)
         typer.echo(row if raw else visible(row), color=raw or None)
         _warn(answer)
         return
@@ -207,6 +214,7 @@ def _predict_rows(
     batch_size: int,
     n: int,
     raw: bool,
+    generate: dict[str, Any],
 ) -> None:
     """Answer a file, and say at the end how many answers are messages."""
     from unified_vl.data.image_formats import named
@@ -234,6 +242,7 @@ def _predict_rows(
             progress=show,
             tally=tally,
             raw=raw,
+            generate=generate,
         )
     said = f"{tally.rows} rows, {tally.failed} of them with an error: {output}"
     if source.is_dir() and (others := unread_below(source)):

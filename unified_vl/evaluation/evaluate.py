@@ -74,10 +74,10 @@ def evaluate(
         progress: told what is done.
 
     Returns:
-        report: `{"model", "training", "version", "seconds", "tasks": {NAME: {"split", "count",
-        "skipped", "seconds", "primary", "metrics": {METRIC: value}, "flags": {FLAG: value},
+        report: `{"model", "training", "version", "seconds", "tasks": {NAME: {"split", "generate",
+        "count", "skipped", "seconds", "primary", "metrics": {METRIC: value}, "flags": {FLAG: rate},
         "intervals": {METRIC: [low, high]}, "by": {DIMENSION: {VALUE: {"count", METRIC: value}}},
-        "flags_by": {DIMENSION: {VALUE: {FLAG: value}}}}}}`; values are percentages, flags those of
+        "flags_by": {DIMENSION: {VALUE: {FLAG: rate}}}}}}`; values are percentages, flags those of
         `inference.prediction.FLAGS`, the ends of an interval hold 95 % of the resamples;
         dimensions are `language` and the spec's `report_by`; `training` is what the model's
         `training.json` says, such as the step that it is of; `truncated`, beside `skipped`, is
@@ -111,6 +111,7 @@ def evaluate(
         measured = measure(spec, scored)
         tasks[spec.task] = {
             "split": split,
+            "generate": spec.generate.model_dump(mode="json", exclude_defaults=True),
             **score_task(spec, scored, measured, resamples),
             "seconds": round(time.perf_counter() - begun, 3),
         }

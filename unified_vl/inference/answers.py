@@ -110,7 +110,7 @@ def _write_csv(gathered: Path, target: Path, *, raw: bool = False) -> None:
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, list | bool):
+    if isinstance(value, list | bool | dict):
         return json.dumps(value, ensure_ascii=False)
     return value
 
@@ -136,15 +136,18 @@ def _write_parquet(gathered: Path, target: Path) -> None:
     kinds = dict.fromkeys(TEXTS, text) | {"score": number, "labels": pa.list_(text)}
     kinds["images"] = pa.list_(text)
     kinds |= dict.fromkeys(FLAGS, pa.bool_())
+    kinds["generate"] = text
     kinds |= dict.fromkeys(("boxes", "points", "polygons"), shapes)
     columns = _columns(gathered)
-    of_rows = ("key", "language", "error", "source_cut", "alternatives")
+    of_rows = ("key", "language", "error", "source_cut", "generate", "alternatives")
     each = [name for name in columns if name not in of_rows]
     kinds["alternatives"] = pa.list_(pa.struct([(name, kinds[name]) for name in each]))
     schema = pa.schema([(name, kinds[name]) for name in columns])
     with pq.ParquetWriter(target, schema) as writer:
         rows: list[dict[str, Any]] = []
         for row in _answers(gathered):
+            if "generate" in row:
+                row["generate"] = json.dumps(row["generate"], ensure_ascii=False)
             rows.append(row)
             if len(rows) == BATCH:
                 writer.write_batch(pa.RecordBatch.from_pylist(rows, schema))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from unified_vl.inference.predictor import CHUNK, UnifiedVL
 from unified_vl.inference.rows import RowFile, Values, open_rows
 from unified_vl.inference.tally import Tally
 from unified_vl.locks import only_writer
+from unified_vl.specs.overrides import with_generate
 from unified_vl.specs.task import TaskSpec
 
 
@@ -37,6 +38,7 @@ def predict_file(
     progress: Callable[[int, int], None] | None = None,
     tally: Tally | None = None,
     raw: bool = False,
+    generate: Mapping[str, Any] | None = None,
 ) -> int:
     """Answer every row of a file, in order; a bad row gets a message and no answer.
 
@@ -64,6 +66,8 @@ def predict_file(
         tally: counts the answers, and what is amiss with them.
         raw: leave texts in CSV that spreadsheets take for formulas as they are; else an
             apostrophe comes before them.
+        generate: keys of `generate` in place of the specs'; the answers have them in a column
+            `generate`.
 
     Returns:
         How many answers are messages.
@@ -74,7 +78,7 @@ def predict_file(
     """
     output = Path(output)
     kind = answer_format(output, raw=raw)
-    spec = None if task is None else predictor.spec(task)
+    spec = None if task is None else with_generate(predictor.spec(task), generate or {})
     if spec is not None and not kind.errors and not _writes_boxes(spec):
         raise UserError(f"the task {spec.task!r} has no boxes for COCO results", file=output)
     rows = open_rows(Path(source), None if spec is None else spec.image_field)
@@ -83,6 +87,7 @@ def predict_file(
     languages = _languages(language, spec)
     pictures = PictureFolder(output)
     reader = _Reader(predictor, spec, Path(source), rows, languages, kind.carried, pictures)
+    reader.generate = dict(generate or {})
     with only_writer(output):
         return _write(reader, output, kind, batch_size, n, progress, tally or Tally())
 
@@ -159,6 +164,7 @@ def _job(reader: _Reader, n: int) -> dict[str, Any]:
         "rows_name_their_task": reader.spec is None,
         "languages": list(reader.languages),
         "n": n,
+        "generate": reader.generate,
         "model": predictor.fingerprint,
     }
 
@@ -233,6 +239,7 @@ class _Reader:
         self.languages = languages
         self.carried = carried
         self.pictures = pictures
+        self.generate: dict[str, Any] = {}
         self._builders: dict[TaskSpec, ExampleBuilder] = {}
 
     def asked(self, start: int) -> Iterator[_Asked]:
@@ -270,7 +277,8 @@ class _Reader:
             row = self.pictures.row(start + place, replace(found, key=_key(one.values)))
             if len(self.languages) > 1:
                 row = {"key": row.pop("key"), "language": one.language, **row}
-            yield row | carried.get(place, {})
+            given = {"generate": self.generate} if self.generate else {}
+            yield row | given | carried.get(place, {})
 
     def _encode(self, values: Values, one: _Asked) -> tuple[TaskSpec, EncodedExample]:
         spec = self.spec or self._named(values.get("task"))
@@ -297,7 +305,7 @@ class _Reader:
                 expected=f"one of {', '.join(known)}",
                 nearest=nearest(name, known) if isinstance(name, str) else None,
             )
-        return known[name]
+        return with_generate(known[name], self.generate)
 
 
 def _key(values: Values | UserError) -> str | None:
