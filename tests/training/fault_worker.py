@@ -126,6 +126,9 @@ def main(squares: Path, output: Path) -> None:
     job("bad_on_all", f"data={squares / 'bad_data'}")
     job("skipped_on_one", here("data", "data", "more_skipped"), "validation_rows=0")
     job("no_run_file_on_one", here("tokenizer", "tokenizer", "nowhere"))
+    refusal = UserError("DeepSpeed refuses it")
+    with mock.patch.object(Engine, "__init__", side_effect=refusal):
+        job("no_engine_on_all")
     for stage in STAGES:  # the last update is refused, so the weights are those of step 3
         engine = (f"engine={ENGINES / stage}.json", "optimizer.decay=constant")
         job(f"{stage}-good", *engine, "steps=3", *QUICK)

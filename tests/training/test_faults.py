@@ -154,6 +154,7 @@ def job(variants: Path, tmp_path_factory: pytest.TempPathFactory, free_port: int
         ("bad_on_all", 2, r"say_train.jsonl:1: text"),
         ("skipped_on_one", 3, "without see_train.jsonl:5; .* without .*, see_train.jsonl:8"),
         ("no_run_file_on_one", 2, "rank 1: .*nowhere"),
+        ("no_engine_on_all", 2, "DeepSpeed refuses it"),
         ("abort", 3, "step 4, task 'see': the gradient is not finite; faults.policy is abort"),
     ],
 )
@@ -162,6 +163,11 @@ def test_all_ranks_end_alike_and_the_first_tells_why(
 ) -> None:
     assert [told[name]["code"] for told in job.told] == [code, code]
     assert re.search(message, job.told[0][name]["message"]), job.told[0][name]["message"]
+
+
+def test_what_all_ranks_meet_in_deepspeed_is_told_by_the_first_alone(job: Job) -> None:
+    kinds = [told["no_engine_on_all"]["kind"] for told in job.told]
+    assert kinds == ["UserError", "EndedElsewhere"]
 
 
 def test_a_signal_leaves_a_checkpoint_of_the_step(job: Job) -> None:
