@@ -21,7 +21,9 @@ def app(
         str, typer.Option(help="The address to listen at; 0.0.0.0 lets others in.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7860,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
+    ] = "auto",
 ) -> None:
     """Open a page on which a person asks a model, with every one of its tasks."""
     from rich.console import Console

@@ -50,7 +50,9 @@ def evaluate(
     batch_size: Annotated[
         int, typer.Option(min=1, max=65_536, help="Rows that are read at once.")
     ] = 128,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
+    ] = "auto",
     compile: Annotated[
         bool,
         typer.Option("--compile", help="Compile the model first (half a minute), for many rows."),

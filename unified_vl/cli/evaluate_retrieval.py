@@ -43,7 +43,9 @@ def evaluate_retrieval(
         int, typer.Option(min=1, help="How many of the first stage are scored again.")
     ] = 10,
     output: Annotated[Path | None, typer.Option(help="Where to write the scores (JSON).")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
+    ] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Recall at 1, 5 and 10 and median rank: texts looking for images, images for texts."""

@@ -33,7 +33,9 @@ def evaluate_transfer(
     plot: Annotated[
         Path | None, typer.Option(help="Draw the curve into this file (.svg, .png).")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
+    ] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score the captions of the nearest training images beside the model's own."""

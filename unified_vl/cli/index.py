@@ -24,7 +24,9 @@ def index(
     language: Annotated[
         str | None, typer.Option(help="Language of texts that name none: de, zh, ...")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
+    ] = "auto",
 ) -> None:
     """Index images or texts for `unified-vl retrieve`. Unreadable images are named and left out."""
     from rich.console import Console

@@ -60,7 +60,9 @@ def predict(
     batch_size: Annotated[
         int, typer.Option(min=1, max=65_536, help="Rows of --input read at once.")
     ] = 64,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
+    ] = "auto",
     compile: Annotated[
         bool,
         typer.Option("--compile", help="Compile the model first (half a minute), for many rows."),

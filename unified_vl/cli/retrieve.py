@@ -32,7 +32,9 @@ def retrieve(
     yes: Annotated[
         str, typer.Option(help="The answer of a matching task that says they belong together.")
     ] = "yes",
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
+    ] = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
     raw: Annotated[
         bool, typer.Option("--raw", help="Print control characters of the data as they are.")

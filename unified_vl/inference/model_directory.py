@@ -157,6 +157,17 @@ def saved_facts(directory: Path) -> dict[str, Any] | None:
     return facts if all(part.exists() for part in parts) else None
 
 
+def find_device(name: str | torch.device) -> torch.device:
+    """That of a name; "auto" is a GPU where there is one, else the CPU.
+
+    Raises:
+        RuntimeError: for a name that torch does not know.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
 def load_model(
     directory: str | Path, device: str | torch.device = "cpu", *, check_weights: bool = True
 ) -> SavedModel:
@@ -164,7 +175,7 @@ def load_model(
 
     Args:
         directory: of `save_model`.
-        device: to compute on.
+        device: of `find_device`, to compute on.
         check_weights: look at every weight, which must be a finite number.
 
     Raises:
@@ -200,9 +211,9 @@ def load_model(
     )
     model = load_weights(directory / WEIGHTS, config, check=check_weights).eval()
     try:
-        model.to(device=torch.device(device))
+        model.to(device=find_device(device))
         if image_tokenizer is not None:
-            image_tokenizer.to(device=torch.device(device))
+            image_tokenizer.to(device=find_device(device))
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"cannot compute on {str(device)!r}: {error}", field="device") from error
     return SavedModel(model, codec, specs, _load_json(directory / FACTS), shots)

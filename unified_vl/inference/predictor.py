@@ -65,7 +65,7 @@ class UnifiedVL:
     def from_pretrained(
         cls,
         directory: str | Path,
-        device: str = "cpu",
+        device: str = "auto",
         *,
         compile: bool = False,
         check_weights: bool = True,
@@ -74,7 +74,7 @@ class UnifiedVL:
 
         Args:
             directory: that of a saved model.
-            device: "cpu", "cuda", "cuda:1", ...
+            device: "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU where there is one.
             compile: answer faster, after half a minute of compiling at the first answers
                 (`unified_vl.model.compiled`).
             check_weights: look at every weight, which must be a finite number.
