@@ -14,7 +14,8 @@ def new(
         Path,
         typer.Option(
             "--from",
-            help="A JSONL, CSV, TSV, Parquet or Arrow file, COCO's JSON, a tar of WebDataset, or "
+            help="A JSONL, CSV, TSV, Parquet or Arrow file, a file of an annotation tool (COCO, "
+            "VOC, YOLO, CVAT, LabelMe, Label Studio, VoTT, ...), a tar of WebDataset, or "
             "a folder of such files or of images.",
         ),
     ],

@@ -46,6 +46,7 @@ class Guess:
         per_language: whether the column is a template of one a language.
         values: all values that are there, those of lists one after the other.
         why: what was guessed and from what, or why the column is of no use.
+        empty: whether some rows have none of a list.
     """
 
     column: str
@@ -56,6 +57,7 @@ class Guess:
     units: Literal["pixels", "relative"] | None = None
     values: tuple[Any, ...] = ()
     why: str = ""
+    empty: bool = False
     per_language: bool = False
     missing: bool = False
 

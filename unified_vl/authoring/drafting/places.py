@@ -8,6 +8,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from unified_vl.authoring.drafting.annotation_files import (
+    annotation_reader,
+    annotations_in,
+    root_of,
+    splits_of,
+)
 from unified_vl.authoring.drafting.columns import SPLITS
 from unified_vl.data.image_formats import is_image
 from unified_vl.errors import UserError
@@ -25,6 +31,7 @@ TABLES = {
     ".tmx": "tmx",
 }
 TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+ROBOFLOW = ("_annotations.", "_classes.")  # how its files are called
 METADATA = ("metadata.jsonl", "metadata.csv")
 KNOWN = (
     "a JSONL, CSV, TSV, Parquet or Arrow file, COCO's JSON or conversations in JSON, TMX, a tar of "
@@ -86,14 +93,25 @@ def find_place(given: Path, root: Path | None = None) -> Place:
     above = given.parent if root is None else root.resolve()
     if not given.is_relative_to(above):
         raise UserError("is not below the data root", file=given, expected=f"a path in {root}")
-    reader, file = (_reader_of(given), given) if given.is_file() else _in_folder(given)
+    reader, file = _file(given) if given.is_file() else _in_folder(given)
     place = _named(reader, file, above)
+    own = splits_of(reader, file)
+    if own:
+        return replace(place, splits=own)
     # of `train/data.csv` the folder is what names the split
     if root is None and given.is_file() and not _has_split(place):
         outer = _named(reader, file, above.parent)
         if len(outer.splits) > 1 and _has_split(outer):
             return outer
     return place
+
+
+def _file(given: Path) -> tuple[str, Path]:
+    """What reads a file, and what it reads: the file, or the folder of many like it."""
+    reader = annotation_reader(given)
+    if reader is not None:
+        return reader, root_of(reader, given, given.parent.parent)
+    return _reader_of(given), given
 
 
 def _reader_of(file: Path) -> str:
@@ -110,7 +128,11 @@ def _reader_of(file: Path) -> str:
 
 def _in_folder(folder: Path) -> tuple[str, Path]:
     """What of a folder is to be looked into, and what reads it."""
-    files = [path for path in _files(folder) if not path.name.startswith((".", "_"))]
+    files = [path for path in _files(folder) if not path.name.startswith(".")]
+    annotated_by_tool = annotations_in(folder, files)
+    if annotated_by_tool is not None:
+        return annotated_by_tool
+    files = [p for p in files if not p.name.startswith("_") or p.name.startswith(ROBOFLOW)]
     if any(path.name in METADATA for path in files):
         return "imagefolder", _split_folder(folder)
     for suffixes, reader in (TARS, "webdataset"), (tuple(TABLES), ""):

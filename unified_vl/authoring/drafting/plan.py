@@ -7,7 +7,9 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
+from unified_vl.authoring.drafting.annotation_files import FOUND_ON_DISK, annotation_sample
 from unified_vl.authoring.drafting.columns import SPLITS, Guess, guess_columns
 from unified_vl.authoring.drafting.conversations import HISTORY
 from unified_vl.authoring.drafting.image_folders import find_images, folder_sample, texts_sample
@@ -17,11 +19,13 @@ from unified_vl.authoring.drafting.languages import language_of, tags_of
 from unified_vl.authoring.drafting.places import Place
 from unified_vl.authoring.drafting.roles import Field, Roles, choose_roles
 from unified_vl.authoring.drafting.samples import Columns, distinct_values, read_sample
+from unified_vl.data.readers.detection_formats import DETECTIONS, FRACTIONS
 from unified_vl.specs.checks import RESERVED
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.document import NAME_PATTERN
+from unified_vl.specs.fields import SHAPES
 
-READ_WHOLE = ("imagefolder", "image_texts", "coco_captions", "coco_instances")
+READ_WHOLE = ("imagefolder", "image_texts", "coco_captions", "coco_instances", *DETECTIONS)
 _TELLS_APART = re.compile(
     rf"(?:{'|'.join(word for words in SPLITS.values() for word in words)}|[a-z]{{2}}|of|)\d*"
 )
@@ -78,7 +82,7 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
         UserError: when they cannot be read, or nothing of them be read and written by a model.
     """
     place, columns = _sample(place)
-    folder = place.reader in ("imagefolder", "image_texts")
+    folder = place.reader in ("imagefolder", "image_texts", *FOUND_ON_DISK)
     found = (
         None if place.languages or place.reader in READ_WHOLE else find_language_columns(columns)
     )
@@ -90,6 +94,14 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
         guesses = [replace(g, per_language=g.column in found.templates) for g in guesses]
     if place.reader == "coco_instances":
         guesses = [replace(g, layout="xywh") if g.kind == "box" else g for g in guesses]
+    if place.reader in DETECTIONS:
+        units: Literal["pixels", "relative"]
+        units = "relative" if place.reader in FRACTIONS else "pixels"
+        guesses = [
+            replace(g, layout="xyxy", units=units, why="") if g.kind == "box" else g
+            for g in guesses
+        ]
+    guesses = [replace(g, empty=_may_be_none(g, columns)) for g in guesses]
     fields = list(_labelled(list(_fields(guesses)), columns))
     before = [f for f in fields if place.reader == "conversations" and f.name in HISTORY]
     roles = choose_roles([f for f in fields if f not in before], place.file)
@@ -120,7 +132,17 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
     return plan
 
 
+def _may_be_none(guess: Guess, columns: Columns) -> bool:
+    """Whether a list of shapes is empty in some rows."""
+    return (
+        guess.many and guess.kind in SHAPES and any(v in ([], "[]") for v in columns[guess.column])
+    )
+
+
 def _sample(place: Place) -> tuple[Place, Columns]:
+    if place.reader in DETECTIONS:
+        found = annotation_sample(place.reader, place.file, place.root, place.splits)
+        return place, found
     if place.reader == "json":
         return read_json_sample(place)
     if place.reader == "imagefolder":

@@ -94,6 +94,8 @@ def _field(each: Field) -> str:
         keys.append(f"layout: {guess.layout or 'xyxy'}")
     if guess.units is not None:
         keys.append(f"units: {guess.units}")
+    if guess.empty:
+        keys.append("empty: true")
     if each.labels is not None:
         keys.append(f"labels: {each.labels}")
     if guess.kind == "number" and (digits := max(map(_decimals, guess.values))):

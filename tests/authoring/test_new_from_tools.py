@@ -1,0 +1,40 @@
+"""The files of annotation tools: drafted by `new`, then checked as they were drafted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests import annotation_files as tools
+from unified_vl.authoring.check import check_paths
+from unified_vl.cli.main import app
+from unified_vl.data.sources import TaskData
+from unified_vl.specs.load import load_task
+
+MAKERS = {
+    **{name: entry[:2] for name, entry in tools.FORMATS.items()},
+    "roboflow_coco": (tools.roboflow_coco, "coco_instances"),
+}
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["its file", "its folder"])
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_draft_of_a_tools_files_passes_check(tmp_path: Path, name: str, whole: bool) -> None:
+    make, reader = MAKERS[name]
+    path = make(tmp_path)
+    given = path.parent if whole and path.is_file() else path
+    spec = tmp_path / "out.yaml"
+    words = ["new", "--from", str(given), "--output", str(spec), "--data", str(tmp_path)]
+    drafted = CliRunner().invoke(app, words)
+    assert drafted.exit_code == 0, drafted.output
+    task = load_task(spec)
+    assert task.data.reader == reader, spec.read_text()
+    (box,) = (field for field in task.fields.values() if field.kind == "box")
+    assert (box.many, box.labels) == (True, "labels")
+    errors = [str(f) for f in check_paths([spec], data=tmp_path).findings if f.severity == "error"]
+    assert errors == []
+    if name in tools.FORMATS:
+        with_nothing = tools.FORMATS[name][3]
+        assert len(TaskData(task, "train", tmp_path)) == (3 if with_nothing else 2)
