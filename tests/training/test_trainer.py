@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -292,3 +293,13 @@ def test_too_many_refused_updates_end_the_run(squares: Path, tmp_path: Path) -> 
     refused = [event for event in events(run.output) if event["event"] == "refused"]
     assert len(refused) == 3
     assert all("not finite" in e["reason"] or "the loss is" in e["reason"] for e in refused)
+
+
+def test_no_thread_outlives_a_training(squares: Path, tmp_path: Path) -> None:
+    """One that still computes when Python ends takes the process with it."""
+    before = set(threading.enumerate())
+    run = load_run(squares / "run.yaml", [f"output={tmp_path / 'run'}", "steps=2"])
+    train(run, progress=False)
+    with pytest.raises(UserError, match="not empty"):
+        train(run, progress=False)
+    assert set(threading.enumerate()) == before
