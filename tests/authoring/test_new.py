@@ -285,6 +285,24 @@ def talks(root: Path) -> Path:
     return root / "talk"
 
 
+def paths_of_another_machine(root: Path) -> Path:
+    rows = []
+    for number in range(6):
+        picture(root / f"set/pics/{number}.png", number)
+        rows.append({"image": f"/home/ann/set/pics/{number}.png", "text": f"picture {number}"})
+    lines(root / "set/rows.jsonl", rows)
+    return root / "set/rows.jsonl"
+
+
+def absolute_paths(root: Path) -> Path:
+    rows = []
+    for number in range(6):
+        picture(root / f"pics/{number}.png", number)
+        rows.append({"image": str(root / f"pics/{number}.png"), "text": f"picture {number}"})
+    lines(root / "rows.jsonl", rows)
+    return root / "rows.jsonl"
+
+
 def points(root: Path) -> Path:
     rows = []
     for number in range(6):
@@ -420,6 +438,8 @@ KINDS: dict[Callable[[Path], Path], tuple[str, ...]] = {
         'target: "{answer}"',
         'history: {each: "{questions} {answers}", last: 10}',
     ),
+    paths_of_another_machine: ('images: "pics"', 'image_prefix: "/home/ann/set/pics"'),
+    absolute_paths: ('path: "rows.jsonl"', "image: {kind: image, column: image}"),
     points: ("kind: point, column: point, units: pixels", "metric: point_accuracy"),
     counts: ("kind: number, column: count, decimals: 2", "allow: number"),
     arrow: (

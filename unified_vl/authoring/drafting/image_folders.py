@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from unified_vl.authoring.drafting.places import MOST_FILES, Place
 from unified_vl.authoring.drafting.samples import ROWS, Columns, read_sample
@@ -93,6 +94,27 @@ def find_images(place: Place, names: Sequence[str], *, movable: bool) -> tuple[P
             break
         moved = moved.above()
     return place, None
+
+
+def find_absolute_images(
+    place: Place, names: Sequence[str], *, movable: bool
+) -> tuple[Place, str | None, str]:
+    """As `find_images`, of absolute paths; and what they begin with in place of that folder.
+
+    That is empty where they lie in the data root as they stand.
+    """
+    wanted = list(dict.fromkeys(names))[:LOOKED_FOR]
+    root = place.root.resolve()
+    inside = [Path(name).resolve().is_relative_to(root) and _is_file(Path(name)) for name in wanted]
+    if 2 * sum(inside) > len(wanted):
+        return place, "", ""
+    prefix = PurePosixPath(posixpath.commonpath([posixpath.dirname(name) for name in wanted]))
+    for folder in (prefix, *prefix.parents):
+        rests = [PurePosixPath(name).relative_to(folder).as_posix() for name in wanted]
+        moved, images = find_images(place, rests, movable=movable)
+        if images is not None:
+            return moved, images, str(folder)
+    return place, None, ""
 
 
 def _is_file(path: Path) -> bool:

@@ -12,7 +12,12 @@ from typing import Literal
 from unified_vl.authoring.drafting.annotation_files import FOUND_ON_DISK, annotation_sample
 from unified_vl.authoring.drafting.columns import SPLITS, Guess, guess_columns
 from unified_vl.authoring.drafting.conversations import HISTORY
-from unified_vl.authoring.drafting.image_folders import find_images, folder_sample, texts_sample
+from unified_vl.authoring.drafting.image_folders import (
+    find_absolute_images,
+    find_images,
+    folder_sample,
+    texts_sample,
+)
 from unified_vl.authoring.drafting.json_files import read_json_sample
 from unified_vl.authoring.drafting.language_columns import find_language_columns
 from unified_vl.authoring.drafting.languages import language_of, tags_of
@@ -43,6 +48,7 @@ class Plan:
         languages: tags of all languages.
         why_languages: what they were guessed from; empty where the data say them.
         images: the folder of the images, as a template.
+        image_prefix: what absolute paths of images begin with, in place of that folder.
         language_column: the column that names a row's language.
         language_names: what it calls each language, by its tag.
         history: whether fields hold what was said before in a conversation.
@@ -60,6 +66,7 @@ class Plan:
     languages: Sequence[str]
     why_languages: str
     images: str = ""
+    image_prefix: str = ""
     language_column: str | None = None
     language_names: Mapping[str, str] = field(default_factory=dict)
     unpivot: bool = False
@@ -125,7 +132,12 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
     paths = [v for f in roles.read if f.guess.kind == "image" for v in f.guess.values]
     names = [path for path in paths if isinstance(path, str)]
     if names and not folder:
-        plan.place, images = find_images(place, names, movable=movable)
+        images: str | None
+        if all(name.startswith("/") for name in names):
+            found_at = find_absolute_images(place, names, movable=movable)
+            plan.place, images, plan.image_prefix = found_at
+        else:
+            plan.place, images = find_images(place, names, movable=movable)
         plan.images = images or ""
         if images is None:
             plan.notes.append("the images were not found: say in data.images where they are")

@@ -34,6 +34,8 @@ def render(plan: Plan) -> str:
     if plan.images:
         images = json.dumps(plan.images, ensure_ascii=False)
         lines.append(_said(f"  images: {images}", "the first images are there"))
+    if plan.image_prefix:
+        lines.append(f"  image_prefix: {quoted(plan.image_prefix)}")
     lines.append(f"  splits: {{{_pairs(place.splits)}}}")
     if plan.split_column is not None:
         lines.append(f"  split_column: {quoted(plan.split_column)}")
