@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -35,3 +35,44 @@ def refcoco(
     found = read_refs(refs)
     write_atomically(output, json.dumps(found, ensure_ascii=False) + "\n")
     print(f"wrote {len(found)} references to {output}", file=sys.stderr)
+
+
+@convert_app.command("boxes")
+def boxes(
+    path: Annotated[Path, typer.Argument(help="A file or folder of an annotation tool.")],
+    source: Annotated[
+        str, typer.Option("--from", help="Its format: pascal_voc, yolo, cvat, labelme, ...")
+    ],
+    output: Annotated[Path, typer.Option(help="The file to write.")],
+    to: Annotated[str, typer.Option(help="coco, or jsonl: a line an image.")] = "coco",
+    images: Annotated[
+        Path | None, typer.Option(help="The folder of the images, for their sizes.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="One split, as the files call it.")] = None,
+) -> None:
+    """Write boxes of an annotation tool as COCO's JSON or as JSONL, in pixels."""
+    from unified_vl.authoring.box_files import convert_boxes
+    from unified_vl.data.readers.detection_formats import DETECTIONS
+    from unified_vl.errors import UserError, nearest
+    from unified_vl.files import write_atomically
+
+    for option, given, known in (
+        ("--from", source, tuple(DETECTIONS)),
+        ("--to", to, ("coco", "jsonl")),
+    ):
+        if given not in known:
+            close = nearest(given, known)
+            expected = f"one of {', '.join(known)}"
+            raise UserError(f"found {given!r}", field=option, expected=expected, nearest=close)
+    if not path.exists():
+        raise UserError("does not exist", file=path)
+    kind: Literal["coco", "jsonl"] = "coco" if to == "coco" else "jsonl"
+    found = convert_boxes(source, path, kind, images=images, split=split)
+    write_atomically(output, found.text)
+    print(
+        f"wrote {found.boxes} boxes of {found.images} images ({found.without} without any) to "
+        f"{output}",
+        file=sys.stderr,
+    )
+    for what, count in found.lost.items():
+        print(f"not in it, or changed: {count} {what}", file=sys.stderr)

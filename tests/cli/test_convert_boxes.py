@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests import annotation_files as tools
+from unified_vl.cli.main import app
+from unified_vl.errors import UserError
+
+
+def convert(root: Path, name: str, to: str) -> tuple[str, str]:
+    make, reader, _, _ = tools.FORMATS[name]
+    path = make(root)
+    images = next(root.rglob("a.png")).parent
+    words = ["convert", "boxes", str(path), "--from", reader, "--to", to, "--images", str(images)]
+    done = CliRunner().invoke(app, [*words, "--output", str(root / "out.json")])
+    assert done.exit_code == 0, done.output
+    return (root / "out.json").read_text(), done.output
+
+
+@pytest.mark.parametrize("name", tools.FORMATS)
+def test_boxes_of_each_tool_are_written_as_jsonl_and_coco(tmp_path: Path, name: str) -> None:
+    text, said = convert(tmp_path / "a", name, "jsonl")
+    rows = [json.loads(line) for line in text.splitlines()]
+    found = {
+        Path(row["image"]).name: [
+            (label, tuple(round(v) for v in box))
+            for label, box in zip(row["labels"], row["boxes"], strict=True)
+        ]
+        for row in rows
+    }
+    expected = {n: v for n, v in tools.SCENES.items() if v or tools.FORMATS[name][3]}
+    assert found == expected
+    assert f"wrote 3 boxes of {len(expected)} images ({len(expected) - 2} without any)" in said
+    content = json.loads(convert(tmp_path / "b", name, "coco")[0])
+    assert len(content["annotations"]) == 3
+    assert [c["name"] for c in content["categories"]] == tools.CLASSES
+    assert content["images"][0]["width"] == tools.WIDTH
+
+
+def test_what_is_lost_is_said_and_mistakes_are_one_message(tmp_path: Path) -> None:
+    path = tools.cvat(tmp_path)
+    path.write_text(path.read_text().replace("</image>", '<points label="cat"/></image>', 1))
+    words = ["convert", "boxes", str(path), "--output", str(tmp_path / "out.json")]
+    done = CliRunner().invoke(app, [*words, "--from", "cvat"])
+    assert "not in it, or changed: 1 CVAT annotations <points>" in done.output
+    wrong = CliRunner().invoke(app, [*words, "--from", "cvta"])
+    assert isinstance(wrong.exception, UserError)
+    assert "did you mean 'cvat'?" in str(wrong.exception)

@@ -1,0 +1,129 @@
+"""Boxes of any annotation tool as COCO's JSON or as JSONL, for those who need only that."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from unified_vl.codecs.frames import Frame
+from unified_vl.codecs.shapes import to_pixels
+from unified_vl.data.images import open_image, orientation_of
+from unified_vl.data.readers.detection_formats import DETECTIONS, FRACTIONS
+from unified_vl.data.readers.detections import Annotations, Picture
+from unified_vl.errors import UserError
+
+BoxFile = Literal["coco", "jsonl"]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What a file was converted to.
+
+    Attributes:
+        text: of the new file.
+        images: how many images it has.
+        boxes: how many boxes.
+        without: how many of the images have none.
+        lost: how many things it is without, by what they are.
+    """
+
+    text: str
+    images: int
+    boxes: int
+    without: int
+    lost: Counter[str]
+
+
+def convert_boxes(
+    reader: str, path: Path, to: BoxFile, *, images: Path | None = None, split: str | None = None
+) -> Converted:
+    """Boxes of a tool's file or folder, in pixels.
+
+    Args:
+        reader: the format, as readers of specs are called.
+        path: the file or folder.
+        to: what to write: COCO's JSON, or a line an image.
+        images: the folder of the images, which says their sizes where the annotations do not.
+        split: for formats that tell splits apart; None takes all.
+
+    Raises:
+        UserError: for a broken file, a box outside its image by a pixel or more, or an image
+            whose size nothing says.
+    """
+    opened = Annotations(path, path if path.is_dir() else path.parent, split, named=True)
+    rows = []
+    for picture in DETECTIONS[reader](opened):
+        rows.append(_row(picture, reader, path, images, opened.lost))
+    if not rows:
+        raise UserError("annotates no image", file=path)
+    lost = opened.lost + Counter({f"rows that {why}": n for why, n in opened.left_out.items()})
+    text = (
+        _coco(rows)
+        if to == "coco"
+        else "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
+    )
+    empty = sum(not row["boxes"] for row in rows)
+    return Converted(text, len(rows), sum(len(row["boxes"]) for row in rows), empty, lost)
+
+
+def _row(
+    picture: Picture, reader: str, path: Path, images: Path | None, lost: Counter[str]
+) -> dict[str, Any]:
+    width, height = picture.size or _size_on_disk(picture, path, images)
+    frame = Frame(width, height, reader in FRACTIONS)
+    boxes = []
+    for thing in picture.things:
+        try:
+            box, beyond = frame.box(thing.box, "xyxy")
+        except ValueError as error:
+            raise UserError(str(error), file=picture.file or path, field=picture.image) from error
+        if beyond:
+            lost["edges that lay less than a pixel beyond their image, cut off there"] += 1
+        if thing.outline:
+            lost["outlines (their boxes are kept)"] += 1
+        boxes.append([round(v, 4) for v in to_pixels(box, round(width), round(height))])
+    labels = [thing.label for thing in picture.things]
+    sides = {"width": round(width), "height": round(height)}
+    return {"image": picture.image, **sides, "boxes": boxes, "labels": labels}
+
+
+def _size_on_disk(picture: Picture, path: Path, images: Path | None) -> tuple[float, float]:
+    """Width and height of an image file as the file stores them."""
+    folders = [images] if images is not None else [(picture.file or path).parent]
+    found = next((f / picture.image for f in folders if (f / picture.image).is_file()), None)
+    if found is None:
+        message = f"nothing says the size of {picture.image!r}"
+        expected = "--images: the folder of the images"
+        raise UserError(message, file=picture.file or path, expected=expected)
+    with found.open("rb") as file:
+        image = open_image(file, str(found), repr(picture.image))
+        width, height = image.size
+        return (height, width) if orientation_of(image) >= 5 else (width, height)
+
+
+def _coco(rows: list[dict[str, Any]]) -> str:
+    names = list(dict.fromkeys(label for row in rows for label in row["labels"]))
+    numbers = {name: number for number, name in enumerate(sorted(names), 1)}
+    content = {
+        "images": [
+            {"id": n, "file_name": r["image"], "width": r["width"], "height": r["height"]}
+            for n, r in enumerate(rows, 1)
+        ],
+        "annotations": [
+            {"id": n} | annotation for n, annotation in enumerate(_annotations(rows, numbers), 1)
+        ],
+        "categories": [{"id": number, "name": name} for name, number in numbers.items()],
+    }
+    return json.dumps(content, ensure_ascii=False) + "\n"
+
+
+def _annotations(rows: list[dict[str, Any]], numbers: dict[str, int]) -> Iterator[dict[str, Any]]:
+    for image, row in enumerate(rows, 1):
+        for (x1, y1, x2, y2), label in zip(row["boxes"], row["labels"], strict=True):
+            width, height = round(x2 - x1, 4), round(y2 - y1, 4)
+            box = {"bbox": [x1, y1, width, height], "area": round(width * height, 4)}
+            yield {"image_id": image, "category_id": numbers[label], **box, "iscrowd": 0}
