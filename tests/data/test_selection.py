@@ -78,6 +78,12 @@ def test_a_column_a_language_makes_a_row_in_each(open_rows: Callable) -> None:
     assert {tag: len(rows) for tag, rows in data.by_language().items()} == {"en": 2, "de": 2}
     # translations share the key of their row
     assert len(set(data.keys())) == len(data) == 4
+    words = ["check", str(data.root / "task.yaml"), "--data", str(data.root)]
+    assert "distinct keys" not in CliRunner().invoke(app, words).output
+    rows = [{**row, "id": "a"} for row in ROWS]
+    data = open_rows(rows, "languages: [en, de], unpivot: true, key_column: id", **BY_COLUMN)
+    said = CliRunner().invoke(app, words).output
+    assert "train has 4 rows and 2 distinct keys within their languages" in said
 
 
 @pytest.mark.parametrize("reader", ["jsonl", "csv", "tsv", "parquet"])
