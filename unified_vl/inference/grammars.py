@@ -93,14 +93,14 @@ class TextGrammar(Grammar):
     def __init__(
         self, vocabulary: Vocabulary, device: torch.device, *, sentinels: bool = False
     ) -> None:
-        self._forbidden_1V = ~_text_ids(vocabulary, device, sentinels=sentinels)[None]
-        self._forbidden_1V[:, EOS_ID] = False
+        self.forbidden_1V = ~_text_ids(vocabulary, device, sentinels=sentinels)[None]
+        self.forbidden_1V[:, EOS_ID] = False
 
     def start(self, rows: int) -> torch.Tensor:
-        return torch.empty((rows, 0), dtype=torch.long, device=self._forbidden_1V.device)
+        return torch.empty((rows, 0), dtype=torch.long, device=self.forbidden_1V.device)
 
     def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
-        return Scored(scores_RV.masked_fill(self._forbidden_1V, -torch.inf))
+        return Scored(scores_RV.masked_fill(self.forbidden_1V, -torch.inf))
 
     def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:
         return state_RF

@@ -17,6 +17,7 @@ from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.example import Example
 from unified_vl.errors import UserError
 from unified_vl.inference.constraints import ChoiceGrammar, Grammar, Scored
+from unified_vl.inference.grammars import TextGrammar
 from unified_vl.inference.script_bytes import NEVER, WHOLE, byte_places
 from unified_vl.inference.trie import Trie
 from unified_vl.specs.scripts import class_of, scripts_of, strange_parts
@@ -120,12 +121,12 @@ class LanguageGrammar(Grammar):
             numbers.append(self._masks.number(scripts_of(example.language), spelt))
         of_rows._mask_A = torch.tensor(numbers, device=self._masks.byte_V.device)
         of_rows._alike = not copied and len(set(numbers)) == 1
-        if of_rows._alike:
-            of_rows._forbidden_AV = self._masks.forbidden_MV[numbers[:1]]
-            return of_rows
-        of_rows._forbidden_AV = self._masks.forbidden_MV[of_rows._mask_A]
+        mask_A = of_rows._mask_A[:1] if of_rows._alike else of_rows._mask_A
+        of_rows._forbidden_AV = self._masks.forbidden_MV[mask_A]
         for place, ids in copied.items():
             of_rows._forbidden_AV[place, ids] = False
+        if isinstance(of_rows._inner, TextGrammar):  # both at once cost what one does
+            of_rows._forbidden_AV |= of_rows._inner.forbidden_1V
         return of_rows
 
     def start(self, rows: int) -> torch.Tensor:
@@ -137,7 +138,6 @@ class LanguageGrammar(Grammar):
         return torch.cat([inner_RF, own_R2], 1)
 
     def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
-        scored = self._inner.allowed(scores_RV, state_RF[:, :-2], step)
         forbidden_RV = self._of_rows(state_RF[:, -2])
         place_R = state_RF[:, -1]
         if bool(place_R.any()):
@@ -148,18 +148,19 @@ class LanguageGrammar(Grammar):
             byte_N = self._masks.byte_V[self._masks.byte_ids]
             within_XV[:, self._masks.byte_ids] = next_X256[:, byte_N] == NEVER
             forbidden_RV[inside_X] = within_XV
+        if isinstance(self._inner, TextGrammar):
+            return Scored(scores_RV.masked_fill(forbidden_RV, -torch.inf))
+        scored = self._inner.allowed(scores_RV, state_RF[:, :-2], step)
         scored.scores_RC.masked_fill_(forbidden_RV, -torch.inf)  # a copy of the inner grammar's
         return scored
 
     def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:
         inner_RF = self._inner.advance(state_RF[:, :-2], place_R, step)
         byte_R = self._masks.byte_V[place_R]
-        if not bool((byte_R != NEVER).any()):  # nearly always
-            own_R2 = state_RF[:, -2:]
-            if bool(own_R2[:, 1].any()):
-                own_R2 = torch.stack([own_R2[:, 0], torch.zeros_like(place_R)], 1)
-            return torch.cat([inner_RF, own_R2], 1)
         source_R, within_R = state_RF[:, -2], state_RF[:, -1]
+        spelt = bool((byte_R != NEVER).any())
+        if not spelt and state_RF.shape[1] == 2 and not bool(within_R.any()):
+            return state_RF  # nearly always
         of_byte_R = byte_R.clamp(min=0)
         first_R = self._masks.first_M256[self._mask_A[source_R], of_byte_R]
         next_R = torch.where(within_R == WHOLE, first_R, self._masks.next_P256[within_R, of_byte_R])
