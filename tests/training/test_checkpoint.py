@@ -206,7 +206,7 @@ def test_nothing_begun_is_no_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize("now", [{"seed": "2"}, {}, {"seed": "1", "task see": "3"}])
 def test_something_else_is_not_continued(tmp_path: Path, now: dict[str, str]) -> None:
     engine = save(tmp_path, 5)
-    with pytest.raises(UserError, match=r"(seed|task see) is not what it was"):
+    with pytest.raises(UserError, match=r"seed is not what it was|the task 'see' is new"):
         checkpoint.load(tmp_path, engine, now)
     assert engine.loaded == []
 

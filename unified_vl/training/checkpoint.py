@@ -26,6 +26,7 @@ from typing import Any
 from unified_vl.errors import TrainingEnded, UserError
 from unified_vl.files import sync, sync_below, telling_disk_full, write_atomically
 from unified_vl.training.agreement import together
+from unified_vl.training.differences import ROWS, differences
 from unified_vl.training.engine import STATE, Engine
 from unified_vl.training.shards import SHARDS
 
@@ -126,21 +127,38 @@ def load(
     if name is None:
         return None
     folder = root / name
+    progress: dict[str, Any] = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
+    saved = progress["fingerprints"]
+    # how many rows there are is told by the files, where those are looked at
+    _refuse_another_run(
+        folder, saved, fingerprints, lambda key: key.startswith(ROWS) or may_differ(key)
+    )
     with together(engine.process):
         if engine.process.rank == 0 and check is not None:
             check(folder)
-    progress: dict[str, Any] = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
-    saved = progress["fingerprints"]
-    for key in sorted({*saved, *fingerprints}):
-        if saved.get(key) != fingerprints.get(key) and not may_differ(key):
-            raise UserError(
-                f"{key} is not what it was when this checkpoint was written",
-                file=folder,
-                expected="the same specs, tokenizer, model, seed and batch size, "
-                "or another output directory",
-            )
+    _refuse_another_run(folder, saved, fingerprints, may_differ)
     engine.load(folder)
     return progress
+
+
+def _refuse_another_run(
+    folder: Path,
+    saved: Mapping[str, str],
+    now: Mapping[str, str],
+    may_differ: Callable[[str], bool],
+) -> None:
+    """Raise where a checkpoint's fingerprints are not those of this run."""
+    told = differences(
+        {key: value for key, value in saved.items() if not may_differ(key)},
+        {key: value for key, value in now.items() if not may_differ(key)},
+    )
+    if told:
+        raise UserError(
+            f"{', '.join(told)}: this checkpoint is of another run",
+            file=folder,
+            expected="the same tasks, data, tokenizer, model, seed, batch size and engine, "
+            "or another output directory",
+        )
 
 
 def newest(root: Path, say: Callable[[str], None] | None = None) -> str | None:
