@@ -147,7 +147,7 @@ def test_the_end_of_a_shell_ends_no_training(tmp_path: Path) -> None:
     job.wait_for("rank-0.ended")
 
 
-LONG = ("steps=100000", "checkpoint_every=100000", "validation_rows=0")
+LONG = ("steps=5000", "checkpoint_every=100000", "validation_rows=0")
 
 
 def trains(squares: Path, output: Path, *overrides: str) -> list[str]:
