@@ -38,3 +38,27 @@ def test_a_draft_of_a_tools_files_passes_check(tmp_path: Path, name: str, whole:
     if name in tools.FORMATS:
         with_nothing = tools.FORMATS[name][3]
         assert len(TaskData(task, "train", tmp_path)) == (3 if with_nothing else 2)
+
+
+@pytest.mark.parametrize(
+    ("names", "layout", "box"),
+    [
+        ("xmin,ymin,xmax,ymax", "xyxy", "5,6,30,18"),
+        ("x_min,y_min,x_max,y_max", "xyxy", "5,6,30,18"),
+        ("x,y,w,h", "xywh", "5,6,30,9"),
+        ("x_center,y_center,width,height", "cxcywh", "15,10,20,10"),
+    ],
+)
+def test_four_columns_make_a_box(tmp_path: Path, names: str, layout: str, box: str) -> None:
+    tools.pictures(tmp_path / "pics")
+    lines = [f"img,phrase,{names}", *(f"{n},the {n[0]} thing,{box}" for n in tools.SCENES)]
+    tools.write(tmp_path / "boxes.csv", "\n".join(lines) + "\n")
+    spec = tmp_path / "out.yaml"
+    words = ["new", "--from", str(tmp_path / "boxes.csv"), "--output", str(spec)]
+    words += ["--data", str(tmp_path)]
+    drafted = CliRunner().invoke(app, words)
+    assert drafted.exit_code == 0, drafted.output
+    (field,) = (f for f in load_task(spec).fields.values() if f.kind == "box")
+    assert (field.columns, field.layout) == (tuple(names.split(",")), layout)
+    found = check_paths([spec], data=tmp_path).findings
+    assert [str(f) for f in found if f.severity == "error"] == []

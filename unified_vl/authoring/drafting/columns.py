@@ -13,7 +13,7 @@ from unified_vl.authoring.drafting.languages import is_language
 from unified_vl.authoring.drafting.samples import Columns
 from unified_vl.data.image_formats import SUFFIXES
 from unified_vl.specs.data import SplitName
-from unified_vl.specs.fields import Kind
+from unified_vl.specs.fields import Kind, Layout
 
 Role = Literal["field", "language", "split", "key", "none"]
 SPLITS: dict[SplitName, tuple[str, ...]] = {
@@ -47,17 +47,19 @@ class Guess:
         values: all values that are there, those of lists one after the other.
         why: what was guessed and from what, or why the column is of no use.
         empty: whether some rows have none of a list.
+        columns: those of its numbers, where each has its own.
     """
 
     column: str
     role: Role
     kind: Kind = "text"
     many: bool = False
-    layout: Literal["xyxy", "xywh"] | None = None
+    layout: Layout | None = None
     units: Literal["pixels", "relative"] | None = None
     values: tuple[Any, ...] = ()
     why: str = ""
     empty: bool = False
+    columns: tuple[str, ...] = ()
     per_language: bool = False
     missing: bool = False
 

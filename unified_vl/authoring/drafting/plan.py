@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from unified_vl.authoring.drafting.annotation_files import FOUND_ON_DISK, annotation_sample
+from unified_vl.authoring.drafting.box_columns import with_boxes
 from unified_vl.authoring.drafting.columns import SPLITS, Guess, guess_columns
 from unified_vl.authoring.drafting.conversations import HISTORY
 from unified_vl.authoring.drafting.image_folders import (
@@ -28,7 +29,7 @@ from unified_vl.data.readers.detection_formats import DETECTIONS, FRACTIONS
 from unified_vl.specs.checks import RESERVED
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.document import NAME_PATTERN
-from unified_vl.specs.fields import SHAPES
+from unified_vl.specs.fields import SHAPES, Layout
 
 READ_WHOLE = ("imagefolder", "image_texts", "coco_captions", "coco_instances", *DETECTIONS)
 _TELLS_APART = re.compile(
@@ -96,7 +97,16 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
     if found is not None:
         columns = found.columns
         place = replace(place, languages=tuple(found.names))
+    sides: dict[str, tuple[tuple[str, ...], Layout]] = {}
+    if place.reader in ("csv", "tsv", "jsonl", "parquet", "arrow"):
+        columns, sides = with_boxes(columns)
     guesses = guess_columns(columns)
+    guesses = [
+        replace(g, columns=sides[g.column][0], layout=sides[g.column][1], why="the columns' names")
+        if g.column in sides
+        else g
+        for g in guesses
+    ]
     if found is not None:
         guesses = [replace(g, per_language=g.column in found.templates) for g in guesses]
     if place.reader == "coco_instances":

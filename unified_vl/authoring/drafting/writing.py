@@ -88,6 +88,8 @@ def _field(each: Field) -> str:
         f"kind: {guess.kind}",
         f"column: {quoted(_column(guess))}",
     ]
+    if guess.columns:
+        keys[1] = f"columns: [{', '.join(map(quoted, guess.columns))}]"
     if guess.many:
         keys.append("many: true")
     if guess.missing:
