@@ -115,7 +115,7 @@ def errors(kind: str, text: str) -> Iterator[str]:
         ("beams: 4", "beams: 400", "400 is greater than the maximum of 64"),
         ("metric: cider", "metric: meteor", "'meteor' is not one of"),
         ("task: coco_captions", "task: Coco", "'Coco' does not match"),
-        ("splits: {train:", "splits: {training:", "'training' is not one of"),
+        ("splits: {train:", "splits: {training:", "('training' was unexpected)"),
         ("generate: {", "generate: {beam: 1, ", "('beam' was unexpected)"),
     ],
 )

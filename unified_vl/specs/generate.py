@@ -178,6 +178,7 @@ class GenerateSpec(Part):
     no_repeat_ngram: int | None = Field(
         default=None,
         ge=1,
+        le=1 << 10,
         description="So many tokens never come twice in the same order.",
         examples=[3],
     )

@@ -53,7 +53,7 @@ def annotation_reader(path: Path) -> str | None:
 def _of_line(line: str) -> str | None:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     suffix = row.get("suffix") if isinstance(row, dict) and "image" in row else None
     return "box_tokens" if isinstance(suffix, str) and kind_of(suffix) else None
