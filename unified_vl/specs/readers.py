@@ -26,6 +26,10 @@ TABLES = {
         "Values may be of any kind, also different ones in a column; columns that the spec does "
         "not name do not count."
     ),
+    "json": ReaderInfo(
+        "One JSON list of objects, a row each; for what else JSON files hold there are readers of "
+        "their own. Values may be of any kind; the columns that the spec names are held in memory."
+    ),
     "csv": ReaderInfo(
         "Comma-separated values below a line of names, or without one where `data.columns` names "
         "them; every value is text. `data.delimiter` says what stands between them in place of "

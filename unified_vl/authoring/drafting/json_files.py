@@ -29,9 +29,11 @@ def read_json_sample(place: Place) -> tuple[Place, Columns]:
     if _is_lines(path):
         return replace(place, reader="jsonl"), read_sample("jsonl", path)
     content = read_json(path)
+    if isinstance(content, list) and content and all(isinstance(row, dict) for row in content):
+        return replace(place, reader="json"), read_sample("json", path)
     if not isinstance(content, dict) or not {"images", "annotations"} <= set(content):
         what = "a JSON list" if isinstance(content, list) else "JSON, but not COCO's"
-        expected = f"COCO's `images` and `annotations`, or an object a line; else {KNOWN}"
+        expected = f"COCO's `images` and `annotations`, or objects, a row each; else {KNOWN}"
         raise UserError(f"is {what}", file=path, expected=expected)
     images = images_of(content, path)
     found: dict[int, list[tuple[str, dict[str, Any]]]] = {}

@@ -98,7 +98,7 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
         columns = found.columns
         place = replace(place, languages=tuple(found.names))
     sides: dict[str, tuple[tuple[str, ...], Layout]] = {}
-    if place.reader in ("csv", "tsv", "jsonl", "parquet", "arrow"):
+    if place.reader in ("csv", "tsv", "jsonl", "json", "parquet", "arrow"):
         columns, sides = with_boxes(columns)
     guesses = guess_columns(columns)
     guesses = [

@@ -10,6 +10,7 @@ from typing import Any
 
 from unified_vl.data.image_formats import SUFFIXES
 from unified_vl.data.readers import webdataset
+from unified_vl.data.readers.annotations import read_items
 from unified_vl.data.readers.compressed import open_unpacked
 from unified_vl.data.readers.pairs import units
 from unified_vl.data.readers.reader import first_line
@@ -25,7 +26,7 @@ def read_sample(reader: str, path: Path) -> Columns:
     """The first rows of a file.
 
     Args:
-        reader: what reads it: jsonl, csv, tsv, parquet, arrow or webdataset.
+        reader: what reads it: jsonl, json, csv, tsv, parquet, arrow or webdataset.
         path: the file.
 
     Raises:
@@ -70,6 +71,10 @@ def _jsonl(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
             if not isinstance(row, dict):
                 raise UserError("is not an object", file=path, line=number, expected="JSON Lines")
             yield row
+
+
+def _json(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+    yield from (item for _, item in read_items(path, list))
 
 
 def _delimited(**how: Any) -> Read:
@@ -155,6 +160,7 @@ def _tmx(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
 
 _READERS: dict[str, Read] = {
     "jsonl": _jsonl,
+    "json": _json,
     "csv": _delimited(),
     "tsv": _delimited(delimiter="\t", quote_char=False),
     "parquet": _parquet,

@@ -68,5 +68,6 @@ def _object(line: bytes, path: Path, number: int) -> dict[str, Any] | None:
             return None
         raise UserError(f"is not JSON: {error}", file=path, line=number) from error
     if not isinstance(row, dict):
-        raise UserError("is not an object", file=path, line=number)
+        expected = "reader: json, for one list of all rows" if number == 1 else None
+        raise UserError("is not an object", file=path, line=number, expected=expected)
     return row

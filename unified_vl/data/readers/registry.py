@@ -20,6 +20,7 @@ from unified_vl.data.readers import (
     image_texts,
     imagefolder,
     imagenet,
+    json_list,
     jsonl,
     karpathy,
     label_studio,
@@ -51,6 +52,7 @@ from unified_vl.data.readers.reader import Reader
 FORMATS: dict[str, Reader] = {
     "parquet": parquet.read_parquet,
     "jsonl": jsonl.read_jsonl,
+    "json": json_list.read_json_list,
     "csv": tables.read_csv,
     "tsv": tables.read_tsv,
     "ofa_tsv": ofa.read_ofa_tsv,
