@@ -134,6 +134,28 @@ def test_intervals_are_shown_where_all_rows_are(page: str, run_directory: Path, 
     assert "95 %" not in older
 
 
+def test_what_may_be_amiss_is_told_by_task_and_language(run_directory: Path, world) -> None:
+    report = json.loads((run_directory / "report.json").read_text())
+    none = {"cut": 0.0, "source_cut": 0.0, "other_script": 0.0}
+    for task in report["tasks"].values():
+        task |= {"flags": none, "flags_by": {"language": {}}}
+    (run_directory / "report.json").write_text(json.dumps(report))
+    page = write_report(run_directory, world.data).read_text(encoding="utf-8")
+    assert "What may be amiss" not in page
+    languages = {"en": none, "de": none | {"other_script": 12.5}}
+    report["tasks"]["caption"] |= {
+        "flags": none | {"other_script": 6.25},
+        "flags_by": {"language": languages},
+    }
+    (run_directory / "report.json").write_text(json.dumps(report))
+    page = write_report(run_directory, world.data).read_text(encoding="utf-8")
+    outline_of(page)
+    section = page[page.index("What may be amiss") :]
+    section = section[: section.index("</section>")]
+    assert "in another script" in section and ">12.5<" in section and ">6.2<" in section
+    assert "<small>de</small>" in section and "<small>en</small>" not in section
+
+
 def test_a_cell_of_few_rows_says_how_many(run_directory: Path, world) -> None:
     report = json.loads((run_directory / "report.json").read_text())
     cell = report["tasks"]["translate"]["by"]["language"]["en"]

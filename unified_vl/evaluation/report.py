@@ -13,6 +13,7 @@ from typing import Any
 from unified_vl.evaluation import browser, gallery
 from unified_vl.evaluation.charts import Curve, curves_of, draw_curve
 from unified_vl.evaluation.drawings import SHOWN, drawings
+from unified_vl.evaluation.flags import flags_table
 from unified_vl.evaluation.languages import Language, language_of
 from unified_vl.evaluation.results import (
     EVENTS,
@@ -39,6 +40,7 @@ PARTS = (
     "table",
     "retrieval",
     "breakdowns",
+    "flags",
     "texts",
     "mistakes",
     "footer",
@@ -161,6 +163,7 @@ def render(
         table=_table(report),
         retrieval=_retrieval(read_retrieval(run / RETRIEVAL)),
         breakdowns=_breakdowns(report),
+        flags=flags_table(report),
         texts=gallery.text_pairs(predictions),
         mistakes=gallery.worst_mistakes(predictions, data_root) if "mistakes" in parts else [],
     )

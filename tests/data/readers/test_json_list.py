@@ -20,7 +20,9 @@ ROWS = [
 @pytest.mark.parametrize("indent", [None, 2])
 def test_a_row_an_object(tmp_path: Path, open_task: Callable, indent: int | None) -> None:
     (tmp_path / "train.json").write_text(json.dumps(ROWS, indent=indent), "utf-8")
-    data = open_task('reader: json, path: "{split}.json"', image="image, kind: image", answer="answer")
+    data = open_task(
+        'reader: json, path: "{split}.json"', image="image, kind: image", answer="answer"
+    )
     assert [(row.columns["image"], row.columns["answer"]) for row in data] == [
         ("a.png", "a heron"),
         ("b.png", "a pike"),
