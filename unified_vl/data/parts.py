@@ -95,8 +95,7 @@ def _parts_of(source: Source, split: SplitName) -> Iterator[Part]:
     table = READERS[data.reader](source)
     rows = Selection(table, spec, kept.numbers, kept.left_out, kept.lost, kept.files)
     if data.split_column is not None:
-        values = enumerate(rows.column(data.split_column))
-        rows.keep(array("q", (i for i, value in values if _says(value, source.split))))
+        _keep_split(rows, data.split_column, source)
     if data.shares is not None:
         keep_share(rows, split)
     links = _links(source)
@@ -111,6 +110,18 @@ def _parts_of(source: Source, split: SplitName) -> Iterator[Part]:
             instead=kept.instead,
             nearest=kept.nearest,
         )
+
+
+def _keep_split(rows: Selection, column: str, source: Source) -> None:
+    """The rows of the split that the source names; those of no split are counted."""
+    kept, without = array("q"), 0
+    for index, value in enumerate(rows.column(column)):
+        if _says(value, source.split):
+            kept.append(index)
+        without += value is None or value == ""
+    rows.keep(kept)
+    if without:
+        rows.left_out["are of no split"] = without
 
 
 def _says(value: Any, split: str) -> bool:

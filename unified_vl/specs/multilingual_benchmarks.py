@@ -76,11 +76,11 @@ CROSSMODAL = {
         images="always",
     ),
     "wit": ReaderInfo(
-        "Wikipedia's image texts: a row a line in a language of the spec with a caption. The image "
-        "of line n, counted from 0, is named as for `cc3m`; lines without one are left out and "
-        "counted.",
+        "Wikipedia's image texts, between tabs, in quotes as in CSV where a text has line ends: a "
+        "row for each in a language of the spec with a caption. The image of row n, counted from "
+        "0, is named as for `cc3m`; rows without one are left out and counted.",
         columns={
-            "key": Column("text", "the line, counted from 0"),
+            "key": Column("text", "the row, counted from 0"),
             "image": IMAGE,
             "language": LANGUAGE,
             "caption": Column("text", "the caption below the image"),

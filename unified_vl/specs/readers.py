@@ -184,6 +184,9 @@ QUESTIONS = {
             "answers": Column(
                 "texts", "the answers that people gave, each once; none, an empty list"
             ),
+            "language": Column(
+                "text", "what the id begins with, up to the first `-`: the language, in TyDi QA's"
+            ),
         },
     ),
 }

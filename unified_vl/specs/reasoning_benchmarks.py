@@ -20,7 +20,7 @@ TRUTH = {
 STATEMENTS = {
     "nlvr2": ReaderInfo("NLVR2: a row a statement about two images.", columns=TRUTH),
     "marvl": ReaderInfo(
-        "MaRVL: a row a statement about two images.",
+        "MaRVL: a row a statement about two images, which lie in a folder for each concept.",
         columns={
             **TRUTH,
             "concept": Column("text", "what the images show: 80-Tükenmez_kalem"),

@@ -14,8 +14,8 @@ MARVL = {
     "concept": "39-Panci",
     "language": "id",
     "caption": "Satu merah.",
-    "left_img": "39-Panci/39-7.jpg",
-    "right_img": "39-Panci/39-n-3.jpg",
+    "left_img": "39-7.jpg",
+    "right_img": "39-n-3.jpg",
     "chapter": "Cognition",
     "id": "id-0",
     "label": False,
@@ -54,7 +54,7 @@ def test_nlvr2_has_the_images_of_training_in_numbered_folders(read_all: Callable
     ]
 
 
-def test_marvl_names_its_images(read_all: Callable) -> None:
+def test_marvl_finds_its_images_in_the_folder_of_their_concept(read_all: Callable) -> None:
     assert read_all("marvl", path=lines(MARVL)) == [
         {
             "key": "id-0",
@@ -66,6 +66,11 @@ def test_marvl_names_its_images(read_all: Callable) -> None:
             "chapter": "Cognition",
         }
     ]
+
+
+def test_marvl_few_shots_name_the_folder_themselves(read_all: Callable) -> None:
+    (row,) = read_all("marvl", path=lines(MARVL | {"left_img": "39-Panci/39-n-5.jpg"}))
+    assert row["images"] == ["39-Panci/39-n-5.jpg", "39-Panci/39-n-3.jpg"]
 
 
 def test_snli_ve_without_what_nobody_agreed_on(read_all: Callable) -> None:

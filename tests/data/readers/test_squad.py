@@ -35,6 +35,18 @@ def test_a_row_is_a_question(tmp_path: Path, open_task: Callable) -> None:
     ]
 
 
+def test_the_languages_of_tydi_qa_stand_in_its_ids(tmp_path: Path, open_task: Callable) -> None:
+    said = content(QUESTION | {"id": "arabic-2387-1"})
+    said["data"] += content(QUESTION | {"id": "telugu-2387-1"})["data"]
+    (tmp_path / "train.json").write_text(json.dumps(said))
+    names = "languages: [ar, te], language_names: {ar: arabic, te: telugu}"
+    task = open_task(f"{SQUAD}, {names}, language_column: language", **FIELDS)
+    assert [(row.language, row.key("key")) for row in task] == [
+        ("ar", "arabic-2387-1"),
+        ("te", "telugu-2387-1"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("value", "says"),
     [

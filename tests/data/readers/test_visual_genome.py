@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,6 +75,43 @@ def test_questions(read_all: Callable) -> None:
     ]
 
 
+def test_version_1_0_says_id_for_image_id(read_all: Callable) -> None:
+    images = [{"id" if k == "image_id" else k: v for k, v in each.items()} for each in IMAGES]
+    regions = [
+        {
+            "id": entry["id"],
+            "regions": [
+                {"id": 10 + place, **{k: v for k, v in each.items() if not k.endswith("_id")}}
+                for place, each in enumerate(entry["regions"])
+                if "id" not in each
+            ],
+        }
+        for entry in REGIONS[:2]
+    ]
+    rows = read_all("vg_regions", regions=regions, images=images, splits=SPLITS)
+    assert [(row["key"], row["image"], row["split"]) for row in rows] == [
+        ("10", "VG_100K_2/1.jpg", "train"),
+        ("10", "VG_100K_2/2.jpg", "test"),
+    ]
+    asked = {"qa_id": 5, "image_id": 2, "question": "What?", "answer": "Sky."}
+    (row,) = read_all(
+        "vg_questions", questions=[{"id": 2, "qas": [asked]}], images=images, splits=SPLITS
+    )
+    assert row["image"] == "VG_100K_2/2.jpg"
+
+
+def test_what_is_of_no_split_is_counted(tmp_path: Path, open_task: Callable) -> None:
+    for name, content in (("regions", REGIONS), ("images", IMAGES), ("splits", SPLITS)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    data = (
+        "reader: vg_regions, files: {regions: regions.json, images: images.json, "
+        "splits: splits.json}, images: ., splits: {train: train}, split_column: split"
+    )
+    task = open_task(data, answer="phrase")
+    assert [row.columns["phrase"] for row in task] == ["a red car"]
+    assert task.left_out == {"are of no split": 1}
+
+
 @pytest.mark.parametrize(
     ("files", "says"),
     [
@@ -83,6 +122,10 @@ def test_questions(read_all: Callable) -> None:
         ({"images": IMAGES, "splits": {"train": [1]}}, "splits.json: val: is missing"),
         (
             {"images": IMAGES, "splits": SPLITS, "regions": [{"id": 1, "regions": [{"x": 1}]}]},
+            "0.regions.0.y: is missing; expected a number",
+        ),
+        (
+            {"images": IMAGES, "splits": SPLITS, "regions": [{"regions": [{"x": 1}]}]},
             "0.regions.0.image_id: is missing; expected a whole number",
         ),
         ({"images": IMAGES, "splits": SPLITS, "regions": [{"id": 1}]}, "0.regions: is missing"),

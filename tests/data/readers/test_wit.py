@@ -24,7 +24,7 @@ def write(folder: Path, *lines: str) -> None:
 
 
 def test_captions_in_the_languages_that_are_asked_for(tmp_path: Path, open_task: Callable) -> None:
-    said = [("en", "A house."), ("fr", '"Une" maison.'), ("de", ""), ("de", "Weg."), ("de", "Da.")]
+    said = [("en", "A house."), ("fr", 'Une "maison".'), ("de", ""), ("de", "Weg."), ("de", "Da.")]
     write(tmp_path, *(f"{tag}\thttp://p\thttp://i\tBonn\t{text}" for tag, text in said))
     task = open_task(DATA, **FIELDS)
     assert [dict(row.columns) for row in task] == [
@@ -39,6 +39,33 @@ def test_captions_in_the_languages_that_are_asked_for(tmp_path: Path, open_task:
     ]
     assert [row.index for row in task] == [1, 4]
     assert task.left_out == {"lack their image": 1}
+
+
+@pytest.mark.parametrize(
+    ("cell", "caption"),
+    [
+        ('"First.\nSecond."', "First.\nSecond."),
+        ('"The ""old"" bridge"', 'The "old" bridge'),
+        ('"a\tb"', "a\tb"),
+        ('The "old" bridge', 'The "old" bridge'),
+        ("l'eau", "l'eau"),
+    ],
+)
+def test_quotes_are_those_of_csv(
+    tmp_path: Path, open_task: Callable, cell: str, caption: str
+) -> None:
+    write(tmp_path, f"de\thttp://p\thttp://i\tBonn\t{cell}", "fr\thttp://p\thttp://i\tBonn\tOui.")
+    task = open_task(DATA, **FIELDS)
+    assert [(row.columns["caption"], row.columns["image"]) for row in task] == [
+        (caption, "00000/000000000.jpg"),
+        ("Oui.", "00000/000000001.jpg"),
+    ]
+
+
+def test_a_quote_that_never_ends_is_named(tmp_path: Path, open_task: Callable) -> None:
+    write(tmp_path, 'de\thttp://p\thttp://i\tBonn\t"Weg.', "fr\thttp://p\thttp://i\tBonn\tOui.")
+    with pytest.raises(UserError, match=r"wit.tsv:2: a quote opens here and never ends"):
+        open_task(DATA, **FIELDS)
 
 
 def test_a_file_of_another_shape_is_refused(tmp_path: Path, open_task: Callable) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from unified_vl.data.image_formats import is_image
 from unified_vl.data.readers.annotations import reader_of
 from unified_vl.data.readers.moses import text_lines
 from unified_vl.data.readers.reader import Source
@@ -20,19 +21,21 @@ SUFFIX = ".jpg"
 
 
 def images_of_list(path: Path) -> Iterator[tuple[int, str]]:
-    """The images of a list, with the numbers of their lines, from 1; with `.jpg` or without.
+    """The images of a list, with the numbers of their lines, from 1; with a suffix or without.
+
+    What follows a `#` is the number of a sentence, which COCO's images have in Multi30k's lists.
 
     Raises:
         UserError: for a name that leads to another folder.
     """
     for number, line in enumerate(text_lines(path), 1):
-        name = line.strip()
+        name = line.partition("#")[0].strip()
         if not name:
             continue
         if "/" in name or "\\" in name:
             message = f"found {name[:60]!r}"
             raise UserError(message, file=path, line=number, expected="the name of an image")
-        yield number, name if name.endswith(SUFFIX) else f"{name}{SUFFIX}"
+        yield number, name if is_image(Path(name)) else f"{name}{SUFFIX}"
 
 
 def _captions(path: Path) -> dict[str, list[str]]:

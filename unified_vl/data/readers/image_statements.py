@@ -69,13 +69,21 @@ def _marvl(source: Source) -> Iterator[dict[str, Any]]:
         statement = member(row, "caption", str, path, line=line)
         yield {
             "key": member(row, "id", str, path, line=line),
-            "images": [member(row, f"{s}_img", str, path, line=line) for s in ("left", "right")],
+            "images": [
+                _of_concept(concept, member(row, f"{side}_img", str, path, line=line))
+                for side in ("left", "right")
+            ],
             "statement": statement,
             "answer": _truth(member(row, "label", bool, path, line=line), True, path, line),
             "group": f"{concept}: {statement}",
             "concept": concept,
             "chapter": row.get("chapter"),
         }
+
+
+def _of_concept(concept: str, name: str) -> str:
+    """An image of a concept's folder; IGLUE's rows of few shots name the folder themselves."""
+    return name if "/" in name else f"{concept}/{name}"
 
 
 def snli_ve(source: Source) -> pa.Table:

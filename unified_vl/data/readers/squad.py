@@ -1,4 +1,8 @@
-"""SQuAD's JSON (Rajpurkar et al., arXiv 1606.05250), which other sets of questions share."""
+"""SQuAD's JSON (Rajpurkar et al., arXiv 1606.05250), which other sets of questions share.
+
+One file of TyDi QA's gold passages (Clark et al., arXiv 2003.05002) has all languages: an id
+there is `arabic-2387335860751143628-1`.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +26,14 @@ def _questions(source: Source) -> Iterator[dict[str, Any]]:
                     member(each, "text", str, path, f"{at}.answers.{n}")
                     for n, each in enumerate(member(question, "answers", list, path, at))
                 ]
+                key = member(question, "id", str, path, at)
                 yield {
-                    "key": member(question, "id", str, path, at),
+                    "key": key,
                     "title": article.get("title"),
                     "context": context,
                     "question": member(question, "question", str, path, at),
                     "answers": list(dict.fromkeys(answers)),
+                    "language": key.partition("-")[0],
                 }
 
 

@@ -23,7 +23,7 @@ def _images(source: Source) -> dict[int, dict[str, Any]]:
     path = source.files["images"]
     found: dict[int, dict[str, Any]] = {}
     for number, image in read_items(path, list):
-        key = member(image, "image_id", int, path, number)
+        key = member(image, _either(image, "image_id", "id"), int, path, number)
         url = member(image, "url", str, path, number)
         found[key] = {
             "image": "/".join(url.split("/")[-2:]),
@@ -31,6 +31,11 @@ def _images(source: Source) -> dict[int, dict[str, Any]]:
             "size": size_of(image, path, number),
         }
     return found
+
+
+def _either(value: Any, name: str, old: str) -> str:
+    """What version 1.0 calls otherwise, and an object has under the old name alone."""
+    return old if isinstance(value, dict) and name not in value and old in value else name
 
 
 def _splits(source: Source) -> dict[int, str]:
@@ -60,7 +65,10 @@ def _each(
     for number, entry in read_items(path, list):
         for place, value in enumerate(member(entry, inside, list, path, number)):
             where = f"{number}.{inside}.{place}"
-            key = member(value, "image_id", int, path, where)
+            if isinstance(value, dict) and "image_id" not in value and "id" in entry:
+                key = member(entry, "id", int, path, number)  # regions of version 1.0
+            else:
+                key = member(value, "image_id", int, path, where)
             if key not in images:
                 message = f"{str(source.files['images'])!r} has no image {key}"
                 raise UserError(message, file=path, field=f"{where}.image_id")
@@ -76,9 +84,8 @@ def _regions(source: Source) -> Iterator[dict[str, Any]]:
         phrase = member(region, "phrase", str, path, where).strip()
         if box is None or not phrase:
             continue
-        key = "region_id" if "region_id" in region else "id"  # 1.0 says `id`
         yield {
-            "key": str(member(region, key, int, path, where)),
+            "key": str(member(region, _either(region, "region_id", "id"), int, path, where)),
             "image": image["image"],
             "phrase": phrase,
             "box": box,

@@ -1,8 +1,9 @@
 """Wikipedia's images with what is said of them in 108 languages (WIT: Srinivasan et al.).
 
 arXiv 2103.01913; github.com/google-research-datasets/wit has files of values between tabs, such
-as `wit_v1.train.all-00000-of-00010.tsv`. The images are Wikipedia's own files, by their URL:
-img2dataset, or a download, names them by the line, counted from 0, as `specs.readers` says.
+as `wit_v1.train.all-00000-of-00010.tsv`; a value with a tab, a line end or a quotation mark
+stands in quotes, as in CSV. The images are Wikipedia's own files, by their URL: img2dataset, or a
+download, names them by the row, counted from 0, as `specs.readers` says.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from unified_vl.data.readers.annotations import reader_of
+from unified_vl.data.readers.delimited import Delimited, DelimitedFile
 from unified_vl.data.readers.image_lists import Downloaded, numbered
-from unified_vl.data.readers.moses import text_lines
 from unified_vl.data.readers.reader import Source
 from unified_vl.data.readers.table import Table
 from unified_vl.errors import UserError, nearest
@@ -34,7 +35,7 @@ def wit(source: Source) -> Table:
         nonlocal count
         images = Downloaded(source.root / source.images)
         data = source.spec.data
-        for number, row in enumerate(_lines(source)):
+        for number, row in enumerate(_records(source)):
             if data.tag_of(row["language"]) is None or not row["caption"]:
                 continue
             count += 1
@@ -48,23 +49,23 @@ def wit(source: Source) -> Table:
     return table
 
 
-def _lines(source: Source) -> Iterator[dict[str, str]]:
+def _records(source: Source) -> Iterator[dict[str, str]]:
     path = source.path
-    lines = text_lines(path)
-    head = next(lines, "").split("\t")
+    records = DelimitedFile(path, Delimited("\t")).records()
+    first = next(records, None)
+    head = [] if first is None else first.cells
     for name in COLUMNS.values():
         if name not in head:
             raise UserError(
                 f"has no column {name!r}", file=path, line=1, nearest=nearest(name, head)
             )
     places = {ours: head.index(name) for ours, name in COLUMNS.items()}
-    for number, line in enumerate(lines, 2):
-        values = line.split("\t")
-        if len(values) != len(head):
+    for record in records:
+        if len(record.cells) != len(head):
             raise UserError(
-                f"found {len(values)} values between tabs",
+                f"found {len(record.cells)} values between tabs",
                 file=path,
-                line=number,
+                line=record.line,
                 expected=f"{len(head)}, as in the line of names",
             )
-        yield {ours: values[place].strip() for ours, place in places.items()}
+        yield {ours: record.cells[place].strip() for ours, place in places.items()}
