@@ -11,7 +11,8 @@ import pytest
 
 from unified_vl.errors import UserError
 from unified_vl.evaluation import browser
-from unified_vl.evaluation.report import PARTS, pretty, render, write_pictures, write_report
+from unified_vl.evaluation.metric_names import pretty
+from unified_vl.evaluation.report import PARTS, render, write_pictures, write_report
 
 VOID = {"meta", "image", "rect", "br", "path", "use", "link"}
 

@@ -13,8 +13,13 @@ from typing import Any
 from unified_vl.evaluation import browser, gallery
 from unified_vl.evaluation.charts import Curve, curves_of, draw_curve
 from unified_vl.evaluation.drawings import SHOWN, drawings
-from unified_vl.evaluation.flags import flags_table
-from unified_vl.evaluation.languages import Language, language_of
+from unified_vl.evaluation.metric_names import is_percentage, pretty
+from unified_vl.evaluation.report_tables import (
+    breakdowns,
+    flags_table,
+    language_table,
+    retrieval_table,
+)
 from unified_vl.evaluation.results import (
     EVENTS,
     MODEL,
@@ -27,9 +32,8 @@ from unified_vl.evaluation.results import (
     read_report,
     read_retrieval,
 )
-from unified_vl.evaluation.retrieval import DEPTHS, DIRECTIONS, STAGES
 from unified_vl.files import write_atomically
-from unified_vl.specs.languages import distinct, find
+from unified_vl.specs.languages import distinct
 
 PAGE = "report.html"
 PARTS = (
@@ -53,34 +57,6 @@ PICTURES: dict[str, tuple[Collection[str], int]] = {  # file name: parts of the 
 SCENES_OF_PICTURE = 8
 DRAWINGS_OF_PICTURE = 10  # of each task
 FEW_ROWS = 30  # a score of fewer says how many they were
-WIDEST_BREAKDOWN = 16  # values of a dimension; more are a table, not a chart
-PERCENTAGES = frozenset(
-    {"exact_match", "accuracy", "vqa_accuracy", "box_accuracy", "mean_iou", "mask_iou"}
-    | {"coco_map", "nearest_reference"}
-)
-NAMES = {
-    "vqa_accuracy": "VQA accuracy",
-    "anls": "ANLS",
-    "f1": "F1",
-    "macro_f1": "macro F1",
-    "binary_f1": "F1 of a class",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "ter": "TER",
-    "cider": "CIDEr-D",
-    "rouge_l": "ROUGE-L",
-    **{f"coco_bleu_{order}": f"BLEU-{order}" for order in range(1, 5)},
-    "mean_iou": "mean IoU",
-    "mask_iou": "mask IoU",
-    "psnr": "PSNR in dB",
-    "ssim": "SSIM",
-    "coco_map": "COCO mAP",
-    "easy_vqa": "easy-VQA",
-}
-GROUP_NOTES = {
-    frozenset({"seen", "held_out"}): "Held out: combinations of a thing and a language that these "
-    "tasks never trained on; only other tasks of the same model did."
-}
 
 
 def write_report(run: Path, data_root: Path) -> Path:
@@ -142,7 +118,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters["pretty"] = pretty
-    environment.filters["is_percentage"] = lambda label: _parts(label)[0] in PERCENTAGES
+    environment.filters["is_percentage"] = is_percentage
     # the scored model need not be OUTPUT/model: what the report itself says of it goes first
     facts = read_facts(run / MODEL) | report.get("training", {})
     curves = _curves(events) if "curves" in parts else []
@@ -160,28 +136,13 @@ def render(
             data_root,
             DRAWINGS_OF_PICTURE if picture else SHOWN,
         ),
-        table=_table(report),
-        retrieval=_retrieval(read_retrieval(run / RETRIEVAL)),
-        breakdowns=_breakdowns(report),
+        table=language_table(report),
+        retrieval=retrieval_table(read_retrieval(run / RETRIEVAL)),
+        breakdowns=breakdowns(report),
         flags=flags_table(report),
         texts=gallery.text_pairs(predictions),
         mistakes=gallery.worst_mistakes(predictions, data_root) if "mistakes" in parts else [],
     )
-
-
-def pretty(name: str) -> str:
-    """`box_accuracy` as people write it, `exact_match:emoji_caption@5` with what is behind it."""
-    metric, field, number = _parts(name)
-    said = NAMES.get(metric, metric.replace("_", " "))
-    said += f" ({field.replace('_', ' ')})" if field else ""
-    return f"{said} @{number}" if number else said
-
-
-def _parts(label: str) -> tuple[str, str, str]:
-    """The metric of a score's label, and the field or task and the number where it has them."""
-    label, _, number = label.partition("@")
-    metric, _, field = label.partition(":")
-    return metric, field, number
 
 
 def _header(report: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,86 +224,6 @@ def _spent(curve: Curve) -> list[tuple[str, str | None]]:
         ("batches", _thousands(curve.updates)),
         ("epochs", f"{curve.epochs:.1f}"),
         ("target tokens", _thousands(curve.tokens)),
-    ]
-
-
-def _table(report: Mapping[str, Any]) -> dict[str, Any]:
-    """A row a language, a column a task, the primary metric in each place."""
-    tasks = report["tasks"]
-    rows: list[tuple[Language, list[tuple[float, int] | None]]] = []
-    tags = (tag for task in tasks.values() for tag in task["by"].get("language", {}))
-    for tag in distinct(sorted(tags)):
-        cells = []
-        for task in tasks.values():
-            by = task["by"].get("language", {})
-            cell = by.get(find(tag, by) or "", {})
-            known = task["primary"] in cell
-            cells.append((cell[task["primary"]], cell["count"]) if known else None)
-        rows.append((language_of(tag), cells))
-    return {
-        "columns": [(name, task["primary"]) for name, task in tasks.items()],
-        "rows": rows,
-        "totals": [
-            (
-                task["metrics"][task["primary"]],
-                task.get("intervals", {}).get(task["primary"]),
-                task["count"],
-            )
-            for task in tasks.values()
-        ],
-    }
-
-
-def _retrieval(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A row a language and one for all: each direction's recall, and its median rank."""
-    if scores is None:
-        return None
-
-    def cells(of: Mapping[str, Any]) -> list[tuple[float, list[float], float]]:
-        found = []
-        for direction in DIRECTIONS:
-            first, second = (of[direction][stage] for stage in STAGES)
-            recalls = [second[f"recall_at_{k}"] for k in DEPTHS]
-            found.append((first["recall_at_1"], recalls, second["median_rank"]))
-        return found
-
-    by = sorted(scores["by"]["language"].items())
-    return {
-        "images": scores["images"],
-        "candidates": scores["candidates"],
-        "directions": [direction.replace("_", " ") for direction in DIRECTIONS],
-        "depths": DEPTHS,
-        "rows": [(language_of(tag), cells(of)) for tag, of in by],
-        "all": cells(scores["all"]),
-    }
-
-
-def _breakdowns(report: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For every dimension but language the tasks that have it, with all their metrics."""
-    dimensions: dict[str, list[dict[str, Any]]] = {}
-    values_of: dict[str, set[str]] = {}
-    for name, task in report["tasks"].items():
-        for dimension, values in task["by"].items():
-            if dimension == "language" or not 2 <= len(values) <= WIDEST_BREAKDOWN:
-                continue
-            ordered = sorted(values.items(), key=lambda item: (item[0] != "seen", item[0]))
-            metrics = [
-                (
-                    metric,
-                    [(v, cell[metric], cell["count"]) for v, cell in ordered if metric in cell],
-                )
-                for metric in task["metrics"]
-            ]
-            dimensions.setdefault(dimension, []).append({"name": name, "metrics": metrics})
-            values_of.setdefault(dimension, set()).update(values)
-    return [
-        {
-            "title": "Seen and held out" if note else f"By {pretty(dimension)}",
-            "note": note,
-            "tasks": tasks,
-        }
-        for dimension, tasks in dimensions.items()
-        for note in [GROUP_NOTES.get(frozenset(values_of[dimension]))]
     ]
 
 
