@@ -183,7 +183,13 @@ def test_the_command_prints_and_writes(root: Path, tokenizer: Path, tmp_path: Pa
 
 def test_the_schema_command(tmp_path: Path) -> None:
     printed = CliRunner().invoke(app, ["schema"])
-    assert set(json.loads(printed.stdout)) == {"task", "mixture", "run", "image_tokenizer"}
+    assert set(json.loads(printed.stdout)) == {
+        "engine",
+        "image_tokenizer",
+        "mixture",
+        "run",
+        "task",
+    }
     written = CliRunner().invoke(app, ["schema", "--output", str(tmp_path)])
     assert written.exit_code == 0
     for name, schema in json.loads(printed.stdout).items():

@@ -28,7 +28,7 @@ def write(journal: Journal, steps: range) -> None:
         for step in steps:
             journal.update(step, [TaskLoss("see", 4.0 / step, 10)], 0.5, 1.0)
         journal.validation(steps[-1], {"see": 2.5})
-        journal.score(steps[-1], "see", "exact_match", 75.0, steps[-1])
+        journal.score(steps[-1], "see", "exact_match", 75.0)
         journal.transition(steps[-1], Transition("see", "STOP", "no gain"))
 
 
