@@ -9,7 +9,7 @@ import pytest
 from PIL import Image as PILImage
 
 from unified_vl.codecs.segments import Box, Image, Point, Polygon, Text
-from unified_vl.data.cells import letter
+from unified_vl.data.cells import letter, unpacked
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
@@ -186,3 +186,20 @@ def test_letters_go_on_behind_z() -> None:
     assert [letter(i) for i in (0, 25, 26, 27, 51, 52, 701, 702)] == [
         "A", "Z", "AA", "AB", "AZ", "BA", "ZZ", "AAA",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("[1, 2]", [1, 2]),
+        (" [[1]]", [[1]]),
+        ("[1", "[1"),
+        ("5", "5"),
+        ('{"a": 1}', '{"a": 1}'),
+        ("[" * 2000, "[" * 2000),
+        (None, None),
+        ([1], [1]),
+    ],
+)
+def test_a_cell_of_csv_may_hold_a_list(cell: object, value: object) -> None:
+    assert unpacked(cell) == value

@@ -38,7 +38,7 @@ def items_of(cell: Cell) -> Sequence[Any]:
     """The values of a field: one, or those of its list."""
     if not cell.field.many:
         return (cell.value,)
-    value = _unpacked(cell.value)
+    value = unpacked(cell.value)
     if not isinstance(value, (list, tuple)):
         raise cell.bad(f"found {said(value)}", "a list, for many: true")
     if not value and not cell.may_be_empty:
@@ -102,7 +102,7 @@ def letter(place: int) -> str:
 
 def list_of_numbers(value: object) -> list[float] | None:
     """The numbers of a list, one pair of brackets less where points are pairs; else None."""
-    value = _unpacked(value)
+    value = unpacked(value)
     if not isinstance(value, Sequence) or isinstance(value, str):
         return None
     flat = [n for item in value for n in (item if isinstance(item, (list, tuple)) else (item,))]
@@ -128,13 +128,14 @@ def whole_number(value: object) -> int | None:
     return int(value) if _is_number(value) and value == int(value) else None
 
 
-def _unpacked(value: object) -> object:
-    """A list out of a cell of CSV, which holds it as JSON."""
-    if isinstance(value, str):
+def unpacked(value: Any) -> Any:
+    """A list out of a cell of CSV, which holds it as JSON; else the value."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
         try:
-            return json.loads(value)
-        except ValueError:
+            found = json.loads(value)
+        except (ValueError, RecursionError):
             return value
+        return found if isinstance(found, list) else value
     return value
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from unified_vl.data.cells import unpacked
 from unified_vl.data.columns import together
 from unified_vl.data.readers.table import BLOCK, Table
 from unified_vl.specs.fields import FieldSpec
@@ -171,7 +172,7 @@ def _drop_in(rows: Selection, name: str, each: FieldSpec, column: str, tag: str)
         elif not is_blank(value):
             kept.append(index)
             if each.many and (shorter := _without_blanks(value)) is not value:
-                dropped += len(_items(value)) - len(_items(shorter))
+                dropped += len(unpacked(value)) - len(unpacked(shorter))
     rows.keep(kept, f"have nothing in {column!r}")
     if dropped:
         rows.trimmed[column] = tag
@@ -182,26 +183,15 @@ def is_blank(value: Any) -> bool:
     """Whether a cell holds nothing: no value, no text but spaces, or a list of such."""
     if isinstance(value, Mapping):  # an image of `datasets`
         return all(part is None for part in value.values())
-    items = _items(value)
+    items = unpacked(value)
     if isinstance(items, list):
         return all(map(is_blank, items))
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _items(value: Any) -> Any:
-    """A list out of a cell of CSV, which holds it as JSON; else the value."""
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            found = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-        return found if isinstance(found, list) else value
-    return value
-
-
 def _without_blanks(value: Any) -> Any:
     """A list without its blank items; the value itself where there are none."""
-    items = _items(value)
+    items = unpacked(value)
     if not isinstance(items, list):
         return value
     kept = [item for item in items if not is_blank(item)]

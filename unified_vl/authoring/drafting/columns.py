@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from unified_vl.authoring.drafting.languages import is_language
 from unified_vl.authoring.drafting.samples import Columns
+from unified_vl.data.cells import unpacked
 from unified_vl.data.image_formats import SUFFIXES
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.fields import Kind, Layout
@@ -22,7 +22,17 @@ SPLITS: dict[SplitName, tuple[str, ...]] = {
     "test": ("test", "testing", "tst", "eval", "evaluation"),
 }
 MOST_CLASSES = 50
-_SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM")
+_SIGNATURES = (
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"RIFF",
+    b"GIF8",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    b"\0\0\0\x0cjP",
+)
+_BOX_OF_FORMATS = b"ftyp"  # in the fifth byte of AVIF and HEIC
 _LANGUAGE = re.compile(r"(?:^|_)(?:lang|language|locale|lng)(?:_|$|uage)")
 _SPLIT = re.compile(r"^(?:split|set|subset|partition|fold)$")
 _KEY = re.compile(r"(?:^|_)(?:id|key|uid|uuid|idx|index|__key__)$")
@@ -88,12 +98,12 @@ def guess_columns(columns: Columns) -> list[Guess]:
 
 
 def _guess(name: str, cells: Sequence[Any]) -> Guess:
-    values = [_unpacked(cell) for cell in cells if cell is not None and cell != ""]
+    values = [unpacked(cell) for cell in cells if cell is not None and cell != ""]
     if not values:
         return Guess(name, "none", why="is empty")
     if all(isinstance(value, list) for value in values):
         found = _guess_lists(name, [value for value in values if value])
-        lacking = found.kind == "image" and not all(map(_unpacked, cells))
+        lacking = found.kind == "image" and not all(map(unpacked, cells))
         return replace(found, missing=lacking)
     if any(isinstance(value, bool) for value in values):
         return Guess(name, "none", why="holds true and false; write them as words to use them")
@@ -189,22 +199,11 @@ def _layout(
     return None, "which of both fits all images that were looked at"
 
 
-def _unpacked(cell: Any) -> Any:
-    """A list out of a cell of CSV, which holds it as JSON."""
-    if isinstance(cell, str) and cell.lstrip().startswith("["):
-        try:
-            value = json.loads(cell)
-        except (ValueError, RecursionError):
-            return cell
-        return value if isinstance(value, list) else cell
-    return cell
-
-
 def _is_image(value: Any) -> bool:
     if isinstance(value, dict) and {"bytes", "path"} & set(value):
         return _is_image(value.get("bytes") or value.get("path"))
     if isinstance(value, bytes):
-        return value.startswith(_SIGNATURES)
+        return value.startswith(_SIGNATURES) or value[4:8] == _BOX_OF_FORMATS
     return (
         isinstance(value, str)
         and value.lower().endswith(tuple(SUFFIXES))

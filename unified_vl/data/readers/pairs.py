@@ -15,6 +15,7 @@ from xml.parsers import expat
 from unified_vl.data.readers.annotations import reader_of
 from unified_vl.data.readers.reader import Source, first_line
 from unified_vl.data.readers.table import ArrowTable, Table
+from unified_vl.data.readers.xml_elements import parsed
 from unified_vl.errors import UserError
 from unified_vl.specs.document import one_of
 from unified_vl.specs.languages import canonical, nearest_tag, subtags
@@ -22,7 +23,6 @@ from unified_vl.specs.languages import canonical, nearest_tag, subtags
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_BLOCK = 1 << 16  # bytes read at a time
 _READ_AT_ONCE = 1 << 24  # and of a table, in which no line is longer
 _LONGEST = 1 << 20  # characters of a sentence
 MOST_NAMED = 12  # languages, in a message
@@ -88,21 +88,7 @@ def units(path: Path) -> Iterator[list[tuple[str, str]]]:
     # a document type is usual and nothing of it is fetched, but an entity of its own could
     # stand for gigabytes
     parser.EntityDeclHandler = reading.refuse
-    try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK):
-                parser.Parse(block, False)
-                yield from reading.taken()
-            parser.Parse(b"", True)
-            yield from reading.taken()
-    except expat.ExpatError as error:
-        reason = expat.errors.messages[error.code]
-        raise UserError(
-            f"is not XML: {reason}", file=path, line=error.lineno, expected="a TMX file"
-        ) from error
-    except (ValueError, LookupError) as error:  # the latter for an unknown encoding
-        line = parser.CurrentLineNumber
-        raise UserError(first_line(error), file=path, line=line, expected="a TMX file") from error
+    yield from parsed(path, parser, reading.taken, "a TMX file")
     if not reading.has_body:
         raise UserError("has no <body>", file=path, expected="a TMX file")
 

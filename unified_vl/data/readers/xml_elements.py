@@ -7,14 +7,16 @@ this machine.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 from xml.parsers import expat
 
 from unified_vl.data.readers.reader import first_line
 from unified_vl.errors import UserError, nearest
 
+T = TypeVar("T")
 _BLOCK = 1 << 16  # bytes read at a time
 _DEEPEST = 50
 
@@ -128,14 +130,30 @@ def elements_of(path: Path, root: str, expected: str) -> Iterator[Element]:
         UserError: when it is not XML, has a document type, or another root.
     """
     reading = _Reading(path, root, expected)
-    parser = reading.parser
+    yield from parsed(path, reading.parser, reading.taken, expected)
+
+
+def parsed(
+    path: Path, parser: expat.XMLParserType, taken: Callable[[], Iterable[T]], expected: str
+) -> Iterator[T]:
+    """What the handlers of a parser have gathered, block after block of a file.
+
+    Args:
+        path: the file.
+        parser: with its handlers; what they refuse is a ValueError.
+        taken: gives what was gathered since it was last asked.
+        expected: what the file should be, for messages.
+
+    Raises:
+        UserError: when it is not XML, or a handler refuses it.
+    """
     try:
         with path.open("rb") as file:
             while block := file.read(_BLOCK):
                 parser.Parse(block, False)
-                yield from reading.taken()
+                yield from taken()
             parser.Parse(b"", True)
-            yield from reading.taken()
+            yield from taken()
     except expat.ExpatError as error:
         reason = expat.errors.messages[error.code]
         raise UserError(
