@@ -8,9 +8,11 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from unified_vl.errors import UserError
 from unified_vl.locks import only_writer
@@ -111,3 +113,44 @@ def test_whatever_writes_takes_it(tmp_path: Path, write: Callable[[Path], None])
     with only_writer(tmp_path / "out"), pytest.raises(UserError, match=f"process {os.getpid()} on"):
         write(tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["evaluate", "none", "--data", ".", "--output"],
+        ["evaluate", "none", "--data", ".", "--predictions"],
+        ["evaluate-retrieval", "none", "--data", ".", "--output"],
+        ["evaluate-transfer", "none", "--data", ".", "--output"],
+        ["evaluate-transfer", "none", "--data", ".", "--plot"],
+    ],
+    ids=lambda command: f"{command[0]} {command[-1]}",
+)
+@pytest.mark.parametrize("broken", ["locked", "a folder", "below a file"])
+def test_what_scores_for_long_finds_its_output_first(
+    tmp_path: Path, command: list[str], broken: str
+) -> None:
+    from unified_vl.cli.main import app
+
+    name = {"--predictions": "out.jsonl", "--plot": "out.svg"}.get(command[-1], "out.json")
+    output = tmp_path / name
+    with ExitStack() as stack:
+        if broken == "locked":
+            stack.enter_context(only_writer(output))
+        elif broken == "a folder":
+            output.mkdir()
+        else:
+            (tmp_path / "file").touch()
+            output = tmp_path / "file" / name
+        found = CliRunner().invoke(app, [*command, str(output)]).exception
+    told = "writes it" if broken == "locked" else "cannot be written"
+    assert isinstance(found, UserError) and told in str(found)
+
+
+def test_a_chart_of_a_kind_that_nobody_draws_is_told_first(tmp_path: Path) -> None:
+    from unified_vl.cli.main import app
+
+    for name in ("chart", "chart.txt"):
+        command = ["evaluate-transfer", "none", "--data", ".", "--plot", str(tmp_path / name)]
+        found = CliRunner().invoke(app, command).exception
+        assert "cannot be drawn; expected .svg or .png" in str(found)

@@ -10,7 +10,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from unified_vl.cli.main import app
-from unified_vl.inference.model_directory import find_device
+from unified_vl.errors import UserError
+from unified_vl.inference.model_directory import find_device, usable_device
 from unified_vl.inference.predictor import UnifiedVL
 
 
@@ -41,15 +42,24 @@ def test_auto_is_a_gpu_where_there_is_one(
         "app",
         "evaluate-retrieval",
         "evaluate-transfer",
+        "image-tokenizer train",
     ],
 )
 def test_every_command_that_answers_takes_it_by_default(command: str) -> None:
-    parameters = get_command(app).commands[command].params  # type: ignore[attr-defined]
-    (device,) = (each for each in parameters if each.name == "device")
+    found = get_command(app)
+    for name in command.split():
+        found = found.commands[name]  # type: ignore[attr-defined]
+    (device,) = (each for each in found.params if each.name == "device")
     assert device.default == "auto"
-    shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"}).output
+    shown = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200"}).output
     assert "auto takes a GPU where there is one" in shown
 
 
 def test_python_takes_it_by_default_too() -> None:
     assert inspect.signature(UnifiedVL.from_pretrained).parameters["device"].default == "auto"
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:99", "cuda:x", "cpu:-1", "meta", ""])
+def test_a_device_that_is_not_there_is_one_message(name: str) -> None:
+    with pytest.raises(UserError, match=f"device: cannot compute on '{name}'"):
+        usable_device(name)

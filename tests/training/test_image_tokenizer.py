@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from unified_vl.cli.main import main
 from unified_vl.errors import DiskFull, UserError
+from unified_vl.files import write_atomically
 from unified_vl.model.image_tokenizer import ImageTokenizer
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.load import load_image_tokenizer
@@ -156,6 +157,7 @@ def test_a_checkpoint_of_another_spec_is_refused(
 
 
 def test_a_training_that_has_ended_is_not_begun_anew(folder: Path) -> None:
+    write_atomically(folder / "out" / ".lock", "")  # all that a start which came to nothing left
     found = train_image_tokenizer(spec())
     before = weights(found)
     with pytest.raises(UserError, match="there is a tokenizer, but no checkpoint to go on from"):

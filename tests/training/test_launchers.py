@@ -147,6 +147,14 @@ def test_the_end_of_a_shell_ends_no_training(tmp_path: Path) -> None:
     job.wait_for("rank-0.ended")
 
 
+def test_a_bad_run_file_is_told_once(squares: Path, tmp_path: Path) -> None:
+    bad = ["-m", *trains(squares, tmp_path / "run", "seed=never")]
+    job = Launched(tmp_path, launcher("torchrun", *bad))
+    job.note_children()
+    assert job.process.wait(PATIENCE) != 0
+    assert job.log.read_text().count("seed: found 'never'") == 1, job.log.read_text()
+
+
 LONG = ("steps=5000", "checkpoint_every=100000", "validation_rows=0")
 
 

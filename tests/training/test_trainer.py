@@ -16,6 +16,7 @@ from PIL import Image
 from unified_vl.data.batching import Batch
 from unified_vl.data.streams import TaskStream
 from unified_vl.errors import BadRow, DiskFull, TrainingFault, UserError
+from unified_vl.files import write_atomically
 from unified_vl.inference.model_directory import load_model
 from unified_vl.locks import only_writer
 from unified_vl.specs.load import load_run
@@ -293,6 +294,15 @@ def test_too_many_refused_updates_end_the_run(squares: Path, tmp_path: Path) -> 
     refused = [event for event in events(run.output) if event["event"] == "refused"]
     assert len(refused) == 3
     assert all("not finite" in e["reason"] or "the loss is" in e["reason"] for e in refused)
+
+
+@pytest.mark.parametrize("left", [".lock", "stacks/rank-00000.txt"])
+def test_what_a_start_left_that_came_to_nothing_is_no_run(
+    squares: Path, tmp_path: Path, left: str
+) -> None:
+    run = make_run(squares, tmp_path / "out", "steps=1")
+    write_atomically(run.output / left, "left")
+    assert train(run, progress=False).is_dir()
 
 
 def test_no_thread_outlives_a_training(squares: Path, tmp_path: Path) -> None:

@@ -19,14 +19,19 @@ def check(
         Path | None, typer.Option(help="The data root; without it only the files are checked.")
     ] = None,
     rows: Annotated[
-        int, typer.Option(min=0, help="Rows of each split, over all languages; 0 takes all.")
+        int,
+        typer.Option(min=0, max=10**9, help="Rows of each split, over all languages; 0 takes all."),
     ] = 200,
     tokenizer: Annotated[
         Path | None, typer.Option(help="Check also that texts survive this tokenizer, and fit.")
     ] = None,
-    max_source: Annotated[int, typer.Option(min=2, help="Longest source, in tokens.")] = 256,
-    max_target: Annotated[int, typer.Option(min=2, help="Longest target, in tokens.")] = 128,
-    image_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an image.")] = 16,
+    max_source: Annotated[
+        int, typer.Option(min=2, max=1 << 20, help="Longest source, in tokens.")
+    ] = 256,
+    max_target: Annotated[
+        int, typer.Option(min=2, max=1 << 20, help="Longest target, in tokens.")
+    ] = 128,
+    image_tokens: Annotated[int, typer.Option(min=1, max=1 << 20, help="Tokens of an image.")] = 16,
     leakage: Annotated[
         bool,
         typer.Option(help="Compare all rows for images and texts that a held-out split has too."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as encoder
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -42,7 +42,8 @@ def evaluate(
         Path | None, typer.Option(help="Where to write every answer (JSONL).")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Score so many rows of a task, drawn at random.")
+        int | None,
+        typer.Option(min=1, max=10**9, help="Score so many rows of a task, drawn at random."),
     ] = None,
     resamples: Annotated[
         int, typer.Option(min=0, max=100_000, help="Resamples of the 95 % intervals; 0 for none.")
@@ -66,17 +67,13 @@ def evaluate(
 
     from unified_vl.errors import visible
     from unified_vl.evaluation.evaluate import evaluate as score
-    from unified_vl.evaluation.results import check_outputs, write_results
+    from unified_vl.evaluation.results import check_outputs, only_writer_of, write_results
     from unified_vl.inference.predictor import UnifiedVL
-    from unified_vl.locks import only_writer
     from unified_vl.specs.load import load_tasks
     from unified_vl.specs.overrides import with_generate
 
     check_outputs(output, predictions)
-    with ExitStack() as locks:  # at once: the other one is told before it has scored anything
-        for path in (output, predictions):
-            if path is not None:
-                locks.enter_context(only_writer(path))
+    with only_writer_of(output, predictions):
         predictor = UnifiedVL.from_pretrained(model, device, compile=compile)
         chosen = []
         for name in specs or predictor.specs:

@@ -37,10 +37,12 @@ def evaluate_retrieval(
         Literal["train", "validation", "test"], typer.Option(help="The rows to look for.")
     ] = "test",
     images: Annotated[
-        int | None, typer.Option(min=1, help="At most so many images, the first of the split.")
+        int | None,
+        typer.Option(min=1, max=10**9, help="At most so many images, the first of the split."),
     ] = None,
     candidates: Annotated[
-        int, typer.Option(min=1, help="How many of the first stage are scored again.")
+        int,
+        typer.Option(min=1, max=1_000_000, help="How many of the first stage are scored again."),
     ] = 10,
     output: Annotated[Path | None, typer.Option(help="Where to write the scores (JSON).")] = None,
     device: Annotated[
@@ -52,28 +54,29 @@ def evaluate_retrieval(
     from rich.console import Console
 
     from unified_vl.cli.evaluate import progress_of_tasks
-    from unified_vl.evaluation.results import write_json
+    from unified_vl.evaluation.results import only_writer_of, write_json
     from unified_vl.evaluation.retrieval import DIRECTIONS
     from unified_vl.evaluation.retrieval import evaluate_retrieval as score
     from unified_vl.inference.pair_scoring import PairScorer
     from unified_vl.inference.predictor import UnifiedVL
 
-    predictor = UnifiedVL.from_pretrained(model, device)
-    asked = PairScorer(predictor, captions).spec
-    scorer = PairScorer(predictor, asked if task is None else task, yes)
-    with progress_of_tasks() as progress:
-        report = score(
-            scorer,
-            asked,
-            split,
-            data,
-            model_name=str(model),
-            images=images,
-            candidates=candidates,
-            progress=lambda language, done, total: progress("languages", done, total),
-        )
-    if output is not None:
-        write_json(output, report)
+    with only_writer_of(output):
+        predictor = UnifiedVL.from_pretrained(model, device)
+        asked = PairScorer(predictor, captions).spec
+        scorer = PairScorer(predictor, asked if task is None else task, yes)
+        with progress_of_tasks() as progress:
+            report = score(
+                scorer,
+                asked,
+                split,
+                data,
+                model_name=str(model),
+                images=images,
+                candidates=candidates,
+                progress=lambda language, done, total: progress("languages", done, total),
+            )
+        if output is not None:
+            write_json(output, report)
     if json:
         typer.echo(encoder.dumps(report, ensure_ascii=False, indent=1))
     else:

@@ -24,10 +24,12 @@ def evaluate_transfer(
     ] = "test",
     size: Annotated[
         list[int] | None,
-        typer.Option(min=1, help="Images of the collection; once for each point of the curve."),
+        typer.Option(
+            min=1, max=10**9, help="Images of the collection; once for each point of the curve."
+        ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Caption so many rows, drawn at random.")
+        int | None, typer.Option(min=1, max=10**9, help="Caption so many rows, drawn at random.")
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Where to write the scores (JSON).")] = None,
     plot: Annotated[
@@ -41,27 +43,30 @@ def evaluate_transfer(
     """Score the captions of the nearest training images beside the model's own."""
     from rich.console import Console
 
-    from unified_vl.evaluation.charts import draw_transfer
-    from unified_vl.evaluation.results import write_json
+    from unified_vl.evaluation.charts import check_drawable, draw_transfer
+    from unified_vl.evaluation.results import only_writer_of, write_json
     from unified_vl.evaluation.transfer import SIZES
     from unified_vl.evaluation.transfer import evaluate_transfer as score
     from unified_vl.inference.pair_scoring import PairScorer
     from unified_vl.inference.predictor import UnifiedVL
 
     console = Console(stderr=True, highlight=False)
-    report = score(
-        PairScorer(UnifiedVL.from_pretrained(model, device), task),
-        split,
-        data,
-        model_name=str(model),
-        sizes=sorted(size or SIZES),
-        limit=limit,
-        progress=console.print,
-    )
-    if output is not None:
-        write_json(output, report)
     if plot is not None:
-        draw_transfer(report, plot)
+        check_drawable(plot)
+    with only_writer_of(output, plot):
+        report = score(
+            PairScorer(UnifiedVL.from_pretrained(model, device), task),
+            split,
+            data,
+            model_name=str(model),
+            sizes=sorted(size or SIZES),
+            limit=limit,
+            progress=console.print,
+        )
+        if output is not None:
+            write_json(output, report)
+        if plot is not None:
+            draw_transfer(report, plot)
     if json:
         typer.echo(encoder.dumps(report, ensure_ascii=False, indent=1))
     else:

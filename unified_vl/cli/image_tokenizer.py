@@ -25,7 +25,9 @@ def train(
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Keys to set.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
+    ] = "auto",
 ) -> None:
     """Train an image tokenizer and report on the images that it has not seen."""
     from unified_vl.specs.load import load_image_tokenizer

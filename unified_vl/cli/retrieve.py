@@ -17,10 +17,12 @@ def retrieve(
     text: Annotated[str | None, typer.Option(help="The query, in any language.")] = None,
     image: Annotated[Path | None, typer.Option(help="The query, in place of a text.")] = None,
     language: Annotated[str | None, typer.Option(help="Language of --text: de, zh, ...")] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many to print.")] = 10,
+    top: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many to print.")] = 10,
     candidates: Annotated[
         int,
-        typer.Option(min=0, help="How many of the first stage are scored again; 0 for none."),
+        typer.Option(
+            min=0, max=1_000_000, help="How many of the first stage are scored again; 0 for none."
+        ),
     ] = 10,
     task: Annotated[
         str | None,

@@ -32,10 +32,14 @@ def schedule(
     ] = None,
     half_life: Annotated[
         float,
-        typer.Option(min=0.01, help="Made-up scores: batches that close half of what is missing."),
+        typer.Option(
+            min=0.01, max=1e9, help="Made-up scores: batches that close half of what is missing."
+        ),
     ] = 20.0,
-    score_every: Annotated[int, typer.Option(min=1, help="Rounds between two scorings.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="The run's seed.")] = 0,
+    score_every: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Rounds between two scorings.")
+    ] = 10,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The run's seed.")] = 0,
     plot: Annotated[
         Path | None, typer.Option(help="Draw who trains when into this file (.svg, .png).")
     ] = None,

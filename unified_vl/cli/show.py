@@ -21,7 +21,7 @@ class Split(StrEnum):
 def show(
     spec: Annotated[Path, typer.Argument(help="A task spec.")],
     data: Annotated[Path, typer.Option(help="The data root.")],
-    count: Annotated[int, typer.Option("-n", min=1, help="How many rows.")] = 3,
+    count: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many rows.")] = 3,
     split: Annotated[Split, typer.Option(help="The split.")] = Split.train,
     tokenizer: Annotated[
         Path | None, typer.Option(help="Show the ids that this tokenizer gives.")
@@ -29,10 +29,16 @@ def show(
     html: Annotated[
         Path | None, typer.Option(help="Write a page with the images and their boxes.")
     ] = None,
-    image_size: Annotated[int, typer.Option(min=1, help="Side of the network's images.")] = 64,
-    image_tokens: Annotated[int, typer.Option(min=1, help="Tokens of an image.")] = 16,
-    max_source: Annotated[int, typer.Option(min=2, help="Longest source, in tokens.")] = 256,
-    max_target: Annotated[int, typer.Option(min=2, help="Longest target, in tokens.")] = 128,
+    image_size: Annotated[
+        int, typer.Option(min=1, max=1 << 13, help="Side of the network's images.")
+    ] = 64,
+    image_tokens: Annotated[int, typer.Option(min=1, max=1 << 20, help="Tokens of an image.")] = 16,
+    max_source: Annotated[
+        int, typer.Option(min=2, max=1 << 20, help="Longest source, in tokens.")
+    ] = 256,
+    max_target: Annotated[
+        int, typer.Option(min=2, max=1 << 20, help="Longest target, in tokens.")
+    ] = 128,
     raw: Annotated[
         bool, typer.Option("--raw", help="Print control characters of the data as they are.")
     ] = False,

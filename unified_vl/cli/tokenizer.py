@@ -30,7 +30,9 @@ def train_tokenizer(
     inputs: Annotated[
         list[Path] | None, typer.Option("--input", help="Text file, a text a line.")
     ] = None,
-    vocabulary_size: Annotated[int, typer.Option(help="Most pieces to learn.")] = 32000,
+    vocabulary_size: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Most pieces to learn.")
+    ] = 32000,
     image_tokenizer: Annotated[
         Path | None,
         typer.Option(help="Image tokenizer, for tasks that read or write images in codes."),

@@ -33,12 +33,13 @@ def train(
     from unified_vl.errors import TrainingEnded
     from unified_vl.specs.load import load_run
     from unified_vl.specs.run_paths import refuse_unusable_paths
-    from unified_vl.training.launcher import own_launcher, own_rank
+    from unified_vl.training.launcher import own_launcher, own_rank, told_once
     from unified_vl.training.signals import ignore_signals
 
     own_launcher()  # as long as it lives: to import torch takes seconds
-    run = load_run(run_file, overrides or ())  # before torch: a mistake is told at once
-    refuse_unusable_paths(run)
+    with told_once():  # before torch: a mistake is told at once
+        run = load_run(run_file, overrides or ())
+        refuse_unusable_paths(run)
 
     from unified_vl.training.engine import stop_process
     from unified_vl.training.trainer import train as train_run

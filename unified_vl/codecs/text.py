@@ -154,7 +154,7 @@ def train_text_tokenizer(
             num_threads=1,  # the result depends on the number of threads
             minloglevel=2,
         )
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
         if least := re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error)):
             raise UserError(
                 f"{vocabulary_size} pieces cannot hold the bytes and letters of the text",

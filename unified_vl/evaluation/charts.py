@@ -207,6 +207,18 @@ def draw_transfer(report: Mapping[str, Any], path: Path) -> None:
     _save(figure, path)
 
 
+def check_drawable(path: Path) -> None:
+    """That a figure can be drawn into a file of this name, before hours are spent.
+
+    Raises:
+        UserError: for a file ending that matplotlib does not know.
+    """
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    if path.suffix.lower().removeprefix(".") not in FigureCanvasBase.get_supported_filetypes():
+        raise UserError("cannot be drawn", file=path, expected=".svg or .png")
+
+
 def _save(figure: Any, path: Path) -> None:
     try:
         figure.savefig(path, dpi=150)

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -26,6 +27,7 @@ from unified_vl.evaluation.rows import ScoredRows, rows_path, write_rows
 from unified_vl.files import check_writable, read_json_object, write_atomically
 from unified_vl.inference.model_directory import FACTS, WEIGHTS
 from unified_vl.inference.pictures import PictureFolder
+from unified_vl.locks import only_writer
 
 REPORT = "report.json"
 PREDICTIONS = "predictions.jsonl"
@@ -88,6 +90,21 @@ def check_outputs(report_path: Path | None, predictions_path: Path | None) -> No
     for path in (report_path, predictions_path):
         if path:
             check_writable(path)
+
+
+@contextmanager
+def only_writer_of(*paths: Path | None) -> Iterator[None]:
+    """Be the only process that writes these files, which can be written, while inside.
+
+    Raises:
+        UserError: at once, not after hours: another process writes one, or nobody can.
+    """
+    with ExitStack() as locks:
+        for path in paths:
+            if path is not None:
+                check_writable(path)
+                locks.enter_context(only_writer(path))
+        yield
 
 
 def write_json(path: Path, scores: dict[str, Any]) -> None:

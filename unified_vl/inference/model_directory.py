@@ -168,6 +168,21 @@ def find_device(name: str | torch.device) -> torch.device:
     return torch.device(name)
 
 
+def usable_device(name: str | torch.device) -> torch.device:
+    """That of `find_device`, once it has been tried.
+
+    Raises:
+        UserError: when this machine, or this torch, cannot compute on it.
+    """
+    try:
+        device = find_device(name)
+        torch.ones(1, device=device).item()  # "meta" has shapes and no numbers
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"cannot compute on {str(name)!r}: {reason}", field="device") from error
+    return device
+
+
 def load_model(
     directory: str | Path, device: str | torch.device = "cpu", *, check_weights: bool = True
 ) -> SavedModel:
@@ -175,13 +190,14 @@ def load_model(
 
     Args:
         directory: of `save_model`.
-        device: of `find_device`, to compute on.
+        device: of `usable_device`, to compute on.
         check_weights: look at every weight, which must be a finite number.
 
     Raises:
         UserError: naming the file, when a part is missing or broken or the parts do
-            not belong together.
+            not belong together, or the device cannot be used.
     """
+    found = usable_device(device)  # first: it takes no time
     directory = Path(directory)
     if not directory.is_dir():
         raise UserError("there is no model directory here", file=directory)
@@ -210,12 +226,9 @@ def load_model(
         code_images=code_images,
     )
     model = load_weights(directory / WEIGHTS, config, check=check_weights).eval()
-    try:
-        model.to(device=find_device(device))
-        if image_tokenizer is not None:
-            image_tokenizer.to(device=find_device(device))
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"cannot compute on {str(device)!r}: {error}", field="device") from error
+    model.to(device=found)
+    if image_tokenizer is not None:
+        image_tokenizer.to(device=found)
     return SavedModel(model, codec, specs, _load_json(directory / FACTS), shots)
 
 

@@ -22,7 +22,8 @@ from torch.nn import functional as F
 from unified_vl.data.streams import draw_seed
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, telling_disk_full, write_atomically
-from unified_vl.locks import only_writer
+from unified_vl.inference.model_directory import usable_device
+from unified_vl.locks import WITHIN, only_writer
 from unified_vl.model.discriminator import PatchDiscriminator, judge_loss
 from unified_vl.model.image_tokenizer import WEIGHTS, ImageTokenizer, to_floats
 from unified_vl.model.perceptual import PerceptualDistance
@@ -46,29 +47,33 @@ class _Training:
 
 
 def train_image_tokenizer(
-    spec: ImageTokenizerSpec, *, resume: bool = False, device: str = "cpu"
+    spec: ImageTokenizerSpec, *, resume: bool = False, device: str = "auto"
 ) -> Path:
     """Train what an image tokenizer's file says.
 
     Args:
         spec: of `load_image_tokenizer`.
         resume: go on from the checkpoint of the output directory.
-        device: to train on.
+        device: "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU where there is one.
 
     Returns:
         The directory of the saved tokenizer.
 
     Raises:
-        UserError: for images that cannot be read, an output directory in use, or a
-            checkpoint of another spec.
+        UserError: for images that cannot be read, an output directory in use, a checkpoint
+            of another spec, or a device that is not there.
     """
     with only_writer(spec.output):
-        return _train(spec, resume, device)
+        return _train(spec, resume, usable_device(device))
 
 
-def _train(spec: ImageTokenizerSpec, resume: bool, device: str) -> Path:
+def _train(spec: ImageTokenizerSpec, resume: bool, device: torch.device) -> Path:
     checkpoint = spec.output / CHECKPOINT
-    if not resume and spec.output.exists() and any(spec.output.iterdir()):
+    if (
+        not resume
+        and spec.output.exists()
+        and any(path.name != WITHIN for path in spec.output.iterdir())
+    ):
         raise UserError("is not empty", file=spec.output, expected="a new folder, or --resume")
     training = _build(spec, device)
     start = _load(training, checkpoint) if resume else 0
@@ -91,7 +96,7 @@ def _train(spec: ImageTokenizerSpec, resume: bool, device: str) -> Path:
     return spec.output
 
 
-def _build(spec: ImageTokenizerSpec, device: str) -> _Training:
+def _build(spec: ImageTokenizerSpec, device: torch.device) -> _Training:
     """All parts; the weights are a function of the seed."""
     torch.manual_seed(spec.seed)
     images = ImageFiles(spec.data, spec.images, spec.image_size, spec.crop)
@@ -109,14 +114,14 @@ def _build(spec: ImageTokenizerSpec, device: str) -> _Training:
     return _Training(spec, images, tokenizer, optimizer, perceptual, judge, judge_optimizer)
 
 
-def _step(training: _Training, step: int, device: str) -> dict[str, float]:
+def _step(training: _Training, step: int, device: torch.device) -> dict[str, float]:
     """One update of the tokenizer and, where there is one, of its judge."""
     spec = training.spec
     torch.manual_seed(draw_seed(spec.seed, "step", step) & (2**63 - 1))
     pixels = to_floats(training.images.batch(step, spec.batch_size, spec.seed).to(device))
     pixels = pixels.contiguous(memory_format=torch.channels_last)
     training.tokenizer.train()
-    kind = torch.device(device).type
+    kind = device.type
     with torch.autocast(kind, torch.bfloat16, enabled=spec.precision == "bf16"):
         made, _, commitment = training.tokenizer(pixels)
     made = made.float()

@@ -13,14 +13,19 @@ and for the two processes of `deepspeed`, the command and its `deepspeed.launche
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 
 import psutil
 
+from unified_vl.errors import UserError
+
+GRACE = 10.0  # seconds for a launcher to end the ranks when one has failed
 COMMANDS = ("deepspeed", "ds", "torchrun")
 MODULES = (
     "deepspeed.launcher.launch",
@@ -33,6 +38,21 @@ MODULES = (
 def own_rank() -> int:
     """This process's rank, as its launcher says, also before the ranks have met."""
     return int(os.environ.get("RANK", "0"))
+
+
+@contextlib.contextmanager
+def told_once() -> Iterator[None]:
+    """What every rank finds wrong before the ranks can meet is told by the first of each host.
+
+    The others wait for their launcher to end them, as it does when one rank fails. Who is not
+    ended in time has failed alone, or has no launcher that cares, and tells, too.
+    """
+    try:
+        yield
+    except UserError:
+        if os.environ.get("LOCAL_RANK", "0") != "0":
+            time.sleep(GRACE)
+        raise
 
 
 def ranks() -> int:

