@@ -145,3 +145,9 @@ def test_shares_by_rows_need_the_data(tmp_path: Path) -> None:
     result = run("schedule", str(tmp_path / "mixture.yaml"))
     assert result.returncode == 2
     assert "expected --data" in result.stdout + result.stderr
+
+
+def test_a_report_names_a_data_root_that_is_not_there(tmp_path: Path) -> None:
+    result = run("report", str(tmp_path), "--data", str(tmp_path / "none"))
+    assert result.returncode == 2
+    assert "none: there is no such folder; expected the data root" in result.stderr

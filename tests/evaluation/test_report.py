@@ -273,8 +273,3 @@ def test_a_language_that_tasks_spell_differently_is_one_row(run_directory: Path,
     assert "One model, 3 tasks, 4 languages" in page
     rows = page[page.index("Task by language") :].split("<tr>")
     assert sum("Deutsch" in row for row in rows) == 1
-
-
-def test_a_data_root_that_is_not_there_is_named(run_directory: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="none: there is no such folder; expected the data root"):
-        write_report(run_directory, tmp_path / "none")

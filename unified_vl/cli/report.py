@@ -22,8 +22,11 @@ def report(
     `unified-vl evaluate RUN/model --data DATA --output RUN/report.json --predictions
     RUN/predictions.jsonl`.
     """
+    from unified_vl.errors import UserError
     from unified_vl.evaluation.report import write_pictures, write_report
 
+    if not data.is_dir():  # else the page would lack its images without a word
+        raise UserError("there is no such folder", file=data, expected="the data root")
     typer.echo(str(write_report(run, data)))
     if pictures is not None:
         for path in write_pictures(run, data, pictures):

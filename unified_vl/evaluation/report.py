@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from unified_vl.errors import UserError
 from unified_vl.evaluation import browser, gallery
 from unified_vl.evaluation.charts import Curve, curves_of, draw_curve
 from unified_vl.evaluation.drawings import SHOWN, drawings
@@ -71,10 +70,8 @@ def write_report(run: Path, data_root: Path) -> Path:
         The page's path.
 
     Raises:
-        UserError: when report.json, predictions.jsonl or the data root is missing or broken.
+        UserError: when report.json or predictions.jsonl is missing or broken.
     """
-    if not data_root.is_dir():
-        raise UserError("there is no such folder", file=data_root, expected="the data root")
     write_atomically(run / PAGE, render(run, data_root, PARTS))
     return run / PAGE
 
