@@ -23,9 +23,9 @@ score: [{metric: exact_match, against: text, primary: true}]
 """
 
 
-def dark_16_bits() -> PILImage.Image:
-    values = np.random.default_rng(0).integers(0, 256, (32, 32))
-    return PILImage.fromarray(values.astype(np.uint16))  # 8 bits in 16: the PNG does not say so
+def dark_16_bits(used: int = 8) -> PILImage.Image:
+    values = np.random.default_rng(0).integers(0, 2**used, (32, 32))
+    return PILImage.fromarray(values.astype(np.uint16))  # the PNG does not say how many are used
 
 
 def white_on_transparent() -> PILImage.Image:
@@ -38,6 +38,8 @@ def white_on_transparent() -> PILImage.Image:
     ("make", "plain"),
     [
         (dark_16_bits, True),
+        (lambda: dark_16_bits(12), True),
+        (lambda: dark_16_bits(16), False),
         (white_on_transparent, True),
         (lambda: PILImage.new("RGB", (32, 32), "navy"), True),
         (lambda: PILImage.effect_noise((32, 32), 40), False),

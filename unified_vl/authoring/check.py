@@ -198,10 +198,12 @@ class _TaskCheck:
 
     def _check_split(self, spec: TaskSpec, data: TaskData, builder: ExampleBuilder) -> None:
         split, findings = data.split, self.findings
+        whole = len(data) + sum(data.left_out.values())
         for why, count in data.left_out.items():
-            message = f"{split} leaves out {count} of {count + len(data)} rows: they {why}"
+            message = f"{split} leaves out {count} of {whole} rows: they {why}"
             error = spec.error(("data",), message)
-            findings.add(error, "warning", remedy="mend them, unless they may be lost")
+            remedy = "mend them, unless they may be lost"
+            findings.add(error, "warning", remedy=remedy, apart=True)
         for name, target in data.links.items():
             message = f"{name!r} is a link that leads out of the data root, to {str(target)!r}"
             findings.add(spec.error(("data",), message), "warning", remedy="none, if it is meant")

@@ -74,6 +74,7 @@ class Findings:
         remedy: str | None = None,
         rate: float | None = None,
         count: int = 1,
+        apart: bool = False,
     ) -> None:
         """Add an error; one without a line may name its row as `file:row`.
 
@@ -83,9 +84,11 @@ class Findings:
             remedy: what to do about it.
             rate: the share of what was looked at that has it.
             count: how many places have it, where it is added once for all of them.
+            apart: whether what differs in a number or a quoted word is another finding: a count of
+                its own would be lost.
         """
         file, row = _place(error)
-        kind = _PARTICULARS.sub("*", error.message)
+        kind = error.message if apart else _PARTICULARS.sub("*", error.message)
         key = (severity, file, error.line, error.field, kind)
         known = self._found.get(key)
         if known is not None:

@@ -19,6 +19,8 @@ import numpy as np
 from PIL import Image as PILImage
 
 from unified_vl.data.images import open_image, to_rgb
+from unified_vl.data.truncation import finish_truncated
+from unified_vl.errors import BadRow
 
 BITS = 3  # that two hashes may differ in: then one band of four at least is the same
 BANDS = 4
@@ -44,14 +46,19 @@ class ImageHash:
 
 
 def hash_image(content: bytes, where: str) -> ImageHash:
-    """What an image file is known by.
+    """What an image file is known by; of one that ends early, what there is of it.
 
     Raises:
         BadRow: when it is no image, too large, or broken.
     """
     image = open_image(io.BytesIO(content), where, f"{len(content)} bytes")
     image.draft("RGB", (72, 64))  # a JPEG is decoded at the scale that is needed
-    rgb = to_rgb(image, where, f"{len(content)} bytes")
+    try:
+        rgb = to_rgb(image, where, f"{len(content)} bytes")
+    except BadRow as error:
+        if not finish_truncated(image, error.__cause__):
+            raise
+        rgb = to_rgb(image, where, f"{len(content)} bytes")
     grey = rgb.convert("L").resize((9, 8), PILImage.Resampling.BOX)
     cells = np.asarray(grey, np.int16)
     bits = (np.diff(cells, axis=1) > STEP_LEVELS).ravel()

@@ -16,6 +16,7 @@ import regex
 from unified_vl.authoring.image_hashes import ImageHash, ImageIndex, hash_image
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.row import Row
+from unified_vl.data.selection import is_blank
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow
 from unified_vl.specs.task import TaskSpec
@@ -195,6 +196,8 @@ def _images_of(spec: TaskSpec, row: Row, names: Iterable[str], report: Report) -
     for name in names:
         column = fill(spec.fields[name].column, language=row.language or spec.data.languages[0])
         held = row.columns.get(column)
+        if spec.fields[name].missing == "allow" and is_blank(held):
+            continue
         for value in held if isinstance(held, list) else [held]:
             if isinstance(value, str):
                 try:

@@ -10,7 +10,7 @@ from unified_vl.errors import nearest
 from unified_vl.files import is_absolute
 from unified_vl.specs.checks import named_slots, parse, repeated, same_languages
 from unified_vl.specs.document import KeyPath, Problem, one_of
-from unified_vl.specs.encodings import ENCODINGS, is_text_encoding
+from unified_vl.specs.encodings import is_text_encoding, text_encodings
 from unified_vl.specs.languages import find, nearest_tag
 from unified_vl.specs.readers import READERS
 from unified_vl.specs.share_rules import share_problems
@@ -150,7 +150,7 @@ def _text_problems(data: DataSpec, keys: Collection[str]) -> Iterator[Problem]:
             ("data", "encoding"),
             f"found {data.encoding!r}",
             expected="the name of a text encoding, such as cp1252, utf-16 or gb18030",
-            nearest=nearest(data.encoding.lower(), ENCODINGS),
+            nearest=nearest(data.encoding.lower(), text_encodings()),
         )
 
 

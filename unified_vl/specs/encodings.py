@@ -6,7 +6,6 @@ import codecs
 from encodings.aliases import aliases
 
 WIDE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
-ENCODINGS = tuple(sorted({*aliases, *aliases.values(), "utf-8", "latin-1", *WIDE}))
 _ASCII = "".join(map(chr, range(32, 127))) + "\\u0041 +AGE- ~{a xn--a-b"
 """With what encodings that give ASCII another meaning take for their own."""
 
@@ -23,3 +22,9 @@ def is_text_encoding(name: str) -> bool:
         return _ASCII.encode("ascii").decode(info.name) == _ASCII
     except (LookupError, ValueError):
         return False
+
+
+def text_encodings() -> list[str]:
+    """The names of all of them."""
+    names = {*aliases, *aliases.values(), "utf-8", "latin-1", *WIDE}
+    return sorted(name for name in names if is_text_encoding(name))

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from unified_vl.errors import UserError
 from unified_vl.specs.generate import GenerateSpec
 from unified_vl.specs.generate_rules import ONLY_FOR, generate_problems
+from unified_vl.specs.parse import problems_of
 from unified_vl.specs.task import TaskSpec
 
 
@@ -44,8 +45,14 @@ def with_generate(spec: TaskSpec, given: Mapping[str, Any]) -> TaskSpec:
     try:
         generate = GenerateSpec.model_validate({**kept, **given, "method": method})
     except ValidationError as error:
-        first = error.errors()[0]
-        raise _wrong(str(first["loc"][0]), str(first["msg"])) from error
+        first = next(problems_of(error, GenerateSpec))
+        raise _wrong(str(first.path[0]), first.message, first.expected) from error
+    if method in ONLY_FOR["choices"] and generate.choices is None:  # no option gives any
+        raise _wrong(
+            "method",
+            f"{method} takes one of the choices, and task {spec.task!r} has none",
+            "another method, or a spec file that has generate.choices (--task SPEC)",
+        )
     changed = spec.model_copy(update={"generate": generate})
     for problem in generate_problems(changed):
         key = str(problem.path[1] if problem.path[0] == "generate" else problem.path[0])

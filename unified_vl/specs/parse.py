@@ -257,7 +257,10 @@ def _translate(detail: ErrorDetails, schema: Mapping[str, Any]) -> Problem:
     if kind == "string_pattern_mismatch":
         return Problem(path, message, PATTERNS.get(context["pattern"], context["pattern"]))
     if kind == "bool_type" and isinstance(found, str):  # YAML 1.2 has no other booleans
-        return Problem(path, message, _TYPES[kind], _MEANT.get(found.lower()))
+        meant = _MEANT.get(found.lower())
+        if meant == found:
+            return Problem(path, message, f"{found} without quotation marks")
+        return Problem(path, message, _TYPES[kind], meant)
     if kind in _TYPES:
         return Problem(path, message, _TYPES[kind])
     return Problem(path, message, detail["msg"].removeprefix("Input should be "))

@@ -14,6 +14,8 @@ from unified_vl.specs.document import KeyPath
 from unified_vl.specs.fields import FieldSpec
 from unified_vl.specs.task import TaskSpec
 
+MOST_NAMES, LONG_NAME = 50, 60  # of columns that a message lists
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -118,9 +120,16 @@ class Source:
                 raise self.spec.error(
                     place,
                     f"{str(self.path)!r} has no column {column!r}",
-                    expected=None if close else f"one of {', '.join(known)}",
+                    expected=None if close else f"one of {_some(known)}",
                     nearest=close,
                 )
+
+
+def _some(names: Sequence[str]) -> str:
+    """Names of columns as a message lists them: of a file that is read wrongly, they are long."""
+    shown = [name if len(name) <= LONG_NAME else f"{name[:LONG_NAME]}..." for name in names]
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"{', '.join(shown[:MOST_NAMES])}{more}"
 
 
 Reader = Callable[[Source], Table]
