@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
@@ -205,7 +205,7 @@ def _error(problem: Problem, origin: Origin) -> InvalidSpec:
     )
 
 
-def problems_of(error: ValidationError, model: type[Document]) -> Iterator[Problem]:
+def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]:
     """What pydantic found, in words for the author of the file."""
     schema = _schema_of(model)
     details = error.errors(include_url=False)[:MOST_PROBLEMS]
@@ -233,7 +233,7 @@ def problems_of(error: ValidationError, model: type[Document]) -> Iterator[Probl
 
 
 @cache
-def _schema_of(model: type[Document]) -> dict[str, Any]:
+def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema()
 
 
