@@ -139,6 +139,18 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def parse_json(text: str | bytes) -> Any:
+    """The value of a text that nobody vouches for.
+
+    Raises:
+        ValueError: when it is not JSON, or nested beyond what anybody writes.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
 def read_json_object(path: Path) -> dict[str, Any]:
     """The JSON object in a file that exists.
 
@@ -146,7 +158,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
         UserError: when it is not JSON, or not an object.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"this is not JSON: {error}", file=path) from error
     if not isinstance(values, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -34,6 +33,7 @@ from unified_vl.data.other_rows import train_rows
 from unified_vl.data.row import Row
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow
+from unified_vl.files import parse_json
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.fields import ShapeKind
 from unified_vl.specs.task import TaskSpec
@@ -148,7 +148,7 @@ def _list(value: Any) -> list[Any]:
     """A list, out of a cell of CSV too."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
+            value = parse_json(value)
         except ValueError:
             return []
     return value if isinstance(value, list) else []

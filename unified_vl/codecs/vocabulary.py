@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.files import parse_json
 from unified_vl.specs.languages import canonical, distinct
 
 PAD_ID = 0
@@ -95,7 +96,7 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, text: str) -> Vocabulary:
-        values = json.loads(text)
+        values = parse_json(text)
         return cls(
             values["text_size"],
             tuple(values["tags"]),

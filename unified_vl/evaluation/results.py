@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 
 from unified_vl.errors import UserError
 from unified_vl.evaluation.rows import ScoredRows, rows_path, write_rows
-from unified_vl.files import check_writable, read_json_object, write_atomically
+from unified_vl.files import check_writable, parse_json, read_json_object, write_atomically
 from unified_vl.inference.model_directory import FACTS, WEIGHTS
 from unified_vl.inference.pictures import PictureFolder
 from unified_vl.locks import only_writer
@@ -136,7 +136,7 @@ def read_report(path: Path) -> dict[str, Any]:
         expected = _written_by("--output", path)
         raise UserError("there is no report here", file=path, expected=expected)
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
+        report = parse_json(path.read_text(encoding="utf-8"))
         missing = {"model", "version", "seconds", "tasks"} - set(report)
     except (ValueError, TypeError) as error:
         raise UserError(f"this is not a report: {error}", file=path) from error
@@ -170,7 +170,7 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                rows.append(json.loads(line))
+                rows.append(parse_json(line))
             except ValueError as error:
                 raise UserError(f"this is not JSON: {error}", file=path, line=number) from error
     for number, row in enumerate(rows, start=1):
@@ -192,7 +192,7 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     events = []
     for line in path.read_bytes().split(b"\n") if path.is_file() else ():
         try:
-            event = json.loads(line.decode("utf-8"))
+            event = parse_json(line.decode("utf-8"))
         except ValueError:
             continue
         if isinstance(event, dict) and "event" in event:
@@ -207,7 +207,7 @@ def read_facts(model: Path) -> dict[str, Any]:
     """
     facts: dict[str, Any] = {}
     try:
-        facts |= json.loads((model / FACTS).read_text(encoding="utf-8"))
+        facts |= parse_json((model / FACTS).read_text(encoding="utf-8"))
         with safe_open(model / WEIGHTS, framework="np") as weights:
             names = weights.keys()
             shapes = [weights.get_slice(name).get_shape() for name in names]

@@ -21,7 +21,7 @@ from unified_vl.codecs.images import LoadedImage
 from unified_vl.errors import UserError
 from unified_vl.evaluation.metrics.statistics import RowStatistics
 from unified_vl.evaluation.metrics.table import METRICS, Metric
-from unified_vl.files import write_atomically
+from unified_vl.files import parse_json, write_atomically
 
 SUFFIX = ".rows.npz"
 
@@ -96,7 +96,7 @@ def read_rows(path: Path) -> dict[str, ScoredRows]:
         raise UserError("these are not the rows of a report", file=path)
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            index = json.loads(str(arrays["index"]))
+            index = parse_json(str(arrays["index"]))
             return {
                 entry["task"]: _rows_of(arrays, number, entry["scores"], entry.get("alike", ()))
                 for number, entry in enumerate(index)

@@ -13,7 +13,7 @@ from typing import IO, Any
 from unified_vl.data.batching import EncodedExample, encode_example
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.errors import UserError, nearest
-from unified_vl.files import read_json_object, write_atomically
+from unified_vl.files import parse_json, read_json_object, write_atomically
 from unified_vl.inference.answers import AnswerFormat, answer_format, carried_values, write_errors
 from unified_vl.inference.inputs import chunks, input_language, input_row, target_fields
 from unified_vl.inference.pictures import PictureFolder
@@ -189,7 +189,7 @@ def _take_up(file: IO[bytes], tally: Tally) -> None:
     whole = 0
     for line in file:
         try:
-            answer = json.loads(line)
+            answer = parse_json(line)
         except ValueError:
             break
         if not line.endswith(b"\n") or not isinstance(answer, dict):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from unified_vl.errors import UserError
+from unified_vl.files import parse_json
 from unified_vl.specs.run import OptimizerSpec, Run
 from unified_vl.training.checkpoint import POINTER
 from unified_vl.training.journal import EVENTS, Journal
@@ -48,7 +48,7 @@ def _last_step(events: Path) -> int:
     last = 0
     for line in events.read_bytes().splitlines() if events.is_file() else ():
         try:
-            last = max(last, json.loads(line)["step"])
+            last = max(last, parse_json(line)["step"])
         except (ValueError, KeyError, TypeError):
             continue  # broken, or of no step
     return last

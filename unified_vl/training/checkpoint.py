@@ -24,7 +24,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from unified_vl.errors import TrainingEnded, UserError
-from unified_vl.files import sync, sync_below, telling_disk_full, write_atomically
+from unified_vl.files import parse_json, sync, sync_below, telling_disk_full, write_atomically
 from unified_vl.training.agreement import together
 from unified_vl.training.differences import ROWS, differences
 from unified_vl.training.engine import STATE, Engine
@@ -127,7 +127,7 @@ def load(
     if name is None:
         return None
     folder = root / name
-    progress: dict[str, Any] = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
+    progress: dict[str, Any] = parse_json((folder / PROGRESS).read_text(encoding="utf-8"))
     saved = progress["fingerprints"]
     # how many rows there are is told by the files, where those are looked at
     _refuse_another_run(
@@ -174,7 +174,7 @@ def newest(root: Path, say: Callable[[str], None] | None = None) -> str | None:
     folders = _folders(root)
     names = [folder.name for folder in reversed(folders)]
     try:
-        pointed = json.loads((root / POINTER).read_text(encoding="utf-8"))["checkpoint"]
+        pointed = parse_json((root / POINTER).read_text(encoding="utf-8"))["checkpoint"]
     except (OSError, ValueError, KeyError, TypeError):
         pointed = None
     if pointed in names:
@@ -209,7 +209,7 @@ def find_fault(folder: Path) -> str | None:
     file that no rank would read.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
         listed = dict(manifest["files"])
     except (OSError, ValueError, KeyError, TypeError):
         return "it has no readable manifest"
@@ -267,7 +267,7 @@ def _prune(root: Path, step: int, keep: int, best: int | None) -> None:
 def _best_of(folder: Path) -> int | None:
     """The step of the checkpoint that was the best when this one was written."""
     try:
-        step = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))["best"]["step"]
+        step = parse_json((folder / PROGRESS).read_text(encoding="utf-8"))["best"]["step"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return None if step is None else int(step)

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from unified_vl.files import write_atomically
+from unified_vl.files import parse_json, write_atomically
 from unified_vl.specs.run import Run
 from unified_vl.streams import unbroken
 from unified_vl.training.running_mean import RunningMean
@@ -281,7 +281,7 @@ def events_until(path: Path, step: int) -> tuple[list[str], int]:
     kept, broken = [], 0
     for line in (*lines, last):
         try:
-            event = json.loads(line.decode("utf-8"))
+            event = parse_json(line.decode("utf-8"))
             number = event.get("step", 0)
             if event["event"] not in AT_THE_END and number <= step:
                 kept.append(line.decode("utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.errors import UserError
+from unified_vl.files import parse_json
 from unified_vl.training.schedule import Schedule
 from unified_vl.training.stop_and_go import Transition
 
@@ -95,7 +95,7 @@ def recorded_scores(path: Path) -> ScoreOf:
 def _events(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
-        events = [(number, json.loads(line)) for number, line in enumerate(lines, 1)]
+        events = [(number, parse_json(line)) for number, line in enumerate(lines, 1)]
     except (OSError, ValueError) as error:
         raise UserError(f"cannot be read as JSON lines: {error}", file=path) from error
     return [(number, event) for number, event in events if isinstance(event, dict)]

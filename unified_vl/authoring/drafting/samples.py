@@ -15,6 +15,7 @@ from unified_vl.data.readers.compressed import open_unpacked
 from unified_vl.data.readers.pairs import units
 from unified_vl.data.readers.reader import first_line
 from unified_vl.errors import UserError
+from unified_vl.files import parse_json
 from unified_vl.specs.languages import canonical
 
 ROWS = 200  # enough to tell what a column holds
@@ -141,7 +142,7 @@ def _member(extension: str, content: bytes) -> Iterator[tuple[str, Any]]:
     if f".{kind}" in SUFFIXES:
         yield extension, content
     elif kind == "json":
-        value = json.loads(content)
+        value = parse_json(content)
         if isinstance(value, Mapping):
             yield from ((f"{extension}.{key}", each) for key, each in value.items())
     elif kind in webdataset.TEXTS:
