@@ -34,6 +34,8 @@ def opened(tmp_path: Path, open_task: Callable, rows: list[Any]) -> TaskData:
         ["007", "NA", "null", "true", "1e3", ""],
         [1, 2.5, True, 1 << 70],
         [[1], {"a": 1}, "x"],
+        [1, None, 2],
+        ["a", "b" * 200_000],
     ],
 )
 def test_values_are_what_the_file_has(tmp_path: Path, open_task: Callable, ids: list[Any]) -> None:
@@ -43,9 +45,40 @@ def test_values_are_what_the_file_has(tmp_path: Path, open_task: Callable, ids: 
     ]
     data = opened(tmp_path, open_task, rows)
     assert [row.columns["id"] for row in data] == ids
-    assert [row.key("id") for row in data] == list(map(str, ids))
+    said = [str(one) for one in ids if one is not None]
+    assert list(data.keys()) == [("en", one) for one in said]
+    assert [row.key("id") for row in data if row.columns["id"] is not None] == said
     flat = [str(v) for one in ids for v in (one if isinstance(one, list) else [one])]
-    assert list(data.distinct("id")) == list(dict.fromkeys(flat))
+    assert list(data.distinct("id")) == [v for v in dict.fromkeys(flat) if v != "None"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "kept"),
+    [
+        (["a", "b", None], True),
+        ([1, 2, None], True),
+        ([1, "b"], False),
+        ([True, False], False),
+        ([1, 1 << 70], False),
+        (["a", "b" * 200_000], False),  # more than a tenth of what there is to read
+        (["a", [1]], False),
+    ],
+)
+def test_keys_and_languages_are_met_once(
+    tmp_path: Path, open_task: Callable, ids: list[Any], kept: bool
+) -> None:
+    rows = [{"id": one, "text": "a", "answer": "b", "tongue": "en"} for one in ids]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = open_task(f"{DATA}, language_column: tongue", text="text", answer="answer")
+    (tmp_path / "train.jsonl").unlink()
+    assert {tag: list(rows) for tag, rows in data.by_language().items()} == {
+        "en": list(range(len(ids)))
+    }
+    if kept:
+        assert list(data.keys()) == [("en", str(one)) for one in ids if one is not None]
+    else:
+        with pytest.raises(UserError, match="has changed"):
+            list(data.keys())
 
 
 def test_columns_that_nobody_names_may_hold_anything(tmp_path: Path, open_task: Callable) -> None:

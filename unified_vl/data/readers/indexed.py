@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from unified_vl.data.readers.kept_columns import KeptColumns
 from unified_vl.errors import UserError
 
 _EVERY = 64  # rows between two places that are held: for those between, only their lengths are
@@ -68,13 +69,22 @@ class IndexedRows:
         names: the columns.
         index: where the rows are.
         parse: makes a row's values in some columns of its bytes.
+        kept: columns that memory holds.
     """
 
-    def __init__(self, path: Path, names: Iterable[str], index: RowIndex, parse: Parse) -> None:
+    def __init__(
+        self,
+        path: Path,
+        names: Iterable[str],
+        index: RowIndex,
+        parse: Parse,
+        kept: KeptColumns | None = None,
+    ) -> None:
         self.path = path
         self.names = tuple(names)
         self._index = index
         self._parse = parse
+        self._kept = KeptColumns(()) if kept is None else kept
 
     def __len__(self) -> int:
         return len(self._index)
@@ -91,6 +101,9 @@ class IndexedRows:
         return found
 
     def column(self, name: str) -> Iterator[Any]:
+        if name in self._kept:
+            yield from self._kept.values(name)
+            return
         names = (name,)
         try:
             with self.path.open("rb") as file:

@@ -10,6 +10,7 @@ import orjson
 
 from unified_vl.data.readers.indexed import IndexedRows, RowIndex
 from unified_vl.data.readers.json_text import fast_json, parse_json
+from unified_vl.data.readers.kept_columns import KeptColumns, short_columns
 from unified_vl.data.readers.reader import Source
 from unified_vl.data.readers.table import NO_TEXT, Table, holds_no_text
 from unified_vl.errors import UserError
@@ -23,6 +24,7 @@ def read_jsonl(source: Source) -> Table:
     path = source.path
     missing = set(source.needed)
     names: dict[str, None] = {}
+    kept = KeptColumns(short_columns(source.spec.data, source.needed))
     with path.open("rb") as file:
         start = len(BOM) if file.read(len(BOM)) == BOM else 0
         file.seek(start)
@@ -35,12 +37,14 @@ def read_jsonl(source: Source) -> Table:
                 index.skip(end)
                 continue
             index.add(end)
+            kept.add(row, end)
             if missing:  # a column that nobody has a value in is none
                 missing.difference_update(n for n, value in row.items() if value is not None)
                 names.update(dict.fromkeys(n for n, value in row.items() if value is not None))
+        kept.close(end)
     if len(index):  # a file without rows lacks no column
         source.require([*names, *filter(source.may_lack, missing)])
-    return IndexedRows(path, source.needed, index, _values)
+    return IndexedRows(path, source.needed, index, _values, kept)
 
 
 def _values(line: bytes, names: Iterable[str]) -> dict[str, Any]:
