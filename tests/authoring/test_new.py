@@ -509,6 +509,29 @@ def test_boxes_are_read_as_they_fit_their_images(
     assert (field.kind, field.layout, field.units) == ("box", layout, units)
 
 
+@pytest.mark.parametrize(
+    ("table", "own"),
+    [
+        ("b/train.jsonl", "b/images"),
+        ("b/train.jsonl", "b/deep/er/images"),
+        ("b/tables/train.jsonl", "b/images/all"),
+        ("b/x/y/train.jsonl", "b/x/images"),
+    ],
+)
+def test_images_are_those_nearest_to_their_table(tmp_path: Path, table: str, own: str) -> None:
+    """A data set beside it has images of the same names, and more of them."""
+    for number in range(4):
+        picture(tmp_path / "a" / f"{number}.png", number)
+        if number:
+            picture(tmp_path / own / f"{number}.png", number)
+    rows = [{"image": f"{n}.png", "caption": f"a picture {n}"} for n in range(4)]
+    lines(tmp_path / table, rows)
+    found = draft(tmp_path / table, root=tmp_path)
+    assert f'images: "{own}"' in found.text
+    outside = not own.startswith(table.rpartition("/")[0])
+    assert (f"images are taken from '{own}', which is not in" in found.text) == outside
+
+
 def test_a_language_may_be_spelt_in_two_ways(tmp_path: Path) -> None:
     said = ["sr@latin", "sr-Latn", "zho_Hans", "zh"]
     rows = [{"text": f"a {n}", "answer": f"b {n}", "lang": said[n % 4]} for n in range(12)]

@@ -86,10 +86,11 @@ def find_images(place: Place, names: Sequence[str], *, movable: bool) -> tuple[P
     wanted = list(dict.fromkeys(names))[:LOOKED_FOR]
     moved = place
     for _ in range(1 + (_UP if movable else 0)):
-        found = {f: sum(_is_file(f / name) for name in wanted) for f in _folders(moved)}
-        best = max(found, key=lambda folder: found[folder])  # the first of several
-        if 2 * found[best] > len(wanted):
-            return moved, _template(best, moved)
+        for near in _folders(moved):
+            found = {f: sum(_is_file(f / name) for name in wanted) for f in near}
+            best = max(found, key=lambda folder: found[folder])  # the first of several
+            if 2 * found[best] > len(wanted):
+                return moved, _template(best, moved)
         if moved.root.parent == moved.root:
             break
         moved = moved.above()
@@ -124,13 +125,14 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _folders(place: Place) -> Iterator[Path]:
-    """The table's folder, the data root, and all below either, the nearest first."""
+def _folders(place: Place) -> Iterator[list[Path]]:
+    """The table's folder with all below it, then each folder around it up to the data root with
+    all below that: a data set beside this one may have images of the same names."""
     beside = place.file.parent
-    yield from (beside, place.root)
-    for top in (beside, place.root):
+    for top in (beside, *(f for f in beside.parents if f.is_relative_to(place.root))):
         below = (path for path in top.rglob("*") if path.is_dir())
-        yield from sorted(islice(below, _MOST_FOLDERS), key=lambda path: (len(path.parts), path))
+        nearest = sorted(islice(below, _MOST_FOLDERS), key=lambda path: (len(path.parts), path))
+        yield [top, *nearest]
 
 
 def _template(folder: Path, place: Place) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -151,6 +152,11 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
         plan.images = images or ""
         if images is None:
             plan.notes.append("the images were not found: say in data.images where they are")
+        elif not f"{images}/".startswith(beside := posixpath.dirname(plan.place.path)):
+            plan.notes.append(
+                f"images are taken from {images or 'the data root'!r}, which is not in {beside!r}: "
+                "look whether they are those of these rows"
+            )
     return plan
 
 
