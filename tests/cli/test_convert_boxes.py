@@ -41,6 +41,37 @@ def test_boxes_of_each_tool_are_written_as_jsonl_and_coco(tmp_path: Path, name: 
     assert content["images"][0]["width"] == tools.WIDTH
 
 
+def test_cocos_own_json_is_converted_too(tmp_path: Path) -> None:
+    path = tools.roboflow_coco(tmp_path)
+    content = json.loads(path.read_text())
+    whole = content["annotations"][0]
+    crowd = {**whole, "id": 98, "iscrowd": 1}
+    beyond = {**whole, "id": 99, "bbox": [-5, 0, 10, 10]}
+    outside = {**whole, "id": 97, "bbox": [-50, 0, 10, 10]}
+    content["annotations"] += [crowd, beyond, outside]
+    path.write_text(json.dumps(content))
+    out = tmp_path / "out.json"
+    words = ["convert", "boxes", str(path), "--from", "coco", "--output", str(out), "--to"]
+    done = CliRunner().invoke(app, [*words, "jsonl"])
+    assert done.exit_code == 0, done.output
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    found = {
+        row["image"]: [
+            (label, tuple(round(v) for v in box))
+            for label, box in zip(row["labels"], row["boxes"], strict=True)
+        ]
+        for row in rows
+    }
+    first, *_ = tools.SCENES
+    label = next(c["name"] for c in content["categories"] if c["id"] == whole["category_id"])
+    assert found == {**tools.SCENES, first: [*tools.SCENES[first], (label, (0, 0, 5, 10))]}
+    for lost in ("1 crowds", "1 boxes that left their image", "1 objects without a part inside"):
+        assert f"not in it, or changed: {lost}" in done.output
+    again = CliRunner().invoke(app, [*words, "coco"])
+    assert again.exit_code == 0, again.output
+    assert len(json.loads(out.read_text())["annotations"]) == 4
+
+
 def test_what_is_lost_is_said_and_mistakes_are_one_message(tmp_path: Path) -> None:
     path = tools.cvat(tmp_path)
     path.write_text(path.read_text().replace("</image>", '<points label="cat"/></image>', 1))

@@ -12,11 +12,13 @@ from typing import Any, Literal
 from unified_vl.codecs.frames import Frame
 from unified_vl.codecs.shapes import to_pixels
 from unified_vl.data.images import open_image, orientation_of
+from unified_vl.data.readers.coco import pictures as coco_pictures
 from unified_vl.data.readers.detection_formats import DETECTIONS, FRACTIONS
-from unified_vl.data.readers.detections import Annotations, Picture
+from unified_vl.data.readers.detections import Annotations, Picture, Pictures
 from unified_vl.errors import UserError
 
 BoxFile = Literal["coco", "jsonl"]
+FORMATS: dict[str, Pictures] = {"coco": coco_pictures, **DETECTIONS}
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def convert_boxes(
     """Boxes of a tool's file or folder, in pixels.
 
     Args:
-        reader: the format, as readers of specs are called.
+        reader: the format: `coco`, or as readers of specs are called.
         path: the file or folder.
         to: what to write: COCO's JSON, or a line an image.
         images: the folder of the images, which says their sizes where the annotations do not.
@@ -56,7 +58,7 @@ def convert_boxes(
     """
     opened = Annotations(path, path if path.is_dir() else path.parent, split, named=True)
     rows = []
-    for picture in DETECTIONS[reader](opened):
+    for picture in FORMATS[reader](opened):
         rows.append(_row(picture, reader, path, images, opened.lost))
     if not rows:
         raise UserError("annotates no image", file=path)

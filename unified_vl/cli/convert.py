@@ -41,7 +41,7 @@ def refcoco(
 def boxes(
     path: Annotated[Path, typer.Argument(help="A file or folder of an annotation tool.")],
     source: Annotated[
-        str, typer.Option("--from", help="Its format: pascal_voc, yolo, cvat, labelme, ...")
+        str, typer.Option("--from", help="Its format: coco, pascal_voc, yolo, cvat, labelme, ...")
     ],
     output: Annotated[Path, typer.Option(help="The file to write.")],
     to: Annotated[str, typer.Option(help="coco, or jsonl: a line an image.")] = "coco",
@@ -51,13 +51,12 @@ def boxes(
     split: Annotated[str | None, typer.Option(help="One split, as the files call it.")] = None,
 ) -> None:
     """Write boxes of an annotation tool as COCO's JSON or as JSONL, in pixels."""
-    from unified_vl.authoring.box_files import convert_boxes
-    from unified_vl.data.readers.detection_formats import DETECTIONS
+    from unified_vl.authoring.box_files import FORMATS, convert_boxes
     from unified_vl.errors import UserError, nearest
     from unified_vl.files import write_atomically
 
     for option, given, known in (
-        ("--from", source, tuple(DETECTIONS)),
+        ("--from", source, tuple(FORMATS)),
         ("--to", to, ("coco", "jsonl")),
     ):
         if given not in known:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.data.readers.annotations import member, read_json, reader_of
+from unified_vl.data.readers.detections import Annotations, Picture, Thing
 from unified_vl.data.readers.reader import Source
-from unified_vl.data.readers.regions import box_of, cut_box, numbers, outlines, size_of
+from unified_vl.data.readers.regions import box_of, cut_box, cut_corners, numbers, outlines, size_of
 from unified_vl.errors import UserError
 
 SIZES = ((32**2, "small"), (96**2, "medium"))  # COCO's limits of the area, in pixels
@@ -149,6 +150,35 @@ def _instances(source: Source) -> Iterator[dict[str, Any]]:
             "width": images[key].get("width"),
             "height": images[key].get("height"),
         }
+
+
+def pictures(opened: Annotations) -> Iterator[Picture]:
+    """The images of a file with their objects, in the file's order; crowds have no box."""
+    path = opened.path
+    content = read_json(path)
+    images, categories = images_of(content, path), categories_of(content, path)
+    things: dict[int, list[Thing]] = {key: [] for key in images}
+    for where, annotation, key in annotations_of(content, path):
+        if annotation.get("iscrowd"):
+            opened.lost["crowds, which have no box of one object"] += 1
+            continue
+        width, height = size_of(images[key], path, f"images of id {key}")
+        x, y, w, h = box_of(annotation, path, where)
+        drawn = (x, y, x + w, y + h)
+        corners = cut_corners(drawn, width, height)
+        if corners is None:
+            opened.lost[_NOT_INSIDE] += 1
+            continue
+        opened.lost["boxes that left their image, cut off at its edges"] += corners != [*drawn]
+        name = category_of(annotation, categories, path, where)["name"]
+        outline = outlines(annotation.get("segmentation"), width, height, path, where)
+        x1, y1, x2, y2 = corners
+        things[key].append(Thing(name, (x1, y1, x2, y2), tuple(outline[0]) if outline else ()))
+    for place, (key, found) in enumerate(things.items()):
+        image = images[key]
+        known = found or {"width", "height"} <= set(image)
+        sides = size_of(image, path, f"images of id {key}") if known else None
+        yield Picture(image["file_name"], tuple(found), sides, place=place)
 
 
 def _keypoints(source: Source) -> Iterator[dict[str, Any]]:
