@@ -532,6 +532,23 @@ def test_images_are_those_nearest_to_their_table(tmp_path: Path, table: str, own
     assert (f"images are taken from '{own}', which is not in" in found.text) == outside
 
 
+@pytest.mark.parametrize(
+    ("content", "line", "says"),
+    [
+        ('id,text\n1,a\n2,"never ends\n3,b\n', 3, "a quote opens here and never ends"),
+        ('id,text\n1,"a"b\n', 2, "is not CSV"),
+        ('id,"te\nxt\n', 1, "a quote opens here and never ends"),
+    ],
+)
+def test_broken_csv_is_said_as_check_says_it(
+    tmp_path: Path, content: str, line: int, says: str
+) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(UserError, match=says) as found:
+        draft(tmp_path / "a.csv")
+    assert (found.value.file, found.value.line) == (str(tmp_path / "a.csv"), line)
+
+
 def test_a_language_may_be_spelt_in_two_ways(tmp_path: Path) -> None:
     said = ["sr@latin", "sr-Latn", "zho_Hans", "zh"]
     rows = [{"text": f"a {n}", "answer": f"b {n}", "lang": said[n % 4]} for n in range(12)]

@@ -12,6 +12,7 @@ from unified_vl.data.image_formats import SUFFIXES
 from unified_vl.data.readers import webdataset
 from unified_vl.data.readers.annotations import read_items
 from unified_vl.data.readers.compressed import open_unpacked
+from unified_vl.data.readers.delimited import Delimited, DelimitedFile
 from unified_vl.data.readers.pairs import units
 from unified_vl.data.readers.reader import first_line
 from unified_vl.errors import UserError
@@ -78,26 +79,20 @@ def _json(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
     yield from (item for _, item in read_items(path, list))
 
 
-def _delimited(**how: Any) -> Read:
-    def read(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
-        import pyarrow as pa
-        from pyarrow import csv
+def _delimited(how: Delimited) -> Read:
+    """Rows as the readers cut them; those of another width are left out."""
 
-        parse = csv.ParseOptions(**how, invalid_row_handler=lambda row: "skip")
-        with csv.open_csv(path, parse_options=parse) as head:
-            names = head.schema.names
+    def read(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+        records = DelimitedFile(path, how).records()
+        head = next(records, None)
+        names = [] if head is None else head.cells
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise UserError(f"has the column {twice!r} twice", file=path, line=1)
-        convert = csv.ConvertOptions(
-            column_types={name: pa.string() for name in names},
-            include_columns=None if only is None else [only],
-            strings_can_be_null=True,
-            null_values=[""],
-        )
-        with csv.open_csv(path, parse_options=parse, convert_options=convert) as batches:
-            for batch in batches:
-                yield from batch.to_pylist()
+        for record in records:
+            if len(record.cells) == len(names):
+                row = {n: cell or None for n, cell in zip(names, record.cells, strict=True)}
+                yield row if only is None else {only: row.get(only)}
 
     return read
 
@@ -162,8 +157,8 @@ def _tmx(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
 _READERS: dict[str, Read] = {
     "jsonl": _jsonl,
     "json": _json,
-    "csv": _delimited(),
-    "tsv": _delimited(delimiter="\t", quote_char=False),
+    "csv": _delimited(Delimited()),
+    "tsv": _delimited(Delimited(delimiter="\t", quoted=False)),
     "parquet": _parquet,
     "arrow": _arrow,
     "webdataset": _webdataset,
