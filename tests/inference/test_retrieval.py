@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -319,6 +320,18 @@ def test_images_that_cannot_be_read_are_told_of(model, photos: Path, tmp_path: P
         build_index(model, corpus, told.append)
 
 
+def test_a_name_that_is_no_utf8_is_left_out_and_told(model, photos: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    shutil.copy(photos / "0.png", folder / "0.png")
+    shutil.copy(photos / "0.png", os.fsdecode(bytes(folder) + b"/\xff.png"))
+    told: list[BadRow] = []
+    built = build_index(model, read_corpus(folder, ["en"], None), told.append)
+    built.save(tmp_path / "index")
+    assert [item.key for item in built.items] == ["0.png"]
+    assert ["is not UTF-8 text" in str(error) for error in told] == [True]
+
+
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
@@ -329,6 +342,9 @@ def test_images_that_cannot_be_read_are_told_of(model, photos: Path, tmp_path: P
         ([{"text": "a"}], "language: no language is given"),
         ([{"text": "a", "language": "fz"}], "unknown language 'fz'"),
         ([], "the collection is empty"),
+        ([{"text": "a\ud800", "language": "en"}], "rows.jsonl:1: text: is not UTF-8 text"),
+        ([{"text": "a", "key": "\ud800", "language": "en"}], "key: is not UTF-8 text"),
+        ([{"text": "a", "language": "\ud800"}], "language: is not UTF-8 text"),
     ],
 )
 def test_rows_that_are_no_collection(model, tmp_path: Path, rows: list, said: str) -> None:
@@ -359,6 +375,8 @@ def test_queries_that_cannot_be_answered(model, photos: Path, tiny, match: Path)
         retriever.search()
     with pytest.raises(UserError, match="is empty"):
         retriever.search(" ", "en")
+    with pytest.raises(UserError, match="text: is not UTF-8 text"):
+        retriever.search("a\udc80", "en")
     with pytest.raises(UserError, match="unknown language 'xx'"):
         retriever.search("a", "xx")
     with pytest.raises(UserError, match="no image"):

@@ -68,6 +68,8 @@ class Corpus:
         loader = ImageLoader(self.root, size, cache_bytes=0)
         for item in self.items:
             try:
+                if not is_utf8(item.key):  # the index has no room for such a name
+                    raise BadRow(f"the name {item.key!r} is not UTF-8 text", file=item.where)
                 image = loader.load(item.image, item.where)
             except BadRow as error:
                 if on_bad is None:
@@ -112,6 +114,15 @@ def read_corpus(path: str | Path, languages: Collection[str], language: str | No
     return Corpus(root, "text", [_spoken(item, languages, language) for item in items])
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a text can be stored: names of files and JSON may hold what cannot."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _images_below(folder: Path) -> list[Item]:
     names = [path.relative_to(folder).as_posix() for path in images_below(folder)]
     return [Item(name, image=name, where=str(folder)) for name in names]
@@ -140,6 +151,9 @@ def _item(row: dict[str, object], path: Path, number: int) -> Item:
             raise UserError(
                 f"found {value!r}", file=path, line=number, field=name, expected="a text"
             )
+    for name in ("text", "key", "language"):
+        if not is_utf8(str(row.get(name))):  # half of a surrogate pair
+            raise UserError("is not UTF-8 text", file=path, line=number, field=name)
     if (given["image"] is None) == (given["text"] is None):
         raise UserError(
             "the row has no `image` and no `text`"

@@ -11,7 +11,7 @@ import numpy as np
 
 from unified_vl.data.images import ImageLoader
 from unified_vl.errors import UserError
-from unified_vl.inference.corpus import Item, read_corpus
+from unified_vl.inference.corpus import Item, is_utf8, read_corpus
 from unified_vl.inference.features import image_features, text_features
 from unified_vl.inference.index import Index, build_index, load_index
 from unified_vl.inference.inputs import input_language
@@ -134,6 +134,8 @@ class Retriever:
             raise UserError("the query is a text or an image", expected="one of them")
         if text is not None and not text.strip():
             raise UserError("is empty", field="text", expected="a text")
+        if text is not None and not is_utf8(text):
+            raise UserError("is not UTF-8 text", field="text", expected="a text")
         wants = "text" if image is None else "image"
         again = max(candidates, top) if candidates and wants != self.index.kind else 0
         query: Features
