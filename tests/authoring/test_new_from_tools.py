@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from tests import annotation_files as tools
 from unified_vl.authoring.check import check_paths
+from unified_vl.authoring.drafting.draft import draft
 from unified_vl.cli.main import app
 from unified_vl.data.sources import TaskData
 from unified_vl.specs.load import load_task
@@ -38,6 +42,52 @@ def test_a_draft_of_a_tools_files_passes_check(tmp_path: Path, name: str, whole:
     if name in tools.FORMATS:
         with_nothing = tools.FORMATS[name][3]
         assert len(TaskData(task, "train", tmp_path)) == (3 if with_nothing else 2)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("paligemma", "<loc0120><loc0340><loc0560><loc0780> cat"),
+        ("florence", "cat<loc_340><loc_120><loc_780><loc_560>"),
+        ("ofa", "cat<bin_340><bin_120><bin_780><bin_560>"),
+    ],
+)
+def test_boxes_as_tokens_in_a_column_are_told(
+    tmp_path: Path, suffix: str, kind: str, text: str
+) -> None:
+    tools.pictures(tmp_path)
+    table = pa.table(
+        {"image": list(tools.SCENES), "answer": [f"{text} {n[0]}" for n in tools.SCENES]}
+    )
+    path = tmp_path / f"a.{suffix}"
+    separator = "\t" if suffix == "tsv" else ","
+    if suffix == "parquet":
+        pq.write_table(table, path)
+    elif suffix == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+    else:
+        rows = [separator.join(row.values()) for row in table.to_pylist()]
+        path.write_text("\n".join([separator.join(table.column_names), *rows]) + "\n")
+    assert f"column 'answer' holds boxes as tokens of {kind}" in draft(path).text
+
+
+@pytest.mark.parametrize("given", ["rf/train/_classes.csv", "rf/train"])
+def test_classes_of_whole_images_are_drafted(tmp_path: Path, given: str) -> None:
+    tools.pictures(tmp_path / "rf/train")
+    marks = ("1, 0", "1, 1", "0, 0")
+    lines = ["filename, cat, dog", *(f"{n}, {m}" for n, m in zip(tools.SCENES, marks, strict=True))]
+    tools.write(tmp_path / "rf/train/_classes.csv", "\n".join(lines) + "\n")
+    spec = tmp_path / "out.yaml"
+    words = ["new", "--from", str(tmp_path / given), "--output", str(spec)]
+    drafted = CliRunner().invoke(app, [*words, "--data", str(tmp_path)])
+    assert drafted.exit_code == 0, drafted.output
+    task = load_task(spec)
+    assert (task.data.reader, task.data.key_column) == ("roboflow_classes", "key")
+    said = [row.columns["said"] for row in TaskData(task, "train", tmp_path)]
+    assert said == ["cat", "cat, dog", "none"]
+    errors = [str(f) for f in check_paths([spec], data=tmp_path).findings if f.severity == "error"]
+    assert errors == []
 
 
 @pytest.mark.parametrize(

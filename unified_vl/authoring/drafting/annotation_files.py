@@ -24,6 +24,7 @@ from unified_vl.specs.data import SplitName
 FOUND_ON_DISK = ("pascal_voc", "labelme", "yolo")  # which look for their images themselves
 _ROOT = re.compile(r"<(annotations?)[\s>]")
 _HEADS = {"vott_csv": {"image", "label", *SIDES}, "roboflow_csv": {"filename", "class", *SIDES}}
+CLASSES = "_classes.csv"  # as Roboflow calls the classes of whole images
 _PER_FILE = ("pascal_voc", "labelme")  # a file an image: their folder is what is read
 
 
@@ -45,6 +46,8 @@ def annotation_reader(path: Path) -> str | None:
         return "yolo" if named else None
     if suffix == ".csv":
         names = {name.strip(' "') for name in head.split("\n", 1)[0].strip().split(",")}
+        if path.name == CLASSES and "filename" in names:
+            return "roboflow_classes"
         return next((reader for reader, needed in _HEADS.items() if needed <= names), None)
     first = head.split("\n", 1)[0]
     return _of_json(path, head) if suffix == ".json" else _of_line(first)

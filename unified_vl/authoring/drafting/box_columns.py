@@ -1,11 +1,13 @@
-"""Four columns of a table that are the sides of a box."""
+"""Boxes that columns of a table hold: four of them their sides, or one their tokens."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from unified_vl.authoring.drafting.samples import Columns
+from unified_vl.data.readers.box_tokens import kind_of
 from unified_vl.specs.fields import Layout, as_one
 
 _SIDES: tuple[tuple[tuple[str, ...], Layout], ...] = (
@@ -39,6 +41,17 @@ def with_boxes(columns: Columns) -> tuple[Columns, dict[str, tuple[tuple[str, ..
         rest = {n: cells for n, cells in columns.items() if n not in names}
         return {**rest, name: boxes}, {name: (names, layout)}
     return columns, {}
+
+
+def notes_of_tokens(columns: Columns) -> Iterator[str]:
+    """What to do with columns of texts that hold boxes as tokens, as models are tuned on them."""
+    for name, values in columns.items():
+        kind = next((k for v in values if isinstance(v, str) and (k := kind_of(v))), None)
+        if kind is not None:
+            yield (
+                f"column {name!r} holds boxes as tokens of {kind}: to learn them as boxes, write "
+                "JSONL with `image`, `prefix` and `suffix`, for the reader box_tokens"
+            )
 
 
 def _plain(name: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from unified_vl.authoring.drafting.annotation_files import FOUND_ON_DISK, annotation_sample
-from unified_vl.authoring.drafting.box_columns import with_boxes
+from unified_vl.authoring.drafting.box_columns import notes_of_tokens, with_boxes
 from unified_vl.authoring.drafting.columns import SPLITS, Guess, guess_columns
 from unified_vl.authoring.drafting.conversations import HISTORY
 from unified_vl.authoring.drafting.image_folders import (
@@ -127,7 +127,7 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
     plan = Plan(task, place, fields, roles, languages, why, history=bool(before))
     if found is not None:
         plan.unpivot, plan.language_names = True, found.names
-    if place.reader in ("image_texts", "conversations"):
+    if place.reader in ("image_texts", "conversations", "roboflow_classes"):
         plan.key_column = "key"
     for guess in guesses:
         if guess.role == "key":
@@ -139,6 +139,7 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
         elif guess.role == "language" and not place.languages:
             plan.language_column = guess.column
             plan.language_names = tags_of(guess.values)
+    plan.notes += notes_of_tokens(columns)
     plan.notes += [f"not used: column {f.guess.column!r}" for f in roles.unused]
     paths = [v for f in roles.read if f.guess.kind == "image" for v in f.guess.values]
     names = [path for path in paths if isinstance(path, str)]

@@ -15,6 +15,7 @@ from unified_vl.data.readers.compressed import open_unpacked
 from unified_vl.data.readers.delimited import Delimited, DelimitedFile
 from unified_vl.data.readers.pairs import units
 from unified_vl.data.readers.reader import first_line
+from unified_vl.data.readers.roboflow_classes import rows_of
 from unified_vl.errors import UserError
 from unified_vl.files import parse_json
 from unified_vl.specs.languages import canonical
@@ -154,6 +155,12 @@ def _tmx(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
                 yield {"source": source, "target": target, "language": canonical(language)}
 
 
+def _classes(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+    """Images and what is said of them: their lists of classes say the same."""
+    for row in rows_of(path):
+        yield {"image": row["image"], "said": row["said"]}
+
+
 _READERS: dict[str, Read] = {
     "jsonl": _jsonl,
     "json": _json,
@@ -163,4 +170,5 @@ _READERS: dict[str, Read] = {
     "arrow": _arrow,
     "webdataset": _webdataset,
     "tmx": _tmx,
+    "roboflow_classes": _classes,
 }

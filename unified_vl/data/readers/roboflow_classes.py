@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from unified_vl.data.readers.annotations import reader_of
 from unified_vl.data.readers.csv_boxes import lines_of
-from unified_vl.data.readers.reader import Source
 from unified_vl.errors import UserError
 
 
-def _rows(source: Source) -> Iterator[dict[str, Any]]:
-    path = source.path
+def rows_of(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a file.
+
+    Raises:
+        UserError: for a line that is no image with its marks.
+    """
     for line, row in lines_of(path, ("filename",)):
         name = row.pop("filename")
         for label, mark in row.items():
@@ -24,4 +28,4 @@ def _rows(source: Source) -> Iterator[dict[str, Any]]:
         yield {"key": name, "image": name, "labels": labels, "said": said}
 
 
-roboflow_classes = reader_of("roboflow_classes", _rows)
+roboflow_classes = reader_of("roboflow_classes", lambda source: rows_of(source.path))
