@@ -285,6 +285,16 @@ def talks(root: Path) -> Path:
     return root / "talk"
 
 
+def chats(root: Path) -> Path:
+    turns = ({"role": "user", "content": "{0}?"}, {"role": "assistant", "content": "it is {0}"})
+    rows = [
+        {"messages": [turn | {"content": turn["content"].format(number)} for turn in turns]}
+        for number in range(6)
+    ]
+    lines(root / "chats.jsonl", rows)
+    return root / "chats.jsonl"
+
+
 def paths_of_another_machine(root: Path) -> Path:
     rows = []
     for number in range(6):
@@ -428,6 +438,12 @@ KINDS: dict[Callable[[Path], Path], tuple[str, ...]] = {
         "metric: vqa_accuracy",
     ),
     dirty_rows: ("on_bad_row: skip  # guessed: 2 of the rows that were tried break the spec",),
+    chats: (
+        "reader: conversations",
+        'path: "chats.jsonl"',
+        'source: "{task} {question}"',
+        'target: "{answer}"',
+    ),
     talks: (
         "reader: conversations",
         'path: "talk/{split}.json"',
@@ -547,6 +563,26 @@ def test_broken_csv_is_said_as_check_says_it(
     with pytest.raises(UserError, match=says) as found:
         draft(tmp_path / "a.csv")
     assert (found.value.file, found.value.line) == (str(tmp_path / "a.csv"), line)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("names", ["image{0}caption", '"image"{0}"caption"'])
+def test_csv_may_have_other_separators(tmp_path: Path, separator: str, names: str) -> None:
+    rows = [names.format(separator)]
+    for number in range(4):
+        picture(tmp_path / f"{number}.png", number)
+        rows.append(f'{number}.png{separator}"thing{separator} number {number}"')
+    (tmp_path / "rows.csv").write_text("\n".join(rows) + "\n")
+    made = invoke("new", "--from", tmp_path / "rows.csv", "--output", tmp_path / "spec.yaml")
+    assert made.exit_code == 0, made.output
+    spec = load_task(tmp_path / "spec.yaml")
+    assert spec.data.delimiter == (None if separator == "," else separator)
+    assert {name: field.kind for name, field in spec.fields.items()} == {
+        "image": "image",
+        "caption": "text",
+    }
+    shown = invoke("show", tmp_path / "spec.yaml", "--data", tmp_path, "-n", 4)
+    assert f"thing{separator} number 3" in shown.stdout
 
 
 def test_a_language_may_be_spelt_in_two_ways(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 from unified_vl.authoring.drafting.annotation_files import FOUND_ON_DISK, annotation_sample
 from unified_vl.authoring.drafting.box_columns import notes_of_tokens, with_boxes
 from unified_vl.authoring.drafting.columns import SPLITS, Guess, guess_columns
-from unified_vl.authoring.drafting.conversations import HISTORY
+from unified_vl.authoring.drafting.conversations import HISTORY, conversations_sample
 from unified_vl.authoring.drafting.image_folders import (
     find_absolute_images,
     find_images,
@@ -174,6 +174,8 @@ def _sample(place: Place) -> tuple[Place, Columns]:
         return place, found
     if place.reader == "json":
         return read_json_sample(place)
+    if place.reader == "jsonl" and (talks := conversations_sample(place.file)) is not None:
+        return replace(place, reader="conversations"), talks
     if place.reader == "imagefolder":
         return place, folder_sample(place.file)
     if place.reader == "image_texts":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -12,7 +13,7 @@ from unified_vl.data.image_formats import SUFFIXES
 from unified_vl.data.readers import webdataset
 from unified_vl.data.readers.annotations import read_items
 from unified_vl.data.readers.compressed import open_unpacked
-from unified_vl.data.readers.delimited import Delimited, DelimitedFile
+from unified_vl.data.readers.delimited import Delimited, DelimitedFile, separator_of
 from unified_vl.data.readers.pairs import units
 from unified_vl.data.readers.reader import first_line
 from unified_vl.data.readers.roboflow_classes import rows_of
@@ -21,6 +22,7 @@ from unified_vl.files import parse_json
 from unified_vl.specs.languages import canonical
 
 ROWS = 200  # enough to tell what a column holds
+_LONGEST_LINE = 1 << 20  # bytes of a line of names
 Columns = dict[str, list[Any]]  # values by column, None where a row has none
 Read = Callable[[Path, str | None], Iterator[Mapping[str, Any]]]
 
@@ -56,7 +58,11 @@ def _rows(reader: str, path: Path, only: str | None) -> Iterator[Mapping[str, An
     try:
         yield from _READERS[reader](path, only)
     except UnicodeDecodeError as error:
-        raise UserError("is not UTF-8 text", file=path) from error
+        raise UserError(
+            "is not UTF-8 text",
+            file=path,
+            expected="UTF-8, or a spec by hand that says data.encoding",
+        ) from error
     except (ValueError, OSError, RecursionError) as error:  # Arrow's errors are among these
         raise UserError(f"is no {reader} file: {first_line(error)}", file=path) from error
 
@@ -80,11 +86,24 @@ def _json(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
     yield from (item for _, item in read_items(path, list))
 
 
-def _delimited(how: Delimited) -> Read:
-    """Rows as the readers cut them; those of another width are left out."""
+def delimiter_of(path: Path) -> str:
+    """What stands between the values of a CSV file, by its line of names: a comma, unless that
+    would make it one name and another separator several."""
+    with path.open("rb") as file:
+        text = file.readline(_LONGEST_LINE).decode("utf-8", "replace")
+    names = next(csv.reader([text]), [])
+    return (separator_of(names, ",") if len(names) == 1 else None) or ","
+
+
+def _delimited(how: Delimited | None = None) -> Read:
+    """Rows as the readers cut them; those of another width are left out.
+
+    Args:
+        how: how they are cut; None takes the separator from the file.
+    """
 
     def read(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
-        records = DelimitedFile(path, how).records()
+        records = DelimitedFile(path, how or Delimited(delimiter_of(path))).records()
         head = next(records, None)
         names = [] if head is None else head.cells
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -164,7 +183,7 @@ def _classes(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
 _READERS: dict[str, Read] = {
     "jsonl": _jsonl,
     "json": _json,
-    "csv": _delimited(Delimited()),
+    "csv": _delimited(),
     "tsv": _delimited(Delimited(delimiter="\t", quoted=False)),
     "parquet": _parquet,
     "arrow": _arrow,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from unified_vl.authoring.drafting.columns import Guess
 from unified_vl.authoring.drafting.plan import Plan
 from unified_vl.authoring.drafting.roles import Field, Roles, generation, request, scores
+from unified_vl.authoring.drafting.samples import delimiter_of
 from unified_vl.authoring.yaml_text import quoted
 from unified_vl.specs.data import SplitName
 
@@ -31,6 +32,8 @@ def render(plan: Plan) -> str:
         f"  reader: {place.reader}",
         f"  path: {json.dumps(place.path, ensure_ascii=False)}",
     ]
+    if place.reader == "csv" and (delimiter := delimiter_of(place.file)) != ",":
+        lines.append(f"  delimiter: {json.dumps(delimiter)}")
     if plan.images:
         images = json.dumps(plan.images, ensure_ascii=False)
         lines.append(_said(f"  images: {images}", "the first images are there"))
