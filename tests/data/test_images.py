@@ -340,3 +340,11 @@ def test_a_jpeg_without_its_end_mark_is_all_there(tmp_path: Path) -> None:
 def test_what_is_no_image_is_none_either_way(tmp_path: Path, broken: bytes) -> None:
     with pytest.raises(BadRow):
         ImageLoader(tmp_path, (64, 64)).load(broken, "a:1", truncated=True)
+
+
+@pytest.mark.parametrize("start", ["iVBORw0KGgo", "data:image/png;base64,", "UklGR", "/9j/"])
+def test_base64_in_place_of_a_path_is_told(tmp_path: Path, start: str) -> None:
+    name = start + "A" * 150 + "/" + "B" * 150
+    with pytest.raises(BadRow) as found:
+        ImageLoader(tmp_path, (8, 8)).load(name, "rows.csv:1")
+    assert "`reader: ofa_tsv`" in str(found.value) and len(str(found.value)) < 200

@@ -29,6 +29,9 @@ from unified_vl.errors import BadRow, nearest
 MOST_PIXELS = 64_000_000
 MOST_BYTES = 1 << 28  # of an image within a file of others
 _LIMIT = "at most 64 million pixels"
+_LONG_NAME = 255  # characters; more is hardly the name of a file
+_BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "data:image/")  # PNG, JPEG, GIF, WebP
+_NO_BASE64 = "a path; images in base64 are read by `reader: ofa_tsv` alone"
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
@@ -198,16 +201,25 @@ class ImageLoader:
         Raises:
             BadRow: when there is none, or it is outside the root.
         """
+        shown = name if len(name) <= _LONG_NAME else f"{name[:57]}..."
+        no_base64 = _NO_BASE64 if name.startswith(_BASE64) else None
         try:
             path = (Path(name) if self.root is None else self.root / name).resolve()
             within = self.root is None or path.is_relative_to(self.root)
             if not within and not any(path.is_relative_to(folder) for folder in linked):
                 raise BadRow(
-                    f"the image {name!r} leaves the data root", file=where, expected="a path in it"
+                    f"the image {shown!r} leaves the data root",
+                    file=where,
+                    expected=no_base64 or "a path in it",
                 )
             if not path.is_file():
                 close = nearest(path.name, (p.name for p in path.parent.glob("*")))
-                raise BadRow(f"there is no image {name!r}", file=where, nearest=close)
+                raise BadRow(
+                    f"there is no image {shown!r}",
+                    file=where,
+                    expected=no_base64,
+                    nearest=close,
+                )
         except (ValueError, OSError, RuntimeError) as error:  # a NUL byte, a link to itself
             shown = repr(name if len(name) <= 60 else f"{name[:57]}...")
             reason = getattr(error, "strerror", None) or error
