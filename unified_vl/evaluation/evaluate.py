@@ -19,8 +19,8 @@ from unified_vl.data.example import Example
 from unified_vl.data.row import Row
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
+from unified_vl.evaluation.metrics.correct import is_correct
 from unified_vl.evaluation.metrics.intervals import RESAMPLES
-from unified_vl.evaluation.metrics.table import is_correct
 from unified_vl.evaluation.readings import read_pictures, readers_of
 from unified_vl.evaluation.results import Evaluation
 from unified_vl.evaluation.rows import ScoredRows

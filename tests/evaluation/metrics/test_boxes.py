@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from unified_vl import torchvision_compat
 from unified_vl.codecs.segments import Box
 from unified_vl.evaluation.metrics import boxes
-from unified_vl.evaluation.metrics.table import METRICS, Answers, is_correct
+from unified_vl.evaluation.metrics.correct import is_correct
+from unified_vl.evaluation.metrics.table import METRICS, Answers
 
 fractions = st.lists(
     st.integers(0, 1000).map(lambda n: n / 1000), min_size=2, max_size=2, unique=True

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_vl.evaluation.metrics.table import METRICS, Answers, is_correct
+from unified_vl.evaluation.metrics.correct import is_correct
+from unified_vl.evaluation.metrics.table import METRICS, Answers
 
 
 def score(name: str, found: list[str], right: list[str]) -> float:

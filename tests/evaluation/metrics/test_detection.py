@@ -13,8 +13,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from unified_vl.codecs.segments import Box, Point, Polygon
+from unified_vl.evaluation.metrics.correct import is_correct
 from unified_vl.evaluation.metrics.detection import Detection, all_found, coco_map
-from unified_vl.evaluation.metrics.table import METRICS, Answers, is_correct
+from unified_vl.evaluation.metrics.table import METRICS, Answers
 
 LEFT, RIGHT = Box(0.0, 0.0, 0.5, 1.0), Box(0.5, 0.0, 1.0, 1.0)
 TRIANGLE = Polygon((0.1, 0.1, 0.9, 0.1, 0.1, 0.9))

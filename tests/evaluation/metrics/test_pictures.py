@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_vl.evaluation.metrics import pictures
+from unified_vl.evaluation.metrics.correct import is_correct
 from unified_vl.evaluation.metrics.images import psnr, ssim
 from unified_vl.evaluation.metrics.pictures import mask_iou
-from unified_vl.evaluation.metrics.table import METRICS, Answers, is_correct
+from unified_vl.evaluation.metrics.table import METRICS, Answers
 
 BLACK, WHITE = np.zeros((12, 12, 3), np.uint8), np.full((12, 12, 3), 255, np.uint8)
 

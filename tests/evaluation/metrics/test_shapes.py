@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from unified_vl.codecs.segments import Box, Point, Polygon
+from unified_vl.evaluation.metrics.correct import is_correct
 from unified_vl.evaluation.metrics.shapes import mask_iou, point_fits
-from unified_vl.evaluation.metrics.table import METRICS, Answers, is_correct
+from unified_vl.evaluation.metrics.table import METRICS, Answers
 
 LEFT = Polygon((0.0, 0.0, 0.5, 0.0, 0.5, 1.0, 0.0, 1.0))
 RIGHT = Polygon((0.5, 0.0, 1.0, 0.0, 1.0, 1.0, 0.5, 1.0))

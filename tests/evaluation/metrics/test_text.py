@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unified_vl.evaluation.metrics import text
-from unified_vl.evaluation.metrics.table import METRICS, Answers, is_correct
+from unified_vl.evaluation.metrics.correct import is_correct
+from unified_vl.evaluation.metrics.table import METRICS, Answers
 from unified_vl.specs.score_rules import COLUMNS_OF_METRICS, KINDS_OF_METRICS
 
 CORRELATIONS = ("matthews_correlation", "pearson", "spearman", "pearson_spearman")

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from unified_vl.codecs.segments import Box
 from unified_vl.evaluation.metrics import (
     boxes,
     captions,
@@ -42,8 +41,6 @@ from unified_vl.evaluation.metrics.statistics import (
 )
 from unified_vl.evaluation.metrics.words import words_of
 from unified_vl.specs.task import TaskSpec
-
-HALF_MARKS = 0.5  # from which an answer with marks counts as right
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +181,8 @@ def _pictures(rule: Callable[..., Floats], *how: str) -> Callable[[Answers], Flo
     return rows
 
 
-def _mask_iou(prediction: Any, references: Sequence[Any]) -> float:
+def mask_iou(prediction: Any, references: Sequence[Any]) -> float:
+    """The overlap of outlines, or of a picture that is a mask, with the true one."""
     if isinstance(prediction, np.ndarray):
         return pictures.mask_iou(prediction, references[0])
     return shapes.mask_iou(prediction, references)
@@ -301,15 +299,13 @@ METRICS: dict[str, Metric | CorpusMetric] = {
         lambda p, r, _: text.absolute_error(p, r), _mean, higher_is_better=False
     ),
     "point_accuracy": Metric(_points),
-    "mask_iou": _marks(lambda p, r, _: _mask_iou(p, r)),
+    "mask_iou": _marks(lambda p, r, _: mask_iou(p, r)),
     "psnr": Metric(_pictures(pictures.psnr_rows), _mean),
     "ssim": Metric(_pictures(pictures.ssim_rows)),
     "nearest_reference": Metric(_pictures(pictures.nearest_rows, "top")),
     "consistency": Metric(_consistency, finish_consistency),
     "group_accuracy": Metric(_group_accuracy, finish_consistency),
 }
-OF_CLASSES = frozenset({"macro_f1", "binary_f1", "matthews_correlation"})
-MARKS = frozenset({"exact_match", "accuracy", "vqa_accuracy", "anls", "f1"})
 
 
 def falling_tasks(specs: Iterable[TaskSpec]) -> frozenset[str]:
@@ -317,42 +313,3 @@ def falling_tasks(specs: Iterable[TaskSpec]) -> frozenset[str]:
     return frozenset(
         spec.task for spec in specs if not METRICS[spec.primary.metric].higher_is_better
     )
-
-
-def is_correct(
-    metric: str,
-    prediction: Any,
-    references: Sequence[Any],
-    threshold: float = 0.5,
-    language: str | None = None,
-) -> bool:
-    """Whether one row counts as right.
-
-    A box does from `threshold` on, a point up to it, outlines and masks from half on, other
-    pictures from 20 dB on; all boxes do when each meets a reference of its own and none is
-    left. A number does when it is the same, a text when it equals a reference (case is ignored
-    under `accuracy` and for classes) or, under the metrics that give marks to an answer, when it
-    has half of them.
-    """
-    if metric == "coco_map":
-        return detection.all_found([d.box for d in prediction], references, threshold)
-    if metric in ("box_accuracy", "mean_iou"):
-        found = prediction if isinstance(prediction, Box) else None
-        return boxes.best_iou(found, references) >= threshold
-    if metric == "point_accuracy":
-        return shapes.point_fits(prediction, references, threshold)
-    if metric == "mask_iou":
-        return _mask_iou(prediction, references) >= HALF_MARKS
-    if isinstance(prediction, np.ndarray):
-        return bool(pictures.psnr_rows([prediction], references)[0, 0] >= pictures.RIGHT_PSNR)
-    if metric == "mean_absolute_error":
-        return text.absolute_error(prediction, references) == 0
-    if not isinstance(prediction, str):
-        return False
-    if metric in OF_CLASSES:
-        return text.matches_in_any_case(prediction, references, language)
-    scored = METRICS[metric]
-    if metric in MARKS and isinstance(scored, Metric):
-        answers = Answers([prediction], [references], [language])
-        return bool(scored.rows(answers)[0, 0] >= HALF_MARKS)
-    return text.matches(prediction, references)
