@@ -69,6 +69,10 @@ def test_recorded_scores_go_by_the_tasks_own_batches(tmp_path: Path) -> None:
         ("{", "cannot be read as JSON lines"),
         ('{"event": "step"}', "holds no score"),
         ('{"event": "score", "task": "a"}', ":1: this score event is incomplete"),
+        *(
+            (f'{{"event": "score", "task": "a", "updates": 1, "score": {score}}}', "no finite")
+            for score in ("NaN", "-Infinity", "1e999", "null", '"inf"')
+        ),
     ],
 )
 def test_a_bad_record_is_refused(tmp_path: Path, text: str | None, told: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from unified_vl.errors import TrainingFault
 from unified_vl.specs.mixture import StopAndGoSpec
 from unified_vl.training.stop_and_go import StopAndGo
 
@@ -90,7 +91,7 @@ def test_who_rests_is_not_forgotten(gap: int, stopped: int) -> None:
     assert rounds == [stopped + gap * (n + 1) for n in range(10)]
 
 
-@pytest.mark.parametrize("score", [math.nan, math.inf])
+@pytest.mark.parametrize("score", [math.nan, math.inf, -math.inf])
 def test_what_is_no_score_is_refused(score: float) -> None:
-    with pytest.raises(ValueError, match="'a'"):
+    with pytest.raises(TrainingFault, match=f"task 'a' is {score}, no finite number"):
         StopAndGo("a", StopAndGoSpec()).observe(score, 0)

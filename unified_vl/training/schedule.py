@@ -110,7 +110,7 @@ class Schedule(ABC):
         What follows from it, if anything, holds from the next round.
 
         Raises:
-            ValueError: for a score that is not a finite number.
+            TrainingFault: for a score that is not a finite number, under stop-and-go.
         """
         if task not in self.controllers or self.from_round[task] > self._number:
             return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
@@ -62,17 +63,21 @@ def recorded_scores(path: Path) -> ScoreOf:
     Between two scorings the earlier one holds, before the first the first.
 
     Raises:
-        UserError: when the file is missing, is not JSON lines, or has no score.
+        UserError: when the file is missing, is not JSON lines, or has no score, or one that is
+            no finite number.
     """
     found: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for number, event in _events(path):
         if event.get("event") != "score":
             continue
         try:
-            found[event["task"]].append((int(event["updates"]), float(event["score"])))
+            score = float(event["score"])
+            if not math.isfinite(score):
+                raise ValueError(score)
+            found[event["task"]].append((int(event["updates"]), score))
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
-                "this score event is incomplete",
+                "this score event is incomplete, or its score no finite number",
                 file=path,
                 line=number,
                 expected="task, updates and score",

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from unified_vl.errors import TrainingFault
 from unified_vl.specs.mixture import StopAndGoSpec
 
 State = Literal["GO", "STOP"]
@@ -59,10 +60,13 @@ class StopAndGo:
         """Take note of a score, seen during round `number`; says what follows from it.
 
         Raises:
-            ValueError: for a score that is not a finite number.
+            TrainingFault: for a score that is not a finite number: it says neither go nor stop.
         """
         if not math.isfinite(score):
-            raise ValueError(f"the score of {self.task!r} is {score}")
+            raise TrainingFault(
+                f"the validation score of task {self.task!r} is {score}, no finite number; "
+                "stop_and_go cannot go by it: is its metric defined for these rows and answers?"
+            )
         mind, rule, value = self._mind, self.rule, self.sign * score
         best = value if mind.best is None else max(mind.best, value)
         fallen = value < best - rule.max_drop * abs(best)
