@@ -1,6 +1,7 @@
 """Opening large files: memory and time, beside `datasets.load_dataset` on the same file.
 
-    python benchmarks/open_files.py                              # prints the table and records it
+    python benchmarks/open_files.py                              # a few minutes; records the table
+    python benchmarks/open_files.py --megabytes 1000             # larger files
     python benchmarks/open_files.py --megabytes 50 --repeats 1   # to try it, without a record
 
 A Parquet file of images and a JSONL file of texts are written into a temporary folder. Each
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -47,7 +49,7 @@ DRAWN = 1000  # rows in a random order
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--megabytes", type=int, default=1000, help="of JSONL; of images 0.6 times")
+    parser.add_argument("--megabytes", type=int, default=300, help="of JSONL; of images 0.6 times")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -58,14 +60,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_files(folder, options.megabytes)
+        load = os.getloadavg()[0]
         rows = [row for pair in PAIRS.items() for row in compared(*pair, folder, options.repeats)]
     about = (
         f"{processor_name()}; a JSONL file of {options.megabytes} MB and a Parquet file of "
         f"{options.megabytes * 6 // 10} MB with {GROUP} images of {IMAGE_BYTES // 1000} KB in a "
         f"row group; medians of {options.repeats} alternating processes; the ratio is the peer's "
-        "time or memory by ours; memory is the peak of RSS above that after the imports."
+        "time or memory by ours; memory is the peak of RSS above that after the imports; "
+        f"{os.cpu_count()} cores, load average {load:.1f} at the start."
     )
-    if options.megabytes >= 1000:
+    if options.megabytes >= 300:
         keep(rows, "Opening files", COMMAND, about)
     else:
         print(json.dumps(rows, indent=1))
