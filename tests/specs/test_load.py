@@ -110,6 +110,8 @@ def test_overrides_are_yaml_at_dotted_keys(root: Path, monkeypatch: pytest.Monke
         ("stesp=1", "command line: stesp: is not a known key; did you mean 'steps'?"),
         ("optimizer.lrr=1", "command line: optimizer.lrr: is not a known key; did you mean 'lr'?"),
         ("steps=many", "command line: steps: found 'many'; expected a whole number"),
+        (f"run={'a' * 101}", "expected at most 100 characters"),
+        ("model.vision.image_size=[8, 8, 8]", "image_size: found a list of 3; expected at most 2"),
         ("steps", "command line: found 'steps'; expected key=value"),
         ("steps.more=1", "command line: steps.more: 'steps' holds one value"),
         ("engine=none.json", "command line: engine: there is no file 'none.json'"),

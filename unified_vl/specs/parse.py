@@ -261,6 +261,9 @@ def _translate(detail: ErrorDetails, schema: Mapping[str, Any]) -> Problem:
         if meant == found:
             return Problem(path, message, f"{found} without quotation marks")
         return Problem(path, message, _TYPES[kind], meant)
+    if kind in ("string_too_long", "too_long"):
+        of = " characters" if kind == "string_too_long" else ""
+        return Problem(path, message, f"at most {context['max_length']}{of}")
     if kind in _TYPES:
         return Problem(path, message, _TYPES[kind])
     return Problem(path, message, detail["msg"].removeprefix("Input should be "))
