@@ -241,3 +241,11 @@ def test_a_row_leaves_what_is_no_path() -> None:
         b"1",
         {"bytes": b"1"},
     ]
+
+
+def test_a_link_to_a_file_admits_that_file_alone(tmp_path: Path, open_rows: Callable) -> None:
+    (tmp_path / "root").mkdir(exist_ok=True)
+    made = each_image(tmp_path / "root", tmp_path / "other")
+    image(tmp_path / "other/store/2.png")  # its neighbour is nobody's business
+    links = open_rows(made, "image", "label").links
+    assert list(links.values()) == [tmp_path / "other/store/1.png"]

@@ -35,7 +35,7 @@ def note_links(source: Source, files: list[Path]) -> None:
         if not target.is_relative_to(root):
             links.setdefault(target, source.name(folder))
     for path in files:
-        if path.is_symlink() and not (target := path.resolve().parent).is_relative_to(root):
+        if path.is_symlink() and not (target := path.resolve()).is_relative_to(root):
             links.setdefault(target, source.name(path))
 
 
