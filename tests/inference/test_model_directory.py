@@ -201,7 +201,7 @@ def test_a_broken_directory_is_named(
         ({"d_model": 1 << 16, "vocab_size": 1 << 22}, "weights do not fit config.json"),
         ({"num_layers": 512}, "weights do not fit config.json"),
         ({"num_labels": 10**9}, "num_labels: is not a known key"),
-        ({"scale_attention": "false"}, "expected true or false; did you mean 'false'?"),
+        ({"scale_attention": "false"}, "expected false without quotation marks"),
         ({"image_token_id": 10**6}, "image_token_id: found 1000000; expected below"),
         ({"location_token_ids": [9, 3]}, "location_token_ids: found [9, 3]; expected two ascend"),
         ({"location_token_ids": 3}, "location_token_ids: found 3; expected a list"),
