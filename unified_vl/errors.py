@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 WRONG_INPUT = 2
-CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# also those that turn the direction of all that follows in a line
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 HUNG = 5  # the exit code of a training that stood still; no exception can end that
 
 

@@ -177,6 +177,13 @@ def test_mixtures_and_runs_are_checked_too(root: Path) -> None:
     assert result.checked == {"mixture file": 1, "run file": 1, "task file": 1}
 
 
+def test_the_data_of_a_mixtures_tasks_are_checked_once(root: Path) -> None:
+    mixture = root / "mixture.yaml"
+    mixture.write_text("mixture: one\nversion: 1\ntasks:\n  - {spec: task.yaml}\n")
+    for paths in ([mixture], [mixture, root / "task.yaml"]):
+        assert check_paths(paths, data=root).checked["row"] == 40
+
+
 def test_a_folder_without_specs_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no spec below it"):
         check_paths([tmp_path])

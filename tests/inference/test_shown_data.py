@@ -33,6 +33,7 @@ def call(*arguments: object) -> Result:
         (RED, SEEN),
         ("a\rb\x07\x7f", "a\\u000db\\u0007\\u007f"),
         ("\x9b31mC1", "\\u009b31mC1"),
+        ("abc\u202edef", "abc\\u202edef"),
         ("two\nlines\tand گربه 鍵", "two\nlines\tand گربه 鍵"),
     ],
 )

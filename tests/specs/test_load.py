@@ -244,7 +244,7 @@ def test_two_specs_of_one_name_are_refused(root: Path) -> None:
         (b"a: &a [*a]\n", "is not YAML: too many or too deeply nested values"),
         (b"[" * 1000, "is not YAML"),
         (b"a: &a [x,x,x,x,x,x,x,x,x,x]\n", ""),
-        (b"#" * (1 << 20) + b"#", "is too large for a spec; expected at most 1 MiB"),
+        (b"#" * (1 << 20) + b"#", "is too large for a spec; expected at most 256 KiB"),
         (b"mixture: both\n", "1: is a mixture file; expected a task"),
         (b"run: small\nmixture: both\n", "1: is a run file; expected a task"),
     ],

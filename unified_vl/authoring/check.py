@@ -86,43 +86,51 @@ def check_paths(
         raise UserError("is not a folder", file=data, expected="the data root")
     findings = Findings()
     checked: Counter[str] = Counter()
+    looked_at: set[Path | None] = set()
     task: _TaskCheck | None = None
     if data is not None:
         task = _TaskCheck(data, rows, codec, leakage, findings, checked, progress)
     for path in _yaml_files(paths):
         progress(str(path))
-        spec = _load(path, findings, checked, named=path in paths)
-        if spec is None:
-            continue
-        _check_sense(spec, findings)
-        if task is not None:
-            task.check(spec)
+        for spec in _load(path, findings, checked, named=path in paths):
+            if spec.file in looked_at:  # also a mixture's, beside it
+                continue
+            looked_at.add(spec.file)
+            _check_sense(spec, findings)
+            if task is not None:
+                task.check(spec)
     leaks = () if task is None else task.leaks()
     return CheckResult(findings.all(), dict(checked), leaks)
 
 
-def _load(path: Path, findings: Findings, checked: Counter[str], *, named: bool) -> TaskSpec | None:
-    """The task spec in a file, if it is one and right.
+def _load(
+    path: Path, findings: Findings, checked: Counter[str], *, named: bool
+) -> Sequence[TaskSpec]:
+    """The task specs that a file stands for, if it is right: a mixture or run that is named,
+    not found in a folder, for its tasks.
 
-    A run that is named, not found in a folder, must have all that its training needs.
+    A run that is named must have all that its training needs.
     """
     kind = file_kind(path)
     checked[f"{kind or 'task'} file"] += 1
     try:
         if kind == "mixture":
-            load_mixture(path)
+            mixture = load_mixture(path)
+            return mixture.specs if named else ()
         elif kind == "run":
-            check_run(load_run(path), findings, "error" if named else "warning")
+            run = load_run(path)
+            check_run(run, findings, "error" if named else "warning")
+            return run.loaded_mixture.specs if named else ()
         elif kind == "image_tokenizer":
             load_image_tokenizer(path)
         else:
-            return load_task(path)
+            return (load_task(path),)
     except InvalidSpec as error:
         for each in error.all:
             findings.add(each)
     except UserError as error:
         findings.add(error)
-    return None
+    return ()
 
 
 def _yaml_files(paths: Sequence[Path]) -> list[Path]:

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+MOST_LEFT_OUT = 10  # that are named
+
 
 class Split(StrEnum):
     """The splits of a task."""
@@ -72,8 +74,10 @@ def show(
     )
     text = "\n\n".join(as_text(each, codec) for each in shown)
     print(text if raw else visible(text))
-    for error in left_out:
+    for error in left_out[:MOST_LEFT_OUT]:
         print(visible(f"left out: {error}"), file=sys.stderr)
+    if len(left_out) > MOST_LEFT_OUT:
+        print(f"left out: {len(left_out) - MOST_LEFT_OUT} more", file=sys.stderr)
     if html is not None:
         write_atomically(html, as_html(task, shown, codec, left_out))
         print(f"wrote {html}", file=sys.stderr)

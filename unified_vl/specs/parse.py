@@ -28,7 +28,8 @@ from unified_vl.specs.document import (
 )
 from unified_vl.specs.schema_parts import expected_at, keys_at
 
-LARGEST_FILE = 1 << 20  # bytes; aliases may repeat a part, so nodes are counted too
+# bytes, which take seconds to parse; aliases may repeat a part, so nodes are counted too
+LARGEST_FILE = 1 << 18
 MOST_NODES = 100_000
 DEEPEST = 20
 MOST_PROBLEMS = 100  # told of one file; nearly known names are looked for, which takes its time
@@ -62,7 +63,11 @@ def parse_file(path: Path) -> Parsed:
     if not path.is_file():
         raise missing_file(path)
     if path.stat().st_size > LARGEST_FILE:
-        raise UserError("is too large for a spec", file=path, expected="at most 1 MiB")
+        raise UserError(
+            "is too large for a spec",
+            file=path,
+            expected="at most 256 KiB; long lists of choices go into a file of their own",
+        )
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
