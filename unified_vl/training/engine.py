@@ -299,8 +299,14 @@ class Engine:
 
 
 def stop_process() -> None:
-    """Leave the other processes."""
-    if torch.distributed.is_initialized():
+    """Leave the other processes; another training may follow in this one."""
+    if not torch.distributed.is_initialized():
+        return
+    from deepspeed import comm
+
+    if comm.is_initialized():
+        comm.destroy_process_group()  # which also forgets the groups that it has kept
+    else:
         torch.distributed.destroy_process_group()
 
 
