@@ -179,3 +179,16 @@ def test_the_code_of_a_data_set_never_runs(tmp_path: Path, open_task: Callable) 
     with pytest.raises(UserError, match="owner/script: cannot be loaded: "):
         open_task("reader: hub, path: owner/script", text="n", answer="text")
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["train.jsonl", "train.json"])
+def test_json_nested_beyond_reason_is_refused_before_it_is_parsed(
+    tmp_path: Path, open_task: Callable, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("unified_vl.data.readers.json_text.MOST_DEPTH", 4)
+    (tmp_path / "own").mkdir()
+    rows = ['{"text": "a [[[[[[ b", "n": [1]}', '{"text": "c", "n": [[[[1]]]]}']
+    text = "\n".join(rows) if name.endswith("l") else f"[{rows[0]},\n{rows[1]}]"
+    (tmp_path / "own" / name).write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=rf"{name}:2: .*nested"):
+        open_task("reader: hub, path: own", answer="text")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unified_vl.data.readers.json_text import refuse_deep_file
 from unified_vl.data.readers.reader import Source, first_line
 from unified_vl.data.readers.table import ArrowTable, Table
 from unified_vl.errors import UserError
@@ -53,6 +55,11 @@ def _as_they_are(path: str, source: Source) -> dict[str, Any]:
 
     builder = load_dataset_builder(path, name=source.config)
     kind = type(builder).__module__.rpartition(".")[2]
+    if kind == "json" and source.path.is_dir():  # Arrow's parser may end the process
+        every = (builder.config.data_files or {}).values()
+        for path_of_file in sorted({Path(name) for names in every for name in names}):
+            if path_of_file.is_file() and path_of_file.suffix in (".json", ".jsonl"):
+                refuse_deep_file(path_of_file)
     if kind not in ("csv", "json") or builder.info.features or builder.config.features:
         return {}
     options = {"keep_default_na": False} if kind == "csv" else {}

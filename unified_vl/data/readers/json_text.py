@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import orjson
 
+from unified_vl.errors import UserError
+
+# brackets, and texts, in which they mean nothing
+_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 MOST_DEPTH = 100  # lists and objects in each other; boxes and polygons have four at most
 
 
@@ -41,6 +47,21 @@ def fast_json(text: bytes) -> Any:
     if text.count(b"[") + text.count(b"{") > MOST_DEPTH and is_deep(value):
         raise too_deep()
     return value
+
+
+def refuse_deep_file(path: Path) -> None:
+    """Look through a JSON file that another library will read.
+
+    Raises:
+        UserError: naming the line, where it is nested beyond reason.
+    """
+    depth = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            for mark in _BRACKETS.findall(line):
+                depth += (mark in b"[{") - (mark in b"]}")
+                if depth > MOST_DEPTH:
+                    raise UserError(str(too_deep()), file=path, line=number)
 
 
 def is_deep(value: Any) -> bool:
