@@ -12,7 +12,11 @@ from PIL import Image as PILImage
 
 from unified_vl.authoring.check import check_paths
 from unified_vl.codecs.segments import Box
+from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.shapes import coordinates
+from unified_vl.codecs.text import TextCodec
+from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary, standard_tags
+from unified_vl.data.batching import IGNORED, collate
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
@@ -233,6 +237,30 @@ def test_check_says_what_is_wrong_with_shapes_or_may_be(
     assert len(found) == len(says), found
     for text, said in zip(found, says, strict=True):
         assert said in text
+
+
+@pytest.mark.parametrize("kind", ["box", "point", "polygon"])
+def test_an_image_without_shapes_is_in_a_batch_with_others(
+    root: Path, kind: str, words: TextCodec
+) -> None:
+    layout = ", layout: xyxy" if kind == "box" else ""
+    shape = {"box": [1, 2, 9, 8], "point": [3, 4], "polygon": [1, 1, 9, 1, 9, 9]}[kind]
+    spec = load_task(
+        write(root, f"{kind}, column: v{layout}, units: pixels, many: true, empty: true")
+    )
+    rows = [{"image": "plain.png", "v": v} for v in ([shape], [], [shape, shape])]
+    (root / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    vocabulary = Vocabulary(len(words), standard_tags(["en"], ["things"]))
+    codec = SequenceCodec(vocabulary, words, image_tokens=4, image_size=(8, 8))
+    data = TaskData(spec, "train", root)
+    builder = ExampleBuilder(spec, ImageLoader(root, (8, 8)))
+    batch = collate([builder.build(row, seed=0) for row in data.rows(range(3))], codec)
+    assert batch.labels_BT is not None
+    written = [[i for i in row if i != IGNORED] for row in batch.labels_BT.tolist()]
+    assert written[1] == [EOS_ID]  # nothing to write but the end
+    assert [row[-1] for row in written] == [EOS_ID] * 3
+    asked = [builder.build(row, seed=None, with_target=False) for row in data.rows(range(3))]
+    assert collate(asked, codec).labels_BT is None
 
 
 @pytest.mark.parametrize(("name", "size"), [("small.png", (20, 10)), ("turned.jpg", (20, 40))])

@@ -44,12 +44,13 @@ class EncodedExample:
 
 
 def encode_example(example: Example, codec: SequenceCodec) -> EncodedExample:
-    """Ids of one example; an empty target is no target.
+    """Ids of one example; a target of nothing is the end alone, unless it was not asked for.
 
     Raises:
         UserError: when the source does not fit even without its text.
     """
-    target = codec.encode_target(example.target) if example.target else None
+    asked = example.has_target or bool(example.target)
+    target = codec.encode_target(example.target) if asked else None
     without = codec.encode_source(example.without) if example.without else None
     return EncodedExample(example, codec.encode_source(example.source), target, without)
 

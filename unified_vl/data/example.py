@@ -20,7 +20,8 @@ class Example:
         language: tag of the row's language.
         key: names the row in predictions.
         source: what the model reads.
-        target: what it shall write; empty when it was not asked for.
+        target: what it shall write; empty when it was not asked for, or is nothing at all (an
+            image without objects): `has_target` tells.
         references: the right answers by scored field; empty without target.
         groups: what the scores are broken down by, as names and values.
         where: `file:row`.
@@ -34,6 +35,7 @@ class Example:
         shows: the text that an image is ranked by, where `generate.rerank` names it.
         copied: the texts among its source's fields, words of which an answer may copy whatever
             its language; empty in training.
+        has_target: whether the target was asked for, even where nothing is to be written.
     """
 
     task: str
@@ -51,6 +53,7 @@ class Example:
     given: tuple[int | None, ...] = ()
     shows: str | None = None
     copied: tuple[str, ...] = ()
+    has_target: bool = False
 
     @property
     def truncated(self) -> bool:

@@ -151,6 +151,7 @@ class ExampleBuilder:
             given=given,
             shows=self._shows(parts),
             copied=self._copied(parts) if seed is None else (),
+            has_target=with_target,
         )
 
     @property
