@@ -138,6 +138,18 @@ def class_folders(root: Path) -> Path:
     return root / "animals"
 
 
+def photos_of_many_formats(root: Path) -> Path:
+    """The photos of a phone, scans and others, with what an operating system leaves."""
+    from unified_vl.data.image_formats import readable_formats
+
+    kinds = [".JPG", ".tiff", ".png", ".webp", *([".HEIC"] if "HEIF" in readable_formats() else [])]
+    for number in range(4 * len(kinds)):
+        name = f"IMG {number}{kinds[number // 4]}"
+        picture(root / "My photos" / ("cat", "dog")[number % 2] / name, number)
+    (root / "My photos/cat/Thumbs.db").write_bytes(b"x")
+    return root / "My photos"
+
+
 def folder_with_metadata(root: Path) -> Path:
     for number in range(5):
         picture(root / f"meta/train/{number}.png", number)
@@ -394,6 +406,11 @@ KINDS: dict[Callable[[Path], Path], tuple[str, ...]] = {
         'source: "{task} {language} {source}"',
         'target: "{target}"',
     ),
+    photos_of_many_formats: (
+        'path: "My photos"',
+        "image: {kind: image, column: image}",
+        'ask: {default: "What is this?"}',
+    ),
     class_folders: ('path: "animals/{split}"', "splits: {train: train, validation: val}"),
     folder_with_metadata: ("reader: imagefolder", 'target: "{text}"'),
     texts_beside_images: (
@@ -453,6 +470,8 @@ KINDS: dict[Callable[[Path], Path], tuple[str, ...]] = {
         'source: "{task} {image} {history} {question}"',
         'target: "{answer}"',
         'history: {each: "{questions} {answers}", last: 10}',
+        "questions: {kind: text, column: questions, many: true, missing: allow}",
+        "answers: {kind: text, column: answers, many: true, missing: allow}",
     ),
     paths_of_another_machine: ('images: "pics"', 'image_prefix: "/home/ann/set/pics"'),
     absolute_paths: ('path: "rows.jsonl"', "image: {kind: image, column: image}"),
@@ -650,6 +669,7 @@ def test_a_key_that_repeats_further_down_is_none(tmp_path: Path) -> None:
         ("polygon", [[1, 1, 2, 2, 1, 2]], "field", "polygon", False),
         ("x", [{"a": 1}], "none", "text", False),
         ("x", [None, ""], "none", "text", False),
+        ("x", ["a.png", "b.HEIC", "c.heif"], "field", "image", False),
         ("x", [[]], "none", "text", False),
         ("x", ["same", "same", "same"], "none", "text", False),
         ("lang", ["en", "de"], "language", "language", False),
@@ -687,6 +707,19 @@ def test_a_spec_is_printed_and_none_is_overwritten(tmp_path: Path) -> None:
     made = invoke("new", "--from", data, "--output", tmp_path / "spec.yaml")
     assert isinstance(made.exception, UserError)
     assert (tmp_path / "spec.yaml").read_text() == "mine"
+
+
+@pytest.mark.parametrize("make", [talks, counts, captions_in_two_languages])
+def test_the_working_directory_is_the_data_root_of_what_is_in_it(
+    make: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make(tmp_path)
+    monkeypatch.chdir(made if made.is_dir() else made.parent)
+    found = draft(Path())
+    assert found.root == Path.cwd()
+    Path("spec.yaml").write_text(found.text, encoding="utf-8")
+    checked = invoke("check", "spec.yaml", "--data", ".")
+    assert checked.exit_code == 0, checked.output
 
 
 def test_a_data_root_and_a_name_can_be_given(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ FORMATS = {
 }
 WITH_EXTRA = {"HEIF": (".heic", ".heif")}  # pip install 'unified_vl[heic]'
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+NAMED = SUFFIXES | frozenset(WITH_EXTRA["HEIF"])  # images by their names, with the extra or without
 HEIC_HINT = "pip install 'unified_vl[heic]' for HEIC"
 # formats that people keep beside others, and that nothing here reads
 UNREAD = frozenset(

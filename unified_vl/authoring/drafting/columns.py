@@ -11,7 +11,7 @@ from typing import Any, Literal
 from unified_vl.authoring.drafting.languages import is_language
 from unified_vl.authoring.drafting.samples import Columns
 from unified_vl.data.cells import unpacked
-from unified_vl.data.image_formats import SUFFIXES
+from unified_vl.data.image_formats import NAMED
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.fields import Kind, Layout
 
@@ -206,7 +206,7 @@ def _is_image(value: Any) -> bool:
         return value.startswith(_SIGNATURES) or value[4:8] == _BOX_OF_FORMATS
     return (
         isinstance(value, str)
-        and value.lower().endswith(tuple(SUFFIXES))
+        and value.lower().endswith(tuple(NAMED))
         and "://" not in value
         and len(value) <= 1000
     )

@@ -82,7 +82,8 @@ def find_place(given: Path, root: Path | None = None) -> Place:
 
     Args:
         given: the file or folder.
-        root: the data root, which holds it; for None the folder around it.
+        root: the data root, which holds it; for None the working directory where that is what is
+            given, else the folder around it.
 
     Raises:
         UserError: when there is nothing that a reader reads.
@@ -95,6 +96,10 @@ def find_place(given: Path, root: Path | None = None) -> Place:
         raise UserError("is not below the data root", file=given, expected=f"a path in {root}")
     reader, file = _file(given) if given.is_file() else _in_folder(given)
     place = _named(reader, file, above)
+    inside = file != given and file.is_relative_to(given)
+    beside = "{split}" in place.parts[0] and len(place.splits) > 1  # others are named as it is
+    if root is None and given == Path.cwd() and inside and not beside:
+        place = _named(reader, file, given)  # `--from .`: the commands that follow say `--data .`
     own = splits_of(reader, file)
     if own:
         return replace(place, splits=own)

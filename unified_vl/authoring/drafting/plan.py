@@ -121,6 +121,8 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
         ]
     guesses = [replace(g, empty=_may_be_none(g, columns)) for g in guesses]
     fields = list(_labelled(list(_fields(guesses)), columns))
+    if place.reader == "conversations":
+        fields = [_optional(f) if f.name in HISTORY else f for f in fields]
     before = [f for f in fields if place.reader == "conversations" and f.name in HISTORY]
     roles = choose_roles([f for f in fields if f not in before], place.file)
     languages, why = _languages(place, guesses, roles)
@@ -159,6 +161,11 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
                 "look whether they are those of these rows"
             )
     return plan
+
+
+def _optional(of_history: Field) -> Field:
+    """A field that may be left out: whoever asks a first question has no history to give."""
+    return replace(of_history, guess=replace(of_history.guess, missing=True))
 
 
 def _may_be_none(guess: Guess, columns: Columns) -> bool:

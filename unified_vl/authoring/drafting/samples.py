@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from unified_vl.data.image_formats import SUFFIXES
+from unified_vl.data.image_formats import NAMED
 from unified_vl.data.readers import webdataset
 from unified_vl.data.readers.annotations import read_items
 from unified_vl.data.readers.compressed import open_unpacked
@@ -154,7 +154,7 @@ def _webdataset(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
 
 def _member(extension: str, content: bytes) -> Iterator[tuple[str, Any]]:
     kind = extension.rpartition(".")[2]
-    if f".{kind}" in SUFFIXES:
+    if f".{kind}" in NAMED:
         yield extension, content
     elif kind == "json":
         value = parse_json(content)
