@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -131,6 +132,29 @@ def test_a_bad_row_stops_where_the_spec_does_not_skip(world, oracle, tmp_path: P
     one = type(world)(world.data, [load_task(strict)])
     with pytest.raises(BadRow, match=r"caption/test\.jsonl:25: image: .*images/none\.png"):
         one.evaluate(oracle())
+
+
+@pytest.mark.parametrize(
+    ("splits", "says"),
+    [
+        (
+            "{train: train}",
+            "expected --split train; splits: {fraction: {train: 0.9, test: 0.1}} ho",
+        ),
+        ("{train: train, validation: dev}", "expected --split train or --split validation"),
+    ],
+)
+def test_without_a_test_split_it_says_what_could_be_scored_before_it_answers(
+    world, oracle, tmp_path: Path, splits: str, says: str
+) -> None:
+    path = tmp_path / "translate.yaml"
+    text = re.sub(r"splits: \{.*?\}", f"splits: {splits}", world.specs[2].text)
+    path.write_text(text, encoding="utf-8")
+    predictor = oracle()
+    with pytest.raises(UserError) as error:
+        type(world)(world.data, [world.specs[0], load_task(path)]).evaluate(predictor)
+    assert says in str(error.value)
+    assert predictor.asked == []
 
 
 def test_a_split_of_bad_rows_alone_is_an_error(world, oracle, tmp_path: Path) -> None:

@@ -99,6 +99,8 @@ def evaluate(
     Raises:
         UserError: when data are missing, or a row is bad and its spec says `stop`.
     """
+    for spec in specs:
+        _has_split(spec, split)
     started = time.perf_counter()
     tasks: dict[str, Any] = {}
     predictions: list[dict[str, Any]] = []
@@ -133,6 +135,19 @@ def evaluate(
         "tasks": tasks,
     }
     return Evaluation(report, predictions, rows, images, given)
+
+
+def _has_split(spec: TaskSpec, split: SplitName) -> None:
+    """A refusal before any task is answered, which says what could be scored instead."""
+    if split in spec.data.splits:
+        return
+    others = " or ".join(f"--split {name}" for name in spec.data.splits)
+    shares = "splits: {fraction: {train: 0.9, test: 0.1}} holds rows out (docs/own_data.md)"
+    raise spec.error(
+        ("data", "splits"),
+        f"there is no split {split!r}",
+        expected=others + ("" if len(spec.data.splits) > 1 else f"; {shares}"),
+    )
 
 
 def _answer(
