@@ -17,6 +17,7 @@ from unified_vl.inference.constraints import GrammarProcessor
 from unified_vl.inference.decoding import Generator
 from unified_vl.inference.grammars import TextGrammar
 from unified_vl.inference.language_grammar import LanguageGrammar, ScriptMasks
+from unified_vl.inference.other_script import in_other_script
 from unified_vl.inference.script_bytes import NEVER, WHOLE, byte_places
 from unified_vl.specs.generate import GenerateSpec
 from unified_vl.specs.load import load_task
@@ -180,6 +181,53 @@ def test_an_answer_in_another_script_is_flagged(tiny) -> None:
     assert free.other_script == bool(strange_parts(free.text, "fa"))
     held = spec.model_copy(update={"generate": replace_language(spec.generate)})
     assert not UnifiedVL(replace(tiny.saved)).predict(held, "fa", image=image).other_script
+
+
+LABEL = "{kind: label, column: answer, names: {values: [yes, no]}}"
+
+
+@pytest.mark.parametrize(
+    ("change", "flagged"),
+    [
+        ({}, True),
+        ({"method: greedy": "method: constrained, choices: {values: [yes, no]}"}, False),
+        ({"method: greedy": "method: score_choices, choices: {values: [yes, no]}"}, False),
+        ({"answer: {kind: text, column: answer}": f"answer: {LABEL}"}, False),
+        ({"answer: {kind: text,": "answer: {kind: number,"}, False),
+        ({'"{answer}"': '"yes: {answer}"'}, False),
+        ({'"{answer}"': '"no: {answer}"'}, True),
+    ],
+    ids=str,
+)
+def test_what_the_author_wrote_is_in_no_other_script(
+    tmp_path, change: dict[str, str], flagged: bool
+) -> None:
+    text = CLOSED
+    for old, new in change.items():
+        assert old in text
+        text = text.replace(old, new)
+    path = tmp_path / "asked.yaml"
+    path.write_text(text, encoding="utf-8")
+    spec = load_task(path)
+    assert in_other_script(spec, "yes", example("zh"), prefix="") == flagged
+    assert not in_other_script(spec, "yes", example("en"), prefix="")
+    assert not in_other_script(spec, "yes", example("zh", copied=("oh yes",)), prefix="")
+
+
+CLOSED = """
+task: asked
+version: 1
+family: answering
+about: Answer.
+data:
+  {reader: jsonl, path: a.jsonl, splits: {train: a}, languages: [en, zh], language_column: tag}
+fields:
+  question: {kind: text, column: question}
+  answer: {kind: text, column: answer}
+example: {source: "{task} {question}", target: "{answer}"}
+generate: {method: greedy, max_tokens: 4}
+score: [{metric: accuracy, against: answer, primary: true}]
+"""
 
 
 def replace_language(how: GenerateSpec) -> GenerateSpec:

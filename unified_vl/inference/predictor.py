@@ -31,12 +31,12 @@ from unified_vl.inference.inputs import (
     target_fields,
 )
 from unified_vl.inference.model_directory import SavedModel, load_model
+from unified_vl.inference.other_script import in_other_script
 from unified_vl.inference.prediction import Alternative, Prediction
 from unified_vl.inference.reranking import Reranker
 from unified_vl.inference.search import Hypothesis
 from unified_vl.model.compiled import compile_model
 from unified_vl.specs.load import load_task
-from unified_vl.specs.scripts import strange_parts
 from unified_vl.specs.task import TaskSpec
 
 CHUNK = 8  # batches that are sorted by length together
@@ -364,14 +364,8 @@ class UnifiedVL:
             segments,
             shapes,
             cut=found.cut,
-            other_script=_in_other_script(text, example, prefix),
+            other_script=in_other_script(spec, text, example, prefix),
         )
-
-
-def _in_other_script(text: str, example: Example, prefix: str) -> bool:
-    """Whether a text holds what its language is not written in, and nobody gave to copy."""
-    given = "\n".join((*example.copied, prefix))
-    return any(part not in given for part in strange_parts(text, example.language))
 
 
 def _coded(answer: Alternative) -> list[ImageCodes]:
