@@ -13,9 +13,9 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 from tables import medians
 
-from unified_vl.evaluation.metrics import captions
-from unified_vl.evaluation.metrics.intervals import intervals
-from unified_vl.evaluation.metrics.table import METRICS, Answers
+from unified_vl.metrics import captions
+from unified_vl.metrics.intervals import intervals
+from unified_vl.metrics.table import METRICS, Answers
 
 
 def main() -> None:

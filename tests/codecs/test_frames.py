@@ -10,8 +10,8 @@ from PIL import ExifTags, ImageOps
 from PIL import Image as PILImage
 
 from unified_vl.codecs.frames import Frame, upright
-from unified_vl.codecs.segments import Box
 from unified_vl.codecs.shapes import coordinates, to_pixels
+from unified_vl.geometry import Box
 from unified_vl.specs.fields import Layout
 
 SIDES = st.integers(1, 5000)

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Box, Image, Tag, Text
+from unified_vl.codecs.segments import Image, Tag, Text
 from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY, SequenceCodec, load_tokenizer
 from unified_vl.codecs.text import TextCodec, train_text_tokenizer
 from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary, standard_tags
 from unified_vl.errors import UserError
+from unified_vl.geometry import Box
 
 TEXTS = [
     "a red cat and a dog",

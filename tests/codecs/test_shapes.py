@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_vl.codecs.segments import Box, Point, Polygon, Text
+from unified_vl.codecs.segments import Text
 from unified_vl.codecs.shapes import (
     ShapeCodec,
     coordinates,
     with_labels,
 )
 from unified_vl.codecs.vocabulary import Vocabulary
+from unified_vl.geometry import Box, Point, Polygon
 
 CODEC = ShapeCodec(Vocabulary(300, ("image",)))
 

@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as PILImage
 
-from unified_vl.codecs.segments import Box, Image, Segment, Tag, Text
+from unified_vl.codecs.segments import Image, Segment, Tag, Text
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.row import Row
 from unified_vl.errors import BadRow
+from unified_vl.geometry import Box
 from unified_vl.specs.task import TaskSpec
 
 FIELDS = {

@@ -11,7 +11,6 @@ from PIL import ExifTags
 from PIL import Image as PILImage
 
 from unified_vl.authoring.check import check_paths
-from unified_vl.codecs.segments import Box
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.shapes import coordinates
 from unified_vl.codecs.text import TextCodec
@@ -21,6 +20,7 @@ from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError
+from unified_vl.geometry import Box
 from unified_vl.specs.load import load_task
 
 SPEC = """\

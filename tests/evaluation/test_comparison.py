@@ -11,12 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from unified_vl.cli.main import app
-from unified_vl.codecs.segments import Box, Text
+from unified_vl.codecs.segments import Text
 from unified_vl.data.example import Example
 from unified_vl.errors import UserError
 from unified_vl.evaluation.comparison import compare_reports
 from unified_vl.evaluation.results import write_results
 from unified_vl.evaluation.rows import read_rows, rows_path
+from unified_vl.geometry import Box
 
 
 def wrong_in(*languages: str):

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from unified_vl.codecs.segments import Box, Text
+from unified_vl.codecs.segments import Text
 from unified_vl.errors import BadRow, UserError
 from unified_vl.evaluation.results import write_results
 from unified_vl.evaluation.rows import read_rows, rows_path
+from unified_vl.geometry import Box
 from unified_vl.specs.load import load_task
 
 

@@ -19,7 +19,6 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.text import train_text_tokenizer
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, standard_tags
 from unified_vl.errors import UserError
-from unified_vl.evaluation.metrics.retrieval import ranks
 from unified_vl.evaluation.report import render
 from unified_vl.evaluation.results import RETRIEVAL, write_json
 from unified_vl.evaluation.retrieval import evaluate_retrieval, rank_language, read_gallery
@@ -29,6 +28,7 @@ from unified_vl.inference.late_interaction import TEMPERATURE, late_interaction
 from unified_vl.inference.model_directory import SavedModel, save_model
 from unified_vl.inference.pair_scoring import PairScorer, Sentence
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.metrics.retrieval import ranks
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.load import load_task

@@ -11,11 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified_vl.codecs.segments import Box, Polygon, Text
+from unified_vl.codecs.segments import Text
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.shapes import with_labels
 from unified_vl.codecs.text import TextCodec, train_text_tokenizer
 from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary
+from unified_vl.geometry import Box, Polygon
 from unified_vl.inference.constraints import Grammar
 from unified_vl.inference.grammars import grammar_of
 from unified_vl.specs.generate import AnswerForm, GenerateSpec

@@ -19,9 +19,9 @@ from unified_vl.inference.grammars import TextGrammar
 from unified_vl.inference.language_grammar import LanguageGrammar, ScriptMasks
 from unified_vl.inference.other_script import in_other_script
 from unified_vl.inference.script_bytes import NEVER, WHOLE, byte_places
+from unified_vl.languages.scripts import scripts_of, strange_parts
 from unified_vl.specs.generate import GenerateSpec
 from unified_vl.specs.load import load_task
-from unified_vl.specs.scripts import scripts_of, strange_parts
 
 CPU = torch.device("cpu")
 LANGUAGES = ("en", "fa", "zh", "ja", "ko", "ru", "hi", "sr-Latn", "pt-BR")

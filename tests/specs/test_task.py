@@ -307,7 +307,7 @@ def test_scores_of_a_class_and_over_languages(tmp_path: Path, score: str, messag
 def test_every_metric_of_a_spec_is_one_that_evaluation_knows() -> None:
     from typing import get_args
 
-    from unified_vl.evaluation.metrics.table import METRICS
+    from unified_vl.metrics.table import METRICS
     from unified_vl.specs.score import Metric
     from unified_vl.specs.score_rules import KINDS_OF_METRICS
 

@@ -25,14 +25,14 @@ def test_without_scores_the_lowest_mean_loss_is_the_best() -> None:
 
 
 def test_by_scores_metrics_that_fall_count_the_other_way() -> None:
-    best = Best(by_scores=True, falling=frozenset("b"))
+    best = Best(by_scores=True, lower_is_better=frozenset("b"))
     best.scores(1, {"a": 50.0, "b": 50.0})
     best.losses(1, {"a": 0.0, "b": 0.0})
     assert best.checkpoint(1)
     best.scores(1, {"a": 51.0, "b": 52.0})
     assert not best.checkpoint(2)
     best.scores(1, {"a": 51.0, "b": 50.5})
-    again = Best(by_scores=True, falling=frozenset("b"))
+    again = Best(by_scores=True, lower_is_better=frozenset("b"))
     again.load_state_dict(json.loads(json.dumps(best.state_dict())))
     assert again.step == 1 and again.checkpoint(3) and again.step == 3
 

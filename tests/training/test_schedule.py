@@ -177,8 +177,8 @@ def test_a_task_is_not_judged_before_it_joins() -> None:
     assert "b" in [schedule.next_update()[0] for _ in range(4)]
 
 
-def test_a_falling_metric_of_the_task() -> None:
-    rules = Rules(stop_and_go=RULE, falling=frozenset("a"))
+def test_lower_is_better_for_the_task() -> None:
+    rules = Rules(stop_and_go=RULE, lower_is_better=frozenset("a"))
     schedule = RoundRobin(("a",), {"a": 1}, rules=rules)
     schedule.next_update()
     assert [schedule.observe("a", score) for score in (9, 8, 7)] == [None] * 3

@@ -57,7 +57,7 @@ def test_scores_at_and_below_zero(higher: bool) -> None:
 
 
 @given(SCORES)
-def test_a_falling_metric_is_a_rising_one_turned_round(scores: list[float]) -> None:
+def test_where_lower_is_better_all_is_turned_round(scores: list[float]) -> None:
     assert states(scores) == states([-score for score in scores], higher=False)
 
 

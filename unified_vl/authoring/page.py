@@ -15,18 +15,11 @@ from PIL import Image as PILImage
 
 from unified_vl.authoring.show import Shown, lines
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import (
-    Box,
-    Image,
-    ImageCodes,
-    Point,
-    Polygon,
-    Segment,
-    Shape,
-)
+from unified_vl.codecs.segments import Image, ImageCodes, Segment
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.errors import BadRow
-from unified_vl.specs.languages import canonical
+from unified_vl.geometry import Box, Point, Polygon, Shape
+from unified_vl.languages.tags import canonical
 from unified_vl.specs.task import TaskSpec
 
 

@@ -11,18 +11,7 @@ from typing import Any
 
 from unified_vl.authoring.prints import normal
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import (
-    Box,
-    Image,
-    ImageCodes,
-    Noised,
-    Pieces,
-    Point,
-    Polygon,
-    Segment,
-    Tag,
-    Text,
-)
+from unified_vl.codecs.segments import Image, ImageCodes, Noised, Pieces, Segment, Tag, Text
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
 from unified_vl.codecs.shapes import coordinates, to_pixels
 from unified_vl.codecs.vocabulary import IMAGE_TAG
@@ -34,6 +23,7 @@ from unified_vl.data.row import Row
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow
 from unified_vl.files import parse_json
+from unified_vl.geometry import Box, Point, Polygon
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.fields import ShapeKind
 from unified_vl.specs.task import TaskSpec

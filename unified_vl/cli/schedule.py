@@ -50,7 +50,6 @@ def schedule(
 
     from unified_vl.data.sources import TaskData
     from unified_vl.errors import UserError
-    from unified_vl.evaluation.metrics.table import falling_tasks
     from unified_vl.specs.load import load_mixture
     from unified_vl.training.schedule import make_schedule
     from unified_vl.training.simulation import recorded_scores, simulate, synthetic_scores
@@ -62,7 +61,7 @@ def schedule(
             raise UserError("its shares go by rows", file=mixture, expected="--data")
         rows = {spec.task: len(TaskData(spec, "train", data)) for spec in loaded.specs}
     score_of = synthetic_scores(half_life) if scores is None else recorded_scores(scores)
-    made = make_schedule(loaded, rows, seed, falling_tasks(loaded.specs))
+    made = make_schedule(loaded, rows, seed)
     simulated = simulate(made, rounds, score_of, score_every)
     tasks = [spec.task for spec in loaded.specs]
     if plot is not None:

@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from unified_vl.codecs.segments import Box, Point, Polygon
 from unified_vl.codecs.shapes import SIZES
+from unified_vl.geometry import Box, Point, Polygon
 from unified_vl.specs.fields import Layout, ShapeKind
 
 SLACK = 1e-6  # what rounding in a file may cost

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from unified_vl.codecs.images import LoadedImage
+from unified_vl.geometry import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,35 +21,6 @@ class Tag:
     """A named token of the tag range: `language:de`, `task:emoji_caption`."""
 
     name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle as fractions of the user's image: 0 <= x1 < x2 <= 1, the same for y.
-
-    What is in it, where that is known, is `label`; in a sequence it is a text before the box.
-    """
-
-    x1: float
-    y1: float
-    x2: float
-    y2: float
-    label: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A place as fractions of the user's image, 0 to 1."""
-
-    x: float
-    y: float
-
-
-@dataclass(frozen=True, slots=True)
-class Polygon:
-    """An outline as fractions of the user's image: x, y, x, y, ... of three corners or more."""
-
-    xy: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,5 +74,4 @@ class ImageCodes:
     image: LoadedImage | None = field(default=None, compare=False, repr=False)
 
 
-Shape = Box | Point | Polygon
 Segment = Text | Tag | Shape | Image | ImageCodes | Pieces | Noised

@@ -12,23 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from unified_vl.codecs.image_codes import CodeImages
-from unified_vl.codecs.segments import (
-    Box,
-    Image,
-    ImageCodes,
-    Noised,
-    Pieces,
-    Point,
-    Polygon,
-    Segment,
-    Tag,
-    Text,
-)
+from unified_vl.codecs.segments import Image, ImageCodes, Noised, Pieces, Segment, Tag, Text
 from unified_vl.codecs.shapes import ShapeCodec
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, IMAGE_TAG, PAD_ID, Vocabulary
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
+from unified_vl.geometry import Box, Point, Polygon
 from unified_vl.specs.example import IMAGE_MASK_TAG
 from unified_vl.specs.fields import ShapeKind
 

@@ -12,8 +12,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unified_vl.codecs.segments import Box, Point, Polygon, Segment, Shape, Text
+from unified_vl.codecs.segments import Segment, Text
 from unified_vl.codecs.vocabulary import Vocabulary
+from unified_vl.geometry import Box, Point, Polygon, Shape
 from unified_vl.specs.fields import ShapeKind
 
 SIZES: dict[ShapeKind, tuple[int, bool]] = {  # location ids, and whether never more

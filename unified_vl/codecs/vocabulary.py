@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import parse_json
-from unified_vl.specs.languages import canonical, distinct
+from unified_vl.languages.tags import canonical, distinct
 
 PAD_ID = 0
 EOS_ID = 1

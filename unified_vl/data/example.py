@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Image, ImageCodes, Segment, Shape
+from unified_vl.codecs.segments import Image, ImageCodes, Segment
+from unified_vl.geometry import Shape
 
 Reference = str | Shape | LoadedImage
 

@@ -18,7 +18,7 @@ from unified_vl.data.sources import TaskData
 from unified_vl.data.templates import Plan
 from unified_vl.data.values import Value, ValueReader
 from unified_vl.errors import BadRow
-from unified_vl.specs.letter_case import fold_case
+from unified_vl.languages.letter_case import fold_case
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import slots
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from unified_vl.codecs.frames import TURNED, Frame
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Box, Point, Polygon
 from unified_vl.data.cells import Cell, items_of, list_of_numbers, said
+from unified_vl.geometry import Box, Point, Polygon
 from unified_vl.specs.fields import ShapeKind
 from unified_vl.specs.readers import stated_size
 from unified_vl.specs.task import TaskSpec

@@ -11,8 +11,8 @@ from unified_vl.data.cells import letter
 from unified_vl.data.draws import Draws
 from unified_vl.data.values import Value, pieces_of
 from unified_vl.errors import BadRow
+from unified_vl.languages.tags import language_name
 from unified_vl.specs.example import JoinSpec
-from unified_vl.specs.languages import language_name
 from unified_vl.specs.task import TaskSpec, TaskTags
 from unified_vl.specs.template import Slot, Template, fill, parse_template
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from unified_vl.codecs.image_codes import CodeImages
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Box, Image, ImageCodes, Point, Polygon, Segment, Tag
+from unified_vl.codecs.segments import Image, ImageCodes, Segment, Tag
 from unified_vl.data.cells import (
     Cell,
     Size,
@@ -27,9 +27,10 @@ from unified_vl.data.row import Row
 from unified_vl.data.selection import is_blank
 from unified_vl.data.shapes import ShapeReader
 from unified_vl.errors import BadRow, nearest
+from unified_vl.geometry import Box, Point, Polygon
+from unified_vl.languages.tags import nearest_tag
 from unified_vl.specs.checks import named_slots
 from unified_vl.specs.fields import SHAPES
-from unified_vl.specs.languages import nearest_tag
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import slots
 

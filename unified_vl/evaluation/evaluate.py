@@ -19,8 +19,6 @@ from unified_vl.data.example import Example
 from unified_vl.data.row import Row
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
-from unified_vl.evaluation.metrics.correct import is_correct
-from unified_vl.evaluation.metrics.intervals import RESAMPLES
 from unified_vl.evaluation.readings import read_pictures, readers_of
 from unified_vl.evaluation.results import Evaluation
 from unified_vl.evaluation.rows import ScoredRows
@@ -37,6 +35,8 @@ from unified_vl.inference.inputs import source_fields
 from unified_vl.inference.pictures import to_complete
 from unified_vl.inference.prediction import FLAGS
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.metrics.correct import is_correct
+from unified_vl.metrics.intervals import RESAMPLES
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from unified_vl.specs.languages import canonical, display_name, language_name, script_of
+from unified_vl.languages.tags import canonical, display_name, language_name, script_of
 
 _FROM_THE_RIGHT = frozenset(  # scripts in use that Unicode gives the direction R or AL
     ("Adlm", "Arab", "Aran", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa", "Yezi")

@@ -33,7 +33,7 @@ from unified_vl.evaluation.results import (
     read_retrieval,
 )
 from unified_vl.files import write_atomically
-from unified_vl.specs.languages import distinct
+from unified_vl.languages.tags import distinct
 
 PAGE = "report.html"
 PARTS = (

@@ -25,12 +25,12 @@ from unified_vl.codecs.segments import Image
 from unified_vl.data.example import Example
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
-from unified_vl.evaluation.metrics.retrieval import median_rank, ranks, recall_at
 from unified_vl.inference.features import image_features, text_features
 from unified_vl.inference.late_interaction import Features, late_interaction
 from unified_vl.inference.pair_scoring import PairScorer, Sentence
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.ranking import CANDIDATES, best, rerank, score_pairs
+from unified_vl.metrics.retrieval import median_rank, ranks, recall_at
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec
 

@@ -19,9 +19,9 @@ import numpy as np
 
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.errors import UserError
-from unified_vl.evaluation.metrics.statistics import RowStatistics
-from unified_vl.evaluation.metrics.table import METRICS, Metric
 from unified_vl.files import parse_json, write_atomically
+from unified_vl.metrics.statistics import RowStatistics
+from unified_vl.metrics.table import METRICS, Metric
 
 SUFFIX = ".rows.npz"
 

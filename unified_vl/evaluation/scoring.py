@@ -12,17 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Box, Point, Polygon
 from unified_vl.data.example import Example
 from unified_vl.data.row import Row
-from unified_vl.evaluation.metrics.detection import Detection
-from unified_vl.evaluation.metrics.intervals import intervals
-from unified_vl.evaluation.metrics.statistics import RowStatistics
-from unified_vl.evaluation.metrics.table import METRICS, Answers, CorpusMetric
 from unified_vl.evaluation.readings import Readings, reading_of
 from unified_vl.evaluation.rows import ScoredRows, digest
+from unified_vl.geometry import Box, Point, Polygon
 from unified_vl.inference.prediction import FLAGS, Prediction
-from unified_vl.specs.languages import find
+from unified_vl.languages.tags import find
+from unified_vl.metrics.detection import Detection
+from unified_vl.metrics.intervals import intervals
+from unified_vl.metrics.statistics import RowStatistics
+from unified_vl.metrics.table import METRICS, Answers, CorpusMetric
 from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.task import TaskSpec
 

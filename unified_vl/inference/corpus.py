@@ -19,7 +19,7 @@ from unified_vl.data.images import ImageLoader
 from unified_vl.errors import BadRow, UserError, nearest
 from unified_vl.inference.images import images_below
 from unified_vl.inference.rows import JsonLines, numbered_lines
-from unified_vl.specs.languages import find, nearest_tag
+from unified_vl.languages.tags import find, nearest_tag
 
 Kind = Literal["image", "text"]
 OnBad = Callable[[BadRow], None]

@@ -12,8 +12,8 @@ from PIL.Image import Image
 
 from unified_vl.data.row import Row
 from unified_vl.errors import UserError, nearest
+from unified_vl.languages.tags import nearest_tag
 from unified_vl.specs.fields import SHAPES, FieldSpec
-from unified_vl.specs.languages import nearest_tag
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
 

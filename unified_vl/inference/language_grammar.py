@@ -20,7 +20,7 @@ from unified_vl.inference.constraints import ChoiceGrammar, Grammar, Scored
 from unified_vl.inference.grammars import TextGrammar
 from unified_vl.inference.script_bytes import NEVER, WHOLE, byte_places
 from unified_vl.inference.trie import Trie
-from unified_vl.specs.scripts import class_of, scripts_of, strange_parts
+from unified_vl.languages.scripts import class_of, scripts_of, strange_parts
 
 LONGEST_PIECE = 16  # characters; what SentencePiece learns at most
 SPACE = "\u2581"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unified_vl.data.example import Example
 from unified_vl.inference.inputs import target_fields
-from unified_vl.specs.scripts import strange_parts
+from unified_vl.languages.scripts import strange_parts
 from unified_vl.specs.task import TaskSpec
 
 

@@ -12,7 +12,7 @@ from typing import Any, overload
 import torch
 from PIL import Image as PILImage
 
-from unified_vl.codecs.segments import Box, ImageCodes, Point, Polygon, Shape
+from unified_vl.codecs.segments import ImageCodes
 from unified_vl.codecs.shapes import to_pixels, with_labels
 from unified_vl.data.batching import EncodedExample, collate_encoded, encode_example
 from unified_vl.data.example import Example
@@ -22,6 +22,7 @@ from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError, nearest
+from unified_vl.geometry import Box, Point, Polygon, Shape
 from unified_vl.inference.decoding import Generator
 from unified_vl.inference.inputs import (
     OneValue,

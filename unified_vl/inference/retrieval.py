@@ -19,7 +19,7 @@ from unified_vl.inference.late_interaction import Features, late_interaction
 from unified_vl.inference.pair_scoring import YES, Pair, PairScorer, Sentence
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.ranking import CANDIDATES, best, rerank
-from unified_vl.specs.languages import distinct
+from unified_vl.languages.tags import distinct
 from unified_vl.specs.task import TaskSpec
 
 TOP = 10

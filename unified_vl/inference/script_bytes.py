@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 import regex
 
-from unified_vl.specs.scripts import class_of
+from unified_vl.languages.scripts import class_of
 
 WHOLE = 0  # the place between two characters
 NEVER = -1

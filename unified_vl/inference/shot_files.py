@@ -20,12 +20,13 @@ import numpy as np
 from PIL import Image as PILImage
 
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Box, Image, ImageCodes, Point, Polygon, Tag
+from unified_vl.codecs.segments import Image, ImageCodes, Tag
 from unified_vl.data.images import open_image, to_rgb
 from unified_vl.data.other_rows import Shot, Shots
 from unified_vl.data.values import Value
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, write_atomically
+from unified_vl.geometry import Box, Point, Polygon
 from unified_vl.specs.task import TaskSpec
 
 KINDS: dict[str, Callable[..., Any]] = {

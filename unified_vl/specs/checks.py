@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from unified_vl.errors import nearest
+from unified_vl.languages.tags import canonical
 from unified_vl.specs.document import KeyPath, Problem
-from unified_vl.specs.languages import canonical
 from unified_vl.specs.template import Template, TemplateError, parse_template, slots
 
 BUILT_INS = ("language", "language_name", "task")

@@ -9,10 +9,10 @@ from re import fullmatch
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import UserError
+from unified_vl.languages.letter_case import fold_case
+from unified_vl.languages.tags import canonical, find, nearest_tag
 from unified_vl.specs.choices import file_beside
 from unified_vl.specs.document import LANGUAGE_PATTERN, PATTERNS
-from unified_vl.specs.languages import canonical, find, nearest_tag
-from unified_vl.specs.letter_case import fold_case
 
 if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec

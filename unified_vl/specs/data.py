@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr
 
+from unified_vl.languages.tags import canonical, find
 from unified_vl.specs.document import LanguageTag, Name, Part
-from unified_vl.specs.languages import canonical, find
 from unified_vl.specs.readers import READERS, known_reader
 
 SplitName = Literal["train", "validation", "test"]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from unified_vl.errors import nearest
 from unified_vl.files import is_absolute
+from unified_vl.languages.tags import find, nearest_tag
 from unified_vl.specs.checks import named_slots, parse, repeated, same_languages
 from unified_vl.specs.document import KeyPath, Problem, one_of
 from unified_vl.specs.encodings import is_text_encoding, text_encodings
-from unified_vl.specs.languages import find, nearest_tag
 from unified_vl.specs.readers import READERS
 from unified_vl.specs.share_rules import share_problems
 from unified_vl.specs.template import slots

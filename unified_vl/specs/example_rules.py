@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import nearest
+from unified_vl.languages.tags import find, nearest_tag
 from unified_vl.specs.checks import BUILT_INS, RESERVED, parse, same_languages
 from unified_vl.specs.document import KeyPath, Problem
 from unified_vl.specs.example import BESIDE_A_JOIN, SHOTS
 from unified_vl.specs.fields import TEXTS
-from unified_vl.specs.languages import find, nearest_tag
 from unified_vl.specs.template import Slot, Template, slots
 
 if TYPE_CHECKING:

@@ -87,7 +87,7 @@ def _words_problems(spec: TaskSpec) -> Iterator[Problem]:
             expected=f"at most {generate.max_tokens}",
         )
     if generate.language == "enforce":
-        from unified_vl.specs.scripts import scripts_of
+        from unified_vl.languages.scripts import scripts_of
 
         unknown = [tag for tag in spec.data.languages if not scripts_of(tag)]
         if unknown:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from pydantic_core import PydanticCustomError
 
 from unified_vl.errors import nearest
+from unified_vl.languages.tags import find, nearest_tag
 from unified_vl.specs.document import KeyPath, Problem, one_of
 from unified_vl.specs.fields import TEXTS, Kind
-from unified_vl.specs.languages import find, nearest_tag
 from unified_vl.specs.template import TemplateError, parse_template, slots
 
 if TYPE_CHECKING:

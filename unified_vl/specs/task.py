@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
+from unified_vl.languages.tags import find
 from unified_vl.specs.checks import named_slots
 from unified_vl.specs.code_switch import Dictionary
 from unified_vl.specs.data import DataSpec
@@ -20,7 +21,6 @@ from unified_vl.specs.document import Document, Name, Version, refuse
 from unified_vl.specs.example import ExampleSpec
 from unified_vl.specs.fields import SHAPES, FieldSpec, ShapeKind
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
-from unified_vl.specs.languages import find
 from unified_vl.specs.rules import task_problems
 from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.template import Template, parse_template, slots

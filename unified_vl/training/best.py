@@ -33,12 +33,12 @@ class Best:
 
     Args:
         by_scores: go by the tasks' scores, not by their validation losses.
-        falling: tasks whose score is better when it is lower.
+        lower_is_better: tasks whose score is better when it is lower.
     """
 
-    def __init__(self, *, by_scores: bool, falling: frozenset[str] = frozenset()) -> None:
+    def __init__(self, *, by_scores: bool, lower_is_better: frozenset[str] = frozenset()) -> None:
         self.by_scores = by_scores
-        self.falling = falling
+        self.lower_is_better = lower_is_better
         self._memory = _Memory()
 
     @property
@@ -59,7 +59,8 @@ class Best:
     def scores(self, step: int, scores: Mapping[str, float]) -> None:
         """Take note of the tasks' primary metrics after `step`: all tasks count alike."""
         if scores and self.by_scores:
-            self._measure(step, [-s if task in self.falling else s for task, s in scores.items()])
+            lower = self.lower_is_better
+            self._measure(step, [-s if task in lower else s for task, s in scores.items()])
 
     def _measure(self, step: int, values: list[float]) -> None:
         value = statistics.fmean(values)

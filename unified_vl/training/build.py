@@ -20,7 +20,6 @@ from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import TaskData
 from unified_vl.data.streams import WINDOW_BATCHES, TaskStream
-from unified_vl.evaluation.metrics.table import falling_tasks
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.image_tokenizer import load_image_tokenizer
 from unified_vl.model.initialization import start_codes_from_codebook
@@ -113,7 +112,6 @@ def build(run: Run) -> Parts:
             mixture,
             {name: len(each.data) for name, each in streams.items()},
             run.seed,
-            falling_tasks(mixture.specs),
         ),
         streams=streams,
         validation={

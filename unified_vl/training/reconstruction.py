@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image as PILImage
 
 from unified_vl.errors import UserError
-from unified_vl.evaluation.metrics.images import codebook_use, psnr, ssim
 from unified_vl.files import read_json_object, write_atomically
+from unified_vl.metrics.images import codebook_use, psnr, ssim
 from unified_vl.model.image_tokenizer import CONFIG, ImageTokenizer
 from unified_vl.training.image_files import ImageFiles
 

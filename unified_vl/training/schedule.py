@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from unified_vl.metrics.table import METRICS
 from unified_vl.specs.mixture import Mixture, StopAndGoSpec
+from unified_vl.specs.task import TaskSpec
 from unified_vl.training.stop_and_go import StopAndGo, Transition
 
 
@@ -28,14 +30,14 @@ class Rules:
         from_round: the first round, from 0, of tasks that join later.
         joint: a round is one update, not each of its batches.
         stop_and_go: when tasks rest; None to let them train for ever.
-        falling: tasks whose score is better when it is lower.
+        lower_is_better: tasks whose score is better when it is lower.
     """
 
     seed: int = 0
     from_round: Mapping[str, int] = field(default_factory=dict)
     joint: bool = False
     stop_and_go: StopAndGoSpec | None = None
-    falling: frozenset[str] = frozenset()
+    lower_is_better: frozenset[str] = frozenset()
 
 
 class Schedule(ABC):
@@ -68,7 +70,7 @@ class Schedule(ABC):
         self.controllers: dict[str, StopAndGo] = {}
         if rules.stop_and_go is not None:
             self.controllers = {
-                task: StopAndGo(task, rules.stop_and_go, task not in rules.falling)
+                task: StopAndGo(task, rules.stop_and_go, task not in rules.lower_is_better)
                 for task in tasks
             }
         self._number = -1  # of the round that is under way
@@ -213,11 +215,17 @@ def joining_rounds(mixture: Mixture) -> dict[str, int]:
     return {task: levels.index(difficulty[task]) * curriculum.rounds for task in entries}
 
 
+def lower_is_better(specs: Iterable[TaskSpec]) -> frozenset[str]:
+    """Names of the tasks whose primary metric is better when it is lower."""
+    return frozenset(
+        spec.task for spec in specs if not METRICS[spec.primary.metric].higher_is_better
+    )
+
+
 def make_schedule(
     mixture: Mixture,
     rows: Mapping[str, int],
     seed: int,
-    falling: frozenset[str] = frozenset(),
 ) -> Schedule:
     """The schedule that a mixture asks for.
 
@@ -225,7 +233,6 @@ def make_schedule(
         mixture: of `load_mixture`.
         rows: of each task's training split; read only where shares go by rows.
         seed: of what is drawn.
-        falling: tasks whose score is better when it is lower.
     """
     names = tuple(spec.task for spec in mixture.specs)
     batches = dict(zip(names, (entry.batches for entry in mixture.tasks), strict=True))
@@ -235,7 +242,7 @@ def make_schedule(
         from_round=joining_rounds(mixture),
         joint=spec.update == "joint",
         stop_and_go=spec.stop_and_go,
-        falling=falling,
+        lower_is_better=lower_is_better(mixture.specs),
     )
     if spec.kind == "round_robin":
         return RoundRobin(names, batches, spec.order, rules)

@@ -1,7 +1,7 @@
 """When a task rests and when it trains again: dynamic stop-and-go of 12-in-1.
 
 After Algorithm 1 of arXiv 1912.02315, section 3.3, with what its published code leaves
-out: both checks on every evaluation, metrics that fall as well as metrics that rise, and
+out: both checks on every evaluation, metrics of which lower is better as well as others, and
 scores at or below zero. Plain numbers, no torch: a pure function of the scores.
 """
 

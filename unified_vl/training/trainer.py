@@ -13,7 +13,6 @@ import torch
 from unified_vl.data.batching import Batch
 from unified_vl.data.order import draw_seed
 from unified_vl.errors import Stopped, UserError
-from unified_vl.evaluation.metrics.table import falling_tasks
 from unified_vl.locks import WITHIN, only_writer
 from unified_vl.specs.run import Run
 from unified_vl.training import checkpoint
@@ -32,7 +31,7 @@ from unified_vl.training.optimizer import build_optimizer, learning_rate
 from unified_vl.training.prefetch import Prefetch
 from unified_vl.training.process import Process
 from unified_vl.training.resume import look_at_data, progress_of, restore
-from unified_vl.training.schedule import Schedule
+from unified_vl.training.schedule import Schedule, lower_is_better
 from unified_vl.training.scoring import Scorer
 from unified_vl.training.signals import StopSignals, name_of
 from unified_vl.training.state import Training
@@ -167,7 +166,8 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
         engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)
     rows = {task: len(stream.data) for task, stream in parts.streams.items()}
     journal = Journal(run, rows, writes=process.rank == 0, progress=progress)
-    best = Best(by_scores=run.score_every > 0, falling=falling_tasks(parts.specs.values()))
+    lower = lower_is_better(parts.specs.values())
+    best = Best(by_scores=run.score_every > 0, lower_is_better=lower)
     return Training(
         run=run,
         process=process,

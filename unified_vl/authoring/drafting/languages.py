@@ -9,8 +9,8 @@ from functools import cache
 
 import regex
 
+from unified_vl.languages.tags import find
 from unified_vl.specs.document import LANGUAGE_PATTERN
-from unified_vl.specs.languages import find
 
 # a script, and the language that most texts in it are in
 _SCRIPTS = {

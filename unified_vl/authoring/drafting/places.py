@@ -17,8 +17,8 @@ from unified_vl.authoring.drafting.annotation_files import (
 from unified_vl.authoring.drafting.columns import SPLITS
 from unified_vl.data.image_formats import is_image
 from unified_vl.errors import UserError
+from unified_vl.languages.tags import subtags
 from unified_vl.specs.data import SplitName
-from unified_vl.specs.languages import subtags
 
 TABLES = {
     ".parquet": "parquet",

@@ -19,7 +19,7 @@ from unified_vl.data.readers.reader import first_line
 from unified_vl.data.readers.roboflow_classes import rows_of
 from unified_vl.errors import UserError
 from unified_vl.files import parse_json
-from unified_vl.specs.languages import canonical
+from unified_vl.languages.tags import canonical
 
 ROWS = 200  # enough to tell what a column holds
 _LONGEST_LINE = 1 << 20  # bytes of a line of names

@@ -21,7 +21,7 @@ from unified_vl.data.readers.karpathy import images_by_id
 from unified_vl.data.readers.reader import Source
 from unified_vl.data.readers.table import Table
 from unified_vl.errors import UserError
-from unified_vl.specs.languages import find
+from unified_vl.languages.tags import find
 
 ENGLISH = "en"
 

@@ -16,7 +16,7 @@ from unified_vl.data.readers.annotations import member, read_json, reader_of, te
 from unified_vl.data.readers.reader import Reader, Source
 from unified_vl.data.readers.table import Table
 from unified_vl.errors import UserError
-from unified_vl.specs.languages import subtags
+from unified_vl.languages.tags import subtags
 
 CAPTIONS = {"en": "enCap", "zh": "chCap"}
 PARALLEL = 5  # of the captions, from the end
