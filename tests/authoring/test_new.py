@@ -22,6 +22,7 @@ from unified_vl.authoring.drafting.columns import guess_columns
 from unified_vl.authoring.drafting.draft import draft
 from unified_vl.authoring.drafting.languages import language_of, tags_of
 from unified_vl.cli.main import app
+from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
@@ -425,14 +426,14 @@ KINDS: dict[Callable[[Path], Path], tuple[str, ...]] = {
     ),
     one_text_beside_each_image: ("reader: image_texts", 'path: "notes"', "languages: [ru]"),
     shards: (
-        'path: "shards/{split}-*.tar"',
+        'path: "shards/train-*.tar"',
         "key_column: __key__",
         "column: jpg}",
         'target: "{txt}"',
         "# not used: column 'json.source' says 'web' in every row",
     ),
-    packed_shards: ('path: "shards/{split}-*.tar.gz"', "key_column: __key__", "column: jpg}"),
-    one_shard: ('path: "{split}-*.tar"', "task: shards"),
+    packed_shards: ('path: "shards/train-*.tar.gz"', "key_column: __key__", "column: jpg}"),
+    one_shard: ('path: "train-*.tar"', "task: shards"),
     coco: (
         "reader: coco_captions",
         'path: "coco/annotations/captions_{split}2017.json"',
@@ -463,7 +464,7 @@ KINDS: dict[Callable[[Path], Path], tuple[str, ...]] = {
     ),
     talks: (
         "reader: conversations",
-        'path: "talk/{split}.json"',
+        'path: "talk/train.json"',
         'images: "talk/pics"',
         "key_column: key",
         "image: {kind: image, column: image, missing: allow}",
@@ -600,8 +601,9 @@ def test_csv_may_have_other_separators(tmp_path: Path, separator: str, names: st
         "image": "image",
         "caption": "text",
     }
-    shown = invoke("show", tmp_path / "spec.yaml", "--data", tmp_path, "-n", 4)
-    assert f"thing{separator} number 3" in shown.stdout
+    rows_of = (row for split in spec.data.splits for row in TaskData(spec, split, tmp_path))
+    said = {row.columns["caption"] for row in rows_of}
+    assert said == {f"thing{separator} number {number}" for number in range(4)}
 
 
 def test_a_language_may_be_spelt_in_two_ways(tmp_path: Path) -> None:

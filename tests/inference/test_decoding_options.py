@@ -94,3 +94,21 @@ def test_a_report_records_how_it_was_answered(tiny, model_directory: Path, tmp_p
     assert "tiny_caption: 100 % of the answers are cut at max_tokens (cut)" in result.stderr
     rows = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
     assert all(row["cut"] and not row["other_script"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("splits", "scored", "said"),
+    [
+        ("{test: test, validation: test}", "test", ""),
+        ("{validation: test}", "validation", "note: tiny_copy has no test split: validation was"),
+    ],
+)
+def test_a_task_without_a_test_split_is_scored_on_validation(
+    tiny, model_directory: Path, tmp_path: Path, splits: str, scored: str, said: str
+) -> None:
+    spec, out = tmp_path / "tiny_copy.yaml", tmp_path / "report.json"
+    spec.write_text(tiny.specs["tiny_copy"].text.replace("{test: test}", splits))
+    asked = ("evaluate", model_directory, spec, "--data", tiny.data, "--output", out)
+    result = call(*asked, "--resamples", 0)
+    assert json.loads(out.read_text())["tasks"]["tiny_copy"]["split"] == scored
+    assert said in result.stderr and ("note:" in result.stderr) == bool(said)

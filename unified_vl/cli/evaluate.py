@@ -32,8 +32,12 @@ def evaluate(
         ),
     ] = None,
     split: Annotated[
-        Literal["train", "validation", "test"], typer.Option(help="The rows to score.")
-    ] = "test",
+        Literal["train", "validation", "test"] | None,
+        typer.Option(
+            help="The rows to score; unless given test, or validation where a task has "
+            "no test split."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(help="Where to write the report (JSON), and beside it what `compare` needs."),
@@ -97,6 +101,10 @@ def evaluate(
         typer.echo(visible(encoder.dumps(evaluation.report, ensure_ascii=False, indent=1)))
     else:
         Console().print(table_of(evaluation.report))
+    if split is None:
+        for task, found in evaluation.report["tasks"].items():
+            if found["split"] != "test":
+                typer.echo(f"note: {task} has no test split: {found['split']} was scored", err=True)
     for warning in warnings_of(evaluation.report):
         typer.echo(warning, err=True)
 

@@ -51,7 +51,7 @@ Progress = Callable[[str, int, int], None]
 def evaluate(
     predictor: UnifiedVL,
     specs: Sequence[TaskSpec],
-    split: SplitName,
+    split: SplitName | None,
     data_root: Path,
     *,
     model_name: str,
@@ -65,7 +65,7 @@ def evaluate(
     Args:
         predictor: the model.
         specs: the tasks.
-        split: `train`, `validation` or `test`.
+        split: `train`, `validation` or `test`; None takes test, of a task without one validation.
         data_root: the folder that the specs' paths are relative to.
         model_name: how the report calls the model.
         batch_size: rows that the model reads at once.
@@ -99,20 +99,19 @@ def evaluate(
     Raises:
         UserError: when data are missing, or a row is bad and its spec says `stop`.
     """
-    for spec in specs:
-        _has_split(spec, split)
+    splits = [_split_of(spec, split) for spec in specs]
     started = time.perf_counter()
     tasks: dict[str, Any] = {}
     predictions: list[dict[str, Any]] = []
     rows: dict[str, ScoredRows] = {}
     images: dict[int, tuple[Image, ...]] = {}
     given: dict[int, Image] = {}
-    for spec in specs:
+    for spec, scored_split in zip(specs, splits, strict=True):
         begun = time.perf_counter()
-        scored = _answer(predictor, spec, split, data_root, batch_size, limit, progress)
+        scored = _answer(predictor, spec, scored_split, data_root, batch_size, limit, progress)
         measured = measure(spec, scored)
         tasks[spec.task] = {
-            "split": split,
+            "split": scored_split,
             "generate": spec.generate.model_dump(mode="json", exclude_defaults=True),
             **score_task(spec, scored, measured, resamples),
             "seconds": round(time.perf_counter() - begun, 3),
@@ -137,15 +136,17 @@ def evaluate(
     return Evaluation(report, predictions, rows, images, given)
 
 
-def _has_split(spec: TaskSpec, split: SplitName) -> None:
-    """A refusal before any task is answered, which says what could be scored instead."""
-    if split in spec.data.splits:
-        return
+def _split_of(spec: TaskSpec, split: SplitName | None) -> SplitName:
+    """The split to score; or a refusal before any task is answered, of what there is instead."""
+    wanted: tuple[SplitName, ...] = ("test", "validation") if split is None else (split,)
+    for name in wanted:
+        if name in spec.data.splits:
+            return name
     others = " or ".join(f"--split {name}" for name in spec.data.splits)
     shares = "splits: {fraction: {train: 0.9, test: 0.1}} holds rows out (docs/own_data.md)"
     raise spec.error(
         ("data", "splits"),
-        f"there is no split {split!r}",
+        f"there is no split {wanted[0]!r}",
         expected=others + ("" if len(spec.data.splits) > 1 else f"; {shares}"),
     )
 

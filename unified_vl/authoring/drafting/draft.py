@@ -7,17 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
+from unified_vl.authoring.drafting.holding_out import hold_out
 from unified_vl.authoring.drafting.languages import tags_of
 from unified_vl.authoring.drafting.places import find_place
 from unified_vl.authoring.drafting.plan import Plan, make_plan, task_name
-from unified_vl.authoring.drafting.writing import render
+from unified_vl.authoring.drafting.writing import render, spec_of
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.document import NAME_PATTERN
-from unified_vl.specs.parse import parse_text, validate
-from unified_vl.specs.task import TaskSpec
 
 TRIED = 40  # rows of each split
 
@@ -72,6 +71,7 @@ def _tried(plan: Plan) -> Draft:
     if plan.key_column is not None and not _keys_differ(plan):
         plan.notes.append(f"not used: column {plan.key_column!r} does not name rows apart")
         plan.key_column = None
+    hold_out(plan)
     tried, bad = _bad_rows(plan)
     if bad and len(bad) < tried:
         plan.skip = f"{len(bad)} of the rows that were tried break the spec, the first: {bad[0]}"
@@ -88,7 +88,7 @@ def _set_layout(plan: Plan, number: int, layout: str) -> None:
 
 def _take_in_languages(plan: Plan) -> None:
     """All languages of all rows, not only of the first."""
-    spec = _spec(plan)
+    spec = spec_of(plan)
     said: dict[str, None] = {}
     for split in spec.data.splits:
         said.update(
@@ -98,13 +98,9 @@ def _take_in_languages(plan: Plan) -> None:
     plan.languages = list(plan.language_names)
 
 
-def _spec(plan: Plan) -> TaskSpec:
-    return validate(TaskSpec, parse_text(render(plan)))
-
-
 def _keys_differ(plan: Plan) -> bool:
     """Whether the key names one row of a language."""
-    spec = _spec(plan)
+    spec = spec_of(plan)
     for split in spec.data.splits:
         data = TaskData(spec, split, plan.place.root)
         if len(set(data.keys())) < len(data):
@@ -114,7 +110,7 @@ def _keys_differ(plan: Plan) -> bool:
 
 def _bad_rows(plan: Plan) -> tuple[int, list[BadRow]]:
     """How many rows were tried, and what is wrong with some of them."""
-    spec = _spec(plan)
+    spec = spec_of(plan)
     builder = ExampleBuilder(spec, ImageLoader(plan.place.root, (8, 8)))
     found = []
     tried = 0

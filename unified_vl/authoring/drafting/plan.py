@@ -56,6 +56,8 @@ class Plan:
         history: whether fields hold what was said before in a conversation.
         unpivot: whether there is a column a language.
         split_column: the column that names a row's split.
+        shares: in place of both, how large each split is.
+        split_by: the column that then decides, where that is not the image's or else the key.
         key_column: the column that names a row.
         notes: what of the data is not used, and why.
         skip: what is wrong with some rows, where they are to be left out.
@@ -74,6 +76,8 @@ class Plan:
     unpivot: bool = False
     history: bool = False
     split_column: str | None = None
+    shares: Mapping[SplitName, float] | None = None
+    split_by: str | None = None
     key_column: str | None = None
     notes: list[str] = field(default_factory=list)
     skip: str = ""

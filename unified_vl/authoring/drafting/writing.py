@@ -11,6 +11,8 @@ from unified_vl.authoring.drafting.roles import Field, Roles, generation, reques
 from unified_vl.authoring.drafting.samples import delimiter_of
 from unified_vl.authoring.yaml_text import quoted
 from unified_vl.specs.data import SplitName
+from unified_vl.specs.parse import parse_text, validate
+from unified_vl.specs.task import TaskSpec
 
 HISTORY_TURN = "{questions} {answers}"
 MOST_TURNS = 10
@@ -39,7 +41,7 @@ def render(plan: Plan) -> str:
         lines.append(_said(f"  images: {images}", "the first images are there"))
     if plan.image_prefix:
         lines.append(f"  image_prefix: {quoted(plan.image_prefix)}")
-    lines.append(f"  splits: {{{_pairs(place.splits)}}}")
+    lines.append(_splits(plan))
     if plan.split_column is not None:
         lines.append(f"  split_column: {quoted(plan.split_column)}")
     tags = ", ".join(map(quoted, plan.languages))
@@ -64,6 +66,22 @@ def render(plan: Plan) -> str:
     if len(plan.languages) > 1:
         lines.append("report_by: [language]")
     return "\n".join(lines) + "\n"
+
+
+def spec_of(plan: Plan) -> TaskSpec:
+    """The spec that the YAML of a plan is."""
+    return validate(TaskSpec, parse_text(render(plan)))
+
+
+def _splits(plan: Plan) -> str:
+    if plan.shares is None:
+        return f"  splits: {{{_pairs(plan.place.splits)}}}"
+    shares = ", ".join(f"{split}: {share}" for split, share in plan.shares.items())
+    by = "" if plan.split_by is None else f", by: {quoted(plan.split_by)}"
+    return _said(
+        f"  splits: {{fraction: {{{shares}}}{by}}}",
+        "no name and no column says which rows are for testing",
+    )
 
 
 def _example(plan: Plan, ask: str) -> list[str]:
