@@ -110,7 +110,7 @@ class TaskData:
         found: Counter[str] = Counter()
         for part in self._parts:
             found.update(part.rows.lost)
-        return dict(found)
+        return dict(+found)  # without what was counted as 0
 
     @property
     def excluded(self) -> int:

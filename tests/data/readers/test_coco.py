@@ -215,6 +215,18 @@ def test_an_object_as_a_mask_of_runs_has_its_box(read_all: Callable, counts: str
         read_all("coco_instances", path={**INSTANCES, "annotations": [spoilt_runs]})
 
 
+@pytest.mark.parametrize(("outside", "crowds"), [(0, 0), (0, 2), (1, 2)])
+def test_only_what_is_lost_is_counted(
+    read_all: Callable, tmp_path: Path, outside: int, crowds: int
+) -> None:
+    things = [thing(1, 9, 18, [0, 0, 9, 9])]
+    things += [thing(2 + n, 9, 18, [500, 500, 9, 9]) for n in range(outside)]
+    things += [thing(5 + n, 9, 18, [0, 0, 9, 9], iscrowd=1) for n in range(crowds)]
+    read_all("coco_instances", path={**INSTANCES, "annotations": things})
+    data = TaskData(load_task(tmp_path / "task.yaml"), "train", tmp_path)
+    assert data.lost == ({"objects without a part inside their image": 1} if outside else {})
+
+
 def test_a_category_without_keypoints_is_not_the_fault_of_its_objects(read_all: Callable) -> None:
     person = thing(6, 9, 1, [10, 10, 30, 30], keypoints=[12, 13, 2, 0, 0, 0, 14, 20, 1])
     dog = thing(7, 9, 18, [10, 10, 30, 30], keypoints=[])

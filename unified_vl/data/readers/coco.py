@@ -132,7 +132,7 @@ def _instances(source: Source) -> Iterator[dict[str, Any]]:
         box = None if crowd else cut_box(box_of(annotation, path, where), width, height)
         if box is None:
             unclear.add(key)
-            source.kept.lost[_NOT_INSIDE] += not crowd
+            source.lose(_NOT_INSIDE, not crowd)
             continue
         name = category_of(annotation, categories, path, where)["name"]
         objects[key].append((box, name))
@@ -169,7 +169,8 @@ def pictures(opened: Annotations) -> Iterator[Picture]:
         if corners is None:
             opened.lost[_NOT_INSIDE] += 1
             continue
-        opened.lost["boxes that left their image, cut off at its edges"] += corners != [*drawn]
+        if corners != [*drawn]:
+            opened.lost["boxes that left their image, cut off at its edges"] += 1
         name = category_of(annotation, categories, path, where)["name"]
         outline = outlines(annotation.get("segmentation"), width, height, path, where)
         x1, y1, x2, y2 = corners
