@@ -132,6 +132,25 @@ def test_rows_that_are_skipped_are_said_and_others_shown(answers: Path) -> None:
     assert "left out: rows.jsonl:2: text" in CliRunner().invoke(app, words).stderr
 
 
+@pytest.mark.parametrize("skips", [False, True])
+def test_a_row_that_does_not_fit_is_named_as_other_bad_rows_are(
+    root: Path, tokenizer: Path, skips: bool
+) -> None:
+    codec = load_codec(tokenizer, image_size=(8, 8), image_tokens=4, max_source=64, max_target=4)
+    spec = root / "task.yaml"
+    if skips:
+        spec.write_text(spec.read_text().replace("key_column", "on_bad_row: skip\n  key_column"))
+    left_out: list[BadRow] = []
+    options = {"split": "train", "count": 2, "image_size": (8, 8), "left_out": left_out.append}
+    says = r"train.jsonl:\d+: a sequence needs 5 tokens without its text; expected at most 4"
+    if skips:
+        assert show_rows(load_task(spec), root, codec=codec, **options) == []
+        assert len(left_out) == 20 and re.fullmatch(says, str(left_out[0]))
+    else:
+        with pytest.raises(BadRow, match=says):
+            show_rows(load_task(spec), root, codec=codec, **options)
+
+
 def test_a_bad_row_is_an_error(root: Path, spoil: Callable[..., None]) -> None:
     spoil([0], phrase="")
     with pytest.raises(BadRow, match=r"train.jsonl:1: phrase: is empty"):

@@ -8,9 +8,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_vl.codecs.sequence import Encoded
-from unified_vl.data.batching import IGNORED, EncodedExample, collate_encoded
+from unified_vl.codecs.segments import Segment, Text
+from unified_vl.codecs.sequence import Encoded, SequenceCodec
+from unified_vl.codecs.text import train_text_tokenizer
+from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
+from unified_vl.data.batching import IGNORED, EncodedExample, collate_encoded, encode_example
 from unified_vl.data.example import Example
+from unified_vl.errors import BadRow
+from unified_vl.geometry import Box, Point, Polygon
 
 IDS = st.lists(st.integers(3, 999), min_size=1, max_size=20)
 
@@ -91,3 +96,37 @@ def test_moving_a_batch_keeps_everything() -> None:
     assert moved.pixel_values_NCHW is not None and moved.labels_BT is not None
     assert moved.pixel_values_NCHW.device.type == moved.labels_BT.device.type == "meta"
     assert moved.target_tokens == batch.target_tokens and moved.examples == batch.examples
+
+
+SQUARE = Polygon((0.1, 0.1, 0.9, 0.1, 0.9, 0.9, 0.1, 0.9))
+
+
+@pytest.fixture(scope="module")
+def codec(tmp_path_factory: pytest.TempPathFactory) -> SequenceCodec:
+    """One of six tokens a side."""
+    folder = tmp_path_factory.mktemp("codec")
+    text = train_text_tokenizer(["a cat and a dog"] * 4, folder / "text.model", 290)
+    vocabulary = Vocabulary(len(text), standard_tags(["en"], ["task"], (), ()), location_bins=50)
+    limits = {"image_tokens": 4, "image_size": (8, 8), "max_source": 6, "max_target": 6}
+    return SequenceCodec(vocabulary, text, **limits)
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        [SQUARE],
+        [Box(0.1, 0.1, 0.9, 0.9), Box(0.1, 0.1, 0.9, 0.9)],
+        [Point(0.1, 0.1)] * 3,
+        [Text("a cat and a dog"), SQUARE],
+    ],
+)
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_row_of_shapes_that_do_not_fit_is_a_bad_row(
+    codec: SequenceCodec, long: list[Segment], side: str
+) -> None:
+    sides = {"source": (Text("a"),), "target": (Text("a"),), side: tuple(long)}
+    example = Example("task", "en", "1", sides["source"], sides["target"], {}, {}, "file:7", None)
+    with pytest.raises(BadRow, match=r"^file:7: a sequence needs \d+ tokens without its text; exp"):
+        encode_example(example, codec)
+    if side == "target":  # an answer to compare with may be of any length
+        assert encode_example(example, codec, with_target=False).target is None

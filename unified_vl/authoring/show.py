@@ -15,6 +15,7 @@ from unified_vl.codecs.segments import Image, ImageCodes, Noised, Pieces, Segmen
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
 from unified_vl.codecs.shapes import coordinates, to_pixels
 from unified_vl.codecs.vocabulary import IMAGE_TAG
+from unified_vl.data.batching import naming
 from unified_vl.data.example import Example, Reference
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
@@ -102,17 +103,18 @@ def show_rows(
     shown: dict[int, Shown] = {}
     for index in Random(0).sample(range(len(data)), len(data)):
         row = data[index]
+        source = target = None
         try:
             example = builder.build(row, seed=index)
+            if codec is not None:
+                with naming(example):
+                    source = codec.encode_source(example.source)
+                    target = codec.encode_target(example.target)
         except BadRow as error:
             if spec.data.on_bad_row == "stop":
                 raise
             left_out(error)
             continue
-        source = target = None
-        if codec is not None:
-            source = codec.encode_source(example.source)
-            target = codec.encode_target(example.target)
         unused = tuple(_unused(spec, row, example))
         shown[index] = Shown(example, source, target, spec.answer_form.shape, unused)
         if len(shown) == count:

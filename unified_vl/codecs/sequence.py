@@ -16,7 +16,7 @@ from unified_vl.codecs.segments import Image, ImageCodes, Noised, Pieces, Segmen
 from unified_vl.codecs.shapes import ShapeCodec
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, IMAGE_TAG, PAD_ID, Vocabulary
-from unified_vl.errors import UserError
+from unified_vl.errors import BadRow, UserError
 from unified_vl.files import write_atomically
 from unified_vl.geometry import Box, Point, Polygon
 from unified_vl.specs.example import IMAGE_MASK_TAG
@@ -106,7 +106,7 @@ class SequenceCodec:
                 pieces[index] = pieces[index][: len(pieces[index]) - cut]
                 excess -= cut
         if excess > 0:
-            raise UserError(
+            raise BadRow(
                 f"a sequence needs {limit + excess} tokens without its text",
                 expected=f"at most {limit}",
             )

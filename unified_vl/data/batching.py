@@ -6,7 +6,8 @@ of their rows, C channels, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
 from unified_vl.codecs.vocabulary import PAD_ID
 from unified_vl.data.example import Example
+from unified_vl.errors import BadRow
 
 IGNORED = -100  # a label without a target, as torch's cross-entropy has it
 LENGTH_MULTIPLE = 4  # batch times length fills matrix units; rounder lengths are mostly padding
@@ -43,16 +45,38 @@ class EncodedExample:
         return len(self.source.ids) + (0 if self.target is None else len(self.target.ids))
 
 
-def encode_example(example: Example, codec: SequenceCodec) -> EncodedExample:
+def encode_example(
+    example: Example, codec: SequenceCodec, *, with_target: bool = True
+) -> EncodedExample:
     """Ids of one example; a target of nothing is the end alone, unless it was not asked for.
 
+    Args:
+        example: the example.
+        codec: gives the ids.
+        with_target: whether the target is learnt from; an answer may be longer than any that fits.
+
     Raises:
-        UserError: when the source does not fit even without its text.
+        BadRow: when the source or the target does not fit even without its text.
+        UserError: for a tag that the tokenizer does not know.
     """
-    asked = example.has_target or bool(example.target)
-    target = codec.encode_target(example.target) if asked else None
-    without = codec.encode_source(example.without) if example.without else None
-    return EncodedExample(example, codec.encode_source(example.source), target, without)
+    asked = with_target and (example.has_target or bool(example.target))
+    with naming(example):
+        target = codec.encode_target(example.target) if asked else None
+        without = codec.encode_source(example.without) if example.without else None
+        return EncodedExample(example, codec.encode_source(example.source), target, without)
+
+
+@contextmanager
+def naming(example: Example) -> Iterator[None]:
+    """Say of which row it is that its sequence does not fit.
+
+    Raises:
+        BadRow: as the codec does, with the row's place.
+    """
+    try:
+        yield
+    except BadRow as error:
+        raise BadRow(error.message, file=example.where, expected=error.expected) from error
 
 
 @dataclass(frozen=True)

@@ -227,7 +227,8 @@ class UnifiedVL:
         self, spec: TaskSpec, examples: Iterable[Example], batch_size: int = 64, *, n: int = 1
     ) -> Iterator[Prediction]:
         """Answer examples of one task, in their order."""
-        encoded = ((spec, encode_example(example, self.codec)) for example in examples)
+        codec = self.codec
+        encoded = ((spec, encode_example(each, codec, with_target=False)) for each in examples)
         return self.predict_encoded(encoded, batch_size, n=n)
 
     def predict_encoded(
