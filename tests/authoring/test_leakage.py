@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from unified_vl.authoring.check import CheckResult, check_paths
-from unified_vl.authoring.prints import normal
+from unified_vl.authoring.fingerprints import normal
 from unified_vl.cli.main import app
 from unified_vl.data.sources import TaskData
 from unified_vl.specs.load import load_task

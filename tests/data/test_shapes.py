@@ -310,7 +310,7 @@ def test_check_compares_the_size_that_annotations_state(
         ("box, columns: [a, b, c, a], layout: xyxy, units: pixels", "'a' is listed 2 times"),
         (f"box, {FOUR}, units: pixels, column: v", "found 'column' and 'columns'"),
         (f"box, {FOUR}, units: pixels, many: true", "many: a row has one"),
-        ("polygon, columns: [a, b], units: pixels", "says nothing about a field of kind 'polygon'"),
+        ("polygon, columns: [a, b], units: pixels", "has no effect with a field of kind 'polygon'"),
         ("box, layout: xyxy, units: pixels", "things.column: is missing"),
         (f"box, {PIXELS}, empty: true", "empty: one value is never none; expected many: true"),
         (

@@ -37,8 +37,8 @@ def test_options_stand_in_place_of_the_spec(tiny, task: str, given: dict, expect
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--method", "greedy", "--beams", 4], "--beams: says nothing about greedy"),
-        (["--temperature", 0.5], "--temperature: says nothing about beam .*method: sample"),
+        (["--method", "greedy", "--beams", 4], "--beams: has no effect with greedy"),
+        (["--temperature", 0.5], "--temperature: has no effect with beam .*method: sample"),
         (["--method", "beam", "--beams", 1], "--beams: a beam search of width 1"),
         (["--max-tokens", 0], "--max-tokens: found 0; expected greater than or equal to 1"),
         (["--beams", 0], "--beams: found 0; expected greater than or equal to 1"),

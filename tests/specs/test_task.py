@@ -125,7 +125,7 @@ BAD = [
         "13: fields.region.layout: is missing for a box; expected 'xyxy'",
     ),
     (", units: pixels", "", "13: fields.region.units: is missing for a box; expected 'pixels' or"),
-    ("column: file", "column: file, units: pixels", "11: fields.image.units: says nothing about"),
+    ("column: file", "column: file, units: pixels", "11: fields.image.units: has no effect with"),
     ("kind: image, column: file", "kind: language, column: file, many: true", "kind 'language' ho"),
     ("column: file", 'column: "{lang}"', "11: fields.image.column: unknown slot {lang}; expected"),
     ("region: {kind", "region2: {kind", "13: fields.region2: is never used; expected {region2} in"),
@@ -183,7 +183,7 @@ BAD = [
     (
         "against: region",
         "against: region, iou: 0.5",
-        "25: score.1.iou: says nothing about mean_iou",
+        "25: score.1.iou: has no effect with mean_iou",
     ),
     (
         "metric: chrf",
@@ -195,7 +195,7 @@ BAD = [
     (
         "method: beam",
         "method: greedy",
-        "22: generate.beams: says nothing about greedy; expected me",
+        "22: generate.beams: has no effect with greedy; expected me",
     ),
     ("max_tokens: 48", "allow: box", "22: generate.allow: 'box' does not fit the target '{capti"),
     ('"{captions}"', '"{region}"', "22: generate.allow: 'text' does not fit the target '{region}'"),
@@ -279,19 +279,19 @@ CHRF = "  - {metric: chrf, against: captions, primary: true}\n"
     ("score", "message"),
     [
         ("metric: binary_f1, against: captions", "1.positive: is missing for binary_f1"),
-        ("metric: bleu, against: captions, positive: a", "1.positive: says nothing about bleu"),
-        ("metric: bleu, against: captions, without: [de]", "1.without: says nothing without mean"),
+        ("metric: bleu, against: captions, positive: a", "1.positive: has no effect with bleu"),
+        ("metric: bleu, against: captions, without: [de]", "1.without: has no effect without mean"),
         (
             "metric: bleu, against: captions, mean_over: language, without: [de, deu_Latn, fr]",
             "1.without.2: 'fr' is not among data.languages",
         ),
         (
             "metric: bleu, against: captions, mean_over: language, without: [deu, en]",
-            "1.mean_over: says nothing about a single language",
+            "1.mean_over: has no effect with a single language",
         ),
         (
             "metric: coco_map, against: region, mean_over: language",
-            "1.mean_over: says nothing about coco_map",
+            "1.mean_over: has no effect with coco_map",
         ),
     ],
 )

@@ -14,9 +14,9 @@ import numpy as np
 
 from unified_vl.authoring.few_answers import FewAnswers
 from unified_vl.authoring.findings import Finding, Findings
+from unified_vl.authoring.fingerprints import FingerprintMaker, Fingerprints, read_images
 from unified_vl.authoring.leakage import Leak, find_leaks
 from unified_vl.authoring.plain_images import PlainImages
-from unified_vl.authoring.prints import PrintMaker, Prints, read_images
 from unified_vl.authoring.runs import check_run
 from unified_vl.authoring.same_sources import SameSources
 from unified_vl.authoring.shapes import check_shapes, report_notes
@@ -165,8 +165,8 @@ class _TaskCheck:
 
     def __post_init__(self) -> None:
         self._loader = ImageLoader(self.root, CHECKED_SIZE)
-        self._maker = PrintMaker(self._loader, self.progress)
-        self._prints: list[Prints] = []
+        self._maker = FingerprintMaker(self._loader, self.progress)
+        self._fingerprints: list[Fingerprints] = []
         self._waiting: list[TaskData] = []  # a split with which there is nothing to compare yet
         self._bad: set[str] = set()  # rows that were reported
 
@@ -190,19 +190,19 @@ class _TaskCheck:
                 self._compare(data)
 
     def _compare(self, data: TaskData) -> None:
-        """Take the prints of a split, unless it is the only one and has no images to look at."""
+        """Take a split's fingerprints, unless it is the only one and has no images to look at."""
         self._waiting.append(data)
-        if len(self._waiting) == 1 and not self._prints and not read_images(data.spec):
+        if len(self._waiting) == 1 and not self._fingerprints and not read_images(data.spec):
             return
         for each in self._waiting:
             report = partial(self._bad_row, each.spec)
-            self._prints.append(self._maker.take(each, report))
+            self._fingerprints.append(self._maker.take(each, report))
             self.checked["compared row"] += len(each)
         self._waiting = []
 
     def leaks(self) -> tuple[Leak, ...]:
         """The rows of training that a split of any of the specs holds out."""
-        return find_leaks(self._prints, self.findings, self.root)
+        return find_leaks(self._fingerprints, self.findings, self.root)
 
     def _check_split(self, spec: TaskSpec, data: TaskData, builder: ExampleBuilder) -> None:
         split, findings = data.split, self.findings

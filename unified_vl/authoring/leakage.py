@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from unified_vl.authoring.findings import Findings, share
-from unified_vl.authoring.prints import Prints
+from unified_vl.authoring.fingerprints import Fingerprints
 from unified_vl.data.exclusion import excluded_keys
 from unified_vl.errors import UserError
 
@@ -45,14 +45,14 @@ class Leak:
     held_where: str
 
 
-def find_leaks(splits: Sequence[Prints], findings: Findings, root: Path) -> tuple[Leak, ...]:
+def find_leaks(splits: Sequence[Fingerprints], findings: Findings, root: Path) -> tuple[Leak, ...]:
     """The rows of training that a held-out split has, each once for each such split.
 
     Within a spec all splits are compared; with those of another spec its train split, with
     what is reported there: the test split, or validation where there is none.
 
     Args:
-        splits: the prints of all splits of all specs.
+        splits: the fingerprints of all splits of all specs.
         findings: takes one finding for each pair of splits, about the rows that `data.exclude`
             does not leave out already.
         root: the data root.
@@ -92,10 +92,10 @@ def as_jsonl(leaks: Iterable[Leak]) -> str:
     return "".join(f"{json.dumps(asdict(leak), ensure_ascii=False)}\n" for leak in rows.values())
 
 
-def _pairs(splits: Sequence[Prints]) -> Iterator[tuple[Prints, Prints]]:
-    tasks: dict[int, dict[str, Prints]] = {}
-    for prints in splits:
-        tasks.setdefault(id(prints.spec), {})[prints.split] = prints
+def _pairs(splits: Sequence[Fingerprints]) -> Iterator[tuple[Fingerprints, Fingerprints]]:
+    tasks: dict[int, dict[str, Fingerprints]] = {}
+    for fingerprints in splits:
+        tasks.setdefault(id(fingerprints.spec), {})[fingerprints.split] = fingerprints
     for of_task in tasks.values():
         yield from combinations((of_task[name] for name in ORDER if name in of_task), 2)
     for one in tasks.values():
@@ -105,7 +105,7 @@ def _pairs(splits: Sequence[Prints]) -> Iterator[tuple[Prints, Prints]]:
                 yield one["train"], held
 
 
-def _compare(known: Prints, held: Prints) -> Iterator[Leak]:
+def _compare(known: Fingerprints, held: Fingerprints) -> Iterator[Leak]:
     """Rows of `known` that are in `held` too: by image, then by text."""
     seen: set[int] = set()
 
@@ -135,7 +135,9 @@ def _compare(known: Prints, held: Prints) -> Iterator[Leak]:
             yield from leaks(known.texts[text], held.held_texts[text], "same text")
 
 
-def _report(known: Prints, held: Prints, leaks: Sequence[Leak], findings: Findings) -> None:
+def _report(
+    known: Fingerprints, held: Fingerprints, leaks: Sequence[Leak], findings: Findings
+) -> None:
     if not leaks:
         return
     first = min(leaks, key=lambda leak: (leak.how, leak.where))

@@ -1,7 +1,7 @@
 """Multi-head attention with one additive bias; scores are unscaled, as in T5, or scaled.
 
 Legend: B batch, H heads, Q query length, K key length, D width of a head,
-M width of the trunk (d_model), I = H * D.
+M width of the model (d_model), I = H * D.
 """
 
 from __future__ import annotations

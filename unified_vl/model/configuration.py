@@ -22,7 +22,7 @@ class UnifiedVLConfig(PretrainedConfig):
 
     Args:
         vocab_size: rows of the embedding (`Vocabulary.size`).
-        d_model, d_kv, d_ff: width of the trunk, of a head, of the feed-forward layer.
+        d_model, d_kv, d_ff: width of the model, of a head, of the feed-forward layer.
         num_layers, num_decoder_layers, num_heads: depth and heads.
         relative_attention_num_buckets, relative_attention_max_distance: T5's
             relative position buckets.

@@ -27,6 +27,6 @@ class PatchDiscriminator(nn.Sequential):
         super().__init__(*layers, nn.Conv2d(before, 1, 3, padding=1))
 
 
-def judge_loss(real: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
+def discriminator_loss(real: torch.Tensor, made: torch.Tensor) -> torch.Tensor:
     """The hinge loss by which a discriminator learns."""
     return (F.relu(1 - real).mean() + F.relu(1 + made).mean()) / 2

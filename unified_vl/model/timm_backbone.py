@@ -34,7 +34,7 @@ class FeatureMap:
 
 
 class TimmBackbone(nn.Module):
-    """One feature map of any `timm` backbone, projected to the trunk's width.
+    """One feature map of any `timm` backbone, projected to the model's width.
 
     Args:
         name: of the backbone.

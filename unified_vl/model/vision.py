@@ -1,7 +1,7 @@
 """Images into the encoder: a grid of features at unit scale, row by row.
 
 Legend: N images, C channels, H height, W width, R rows and L columns of the grid,
-P = R * L places, M width of the trunk (d_model).
+P = R * L places, M width of the model (d_model).
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
     if data.exclude is not None:
         names.append((("data", "exclude"), data.exclude))
         if "train" not in data.splits:
-            yield Problem(("data", "exclude"), "says nothing without a train split")
+            yield Problem(("data", "exclude"), "has no effect without a train split")
     for place, text in (*places, *images, *names):
         path = PurePosixPath(text)
         if path.is_absolute() or ".." in path.parts:
@@ -60,7 +60,7 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
     yield from same_languages(("data", "language_names"), data.language_names)
     if data.language_temperature is not None and len(data.languages) == 1:
         key: KeyPath = ("data", "language_temperature")
-        yield Problem(key, "says nothing about a single language")
+        yield Problem(key, "has no effect with a single language")
     yield from repeated(("data", "language_names"), data.language_names.values())
     for tag in data.language_names:
         if find(tag, data.languages) is None:
@@ -115,12 +115,12 @@ def _reader_problems(data: DataSpec) -> Iterator[Problem]:
     for key, how in (("columns", info.named), ("images", info.images)):
         given = getattr(data, key) is not None
         if given and how == "never":
-            yield Problem(("data", key), f"says nothing to the reader {data.reader!r}")
+            yield Problem(("data", key), f"has no effect with the reader {data.reader!r}")
         if not given and how == "always":
             yield Problem(("data", key), f"is missing for the reader {data.reader!r}")
     for key, said in (("images_from", data.images_from != "root"), ("image_prefix", prefix)):
         if info.images == "never" and said:
-            yield Problem(("data", key), f"says nothing to the reader {data.reader!r}")
+            yield Problem(("data", key), f"has no effect with the reader {data.reader!r}")
     if prefix is not None and not is_absolute(prefix):
         place = ("data", "image_prefix")
         yield Problem(place, f"{prefix!r} is not absolute", expected="a folder such as /data/coco")
@@ -134,14 +134,14 @@ def _reader_problems(data: DataSpec) -> Iterator[Problem]:
         return
     for key in ("config", "streaming", "take"):
         if getattr(data, key):
-            yield Problem(("data", key), f"says nothing to the reader {data.reader!r}")
+            yield Problem(("data", key), f"has no effect with the reader {data.reader!r}")
 
 
 def _text_problems(data: DataSpec, keys: Collection[str]) -> Iterator[Problem]:
     """That what is said of a file of text makes sense."""
     for key in ("delimiter", "encoding"):
         if getattr(data, key) is not None and key not in keys:
-            yield Problem(("data", key), f"says nothing to the reader {data.reader!r}")
+            yield Problem(("data", key), f"has no effect with the reader {data.reader!r}")
     if data.delimiter in ('"', "\r", "\n"):
         message = f"found {data.delimiter!r}"
         yield Problem(("data", "delimiter"), message, expected="another character: ; or |")
@@ -179,7 +179,7 @@ def _unpivot_problems(spec: TaskSpec, used: Collection[str]) -> Iterator[Problem
         return
     if data.language_column is not None or "language" in used:
         how = "language_column" if data.language_column is not None else "{language} in path"
-        yield Problem(place, f"says nothing beside {how}", expected="one of the two")
+        yield Problem(place, f"has no effect with {how}", expected="one of the two")
     if not any("language" in named_slots(field.column) for field in spec.fields.values()):
         expected = "`column: caption_{language}` for one of the fields"
         yield Problem(place, "no field has a column a language", expected=expected)

@@ -113,14 +113,14 @@ def _key_problems(field: FieldSpec, place: KeyPath) -> Iterator[Problem]:
             message = f"is missing for a {field.kind}"
             yield Problem((*place, key), message, expected=MANDATORY[key])
         if field.kind not in kinds and given:
-            yield Problem((*place, key), f"says nothing about a field of kind {field.kind!r}")
+            yield Problem((*place, key), f"has no effect with a field of kind {field.kind!r}")
 
 
 def _missing_problems(spec: TaskSpec, name: str) -> Iterator[Problem]:
     """That a value which may be missing is only read, and that a row can do without it."""
     field, place = spec.fields[name], ("fields", name, "missing")
     if field.kind in ("language", "choice"):
-        yield Problem(place, f"says nothing about a field of kind {field.kind!r}")
+        yield Problem(place, f"has no effect with a field of kind {field.kind!r}")
     if field.missing != "allow":
         return
     example = spec.example

@@ -50,7 +50,7 @@ def generate_problems(spec: TaskSpec) -> Iterator[Problem]:
         if given and generate.method not in methods:
             yield Problem(
                 ("generate", key),
-                f"says nothing about {generate.method}",
+                f"has no effect with {generate.method}",
                 expected=f"method: {' or '.join(methods)}",
             )
     if generate.choices is None and generate.method in ONLY_FOR["choices"]:
@@ -76,7 +76,7 @@ def _words_problems(spec: TaskSpec) -> Iterator[Problem]:
     if generate.allow != "text":
         for key in TEXT_ALONE:
             if getattr(generate, key) is not None:
-                message = f"says nothing about {generate.allow}"
+                message = f"has no effect with {generate.allow}"
                 yield Problem(("generate", key), message, expected="allow: text")
     if generate.method == "constrained" and generate.beams == 1 and generate.length_penalty:
         yield Problem(("generate", "length_penalty"), "ranks beams", expected="beams: 2 or more")
@@ -113,7 +113,7 @@ def _allow_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
         return
     if spec.generate.choices is not None:
         if allow != "text":
-            yield Problem(place, "says nothing about choices", expected="no `allow`")
+            yield Problem(place, "has no effect with choices", expected="no `allow`")
         return
     labelled = any(field.labels is not None for field in shapes)
     pictures = [field for field in fields if field.kind == "image_codes"]
@@ -148,7 +148,7 @@ def _guidance_problems(spec: TaskSpec) -> Iterator[Problem]:
         return
     place = ("generate", "rerank")
     if generate.allow != "image_codes":
-        yield Problem(place, f"says nothing about {generate.allow}", expected="allow: image_codes")
+        yield Problem(place, f"has no effect with {generate.allow}", expected="allow: image_codes")
     if generate.best_of is None:
         yield Problem(("generate", "best_of"), "is missing for rerank", expected="2 or more")
     name = generate.rerank.field

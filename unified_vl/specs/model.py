@@ -70,7 +70,7 @@ class VisionSpec(Part):
 class ModelSpec(Part):
     """Sizes and choices of the encoder-decoder; what the tokenizer decides is not here."""
 
-    d_model: Width = Field(default=512, description="Width of the trunk.", examples=[512])
+    d_model: Width = Field(default=512, description="Width of the model.", examples=[512])
     d_kv: Width = Field(default=64, description="Width of a head.", examples=[64])
     d_ff: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
         default=1024, description="Width of the feed-forward layer.", examples=[1024]

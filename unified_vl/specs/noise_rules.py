@@ -53,7 +53,7 @@ def _kind_problems(noise: NoiseSpec, place: KeyPath) -> Iterator[Problem]:
     for key, kinds in ONLY_FOR.items():
         if getattr(noise, key) is not None and noise.kind not in kinds:
             expected = f"kind: {' or '.join(kinds)}"
-            yield Problem((*place, key), f"says nothing about {noise.kind}", expected=expected)
+            yield Problem((*place, key), f"has no effect with {noise.kind}", expected=expected)
     if noise.kind == "span_corruption" and noise.share == 1:
         yield Problem((*place, "rate"), "found 1", expected="less than 1, or nothing is left")
     if noise.kind != "code_switch":

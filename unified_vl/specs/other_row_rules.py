@@ -26,7 +26,7 @@ def shots_problems(spec: TaskSpec) -> Iterator[Problem]:
     if SHOTS in spec.fields or SHOTS in spec.wording:
         yield Problem(place, f"{SHOTS!r} is also another slot", expected="another name for that")
     if spec.example.noise:
-        yield Problem(place, "says nothing beside noise", expected="one of 'shots' and 'noise'")
+        yield Problem(place, "has no effect with noise", expected="one of 'shots' and 'noise'")
     each = named_slots(spec.example.shots.each)
     if not any(name in spec.fields or name in spec.example.join for name in each):
         yield Problem((*place, "each"), "holds no field, so all shots would read the same")

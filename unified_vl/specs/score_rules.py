@@ -78,9 +78,9 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
         else:
             yield from _many_problems(spec, place, score)
         if score.iou is not None and score.metric != "box_accuracy":
-            yield Problem(("score", index, "iou"), f"says nothing about {score.metric}")
+            yield Problem(("score", index, "iou"), f"has no effect with {score.metric}")
         if score.within is not None and score.metric != "point_accuracy":
-            yield Problem(("score", index, "within"), f"says nothing about {score.metric}")
+            yield Problem(("score", index, "within"), f"has no effect with {score.metric}")
         yield from _column_problems(spec, index, score)
         yield from _reading_problems(spec, index, score)
         yield from _positive_problems(spec, index, score)
@@ -101,7 +101,7 @@ def _column_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[P
         place: KeyPath = ("score", index, key)
         given = getattr(score, key) is not None
         if given and key != wanted:
-            yield Problem(place, f"says nothing about {score.metric}")
+            yield Problem(place, f"has no effect with {score.metric}")
         if key == wanted and not given:
             yield Problem(place, f"is missing for {score.metric}", expected=expected)
     if wanted == "implies" and spec.data.key_column is None:
@@ -115,12 +115,12 @@ def _column_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[P
 def _reading_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[Problem]:
     """That what is read in a picture is read in one."""
     if score.top is not None and score.read_by is None and score.metric != "nearest_reference":
-        yield Problem(("score", index, "top"), f"says nothing about {score.metric}")
+        yield Problem(("score", index, "top"), f"has no effect with {score.metric}")
     if score.read_by is None:
         return
     place: KeyPath = ("score", index, "read_by")
     if score.metric not in READABLE:
-        message = f"says nothing about {score.metric}"
+        message = f"has no effect with {score.metric}"
         yield Problem(place, message, expected=f"metric: {' or '.join(READABLE)}")
     written = [spec.fields[n].kind for n in _slots_of_target(spec) if n in spec.fields]
     if "image_codes" not in written:
@@ -136,7 +136,7 @@ def _positive_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator
     place: KeyPath = ("score", index, "positive")
     if score.metric != "binary_f1":
         if score.positive is not None:
-            yield Problem(place, f"says nothing about {score.metric}")
+            yield Problem(place, f"has no effect with {score.metric}")
         return
     if score.positive is None:
         yield Problem(place, "is missing for binary_f1", expected="the name of a class")
@@ -154,10 +154,10 @@ def _mean_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[Pro
     left = [find(tag, spec.data.languages) for tag in score.without or ()]
     if score.mean_over is None:
         if score.without is not None:
-            yield Problem(("score", index, "without"), "says nothing without mean_over")
+            yield Problem(("score", index, "without"), "has no effect without mean_over")
         return
     if score.metric in WHOLE:
-        yield Problem(place, f"says nothing about {score.metric}", expected="another metric")
+        yield Problem(place, f"has no effect with {score.metric}", expected="another metric")
     if score.primary:
         message = "a mean over languages is no number of rows, as a primary score is"
         yield Problem(("score", index, "primary"), message, expected="another score as primary")
@@ -170,7 +170,7 @@ def _mean_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[Pro
                 nearest=nearest_tag(said, spec.data.languages),
             )
     if len(set(spec.data.languages) - set(left)) < 2:
-        yield Problem(place, "says nothing about a single language")
+        yield Problem(place, "has no effect with a single language")
 
 
 def _many_problems(spec: TaskSpec, place: KeyPath, score: ScoreSpec) -> Iterator[Problem]:

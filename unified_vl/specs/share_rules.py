@@ -27,7 +27,7 @@ def share_problems(spec: TaskSpec, used: Collection[str]) -> Iterator[Problem]:
         if not data.splits:
             yield Problem(place, "names no split", expected="train, validation or test")
         if splits.by is not None:
-            yield Problem((*place, "by"), "says nothing without fraction")
+            yield Problem((*place, "by"), "has no effect without fraction")
         return
     named = [name for name in ("train", "validation", "test") if getattr(splits, name) is not None]
     others = {
@@ -38,7 +38,7 @@ def share_problems(spec: TaskSpec, used: Collection[str]) -> Iterator[Problem]:
     }
     for how in (how for how, given in others.items() if given):
         expected = "one of the two"
-        yield Problem((*place, "fraction"), f"says nothing beside {how}", expected=expected)
+        yield Problem((*place, "fraction"), f"has no effect with {how}", expected=expected)
     whole = sum(Fraction(str(share)) for share in splits.fraction.values())
     if whole != 1:
         message = f"the shares are {float(whole):g} together"

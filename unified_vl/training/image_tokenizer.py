@@ -24,7 +24,7 @@ from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, telling_disk_full, write_atomically
 from unified_vl.inference.model_directory import usable_device
 from unified_vl.locks import WITHIN, only_writer
-from unified_vl.model.discriminator import PatchDiscriminator, judge_loss
+from unified_vl.model.discriminator import PatchDiscriminator, discriminator_loss
 from unified_vl.model.image_tokenizer import WEIGHTS, ImageTokenizer, to_floats
 from unified_vl.model.perceptual import PerceptualDistance
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
@@ -42,8 +42,8 @@ class _Training:
     tokenizer: ImageTokenizer
     optimizer: torch.optim.Optimizer
     perceptual: PerceptualDistance | None
-    judge: PatchDiscriminator | None
-    judge_optimizer: torch.optim.Optimizer | None
+    discriminator: PatchDiscriminator | None
+    discriminator_optimizer: torch.optim.Optimizer | None
 
 
 def train_image_tokenizer(
@@ -103,19 +103,21 @@ def _build(spec: ImageTokenizerSpec, device: torch.device) -> _Training:
     tokenizer = ImageTokenizer(spec.model, spec.quantizer).to(device)
     tokenizer = nn.Module.to(tokenizer, memory_format=torch.channels_last)  # type: ignore[call-overload]
     losses = spec.losses
-    judge = perceptual = judge_optimizer = None
+    discriminator = perceptual = discriminator_optimizer = None
     if losses.adversarial is not None:
-        judge = PatchDiscriminator(losses.adversarial.channels).to(device)
-        judge_optimizer = build_optimizer(judge, spec.optimizer)
+        discriminator = PatchDiscriminator(losses.adversarial.channels).to(device)
+        discriminator_optimizer = build_optimizer(discriminator, spec.optimizer)
     if losses.perceptual is not None:
         told = losses.perceptual
         perceptual = PerceptualDistance(told.backbone, told.weights).to(device)
     optimizer = build_optimizer(tokenizer, spec.optimizer)
-    return _Training(spec, images, tokenizer, optimizer, perceptual, judge, judge_optimizer)
+    return _Training(
+        spec, images, tokenizer, optimizer, perceptual, discriminator, discriminator_optimizer
+    )
 
 
 def _step(training: _Training, step: int, device: torch.device) -> dict[str, float]:
-    """One update of the tokenizer and, where there is one, of its judge."""
+    """One update of the tokenizer and, where there is one, of its discriminator."""
     spec = training.spec
     torch.manual_seed(draw_seed(spec.seed, "step", step) & (2**63 - 1))
     pixels = to_floats(training.images.batch(step, spec.batch_size, spec.seed).to(device))
@@ -131,15 +133,21 @@ def _step(training: _Training, step: int, device: torch.device) -> dict[str, flo
         weight = spec.losses.perceptual.weight
         terms["perceptual"] = weight * training.perceptual(made, pixels)
     adversarial = spec.losses.adversarial
-    judged = adversarial is not None and step >= adversarial.from_step
-    if judged and training.judge is not None and adversarial is not None:
-        terms["adversarial"] = -adversarial.weight * training.judge(made).mean()
+    adversarial_now = adversarial is not None and step >= adversarial.from_step
+    if adversarial_now and training.discriminator is not None and adversarial is not None:
+        terms["adversarial"] = -adversarial.weight * training.discriminator(made).mean()
     rate = learning_rate(step, spec.steps, spec.optimizer)
     _update(training.tokenizer, training.optimizer, sum(terms.values()), rate, spec.clip)
-    if judged and training.judge is not None and training.judge_optimizer is not None:
-        loss = judge_loss(training.judge(pixels), training.judge(made.detach()))
-        _update(training.judge, training.judge_optimizer, loss, rate, spec.clip)
-        terms["judge"] = loss
+    if (
+        adversarial_now
+        and training.discriminator is not None
+        and training.discriminator_optimizer is not None
+    ):
+        loss = discriminator_loss(
+            training.discriminator(pixels), training.discriminator(made.detach())
+        )
+        _update(training.discriminator, training.discriminator_optimizer, loss, rate, spec.clip)
+        terms["discriminator"] = loss
     return {name: float(value.detach()) for name, value in terms.items()}
 
 
@@ -158,8 +166,8 @@ def _parts(training: _Training) -> dict[str, tuple[nn.Module, torch.optim.Optimi
     parts: dict[str, tuple[nn.Module, torch.optim.Optimizer]] = {
         "tokenizer": (training.tokenizer, training.optimizer)
     }
-    if training.judge is not None and training.judge_optimizer is not None:
-        parts["judge"] = (training.judge, training.judge_optimizer)
+    if training.discriminator is not None and training.discriminator_optimizer is not None:
+        parts["discriminator"] = (training.discriminator, training.discriminator_optimizer)
     return parts
 
 

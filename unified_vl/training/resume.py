@@ -43,7 +43,9 @@ def restore(training: Training, accept_changed_data: bool) -> int:
         return accept_changed_data and key.startswith(NUMBER_OF_ROWS)
 
     root = run.output / CHECKPOINTS
-    state = checkpoint.load(root, training.engine, training.prints, journal.say, check, may_differ)
+    state = checkpoint.load(
+        root, training.engine, training.fingerprints, journal.say, check, may_differ
+    )
     if state is None:  # killed before its first checkpoint
         with together(training.process):
             if training.process.rank == 0:
@@ -86,6 +88,6 @@ def progress_of(training: Training, step: int) -> dict[str, Any]:
         "best": training.best.state_dict(),
         "bad_rows": training.bad_rows.known,
         "truncated": training.bad_rows.truncated,
-        "fingerprints": dict(training.prints),
+        "fingerprints": dict(training.fingerprints),
         "settings": settings_of(training.run),
     }

@@ -25,7 +25,7 @@ class Training:
 
     Attributes:
         drawn: batches of each task so far.
-        prints: fingerprints of what must be the same for a checkpoint to be continued.
+        fingerprints: fingerprints of what must be the same for a checkpoint to be continued.
         seen_files: the files of the data; on rank 0.
     """
 
@@ -41,5 +41,5 @@ class Training:
     models: ModelWriter
     validation: Mapping[str, list[Batch]]
     drawn: dict[str, int]
-    prints: Mapping[str, str]
+    fingerprints: Mapping[str, str]
     seen_files: dict[str, SeenFile]

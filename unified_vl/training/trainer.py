@@ -181,7 +181,7 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
         models=ModelWriter(run, parts, engine, journal),
         validation=validation,
         drawn=dict.fromkeys(parts.streams, 0),
-        prints=fingerprints(run, parts),
+        fingerprints=fingerprints(run, parts),
         seen_files={},
     )
 

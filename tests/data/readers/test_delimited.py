@@ -139,7 +139,7 @@ def test_keys_and_bytes_that_are_wrong(
     [("tsv", "delimiter: ;"), ("jsonl", "encoding: cp1252"), ("jsonl", "delimiter: ;")],
 )
 def test_keys_of_other_readers(open_task: Callable, reader: str, key: str) -> None:
-    with pytest.raises(UserError, match=f"says nothing to the reader '{reader}'"):
+    with pytest.raises(UserError, match=f"has no effect with the reader '{reader}'"):
         open_task(f'reader: {reader}, path: "{{split}}", {key}', text="a", answer="b")
 
 

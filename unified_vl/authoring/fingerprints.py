@@ -30,7 +30,7 @@ Report = Callable[[BadRow], None]
 
 
 @dataclass
-class Prints:
+class Fingerprints:
     """What the rows of a split are known by.
 
     Attributes:
@@ -63,8 +63,8 @@ class Prints:
         return ImageIndex([h for h, _ in held]), [rows[0] for _, rows in held]
 
 
-class PrintMaker:
-    """Takes the prints of splits; an image that several name is read once.
+class FingerprintMaker:
+    """Takes the fingerprints of splits; an image that several name is read once.
 
     Args:
         loader: finds images below the data root.
@@ -81,8 +81,8 @@ class PrintMaker:
         """How many images were read."""
         return sum(known is not None for known in self._known.values())
 
-    def take(self, data: TaskData, report: Report) -> Prints:
-        """The prints of all rows of a split.
+    def take(self, data: TaskData, report: Report) -> Fingerprints:
+        """The fingerprints of all rows of a split.
 
         Args:
             data: the split.
@@ -91,7 +91,7 @@ class PrintMaker:
         spec = data.spec
         reader = _Texts(spec)
         images = read_images(spec)
-        prints = Prints(spec, data.split)
+        fingerprints = Fingerprints(spec, data.split)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(data), _BLOCK):
                 block = data.rows(range(start, min(start + _BLOCK, len(data))))
@@ -99,14 +99,14 @@ class PrintMaker:
                 found = [_images_of(spec, row, images, report) for row in block]
                 self._read(found, block, pool, report)
                 for row, names in zip(block, found, strict=True):
-                    number = len(prints.rows)
-                    prints.rows.append((row.where, row.key(spec.data.key_column)))
+                    number = len(fingerprints.rows)
+                    fingerprints.rows.append((row.where, row.key(spec.data.key_column)))
                     for name in dict.fromkeys(names):
                         known = self._known[name]
                         if known is not None:
-                            prints.images.setdefault(name, (known, []))[1].append(number)
-                    reader.add(row, number, prints)
-        return prints
+                            fingerprints.images.setdefault(name, (known, []))[1].append(number)
+                    reader.add(row, number, fingerprints)
+        return fingerprints
 
     def _read(
         self,
@@ -146,7 +146,7 @@ class _Texts:
         self.languages = [name for name, f in spec.fields.items() if f.kind == "language"]
         self.has_image = bool(read_images(spec))
 
-    def add(self, row: Row, number: int, prints: Prints) -> None:
+    def add(self, row: Row, number: int, fingerprints: Fingerprints) -> None:
         language = row.language or self.spec.data.languages[0]
 
         def values(names: Iterable[str]) -> list[str]:
@@ -158,12 +158,12 @@ class _Texts:
             if len(text) + 2 * len(_IDEOGRAPH.findall(text)) < LONG:
                 continue
             digest = _digest(text)
-            prints.texts.setdefault(digest, []).append(number)
+            fingerprints.texts.setdefault(digest, []).append(number)
             if not self.has_image or text in written:
-                prints.held_texts.setdefault(digest, number)
+                fingerprints.held_texts.setdefault(digest, number)
         if not self.has_image and (read or written):
             said = [language, *values(self.languages), *(read or written)]
-            prints.sources.setdefault(_digest("\0".join(said)), []).append(number)
+            fingerprints.sources.setdefault(_digest("\0".join(said)), []).append(number)
 
 
 def normal(text: str) -> str:
