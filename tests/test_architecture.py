@@ -16,6 +16,8 @@ ORDER = [
     "geometry",
     "languages",
     "metrics",
+    "parts",
+    "kinds",
     "specs",
     "codecs",
     "data",

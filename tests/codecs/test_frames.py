@@ -12,7 +12,7 @@ from PIL import Image as PILImage
 from unified_vl.codecs.frames import Frame, upright
 from unified_vl.codecs.shapes import coordinates, to_pixels
 from unified_vl.geometry import Box
-from unified_vl.specs.fields import Layout
+from unified_vl.kinds.box import Layout
 
 SIDES = st.integers(1, 5000)
 TEN = Frame(10, 10)

@@ -12,7 +12,7 @@ from PIL import Image as PILImage
 from unified_vl.data.images import open_image, to_rgb
 from unified_vl.errors import UserError
 from unified_vl.inference.inputs import source_fields
-from unified_vl.specs.fields import SHAPES, Kind
+from unified_vl.kinds.registry import kind_of
 from unified_vl.specs.task import TaskSpec
 
 MOST_BYTES = 20_000_000  # of an image file
@@ -26,7 +26,7 @@ class Input:
     """A thing to fill in: tasks whose fields are alike in these share it."""
 
     name: str
-    kind: Kind
+    kind: str
     many: bool = False
 
     @property
@@ -88,7 +88,7 @@ def read_values(spec: TaskSpec, given: Mapping[Input, Any]) -> dict[str, Any]:
 
 def _parsed(text: str, one: Input) -> str | list[float]:
     """A text as it is; a shape as its numbers, with or without brackets and commas."""
-    if one.kind not in SHAPES:
+    if kind_of(one.kind).writing != "places":
         return text
     try:
         return [float(number) for number in text.translate(_SPACES).split()]

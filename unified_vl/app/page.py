@@ -14,7 +14,7 @@ from unified_vl.app.examples import PageExample
 from unified_vl.app.inputs import MOST_CHARACTERS, Input, all_inputs, inputs_of
 from unified_vl.evaluation.languages import language_of
 from unified_vl.inference.predictor import UnifiedVL
-from unified_vl.specs.fields import SHAPES
+from unified_vl.kinds.registry import kind_of
 from unified_vl.specs.task import TaskSpec
 
 TITLE = "unified_vl"
@@ -126,7 +126,7 @@ def _component(one: Input, first: TaskSpec) -> Any:
         )
     if one.kind == "language":
         return gr.Dropdown(label=one.label, elem_id=name, **state)
-    hint = "numbers, with commas between them" if one.kind in SHAPES else None
+    hint = "numbers, with commas between them" if kind_of(one.kind).writing == "places" else None
     return gr.Textbox(
         label=f"{one.label} (a line each)" if one.many else one.label,
         lines=3 if one.many else 1,

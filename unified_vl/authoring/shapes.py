@@ -13,11 +13,10 @@ from unified_vl.data.example import Example
 from unified_vl.data.shapes import Noted
 from unified_vl.errors import BadRow, UserError
 from unified_vl.geometry import Box, Point, Polygon, Shape
-from unified_vl.specs.fields import ShapeKind
 from unified_vl.specs.readers import stated_size
 from unified_vl.specs.task import TaskSpec
 
-_KINDS: dict[type, ShapeKind] = {Box: "box", Point: "point", Polygon: "polygon"}
+_KINDS: dict[type, str] = {Box: "box", Point: "point", Polygon: "polygon"}
 
 
 def check_shapes(

@@ -26,7 +26,6 @@ from unified_vl.errors import BadRow
 from unified_vl.files import parse_json
 from unified_vl.geometry import Box, Point, Polygon
 from unified_vl.specs.data import SplitName
-from unified_vl.specs.fields import ShapeKind
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
 
@@ -48,7 +47,7 @@ class Shown:
     example: Example
     source: Encoded | None = None
     target: Encoded | None = None
-    shape: ShapeKind = "box"
+    shape: str = "box"
     unused: tuple[tuple[str, str], ...] = ()
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from unified_vl.codecs.shapes import SIZES
 from unified_vl.geometry import Box, Point, Polygon
-from unified_vl.specs.fields import Layout, ShapeKind
+from unified_vl.kinds.box import Layout
 
 SLACK = 1e-6  # what rounding in a file may cost
 TURNED = 5  # EXIF orientations from here on exchange width and height
@@ -59,7 +59,7 @@ class Frame:
             raise ValueError(f"box {list(values)} ({layout}) lies outside its image ({self._said})")
         return Box(*_sorted(upright((x1, y1, x2, y2), self.orientation))), beyond
 
-    def points(self, values: Sequence[float], kind: ShapeKind) -> tuple[Point | Polygon, float]:
+    def points(self, values: Sequence[float], kind: str) -> tuple[Point | Polygon, float]:
         """The point or polygon that the numbers x, y, x, y, ... mean, and how many pixels of it
         lay beyond the edge.
 
@@ -80,7 +80,7 @@ class Frame:
         xy = upright(xy, self.orientation)
         return (Polygon(xy) if kind == "polygon" else Point(*xy)), beyond
 
-    def fits(self, values: Sequence[float], kind: ShapeKind, layout: Layout | None) -> bool:
+    def fits(self, values: Sequence[float], kind: str, layout: Layout | None) -> bool:
         """Whether a shape lies inside."""
         try:
             self.box(values, layout or "xyxy") if kind == "box" else self.points(values, kind)

@@ -20,7 +20,6 @@ from unified_vl.errors import BadRow, UserError
 from unified_vl.files import write_atomically
 from unified_vl.geometry import Box, Point, Polygon
 from unified_vl.specs.example import IMAGE_MASK_TAG
-from unified_vl.specs.fields import ShapeKind
 
 TEXT_MODEL = "text.model"
 VOCABULARY = "vocabulary.json"
@@ -141,7 +140,7 @@ class SequenceCodec:
             return self.vocabulary.tag_id(IMAGE_MASK_TAG)
         return self.vocabulary.image_codes[code]
 
-    def decode(self, ids: Sequence[int], shape: ShapeKind = "box") -> tuple[Segment, ...]:
+    def decode(self, ids: Sequence[int], shape: str = "box") -> tuple[Segment, ...]:
         """Segments of a generated sequence, up to its eos.
 
         A run of location ids becomes shapes of the kind that the task writes, one of image

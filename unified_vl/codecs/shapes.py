@@ -15,9 +15,8 @@ from dataclasses import replace
 from unified_vl.codecs.segments import Segment, Text
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.geometry import Box, Point, Polygon, Shape
-from unified_vl.specs.fields import ShapeKind
 
-SIZES: dict[ShapeKind, tuple[int, bool]] = {  # location ids, and whether never more
+SIZES: dict[str, tuple[int, bool]] = {  # location ids, and whether never more
     "box": (4, True),
     "point": (2, True),
     "polygon": (6, False),
@@ -35,7 +34,7 @@ class ShapeCodec:
         bins = len(self.id_range)
         return [self.id_range[min(math.floor(v * bins), bins - 1)] for v in coordinates(shape)]
 
-    def decode(self, ids: Sequence[int], kind: ShapeKind) -> Shape:
+    def decode(self, ids: Sequence[int], kind: str) -> Shape:
         """The shape at the centres of the ids' bins; corners in the wrong order are swapped.
 
         Raises:
@@ -54,7 +53,7 @@ class ShapeCodec:
         xa, ya, xb, yb = xy
         return Box(min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb))
 
-    def decode_run(self, ids: Sequence[int], kind: ShapeKind) -> list[Shape]:
+    def decode_run(self, ids: Sequence[int], kind: str) -> list[Shape]:
         """The shapes of ids that follow each other; what is left of them is dropped."""
         size, fixed = SIZES[kind]
         if not fixed:

@@ -12,7 +12,7 @@ from typing import Any, TypeGuard
 from unified_vl.data.readers.table import NO_TEXT, is_utf8
 from unified_vl.data.row import Row
 from unified_vl.errors import BadRow
-from unified_vl.specs.fields import SHAPES, FieldSpec
+from unified_vl.specs.fields import FieldSpec
 
 Size = tuple[int, int]  # (width, height) in pixels of the user's image
 
@@ -42,7 +42,7 @@ def items_of(cell: Cell) -> Sequence[Any]:
     if not isinstance(value, (list, tuple)):
         raise cell.bad(f"found {said(value)}", "a list, for many: true")
     if not value and not cell.may_be_empty:
-        shapes = cell.field.kind in SHAPES
+        shapes = cell.field.writing == "places"
         more = ", or empty: true of the field" if shapes else ""
         raise cell.bad("is an empty list", f"at least one value{more}")
     return value

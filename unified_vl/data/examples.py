@@ -41,7 +41,6 @@ from unified_vl.data.templates import (
 from unified_vl.data.values import Value, ValueReader, unlisted
 from unified_vl.errors import BadRow
 from unified_vl.specs.example import IMAGE_MASK_TAG, MASK_TAG, SHOTS, sentinel_tag
-from unified_vl.specs.fields import TEXTS
 from unified_vl.specs.task import TaskSpec, TaskTags
 from unified_vl.specs.template import slots
 
@@ -84,6 +83,7 @@ class ExampleBuilder:
         self._values = ValueReader(spec, images, code_images, code_cache)
         self._plan = cache(lambda language: make_plan(spec, language, tags))
         self._source_fields = spec.fields_of(spec.source)
+        self._source_texts = [n for n in self._source_fields if spec.fields[n].writing == "text"]
         self._target_fields = spec.fields_of(spec.target)
         scored = dict.fromkeys(score.against for score in spec.score)
         self._scored = tuple(name for name in scored if name in spec.fields)
@@ -285,7 +285,7 @@ class ExampleBuilder:
 
     def _copied(self, parts: Parts) -> tuple[str, ...]:
         """The texts of the source's own fields."""
-        names = (name for name in self._source_fields if self.spec.fields[name].kind in TEXTS)
+        names = self._source_texts
         return tuple(part for name in names for part in parts[name] if isinstance(part, str))
 
     def _references(

@@ -10,7 +10,6 @@ from unified_vl.codecs.frames import TURNED, Frame
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.data.cells import Cell, items_of, list_of_numbers, said
 from unified_vl.geometry import Box, Point, Polygon
-from unified_vl.specs.fields import ShapeKind
 from unified_vl.specs.readers import stated_size
 from unified_vl.specs.task import TaskSpec
 
@@ -62,14 +61,14 @@ class ShapeReader:
         Raises:
             BadRow: for what is none, or lies outside the image.
         """
-        kind: ShapeKind = "point" if cell.field.kind == "point" else "polygon"
+        kind: str = "point" if cell.field.kind == "point" else "polygon"
         return tuple(self._read(cell, image, kind, lambda f, v: f.points(v, kind)))
 
     def _read(
         self,
         cell: Cell,
         image: LoadedImage | None,
-        kind: ShapeKind,
+        kind: str,
         shape: Callable[[Frame, Sequence[float]], tuple[Any, float]],
     ) -> list[Any]:
         frame = self._frame(cell, image)
@@ -151,7 +150,7 @@ def _explained(
     if image is None or image.orientation < TURNED or "outside its image" not in message:
         return message, None
     other = frame.other_way(image.orientation)
-    kind: ShapeKind = cell.field.kind  # type: ignore[assignment]  # of the fields that are read
+    kind: str = cell.field.kind
     if not other.fits(numbers, kind, cell.field.layout):
         return message, None
     stored = cell.field.orientation == "stored"

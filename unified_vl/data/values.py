@@ -30,7 +30,6 @@ from unified_vl.errors import BadRow, nearest
 from unified_vl.geometry import Box, Point, Polygon
 from unified_vl.languages.tags import nearest_tag
 from unified_vl.specs.checks import named_slots
-from unified_vl.specs.fields import SHAPES
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import slots
 
@@ -43,7 +42,6 @@ Value = (
     | tuple[Tag, ...]
 )
 BETWEEN_POLYGONS = ";"
-SIZED = ("image", *SHAPES)  # kinds that are read with the size of the image
 
 
 class ValueReader:
@@ -71,6 +69,10 @@ class ValueReader:
             self._code_loader = ImageLoader(images.root, code_images.size, holes=True)
             self._codes = ImageCodeCache(code_images.codec, code_cache)
         self._may_be_empty = _only_joined(spec) | _of_none(spec)
+        self._needs_size = {
+            name: field.kind == "image" or field.writing == "places"
+            for name, field in spec.fields.items()
+        }
         self.shapes = ShapeReader(spec)
 
     def read(
@@ -99,7 +101,7 @@ class ValueReader:
         values: dict[str, Value] = {}
         image: LoadedImage | None = None
         main = self.spec.image_field
-        if not sized and not any(self.spec.fields[n].kind in SIZED for n in names):
+        if not sized and not any(self._needs_size[n] for n in names):
             main = None
         for name in (main, *names) if main is not None else names:
             if name in values:
@@ -145,7 +147,7 @@ class ValueReader:
                 return self._boxes(cell, columns, language, image)
             case "point" | "polygon":
                 return self.shapes.places(cell, image)
-            case "language":
+            case _:
                 return self._language(cell)
 
     def _image(self, cell: Cell, loader: ImageLoader, value: object) -> LoadedImage:

@@ -17,7 +17,6 @@ from unified_vl.errors import UserError
 from unified_vl.inference.constraints import Grammar, Scored
 from unified_vl.inference.image_grammar import ImageGrammar
 from unified_vl.specs.example import SENTINELS, sentinel_tag
-from unified_vl.specs.fields import ShapeKind
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
 
 
@@ -125,7 +124,7 @@ class ShapeGrammar(Grammar):
     def __init__(
         self,
         vocabulary: Vocabulary,
-        kind: ShapeKind,
+        kind: str,
         device: torch.device,
         *,
         many: bool = False,

@@ -13,7 +13,7 @@ from PIL.Image import Image
 from unified_vl.data.row import Row
 from unified_vl.errors import UserError, nearest
 from unified_vl.languages.tags import nearest_tag
-from unified_vl.specs.fields import SHAPES, FieldSpec
+from unified_vl.specs.fields import FieldSpec
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
 
@@ -155,7 +155,7 @@ def split_inputs(
 def is_list_of_inputs(spec: FieldSpec, value: Any) -> bool:
     """Whether a value stands for several inputs: one shape, and one list of a field with
     `many`, is itself a list."""
-    own = int(spec.many) + (spec.kind in SHAPES)
+    own = int(spec.many) + (spec.writing == "places")
     depth = 0
     while isinstance(value, list) and depth <= own:
         depth += 1

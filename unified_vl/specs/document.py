@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import Field, PrivateAttr
 from pydantic_core import PydanticCustomError
 
 from unified_vl.errors import UserError
+from unified_vl.parts import NAME_PATTERN, KeyPath, Name, OneOf, Part, Problem, dotted, one_of
 
-KeyPath = tuple[str | int, ...]
+__all__ = ["KeyPath", "Name", "OneOf", "Part", "Problem", "dotted", "one_of"]  # beside its own
 
 COMMAND_LINE = "command line"  # stands for the file in errors of overrides
 
-NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 # BCP 47, and the POSIX spelling of locales: `zh_CN`, `sr@latin`
 LANGUAGE_PATTERN = r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]+)*(\.[A-Za-z0-9-]+)?(@[A-Za-z0-9]+)?$"
 PATTERNS = {  # how a message says what a pattern asks for
@@ -24,18 +24,11 @@ PATTERNS = {  # how a message says what a pattern asks for
     LANGUAGE_PATTERN: "a language tag such as en, de or pt-BR",
 }
 
-Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]  # files are called by it
 Version = Annotated[int, Field(ge=1, le=10**9)]
 Steps = Annotated[int, Field(ge=1, le=10**12)]
 Rows = Annotated[int, Field(ge=1, le=10**15)]
 Weight = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 LanguageTag = Annotated[str, Field(pattern=LANGUAGE_PATTERN)]
-
-
-class Part(BaseModel):
-    """A mapping of a spec file: immutable, and no key but its own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
 
 @dataclass(frozen=True)
@@ -124,16 +117,6 @@ class Document(Part):
         )
 
 
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong at one place of a spec, which types alone cannot tell."""
-
-    path: KeyPath
-    message: str
-    expected: str | None = None
-    nearest: str | None = None
-
-
 def refuse(problems: Iterable[Problem]) -> None:
     """Raise all `problems` as one pydantic error; nothing when there are none."""
     found = list(problems)
@@ -141,16 +124,3 @@ def refuse(problems: Iterable[Problem]) -> None:
         text = "; ".join(f"{dotted(p.path)}: {p.message}" for p in found)
         # pydantic formats the message with the context: braces of the text are no slots
         raise PydanticCustomError("spec", "{text}", {"text": text, "problems": found})
-
-
-def dotted(path: Iterable[str | int]) -> str:
-    """`score.0.metric` for ("score", 0, "metric")."""
-    return ".".join(str(part) for part in path)
-
-
-def one_of(names: Iterable[str], word: str = "or") -> str:
-    """`'a', 'b' or 'c'`."""
-    quoted = [repr(name) for name in names]
-    if len(quoted) < 2:
-        return "".join(quoted)
-    return f"{', '.join(quoted[:-1])} {word} {quoted[-1]}"

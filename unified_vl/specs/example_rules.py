@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import nearest
+from unified_vl.kinds.registry import written_in
 from unified_vl.languages.tags import find, nearest_tag
 from unified_vl.specs.checks import BUILT_INS, RESERVED, parse, same_languages
-from unified_vl.specs.document import KeyPath, Problem
+from unified_vl.specs.document import KeyPath, Problem, one_of
 from unified_vl.specs.example import BESIDE_A_JOIN, SHOTS
-from unified_vl.specs.fields import TEXTS
 from unified_vl.specs.template import Slot, Template, slots
 
 if TYPE_CHECKING:
@@ -141,11 +141,11 @@ def _target_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
     if not fields and (mismatch is None or mismatch.slot not in slots(target)):
         yield Problem(place, "holds no field, so every row would write the same")
     for name in (*slots(target), *fields):
-        kind = spec.fields[name].kind if name in spec.fields else "text"
-        if name in ("language", "task") or kind in ("image", "language"):
-            expected = "text, shapes, or a field of kind 'image_codes'"
+        writing = spec.fields[name].writing if name in spec.fields else "text"
+        if name in ("language", "task") or writing == "nothing":
+            expected = f"text, shapes, or a field of kind {one_of(written_in('codes'))}"
             yield Problem(place, f"{{{name}}} cannot be written", expected=expected)
-    pictures = [name for name in fields if spec.fields[name].kind == "image_codes"]
+    pictures = [name for name in fields if spec.fields[name].writing == "codes"]
     first = next((p for p in target if not (isinstance(p, str) and not p.strip())), None)
     if pictures and (len(pictures) > 1 or first != Slot(pictures[0])):
         # the place of a code within its image is its place in the target
@@ -160,7 +160,7 @@ def _pick_problems(spec: TaskSpec, direct: set[str]) -> Iterator[Problem]:
         elif not spec.fields[name].many:
             yield Problem(place, "holds one value only", expected="a field with many: true")
     for name, field in spec.fields.items():
-        listed = field.many and field.kind in TEXTS
+        listed = field.many and field.writing == "text"
         if listed and name in direct and name not in spec.example.pick:
             yield Problem(
                 ("example", "pick"),

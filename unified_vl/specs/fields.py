@@ -7,28 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from unified_vl.specs.document import Name, Part
-
-Kind = Literal[
-    "text",
-    "number",
-    "label",
-    "choice",
-    "image",
-    "image_codes",
-    "box",
-    "point",
-    "polygon",
-    "language",
-]
-ShapeKind = Literal["box", "point", "polygon"]
-Written = Literal["letter", "number", "text"]
-Layout = Literal["xyxy", "xywh", "cxcywh"]
-Orientation = Literal["upright", "stored"]
-ColumnName = Annotated[str, Field(min_length=1)]
-TEXTS: tuple[Kind, ...] = ("text", "number", "label", "choice")  # written in pieces of text
-SHAPES: tuple[ShapeKind, ...] = ("box", "point", "polygon")  # written in location tokens
-LISTS: tuple[Kind, ...] = ("text", "number", "label", "image", *SHAPES)  # may hold many values
+from unified_vl.kinds.kind import Kind, Writing
+from unified_vl.kinds.registry import FOLLOWERS, KINDS, SharedKeys, kind_of
+from unified_vl.specs.document import OneOf, Part
 
 
 def as_one(columns: Iterable[object]) -> str:
@@ -36,25 +17,12 @@ def as_one(columns: Iterable[object]) -> str:
     return ", ".join(map(str, columns)).replace("{", "{{").replace("}", "}}")
 
 
-class NamesSpec(Part):
-    """The names of a label's classes, in the order of their numbers: exactly one of the keys."""
+class GeneralKeys(Part):
+    """The keys of fields of all kinds."""
 
-    file: str | None = Field(
-        default=None,
-        min_length=1,
-        description="A text file, a name a line, relative to the spec and below its folder; may "
-        "contain {language}.",
-        examples=["classes_{language}.txt"],
+    kind: Annotated[str, OneOf(lambda: KINDS)] = Field(
+        description="What the value means to the model.", examples=["box"]
     )
-    values: tuple[str, ...] | None = Field(
-        default=None, min_length=1, description="The names themselves.", examples=[["cat", "dog"]]
-    )
-
-
-class FieldSpec(Part):
-    """A value of a row: the column it is stored in, apart from what it means."""
-
-    kind: Kind = Field(description="What the value means to the model.", examples=["box"])
     column: str = Field(
         default="",
         min_length=1,
@@ -62,20 +30,8 @@ class FieldSpec(Part):
         "language.",
         examples=["caption_{language}"],
     )
-    columns: tuple[ColumnName, ...] | None = Field(
-        default=None,
-        description="A single box or point only, in place of `column`: the columns of its numbers.",
-        examples=[["xmin", "ymin", "xmax", "ymax"]],
-    )
     many: bool = Field(
         default=False, description="Whether the column holds a list of values.", examples=[True]
-    )
-    as_: Literal["patches", "codes"] | None = Field(
-        default=None,
-        alias="as",
-        description="Images only: read through the model's image branch, or as codes of the image "
-        "tokenizer (patches).",
-        examples=["codes"],
     )
     missing: Literal["drop", "allow"] | None = Field(
         default=None,
@@ -85,76 +41,15 @@ class FieldSpec(Part):
         "image that not all rows have).",
         examples=["drop"],
     )
-    layout: Layout | None = Field(
-        default=None,
-        description="Boxes only, and mandatory there: two corners, a corner and a size, or a "
-        "centre and a size.",
-        examples=["xywh"],
-    )
-    units: Literal["pixels", "relative"] | None = Field(
-        default=None,
-        description="Boxes, points and polygons only, and mandatory there: pixels of the image, "
-        "or fractions of it.",
-        examples=["pixels"],
-    )
-    size: tuple[ColumnName, ColumnName] | None = Field(
-        default=None,
-        description="Shapes in pixels only: the columns of the width and the height of the image "
-        "that they were drawn on, where the images on disk may be larger or smaller.",
-        examples=[["width", "height"]],
-    )
-    orientation: Orientation | None = Field(
-        default=None,
-        description="Shapes only: whether they are places of the image as EXIF turns it (upright), "
-        "or of the pixels as its file stores them (upright unless given).",
-        examples=["stored"],
-    )
-    clip: bool | None = Field(
-        default=None,
-        description="Shapes only: whether what lies a pixel or more beyond the edge of the image "
-        "is cut off there; otherwise it is an error.",
-        examples=[True],
-    )
-    empty: bool | None = Field(
-        default=None,
-        description="Lists of shapes only: whether a row may have none, and an answer be empty.",
-        examples=[True],
-    )
-    labels: Name | None = Field(
-        default=None,
-        description="Boxes only: the field of as many texts or labels that say what is in each.",
-        examples=["names"],
-    )
-    decimals: int | None = Field(
-        default=None,
-        ge=0,
-        le=9,
-        description="Numbers only: digits behind the point (0).",
-        examples=[1],
-    )
-    names: NamesSpec | None = Field(
-        default=None,
-        description="Labels only, and mandatory there: the names of the classes.",
-        examples=[{"file": "classes.txt"}],
-    )
-    first: int | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="Labels and choices only: the lowest number (0).",
-        examples=[1],
-    )
-    of: Name | None = Field(
-        default=None,
-        description="Choices only, and mandatory there: the field with the texts to choose from.",
-        examples=["options"],
-    )
-    write: Written | None = Field(
-        default=None,
-        description="Choices only: what is written, the letter (A, B, ...), the number (1, 2, ...) "
-        "or the text that is chosen (letter).",
-        examples=["letter"],
-    )
+
+
+class FieldSpec(SharedKeys, GeneralKeys):
+    """A value of a row: the column it is stored in, apart from what it means."""
+
+    @property
+    def of_kind(self) -> Kind:
+        """What its kind is to the rest of the project."""
+        return kind_of(self.kind)
 
     @model_validator(mode="after")
     def _one_column(self) -> FieldSpec:
@@ -164,6 +59,29 @@ class FieldSpec(Part):
         return self
 
     @property
+    def writing(self) -> Writing:
+        """What its values are written in."""
+        return kind_of(self.kind).writing
+
+    @property
     def in_codes(self) -> bool:
         """Whether the model meets it as codes of the image tokenizer."""
-        return self.kind == "image_codes" or self.as_ == "codes"
+        return self.writing == "codes" or self.as_ == "codes"
+
+
+GENERAL = frozenset(GeneralKeys.model_fields)
+
+
+def _follow_kinds() -> None:
+    """Let fields have the keys of the kinds that are registered now, and of no others."""
+    fields = FieldSpec.__pydantic_fields__
+    for name in set(fields) - GENERAL - set(SharedKeys.model_fields):
+        del fields[name]
+    for kind in KINDS.values():
+        fields.update(kind.keys.model_fields if kind.keys is not None else {})
+    FieldSpec.model_rebuild(force=True)
+
+
+FOLLOWERS.append(_follow_kinds)
+if any(kind.keys is not None for kind in KINDS.values()):  # registered before specs were imported
+    _follow_kinds()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from unified_vl.specs.document import Name, Part
-from unified_vl.specs.fields import ShapeKind
+from unified_vl.kinds.kind import Writing
+from unified_vl.kinds.registry import KINDS, written_in
+from unified_vl.specs.document import Name, OneOf, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class AnswerForm:
     """What a grammar must know of a task's target.
 
     Attributes:
-        shape: what runs of location tokens are.
+        shape: the kind of value that runs of location tokens are.
         many: whether there may be several of them.
         decimals: digits behind a number's point.
         sentinels: whether texts are told apart by sentinels (span corruption).
@@ -24,7 +25,7 @@ class AnswerForm:
         empty: whether there may be none of the shapes.
     """
 
-    shape: ShapeKind = "box"
+    shape: str = written_in("places")[0]
     many: bool = False
     decimals: int = 0
     sentinels: bool = False
@@ -32,9 +33,13 @@ class AnswerForm:
     empty: bool = False
 
 
-Allow = Literal[
-    "text", "number", "box", "labelled_boxes", "point", "polygon", "image_codes", "mixed"
-]
+MIXED = "mixed"  # text with values of other kinds
+
+
+def grammar_names() -> tuple[str, ...]:
+    """What `allow` may name: the grammars of each kind of value, and the mix of text with any."""
+    kinds = sorted(KINDS.values(), key=lambda kind: get_args(Writing).index(kind.writing))
+    return (*(name for kind in kinds for name in kind.allows), MIXED)
 
 
 BadWord = Annotated[str, Field(min_length=1, pattern=r"\S")]
@@ -210,7 +215,7 @@ class GenerateSpec(Part):
         "the texts of the source.",
         examples=["enforce"],
     )
-    allow: Allow = Field(
+    allow: Annotated[str, OneOf(grammar_names)] = Field(
         default="text",
         description="The grammar of the answer, enforced while decoding: text, a number, shapes "
         "alone, boxes behind their labels, an image in codes, or text mixed with shapes or behind "

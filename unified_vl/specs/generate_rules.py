@@ -7,9 +7,10 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import nearest
+from unified_vl.kinds.registry import KINDS, names_where
 from unified_vl.specs.choices import repeated_choice
 from unified_vl.specs.document import KeyPath, Problem, one_of
-from unified_vl.specs.fields import SHAPES, TEXTS
+from unified_vl.specs.generate import MIXED
 from unified_vl.specs.template import Template, TemplateError, parse_template, slots
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _allow_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
     allow = spec.generate.allow
     fields = [spec.fields[name] for name in spec.fields_of(target)]
     joined = any(name in spec.example.join for name in slots(target))
-    shapes = [field for field in fields if field.kind in SHAPES]
+    shapes = [field for field in fields if field.writing == "places"]
     rest = [p for p in target if not (isinstance(p, str) and not p.strip())]
     alone = len(rest) == len(fields) == 1 and not joined
     if len({field.kind for field in shapes}) > 1:
@@ -115,26 +116,25 @@ def _allow_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
         if allow != "text":
             yield Problem(place, "has no effect with choices", expected="no `allow`")
         return
-    labelled = any(field.labels is not None for field in shapes)
-    pictures = [field for field in fields if field.kind == "image_codes"]
-    fitting: list[str] = ["text", "mixed"]
+    pictures = [field for field in fields if field.writing == "codes"]
+    fitting: list[str | None] = ["text", MIXED]
     if pictures and shapes:
         message = "an image and shapes are written"
         yield Problem(("example", "target"), message, expected="one of them")
         return
     if pictures:
-        fitting = ["image_codes"] if alone else ["mixed"]
+        fitting = [pictures[0].of_kind.grammar(pictures)] if alone else [MIXED]
     elif shapes:
         only = len(rest) == len(shapes) and not joined
-        kind = "labelled_boxes" if labelled else shapes[0].kind
-        fitting = [*([kind] if only else []), "mixed"]
-    elif alone and fields[0].kind == "number":
-        fitting = ["number", "text", "mixed"]
-    if allow not in fitting:
+        fitting = [*([shapes[0].of_kind.grammar(shapes)] if only else []), MIXED]
+    elif alone:
+        fitting.insert(0, fields[0].of_kind.grammar(fields))
+    names = dict.fromkeys(name for name in fitting if name is not None)
+    if allow not in names:
         yield Problem(
             place,
             f"{allow!r} does not fit the target {spec.example.target!r}",
-            expected=f"allow: {' or '.join(fitting)}",
+            expected=f"allow: {' or '.join(names)}",
         )
 
 
@@ -147,13 +147,15 @@ def _guidance_problems(spec: TaskSpec) -> Iterator[Problem]:
     if generate.rerank is None:
         return
     place = ("generate", "rerank")
-    if generate.allow != "image_codes":
-        yield Problem(place, f"has no effect with {generate.allow}", expected="allow: image_codes")
+    drawn = [name for kind in KINDS.values() if kind.writing == "codes" for name in kind.allows]
+    if generate.allow not in drawn:
+        expected = f"allow: {' or '.join(drawn)}"
+        yield Problem(place, f"has no effect with {generate.allow}", expected=expected)
     if generate.best_of is None:
         yield Problem(("generate", "best_of"), "is missing for rerank", expected="2 or more")
     name = generate.rerank.field
     field = spec.fields.get(name)
-    if field is None or field.kind not in TEXTS or field.many:
+    if field is None or field.writing != "text" or field.many:
         found = "not a field" if field is None else f"a field of kind {field.kind!r}"
         yield Problem(
             (*place, "field"),
@@ -179,12 +181,12 @@ def _choices_problems(spec: TaskSpec, choices: ChoicesSpec) -> Iterator[Problem]
             )
     if choices.field is not None:
         field = spec.fields.get(choices.field)
-        if field is None or field.kind not in ("text", "label"):
+        if field is None or not field.of_kind.closed:
             found = "not a field" if field is None else f"a field of kind {field.kind!r}"
             yield Problem(
                 (*place, "field"),
                 f"{choices.field!r} is {found}",
-                expected="a field of kind 'text' or 'label'",
+                expected=f"a field of kind {one_of(names_where(lambda kind: kind.closed))}",
                 nearest=nearest(choices.field, spec.fields) if field is None else None,
             )
     values = choices.values or ()

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import nearest
+from unified_vl.kinds.registry import KINDS
 from unified_vl.specs.checks import named_slots
 from unified_vl.specs.document import KeyPath, Problem, one_of
 from unified_vl.specs.example import NoiseSpec
@@ -35,10 +36,10 @@ def noise_problems(spec: TaskSpec) -> Iterator[Problem]:
             close = nearest(name, spec.fields)
             yield Problem(place, "is not a field", one_of(spec.fields), close)
             continue
-        wanted = "image_codes" if noise.kind == "code_masking" else "text"
-        if field.kind != wanted:
+        wanted = [kind.name for kind in KINDS.values() if noise.kind in kind.noises]
+        if field.kind not in wanted:
             found = f"is a field of kind {field.kind!r}"
-            yield Problem(place, found, expected=f"a field of kind {wanted!r}")
+            yield Problem(place, found, expected=f"a field of kind {one_of(wanted)}")
         if name in joined:
             yield Problem(place, f"is within the join {joined[name]!r}", expected="another field")
         for where, named in (("source", source), ("target", target)):

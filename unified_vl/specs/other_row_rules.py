@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import nearest
+from unified_vl.kinds.registry import names_where
 from unified_vl.specs.checks import RESERVED, named_slots
 from unified_vl.specs.document import KeyPath, Problem, one_of
 from unified_vl.specs.example import SHOTS
 
 if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
-
-EXCHANGED = ("text", "image")  # kinds whose values mean something beside those of another row
 
 
 def shots_problems(spec: TaskSpec) -> Iterator[Problem]:
@@ -43,9 +42,10 @@ def mismatch_problems(spec: TaskSpec) -> Iterator[Problem]:
         close = nearest(mismatch.field, spec.fields)
         message = f"{mismatch.field!r} is not a field"
         yield Problem((*place, "field"), message, one_of(spec.fields), close)
-    elif field.kind not in EXCHANGED:
+    elif not field.of_kind.exchanged:
         message = f"{mismatch.field!r} is a field of kind {field.kind!r}"
-        yield Problem((*place, "field"), message, expected=f"kind {one_of(EXCHANGED)}")
+        exchanged = names_where(lambda kind: kind.exchanged)
+        yield Problem((*place, "field"), message, expected=f"kind {one_of(exchanged)}")
     elif mismatch.field not in named_slots(spec.example.source):
         message = f"{{{mismatch.field}}} is not in example.source"
         yield Problem((*place, "field"), message, expected="a field that the model reads")

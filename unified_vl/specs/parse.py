@@ -17,6 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.kinds.registry import FOLLOWERS
 from unified_vl.specs.document import (
     PATTERNS,
     Document,
@@ -240,6 +241,9 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Prob
 @cache
 def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema()
+
+
+FOLLOWERS.append(_schema_of.cache_clear)
 
 
 def _translate(detail: ErrorDetails, schema: Mapping[str, Any]) -> Problem:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from pydantic_core import PydanticCustomError
 
 from unified_vl.errors import nearest
+from unified_vl.kinds.registry import written_in
 from unified_vl.languages.tags import find, nearest_tag
 from unified_vl.specs.document import KeyPath, Problem, one_of
-from unified_vl.specs.fields import TEXTS, Kind
 from unified_vl.specs.template import TemplateError, parse_template, slots
 
 if TYPE_CHECKING:
     from unified_vl.specs.score import ScoreSpec
     from unified_vl.specs.task import TaskSpec
 
-KINDS_OF_METRICS: dict[str, tuple[Kind, ...]] = {  # those of all others are texts
+KINDS_OF_METRICS: dict[str, tuple[str, ...]] = {  # those of all others are texts
     "box_accuracy": ("box",),
     "mean_iou": ("box",),
     "coco_map": ("box",),
@@ -55,7 +55,7 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
     """What is wrong with `score`."""
     for index, score in enumerate(spec.score):
         place: KeyPath = ("score", index, "against")
-        kinds = KINDS_OF_METRICS.get(score.metric, TEXTS)
+        kinds = KINDS_OF_METRICS.get(score.metric, written_in("text"))
         mismatch = spec.example.mismatch
         if mismatch is not None and score.against == mismatch.slot:
             if "text" not in kinds or score.metric == "vqa_accuracy":
@@ -122,9 +122,9 @@ def _reading_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[
     if score.metric not in READABLE:
         message = f"has no effect with {score.metric}"
         yield Problem(place, message, expected=f"metric: {' or '.join(READABLE)}")
-    written = [spec.fields[n].kind for n in _slots_of_target(spec) if n in spec.fields]
-    if "image_codes" not in written:
-        expected = "a field of kind 'image_codes' in example.target"
+    written = [spec.fields[n].writing for n in _slots_of_target(spec) if n in spec.fields]
+    if "codes" not in written:
+        expected = f"a field of kind {one_of(written_in('codes'))} in example.target"
         yield Problem(place, "the task writes no image", expected=expected)
     if score.primary:
         message = "what another task reads says nothing of this one alone"

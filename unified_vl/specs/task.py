@@ -7,19 +7,20 @@ file's.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
+from unified_vl.kinds.registry import FOLLOWERS, written_in
 from unified_vl.languages.tags import find
 from unified_vl.specs.checks import named_slots
 from unified_vl.specs.code_switch import Dictionary
 from unified_vl.specs.data import DataSpec
 from unified_vl.specs.document import Document, Name, Version, refuse
 from unified_vl.specs.example import ExampleSpec
-from unified_vl.specs.fields import SHAPES, FieldSpec, ShapeKind
+from unified_vl.specs.fields import FieldSpec
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
 from unified_vl.specs.rules import task_problems
 from unified_vl.specs.score import ScoreSpec
@@ -176,11 +177,11 @@ class TaskSpec(Document):
     def answer_form(self) -> AnswerForm:
         """What runs of location tokens in an answer are, and how numbers are written."""
         values = [self.fields[name] for name in self.fields_of(self.target)]
-        shapes = [field for field in values if field.kind in SHAPES]
-        shape: ShapeKind = next((k for k in SHAPES if shapes and k == shapes[0].kind), "box")
+        shapes = [field for field in values if field.writing == "places"]
+        shape = shapes[0].kind if shapes else written_in("places")[0]
         many = len(shapes) > 1 or any(field.many for field in shapes)
         decimals = max((f.decimals or 0 for f in values), default=0)
-        image = any(f.kind == "image_codes" for f in values)
+        image = any(f.writing == "codes" for f in values)
         empty = bool(shapes) and all(field.empty for field in values)
         return AnswerForm(shape, many, decimals, self.example.sentinels, image, empty)
 
@@ -234,3 +235,6 @@ class TaskSpec(Document):
         """The texts of a wording in a language, or else its defaults, not yet filled."""
         texts = self.wording[slot]
         return texts[find(language, texts) or "default"]
+
+
+FOLLOWERS.append(partial(TaskSpec.model_rebuild, force=True))  # of what its fields may say

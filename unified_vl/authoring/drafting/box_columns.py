@@ -8,7 +8,8 @@ from typing import Any
 
 from unified_vl.authoring.drafting.samples import Columns
 from unified_vl.data.readers.box_tokens import kind_of
-from unified_vl.specs.fields import Layout, as_one
+from unified_vl.kinds.box import Layout
+from unified_vl.specs.fields import as_one
 
 _SIDES: tuple[tuple[tuple[str, ...], Layout], ...] = (
     (("xmin", "ymin", "xmax", "ymax"), "xyxy"),

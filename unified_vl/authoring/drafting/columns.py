@@ -12,8 +12,10 @@ from unified_vl.authoring.drafting.languages import is_language
 from unified_vl.authoring.drafting.samples import Columns
 from unified_vl.data.cells import unpacked
 from unified_vl.data.image_formats import NAMED
+from unified_vl.kinds.box import Layout
+from unified_vl.kinds.kind import Writing
+from unified_vl.kinds.registry import kind_of
 from unified_vl.specs.data import SplitName
-from unified_vl.specs.fields import Kind, Layout
 
 Role = Literal["field", "language", "split", "key", "none"]
 SPLITS: dict[SplitName, tuple[str, ...]] = {
@@ -62,7 +64,7 @@ class Guess:
 
     column: str
     role: Role
-    kind: Kind = "text"
+    kind: str = "text"
     many: bool = False
     layout: Layout | None = None
     units: Literal["pixels", "relative"] | None = None
@@ -72,6 +74,11 @@ class Guess:
     columns: tuple[str, ...] = ()
     per_language: bool = False
     missing: bool = False
+
+    @property
+    def writing(self) -> Writing:
+        """What such values are written in."""
+        return kind_of(self.kind).writing
 
     @property
     def classes(self) -> bool:

@@ -27,10 +27,10 @@ from unified_vl.authoring.drafting.places import Place
 from unified_vl.authoring.drafting.roles import Field, Roles, choose_roles
 from unified_vl.authoring.drafting.samples import Columns, distinct_values, read_sample
 from unified_vl.data.readers.detection_formats import DETECTIONS, FRACTIONS
+from unified_vl.kinds.box import Layout
 from unified_vl.specs.checks import RESERVED
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.document import NAME_PATTERN
-from unified_vl.specs.fields import SHAPES, Layout
 
 READ_WHOLE = ("imagefolder", "image_texts", "coco_captions", "coco_instances", *DETECTIONS)
 _TELLS_APART = re.compile(
@@ -175,7 +175,9 @@ def _optional(of_history: Field) -> Field:
 def _may_be_none(guess: Guess, columns: Columns) -> bool:
     """Whether a list of shapes is empty in some rows."""
     return (
-        guess.many and guess.kind in SHAPES and any(v in ([], "[]") for v in columns[guess.column])
+        guess.many
+        and guess.writing == "places"
+        and any(v in ([], "[]") for v in columns[guess.column])
     )
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from unified_vl.authoring.drafting.columns import Guess
 from unified_vl.errors import UserError
-from unified_vl.specs.fields import SHAPES
 
 # words of names, the likeliest first
 WRITTEN = (
@@ -62,7 +61,7 @@ def choose_roles(fields: Sequence[Field], file: Path) -> Roles:
     images = [field for field in fields if field.guess.kind == "image"]
     labelling = {field.labels for field in fields}
     texts = [f for f in fields if f.guess.kind in ("text", "number") and f.name not in labelling]
-    shapes = [f for f in fields if f.guess.kind in SHAPES] if images else []
+    shapes = [f for f in fields if f.guess.writing == "places"] if images else []
     if shapes:
         written, why = shapes[0], "boxes and other shapes are what is looked for"
     elif texts and (images or len(texts) > 1):
@@ -131,7 +130,7 @@ def scores(field: Field, has_image: bool) -> list[str]:
 def generation(field: Field) -> tuple[str, str]:
     """How answers are made, as YAML, and what was guessed for it."""
     guess = field.guess
-    if guess.kind in SHAPES:
+    if guess.writing == "places":
         each = {"box": 4, "point": 2, "polygon": 64}[guess.kind]
         count = 16 if guess.many else 1
         allow = "labelled_boxes" if field.labels else guess.kind
@@ -151,7 +150,7 @@ def request(field: Field, read: Sequence[Field], languages: int) -> str:
     """What the model is asked where nothing but images says it; empty where texts do."""
     if any(other.guess.kind != "image" for other in read):
         return ""
-    if field.guess.kind in SHAPES:
+    if field.guess.writing == "places":
         return f"Where is each {field.guess.kind}?" if not field.labels else "What is where?"
     if field.guess.kind == "number":
         return f"What is its {field.name.replace('_', ' ')}?"

@@ -1,0 +1,44 @@
+"""Choices: which of a row's own texts is right, written as its letter, its number or itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+from unified_vl.kinds.kind import AnyField, Kind, Rules
+from unified_vl.parts import KeyPath, Name, Part, Problem
+
+Written = Literal["letter", "number", "text"]
+
+
+class ChoiceKeys(Part):
+    """What a field says of choices."""
+
+    of: Name | None = Field(
+        default=None,
+        description="Choices only, and mandatory there: the field with the texts to choose from.",
+        examples=["options"],
+    )
+    write: Written | None = Field(
+        default=None,
+        description="Choices only: what is written, the letter (A, B, ...), the number (1, 2, ...) "
+        "or the text that is chosen (letter).",
+        examples=["letter"],
+    )
+
+
+class ChoiceKind(Kind):
+    """The letter, the number or the text of a choice."""
+
+    name = "choice"
+    lists = False
+    reads = ("first", "of", "write")
+    mandatory = {"of": "a field of kind 'text' with many: true"}  # noqa: RUF012
+    may_lack = False
+
+    def problems(self, field: AnyField, place: KeyPath, rules: Rules) -> Iterator[Problem]:
+        assert isinstance(field, ChoiceKeys)
+        if field.of is not None:
+            yield from rules.beside((*place, "of"), field.of, ("text",))

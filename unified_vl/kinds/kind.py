@@ -1,0 +1,93 @@
+"""What a kind of value is to the rest of the project. A new one is a class of its own file, and
+one call of `unified_vl.kinds.registry.register`; docs/extending.md shows one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, Literal, Protocol
+
+from unified_vl.parts import KeyPath, Part, Problem
+
+Writing = Literal["text", "places", "codes", "nothing"]
+
+
+class AnyField(Protocol):
+    """A field of a spec, as a kind sees it: the keys that all kinds share."""
+
+    @property
+    def kind(self) -> str:
+        """The name of its kind."""
+
+    @property
+    def many(self) -> bool:
+        """Whether its column holds a list of values."""
+
+
+class Rules(Protocol):
+    """The rest of a spec, as the rules of a kind see it."""
+
+    @property
+    def has_image(self) -> bool:
+        """Whether there is an image that places can be measured in."""
+
+    def beside(self, place: KeyPath, name: str, kinds: tuple[str, ...]) -> Iterator[Problem]:
+        """What is wrong unless `name` is a list of values of one of these kinds."""
+
+    def template(self, place: KeyPath, text: str, known: tuple[str, ...]) -> Iterator[Problem]:
+        """What is wrong with a text whose slots may be those `known`."""
+
+    def repeated(self, values: Sequence[str]) -> tuple[int, int] | None:
+        """The first of some texts that was there before, and where; None when all differ."""
+
+
+class Kind:
+    """A kind of value, with what most kinds have in common.
+
+    Attributes:
+        name: what `kind` says in a spec.
+        writing: what it is written in: pieces of `text`, location tokens (`places`), `codes` of
+            an image, or `nothing`: the model reads it and never writes it.
+        lists: whether a field may hold a list of such values.
+        reads: keys of a field, among those of `FieldSpec`, that say something about it.
+        mandatory: those of them that it must have, with what is expected.
+        keys: the keys that it alone has, as a mapping of the spec; they are attributes of its
+            fields, and have their defaults in fields of other kinds.
+        numbers: how many columns its numbers may be in, one each; None where they may not.
+        may_lack: whether `missing` says something about it.
+        closed: whether its values may be the closed answers of a task, and labels of boxes.
+        exchanged: whether a value means something beside those of another row.
+        noises: kinds of `example.noise` that may be done to it.
+        allows: the grammars of its own that `generate.allow` names; of several, as boxes have
+            with labels and without, `grammar` says which.
+    """
+
+    name: ClassVar[str]
+    writing: ClassVar[Writing] = "text"
+    lists: ClassVar[bool] = True
+    reads: ClassVar[tuple[str, ...]] = ()
+    mandatory: ClassVar[Mapping[str, str]] = {}
+    keys: ClassVar[type[Part] | None] = None
+    numbers: ClassVar[int | None] = None
+    may_lack: ClassVar[bool] = True
+    closed: ClassVar[bool] = False
+    exchanged: ClassVar[bool] = False
+    noises: ClassVar[tuple[str, ...]] = ()
+    allows: ClassVar[tuple[str, ...]] = ()
+
+    def problems(self, field: AnyField, place: KeyPath, rules: Rules) -> Iterator[Problem]:
+        """What is wrong with a field of this kind, beyond the types of its keys.
+
+        Args:
+            field: the field.
+            place: of it in the spec.
+            rules: the rest of the spec.
+        """
+        return iter(())
+
+    def grammar(self, fields: Sequence[AnyField]) -> str | None:
+        """Which of `allows` fits answers that are fields of this kind and nothing else.
+
+        Args:
+            fields: those that the target writes, of this kind each.
+        """
+        return self.allows[0] if self.allows else None

@@ -1,0 +1,66 @@
+"""Labels: classes, each with a number in the data and a name that is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import Field
+
+from unified_vl.kinds.kind import AnyField, Kind, Rules
+from unified_vl.parts import KeyPath, Part, Problem
+
+
+class NamesSpec(Part):
+    """The names of a label's classes, in the order of their numbers: exactly one of the keys."""
+
+    file: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A text file, a name a line, relative to the spec and below its folder; may "
+        "contain {language}.",
+        examples=["classes_{language}.txt"],
+    )
+    values: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="The names themselves.", examples=[["cat", "dog"]]
+    )
+
+
+class LabelKeys(Part):
+    """What a field says of labels; choices are counted in the same way."""
+
+    names: NamesSpec | None = Field(
+        default=None,
+        description="Labels only, and mandatory there: the names of the classes.",
+        examples=[{"file": "classes.txt"}],
+    )
+    first: int | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Labels and choices only: the lowest number (0).",
+        examples=[1],
+    )
+
+
+class LabelKind(Kind):
+    """The name of a class."""
+
+    name = "label"
+    closed = True
+    reads = ("names", "first")
+    mandatory = {"names": "{file: NAME.txt} or {values: [...]}"}  # noqa: RUF012
+
+    def problems(self, field: AnyField, place: KeyPath, rules: Rules) -> Iterator[Problem]:
+        assert isinstance(field, LabelKeys)
+        if field.names is None:
+            return  # which is said of a mandatory key
+        place, names = (*place, "names"), field.names
+        if (names.file is None) == (names.values is None):
+            found = "'file' and 'values'" if names.file is not None else "none"
+            yield Problem(place, f"found {found}", expected="one of 'file' and 'values'")
+        if names.file is not None:
+            yield from rules.template((*place, "file"), names.file, ("language",))
+        repeated = rules.repeated(names.values or ())
+        if repeated:
+            again, first = repeated
+            yield Problem((*place, "values", again), f"is also number {first + 1} of the list")

@@ -1,0 +1,94 @@
+"""Every kind of value by the name that a spec uses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from unified_vl.kinds.box import BoxKeys, BoxKind
+from unified_vl.kinds.choice import ChoiceKeys, ChoiceKind
+from unified_vl.kinds.image import ImageKeys, ImageKind
+from unified_vl.kinds.image_codes import ImageCodesKind
+from unified_vl.kinds.kind import Kind, Writing
+from unified_vl.kinds.label import LabelKeys, LabelKind
+from unified_vl.kinds.language import LanguageKind
+from unified_vl.kinds.number import NumberKeys, NumberKind
+from unified_vl.kinds.places import PlaceKeys
+from unified_vl.kinds.point import PointKind
+from unified_vl.kinds.polygon import PolygonKind
+from unified_vl.kinds.text import TextKind
+from unified_vl.parts import NAME_PATTERN
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        TextKind(),
+        NumberKind(),
+        LabelKind(),
+        ChoiceKind(),
+        ImageKind(),
+        ImageCodesKind(),
+        BoxKind(),
+        PointKind(),
+        PolygonKind(),
+        LanguageKind(),
+    )
+}
+
+
+FOLLOWERS: list[Callable[[], object]] = []
+"""Called when a kind comes or goes, in the order of the modules that they are in."""
+
+
+class SharedKeys(ChoiceKeys, LabelKeys, NumberKeys, BoxKeys, PlaceKeys, ImageKeys):
+    """The keys of a field that say something about these kinds; of two the last comes first."""
+
+
+def register(kind: Kind) -> None:
+    """Add a kind of value; from then on specs may have fields of it.
+
+    Raises:
+        ValueError: for a name that is taken, or is none, or a key of its own that fields have
+            already.
+    """
+    if kind.name in KINDS:
+        raise ValueError(f"there is a kind {kind.name!r} already")
+    if not re.fullmatch(NAME_PATTERN, kind.name):
+        raise ValueError(f"{kind.name!r} is no name of lower-case letters, digits and underscores")
+    others = [SharedKeys, *(each.keys for each in KINDS.values())]
+    taken = {key for keys in others if keys is not None for key in keys.model_fields}
+    twice = taken & set(() if kind.keys is None else kind.keys.model_fields)
+    if twice:
+        raise ValueError(f"fields have a key {min(twice)!r} already; see Kind.reads")
+    KINDS[kind.name] = kind
+    _tell()
+
+
+def unregister(name: str) -> None:
+    """Take a kind away that was added, as tests do."""
+    del KINDS[name]
+    _tell()
+
+
+def _tell() -> None:
+    for follow in FOLLOWERS:
+        follow()
+
+
+def kind_of(name: str) -> Kind:
+    """The kind of a name.
+
+    Raises:
+        KeyError: where there is none; names in specs that were read have one.
+    """
+    return KINDS[name]
+
+
+def names_where(holds: Callable[[Kind], bool]) -> tuple[str, ...]:
+    """The names of the kinds of which something holds."""
+    return tuple(name for name, kind in KINDS.items() if holds(kind))
+
+
+def written_in(*writings: Writing) -> tuple[str, ...]:
+    """The names of the kinds that are written so."""
+    return names_where(lambda kind: kind.writing in writings)
