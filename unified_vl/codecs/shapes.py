@@ -87,6 +87,10 @@ def with_labels(segments: Sequence[Segment]) -> tuple[Segment, ...]:
 
 
 def to_pixels(shape: Shape, width: int, height: int) -> list[float]:
-    """The coordinates of a shape in pixels of an image of that size: `[x1, y1, x2, y2]` ..."""
+    """The coordinates of a shape in pixels of an image of that size: `[x1, y1, x2, y2]` ...
+
+    To a millionth of a pixel, so that they are as short as they are meant: 24.06, not
+    24.060000000000002.
+    """
     sides = (width, height)
-    return [v * sides[place % 2] for place, v in enumerate(coordinates(shape))]
+    return [round(v * sides[place % 2], 6) for place, v in enumerate(coordinates(shape))]

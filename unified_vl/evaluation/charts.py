@@ -13,6 +13,7 @@ from markupsafe import escape
 
 from unified_vl.errors import UserError
 
+FEW_POINTS = 3  # of which a curve shows each
 MOST_POINTS = 160  # of a curve; more only makes the page heavy
 # Stand-ins that no palette holds; they are replaced by the page's own colours.
 _COLOURS = {
@@ -130,19 +131,30 @@ def draw_curve(name: str, curve: Curve, steps: int) -> str:
     with rc_context(style):
         figure = Figure(figsize=(3.4, 2.0))
         axes = figure.add_axes((0.1, 0.14, 0.84, 0.8))
-        axes.plot(*_columns(thinned(curve.training)), color=_ACCENT, alpha=0.45, linewidth=1.1)
+        axes.plot(
+            *_columns(thinned(curve.training)),
+            color=_ACCENT,
+            alpha=0.45,
+            linewidth=1.1,
+            marker=_marker(curve.training),
+            markersize=2.6,
+            clip_on=False,  # a point at the end of the axis is whole
+        )
         axes.plot(
             *_columns(thinned(curve.validation)),
             color=_WARM,
             linewidth=1.8,
             marker="o",
             markersize=2.6,
+            clip_on=False,
         )
         for first, last in curve.rests:
             axes.axvspan(first, steps if last is None else last, color=_LINE, linewidth=0)
         if curve.scores:
             percent = axes.twinx()
-            percent.plot(*_columns(curve.scores), color=_SOFT, linewidth=1.2, linestyle=":")
+            marker = _marker(curve.scores)
+            points = _columns(curve.scores)
+            percent.plot(*points, color=_SOFT, linewidth=1.2, linestyle=":", marker=marker)
             percent.set_ylim(0, 100)
             percent.axis("off")
         axes.set_xlim(0, max(steps, 1))
@@ -150,7 +162,7 @@ def draw_curve(name: str, curve: Curve, steps: int) -> str:
         axes.grid(axis="y", color=_LINE, linewidth=0.7)
         axes.set_axisbelow(True)
         axes.tick_params(length=0, pad=3)
-        axes.locator_params(axis="x", nbins=4)
+        axes.locator_params(axis="x", nbins=4, integer=True)
         axes.locator_params(axis="y", nbins=4)
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
@@ -224,6 +236,11 @@ def _save(figure: Any, path: Path) -> None:
         figure.savefig(path, dpi=150)
     except (ValueError, OSError) as error:
         raise UserError(f"cannot be drawn: {error}", file=path, expected=".svg or .png") from error
+
+
+def _marker(points: Points) -> str | None:
+    """A dot a point where they are so few that a line would hardly be seen, or not at all."""
+    return "o" if len(points) <= FEW_POINTS else None
 
 
 def _columns(points: Points) -> tuple[list[int], list[float]]:

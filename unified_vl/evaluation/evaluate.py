@@ -31,6 +31,7 @@ from unified_vl.evaluation.scoring import (
     rows_of,
     score_task,
 )
+from unified_vl.geometry import Box
 from unified_vl.inference.inputs import source_fields
 from unified_vl.inference.pictures import to_complete
 from unified_vl.inference.prediction import FLAGS
@@ -85,7 +86,8 @@ def evaluate(
 
         predictions, each: `{"key", "task", the dimensions, "inputs", "input_languages", "image",
         "image_size", "prediction", "references", "boxes", "score", the flags, "correct"}`; boxes,
-        and references that are boxes, in pixels of the image; `boxes` null where the task has none.
+        and references that are shapes, in pixels of the image; `boxes` null where the task has
+        none. `labels`, `points` and `polygons` as `predict` has them, and `reference_labels`.
         References that are images are their paths, or null. A row of several images has all
         their paths in `several_images`. Where a score has `read_by`, also
         `readings`: by task and number of texts what it reads in the picture, the best first.
@@ -237,7 +239,9 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
                 "image_size": example.image_size,
                 "prediction": found.text,
                 "references": _references(spec, row, example),
+                **_reference_labels(references),
                 "boxes": found.boxes,
+                **found.shapes,
                 "score": found.score,
                 **{flag: getattr(found, flag) for flag in FLAGS},
                 "correct": is_correct(
@@ -268,6 +272,12 @@ def _references(spec: TaskSpec, row: Row, example: Example) -> list[Any]:
             case _:
                 found.append(to_pixels(value, *(example.image_size or (1, 1))))
     return found
+
+
+def _reference_labels(references: Sequence[Any]) -> dict[str, list[str | None]]:
+    """What the right boxes are called, where they have labels."""
+    labels = [each.label for each in references if isinstance(each, Box)]
+    return {"reference_labels": labels} if any(labels) else {}
 
 
 def _inputs(spec: TaskSpec, row: Row, language: str, kinds: tuple[str, ...]) -> dict[str, str]:

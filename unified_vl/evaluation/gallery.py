@@ -17,6 +17,7 @@ from typing import Any
 from unified_vl.data.images import ImageLoader, open_image, to_rgb
 from unified_vl.errors import BadRow
 from unified_vl.evaluation.languages import Language, language_of
+from unified_vl.evaluation.marks import Mark, marks_of, points_somewhere, true_marks_of
 
 SCENES = 12
 LINES_A_SCENE = 5
@@ -46,7 +47,9 @@ class Line:
     Attributes:
         language: of the answer.
         asked: the texts that it was given, in `asked_in`.
-        hue: of its boxes, where it has any.
+        hue: of its shapes, where its task writes any.
+        marks: the shapes that the model wrote, with their labels.
+        true_marks: the right ones.
         confidence: 0 to 100, the geometric mean of its tokens' probabilities.
     """
 
@@ -59,8 +62,8 @@ class Line:
     correct: bool
     confidence: float
     cell: str
-    boxes: tuple[tuple[float, ...], ...] = ()
-    true_boxes: tuple[tuple[float, ...], ...] = ()
+    marks: tuple[Mark, ...] = ()
+    true_marks: tuple[Mark, ...] = ()
     hue: str | None = None
 
 
@@ -74,7 +77,7 @@ class Scene:
 
 
 def scenes(predictions: Iterable[Prediction], data_root: Path) -> list[Scene]:
-    """Up to `SCENES` images of the test split, chosen by their order, never by success.
+    """Up to `SCENES` images of the split, chosen by their order, never by success.
 
     Images that more tasks have seen come first, but every kind has its place. The
     lines of a scene are in the languages that the scenes before it showed least.
@@ -87,8 +90,8 @@ def scenes(predictions: Iterable[Prediction], data_root: Path) -> list[Scene]:
     found = []
     for image in _choose_images(by_image):
         rows = by_image[image]
-        pointing = _vary([r for r in rows if r["boxes"] is not None], shown, 3)
-        texts = _vary([r for r in rows if r["boxes"] is None], shown, LINES_A_SCENE)
+        pointing = _vary([r for r in rows if points_somewhere(r)], shown, 3)
+        texts = _vary([r for r in rows if not points_somewhere(r)], shown, LINES_A_SCENE)
         found.append(
             Scene(
                 load_picture(data_root, image),
@@ -137,22 +140,30 @@ def _images_of(row: Prediction) -> list[str]:
 
 def line_of(row: Prediction, hue: str | None = None) -> Line:
     """A row of `predictions.jsonl` for the page."""
-    pointed = row["boxes"] is not None
-    references = row["references"]
+    pointed = points_somewhere(row)
+    marks, true_marks = marks_of(row), true_marks_of(row)
+    texts = [str(each) for each in row["references"] if not isinstance(each, list | None)]
+    said, expected = row["prediction"] or "", " / ".join(texts)
+    if row.get("labels") is not None:  # the text is that of the labels, one after the other
+        said, expected = _labels(marks), _labels(true_marks)
     return Line(
         task=row["task"],
         language=language_of(row["language"]),
         asked=tuple(row["inputs"].values()),
         asked_in=language_of(next(iter(row["input_languages"].values()), row["language"])),
-        prediction=row["prediction"] or "",
-        expected="" if pointed else " / ".join(references),
+        prediction=said,
+        expected=expected,
         correct=row["correct"],
         confidence=100 * math.exp(row["score"] or 0.0),
         cell=row.get("cell", ""),
-        boxes=_boxes(row["boxes"] if pointed else ()),
-        true_boxes=_boxes(references if pointed else ()),
+        marks=marks,
+        true_marks=true_marks,
         hue=hue if pointed else None,
     )
+
+
+def _labels(marks: Iterable[Mark]) -> str:
+    return ", ".join(mark.label or "–" for mark in marks)
 
 
 def load_picture(data_root: Path, image: str | None) -> Picture | None:
@@ -214,7 +225,7 @@ def _vary(
 
 
 def _subject(row: Prediction) -> tuple[Any, ...]:
-    if row["boxes"] is not None:
+    if points_somewhere(row):
         return row["task"], row["references"]
     return row["task"], row["language"], tuple(row["inputs"].values())
 
@@ -224,7 +235,3 @@ def _spread(items: Sequence[Any], most: int) -> list[Any]:
     if len(items) <= most:
         return list(items)
     return [items[i * len(items) // most] for i in range(most)]
-
-
-def _boxes(values: Iterable[Sequence[float]]) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(v) for v in box) for box in values)

@@ -127,6 +127,7 @@ def render(
         parts=parts,
         picture=picture,
         few=FEW_ROWS,
+        split=" and ".join(dict.fromkeys(task["split"] for task in report["tasks"].values())),
         header=_header(report, facts),
         curves=[curve | {"svg": Markup(curve["svg"])} for curve in curves],
         scenes=gallery.scenes(predictions, data_root)[:most_scenes] if "gallery" in parts else [],
@@ -166,7 +167,6 @@ def _header(report: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, An
         "title": f"Run {facts['run']}" if "run" in facts else str(report["model"]),
         "version": report["version"],
         "lead": f"One model, {_plural(len(tasks), 'task')}, {_plural(len(languages), 'language')}.",
-        "split": ", ".join(sorted({task["split"] for task in tasks.values()})),
         "tiles": [_tile(name, task) for name, task in tasks.items()],
         "facts": [(name, value) for name, value in known if value is not None],
     }

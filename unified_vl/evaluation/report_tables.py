@@ -60,6 +60,7 @@ def retrieval_table(scores: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
     by = sorted(scores["by"]["language"].items())
     return {
+        "split": scores.get("split", "test"),
         "images": scores["images"],
         "candidates": scores["candidates"],
         "directions": [direction.replace("_", " ") for direction in DIRECTIONS],
