@@ -14,8 +14,9 @@ from pycocoevalcap.rouge.rouge import Rouge
 from tables import medians
 
 from unified_vl.metrics import captions
+from unified_vl.metrics.answers import Answers
 from unified_vl.metrics.intervals import intervals
-from unified_vl.metrics.table import METRICS, Answers
+from unified_vl.metrics.registry import METRICS
 
 
 def main() -> None:

@@ -16,7 +16,8 @@ Train one, and score it:
 >>> specs = run.loaded_mixture.specs  # doctest: +SKIP
 >>> evaluate(model, specs, "test", run.data).report["tasks"]  # doctest: +SKIP
 
-Find images by a sentence: `Retriever`. What was wrong with an input is a `UserError`. The
+Find images by a sentence: `Retriever`. Score answers by a number of your own: `Metric`, which
+`register_metric` makes known to specs. What was wrong with an input is a `UserError`. The
 command line, `unified-vl --help`, does all of this and more.
 """
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from unified_vl.inference.prediction import Prediction
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.inference.retrieval import Retriever
+    from unified_vl.metrics.answers import Answers
+    from unified_vl.metrics.metric import Metric
+    from unified_vl.metrics.registry import register as register_metric
     from unified_vl.specs.load import load_mixture, load_run, load_task
     from unified_vl.specs.task import TaskSpec
     from unified_vl.training.trainer import train
@@ -41,6 +45,8 @@ prepare_torchvision()
 
 __version__ = "0.1.0"
 __all__ = [
+    "Answers",
+    "Metric",
     "Prediction",
     "Retriever",
     "TaskSpec",
@@ -51,11 +57,14 @@ __all__ = [
     "load_mixture",
     "load_run",
     "load_task",
+    "register_metric",
     "train",
 ]
 
 # loaded when they are asked for: `--help` stays quick, and specs need no torch
 _HOMES = {
+    "Answers": "unified_vl.metrics.answers",
+    "Metric": "unified_vl.metrics.metric",
     "Prediction": "unified_vl.inference.prediction",
     "Retriever": "unified_vl.inference.retrieval",
     "TaskSpec": "unified_vl.specs.task",
@@ -65,13 +74,15 @@ _HOMES = {
     "load_mixture": "unified_vl.specs.load",
     "load_run": "unified_vl.specs.load",
     "load_task": "unified_vl.specs.load",
+    "register_metric": "unified_vl.metrics.registry:register",
     "train": "unified_vl.training.trainer",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        module, _, attribute = _HOMES[name].partition(":")
+        return getattr(import_module(module), attribute or name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

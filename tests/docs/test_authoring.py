@@ -77,7 +77,11 @@ def test_the_page_goes_from_a_folder_to_a_model(folder: Path) -> None:
     assert len((folder / "leaks.jsonl").read_text().splitlines()) == 12, "both tasks' rows"
     run(schema)
     run(pages)
-    assert {path.name for path in (folder / "docs").iterdir()} == {"keys.md", "readers.md"}
+    assert {path.name for path in (folder / "docs").iterdir()} == {
+        "keys.md",
+        "readers.md",
+        "metrics.md",
+    }
 
 
 def test_the_settings_of_the_editor_name_the_schemas_that_are_written() -> None:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from unified_vl import torchvision_compat
 from unified_vl.geometry import Box
 from unified_vl.metrics import boxes
-from unified_vl.metrics.correct import is_correct
-from unified_vl.metrics.table import METRICS, Answers
+from unified_vl.metrics.answers import Answers
+from unified_vl.metrics.registry import METRICS
 
 fractions = st.lists(
     st.integers(0, 1000).map(lambda n: n / 1000), min_size=2, max_size=2, unique=True
@@ -63,9 +63,9 @@ def test_a_known_case() -> None:
 def test_the_threshold_of_the_spec_is_used_and_reached_by_equality() -> None:
     half = Box(0.0, 0.0, 0.5, 1.0)
     whole = Box(0.0, 0.0, 1.0, 1.0)
-    assert is_correct("box_accuracy", half, [whole], threshold=0.5)
-    assert not is_correct("box_accuracy", half, [whole], threshold=0.51)
-    assert not is_correct("mean_iou", None, [whole])
+    assert METRICS["box_accuracy"].is_right(half, [whole], threshold=0.5)
+    assert not METRICS["box_accuracy"].is_right(half, [whole], threshold=0.51)
+    assert not METRICS["mean_iou"].is_right(None, [whole])
     loose = Answers([half], [[whole]], [None], threshold=0.5)
     strict = Answers([half], [[whole]], [None], threshold=0.6)
     assert METRICS["box_accuracy"].score(loose) == 100

@@ -13,7 +13,8 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
 from unified_vl.metrics import captions
-from unified_vl.metrics.table import METRICS, Answers
+from unified_vl.metrics.answers import Answers
+from unified_vl.metrics.registry import METRICS
 
 words = st.lists(
     st.sampled_from(["a", "the", "cat", "dog", "on", "red", "big", "猫", "table's"]), max_size=9

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_vl.metrics.correct import is_correct
-from unified_vl.metrics.table import METRICS, Answers
+from unified_vl.metrics.answers import Answers
+from unified_vl.metrics.registry import METRICS
 
 
 def score(name: str, found: list[str], right: list[str]) -> float:
@@ -68,8 +68,8 @@ def test_parts_of_the_rows_are_scored_from_their_sums() -> None:
 
 def test_case_does_not_count() -> None:
     assert score("macro_f1", ["YES", "no"], ["yes", "No"]) == pytest.approx(100)
-    assert is_correct("macro_f1", "YES", ["yes"])
-    assert not is_correct("matthews_correlation", "maybe", ["yes"])
+    assert METRICS["macro_f1"].is_right("YES", ["yes"])
+    assert not METRICS["matthews_correlation"].is_right("maybe", ["yes"])
 
 
 BINARY = [  # predictions, references, sklearn.metrics.f1_score(references, predictions)
@@ -92,4 +92,4 @@ def test_f1_of_one_class(found: str, right: str, f1: float) -> None:
 def test_the_class_of_an_f1_is_found_in_any_case() -> None:
     answers = Answers(["DUPLICATE"], [["duplicate"]], ["en"], positive="Duplicate")
     assert METRICS["binary_f1"].score(answers) == 100
-    assert is_correct("binary_f1", "Duplicate", ["duplicate"])
+    assert METRICS["binary_f1"].is_right("Duplicate", ["duplicate"])

@@ -8,8 +8,9 @@ from unified_vl.data.example import Example
 from unified_vl.data.row import Row
 from unified_vl.evaluation.scoring import Scored, measure, score_task
 from unified_vl.inference.prediction import Prediction
+from unified_vl.metrics.answers import Answers
 from unified_vl.metrics.consistency import group_accuracy
-from unified_vl.metrics.table import METRICS, Answers
+from unified_vl.metrics.registry import METRICS
 from unified_vl.specs.load import load_task
 
 KEYS = ["whole", "part", "colour", "alone"]
@@ -18,7 +19,7 @@ IMPLIED = [["part", "colour", "not scored"], ["whole"], [], []]
 
 def score(*predictions: str, rows: list[int] | None = None) -> float:
     answers = Answers(predictions, [("yes",)] * 4, ["en"] * 4, keys=KEYS, implied=IMPLIED)
-    measured = METRICS["consistency"].measure(answers)  # type: ignore[union-attr]
+    measured = METRICS["consistency"].measure(answers)
     return measured.score(rows)
 
 

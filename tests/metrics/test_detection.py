@@ -13,9 +13,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from unified_vl.geometry import Box, Point, Polygon
-from unified_vl.metrics.correct import is_correct
+from unified_vl.metrics.answers import Answers
 from unified_vl.metrics.detection import Detection, all_found, coco_map
-from unified_vl.metrics.table import METRICS, Answers
+from unified_vl.metrics.registry import METRICS
 
 LEFT, RIGHT = Box(0.0, 0.0, 0.5, 1.0), Box(0.5, 0.0, 1.0, 1.0)
 TRIANGLE = Polygon((0.1, 0.1, 0.9, 0.1, 0.1, 0.9))
@@ -147,9 +147,9 @@ def test_an_image_without_objects_is_right_when_nothing_is_found() -> None:
 def test_nothing_is_right_where_there_is_nothing(
     metric: str, nothing: object, something: object, reference: object
 ) -> None:
-    assert is_correct(metric, nothing, [])
-    assert not is_correct(metric, something, [])
-    assert not is_correct(metric, nothing, [reference])
+    assert METRICS[metric].is_right(nothing, [])
+    assert not METRICS[metric].is_right(something, [])
+    assert not METRICS[metric].is_right(nothing, [reference])
     answers = Answers([nothing, something, nothing], [[], [], [reference]], [None] * 3)
     if metric != "coco_map":  # of which no image is right or wrong alone
         assert METRICS[metric].score(answers) == pytest.approx(100 / 3)

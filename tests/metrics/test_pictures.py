@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_vl.metrics import pictures
-from unified_vl.metrics.correct import is_correct
+from unified_vl.metrics.answers import Answers
 from unified_vl.metrics.images import psnr, ssim
-from unified_vl.metrics.pictures import mask_iou
-from unified_vl.metrics.table import METRICS, Answers
+from unified_vl.metrics.masks import pictures_iou
+from unified_vl.metrics.registry import METRICS
 
 BLACK, WHITE = np.zeros((12, 12, 3), np.uint8), np.full((12, 12, 3), 255, np.uint8)
 
@@ -32,12 +32,13 @@ def test_psnr_is_the_mean_of_decibels_and_equal_pictures_have_100() -> None:
 def test_a_mask_is_what_is_bright() -> None:
     left, top = BLACK.copy(), BLACK.copy()
     left[:, :6], top[:6] = 255, 200
-    assert mask_iou(left, top) == pytest.approx(1 / 3)
-    assert mask_iou(left, left // 2 + 70) == 1.0
-    assert mask_iou(BLACK, BLACK) == 1.0 and mask_iou(BLACK, WHITE) == 0.0
+    assert pictures_iou(left, top) == pytest.approx(1 / 3)
+    assert pictures_iou(left, left // 2 + 70) == 1.0
+    assert pictures_iou(BLACK, BLACK) == 1.0 and pictures_iou(BLACK, WHITE) == 0.0
     assert score("mask_iou", [left, left], [top, left]) == pytest.approx(100 * (1 / 3 + 1) / 2)
-    assert is_correct("mask_iou", left, (left,)) and not is_correct("mask_iou", left, (top,))
-    assert is_correct("psnr", left, (left,)) and not is_correct("psnr", left, (top,))
+    mask, peak = METRICS["mask_iou"], METRICS["psnr"]
+    assert mask.is_right(left, (left,)) and not mask.is_right(left, (top,))
+    assert peak.is_right(left, (left,)) and not peak.is_right(left, (top,))
 
 
 @given(seed=st.integers(0, 2**31), top=st.integers(1, 4))

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 
 from unified_vl.geometry import Box, Point, Polygon
-from unified_vl.metrics.correct import is_correct
-from unified_vl.metrics.shapes import mask_iou, point_fits
-from unified_vl.metrics.table import METRICS, Answers
+from unified_vl.metrics.answers import Answers
+from unified_vl.metrics.masks import outlines_iou
+from unified_vl.metrics.points import point_fits
+from unified_vl.metrics.registry import METRICS
 
 LEFT = Polygon((0.0, 0.0, 0.5, 0.0, 0.5, 1.0, 0.0, 1.0))
 RIGHT = Polygon((0.5, 0.0, 1.0, 0.0, 1.0, 1.0, 0.5, 1.0))
@@ -34,8 +35,8 @@ def test_a_point_fits_in_a_box_or_near_a_point() -> None:
 def test_outlines_overlap_as_areas_do(
     found: list[Polygon], right: list[Polygon], overlap: float
 ) -> None:
-    assert mask_iou(found, right) == pytest.approx(overlap, abs=0.01)
-    assert mask_iou(found, right) == mask_iou(right, found)
+    assert outlines_iou(found, right) == pytest.approx(overlap, abs=0.01)
+    assert outlines_iou(found, right) == outlines_iou(right, found)
 
 
 def test_the_metrics_of_a_spec() -> None:
@@ -44,9 +45,10 @@ def test_the_metrics_of_a_spec() -> None:
     answers = Answers(["4", "none", "-1.5"], [["6"], ["3"], ["-1.0", "2"]], [None] * 3)
     assert METRICS["mean_absolute_error"].score(answers) == pytest.approx((2 + 3 + 0.5) / 3)
     assert not METRICS["mean_absolute_error"].higher_is_better
-    assert is_correct("mask_iou", [LEFT], [LEFT]) and not is_correct("mask_iou", [LEFT], [RIGHT])
-    assert is_correct("mean_absolute_error", "3.0", ["3"])
-    assert is_correct("point_accuracy", Point(0.5, 0.5), [Point(0.5, 0.52)], 0.05)
+    mask = METRICS["mask_iou"]
+    assert mask.is_right([LEFT], [LEFT]) and not mask.is_right([LEFT], [RIGHT])
+    assert METRICS["mean_absolute_error"].is_right("3.0", ["3"])
+    assert METRICS["point_accuracy"].is_right(Point(0.5, 0.5), [Point(0.5, 0.52)], 0.05)
 
 
 def test_boxes_of_other_labels_do_not_meet() -> None:

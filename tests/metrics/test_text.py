@@ -1,4 +1,4 @@
-"""unified_vl/metrics/text.py and table.py: known cases, and laws."""
+"""unified_vl/metrics/text.py: known cases, and laws."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unified_vl.metrics import text
-from unified_vl.metrics.correct import is_correct
-from unified_vl.metrics.table import METRICS, Answers
-from unified_vl.specs.score_rules import COLUMNS_OF_METRICS, KINDS_OF_METRICS
+from unified_vl.metrics.answers import Answers
+from unified_vl.metrics.registry import METRICS
 
-CORRELATIONS = ("matthews_correlation", "pearson", "spearman", "pearson_spearman")
-HIGHEST = {"cider": 1000.0, "ter": float("inf")}
-OF_TEXTS = [name for name in METRICS if name not in {*KINDS_OF_METRICS, *COLUMNS_OF_METRICS}]
+OF_TEXTS = [
+    name
+    for name, metric in METRICS.items()
+    if "text" in metric.kinds and not metric.options & {"implies", "group"}
+]
 
 
 def score(name: str, predictions: list[str], references: list[list[str]], tag: str = "en") -> float:
@@ -69,7 +70,7 @@ def test_case_is_ignored_as_the_language_has_it(
     answers = Answers([one, one], [[other], ["?"]], [tag, tag])
     assert METRICS["accuracy"].score(answers) == (50 if same else 0)
     assert METRICS["macro_f1"].score(answers) == pytest.approx(100 / 3 if same else 0)
-    assert is_correct("accuracy", one, [other], language=tag) is same
+    assert METRICS["accuracy"].is_right(one, [other], language=tag) is same
     assert METRICS["exact_match"].score(answers) == 0
 
 
@@ -86,9 +87,9 @@ def test_nothing_to_score_is_an_error() -> None:
 
 
 def test_one_row_is_right_by_the_rule_of_its_metric() -> None:
-    assert is_correct("accuracy", "YES", ["yes"])
-    assert not is_correct("chrf", "YES", ["yes"])
-    assert not is_correct("exact_match", None, ["yes"])
+    assert METRICS["accuracy"].is_right("YES", ["yes"])
+    assert not METRICS["chrf"].is_right("YES", ["yes"])
+    assert not METRICS["exact_match"].is_right(None, ["yes"])
 
 
 words = st.text(alphabet="abcé あ猫 \n", min_size=1).filter(lambda t: bool(t.strip()))
@@ -96,7 +97,7 @@ words = st.text(alphabet="abcé あ猫 \n", min_size=1).filter(lambda t: bool(t.
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(words, min_size=1, max_size=5), st.lists(words, min_size=1, max_size=5))
-def test_scores_stay_between_0_and_100_and_a_copy_is_perfect(
+def test_scores_stay_within_their_bounds_and_a_copy_is_perfect(
     found: list[str], right: list[str]
 ) -> None:
     size = min(len(found), len(right))
@@ -104,15 +105,15 @@ def test_scores_stay_between_0_and_100_and_a_copy_is_perfect(
     rows = [[r] for r in right[:size]]
     for name in OF_TEXTS:
         value = METRICS[name].score(Answers(found[:size], rows, languages))
-        lowest = -100 if name in CORRELATIONS else 0
-        assert lowest - 1e-9 <= value <= HIGHEST.get(name, 100) + 1e-9
+        lowest, highest = METRICS[name].bounds
+        assert lowest - 1e-9 <= value <= highest + 1e-9
     copy = Answers(right[:size], rows, languages)
     for name in ("exact_match", "accuracy", "anls", "f1", "chrf", "rouge_l"):
         assert METRICS[name].score(copy) == pytest.approx(100)
     assert METRICS["ter"].score(copy) == 0
 
 
-ANLS = [  # prediction, references, marks
+ANLS = [  # prediction, references, credit
     ("Paris", ["paris"], 1.0),
     ("  New   York ", ["new york"], 1.0),
     ("pariss", ["paris"], 1 - 1 / 6),
@@ -125,12 +126,12 @@ ANLS = [  # prediction, references, marks
 ]
 
 
-@pytest.mark.parametrize(("prediction", "references", "marks"), ANLS)
-def test_anls_of_known_cases(prediction: str, references: list[str], marks: float) -> None:
-    assert text.anls(prediction, references) == pytest.approx(marks)
+@pytest.mark.parametrize(("prediction", "references", "credit"), ANLS)
+def test_anls_of_known_cases(prediction: str, references: list[str], credit: float) -> None:
+    assert text.anls(prediction, references) == pytest.approx(credit)
 
 
-F1 = [  # prediction, references, language, marks
+F1 = [  # prediction, references, language, credit
     ("The Eiffel Tower!", ["eiffel tower"], "en", 1.0),
     ("a big red apple", ["the red apple"], "en", 0.8),
     ("the", ["a"], "en", 1.0),  # articles alone: nothing on both sides
@@ -143,11 +144,11 @@ F1 = [  # prediction, references, language, marks
 ]
 
 
-@pytest.mark.parametrize(("prediction", "references", "language", "marks"), F1)
+@pytest.mark.parametrize(("prediction", "references", "language", "credit"), F1)
 def test_token_f1_of_known_cases(
-    prediction: str, references: list[str], language: str | None, marks: float
+    prediction: str, references: list[str], language: str | None, credit: float
 ) -> None:
-    assert text.token_f1(prediction, references, language) == pytest.approx(marks)
+    assert text.token_f1(prediction, references, language) == pytest.approx(credit)
 
 
 @given(st.text("abc", max_size=6), st.text("abc", max_size=6), st.text("abc", max_size=6))
@@ -158,9 +159,9 @@ def test_edit_distance_is_a_metric(a: str, b: str, c: str) -> None:
     assert abs(len(a) - len(b)) <= text.edit_distance(a, b) <= max(len(a), len(b))
 
 
-def test_half_of_the_marks_make_an_answer_right() -> None:
-    assert is_correct("anls", "abc", ["abcd"])
-    assert not is_correct("anls", "a", ["abcd"])
-    assert is_correct("f1", "le chat", ["chat"], language="fr")
-    assert is_correct("vqa_accuracy", "yes", ["yes"] * 2 + ["no"] * 8)
-    assert not is_correct("vqa_accuracy", "yes", ["yes"] + ["no"] * 9)
+def test_half_of_the_credit_make_an_answer_right() -> None:
+    assert METRICS["anls"].is_right("abc", ["abcd"])
+    assert not METRICS["anls"].is_right("a", ["abcd"])
+    assert METRICS["f1"].is_right("le chat", ["chat"], language="fr")
+    assert METRICS["vqa_accuracy"].is_right("yes", ["yes"] * 2 + ["no"] * 8)
+    assert not METRICS["vqa_accuracy"].is_right("yes", ["yes"] + ["no"] * 9)

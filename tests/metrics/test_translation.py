@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from unified_vl.metrics.table import METRICS, Answers
+from unified_vl.metrics.answers import Answers
+from unified_vl.metrics.registry import METRICS
 from unified_vl.metrics.words import sacrebleu_name
 
 CORPORA = {

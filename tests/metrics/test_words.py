@@ -1,4 +1,4 @@
-"""unified_vl/metrics/words.py: what docs/metrics.md says of each language."""
+"""unified_vl/metrics/words.py: what docs/scoring.md says of each language."""
 
 from __future__ import annotations
 

@@ -302,14 +302,3 @@ def test_scores_of_a_class_and_over_languages(tmp_path: Path, score: str, messag
         load_task(write(tmp_path, text))
     messages = [str(each) for each in error.value.all]  # type: ignore[attr-defined]
     assert any(f"score.{message}" in each for each in messages), messages
-
-
-def test_every_metric_of_a_spec_is_one_that_evaluation_knows() -> None:
-    from typing import get_args
-
-    from unified_vl.metrics.table import METRICS
-    from unified_vl.specs.score import Metric
-    from unified_vl.specs.score_rules import KINDS_OF_METRICS
-
-    assert set(get_args(Metric)) == set(METRICS)
-    assert set(KINDS_OF_METRICS) <= set(METRICS)

@@ -12,11 +12,12 @@ REMEDY = "take accuracy, where a question has one answer; or read all that peopl
 
 class FewAnswers:
     """Takes in the examples of one split, and says how many have fewer answers than
-    `vqa_accuracy` needs."""
+    a metric needs that counts people who agree."""
 
     def __init__(self, spec: TaskSpec) -> None:
         self.spec = spec
-        self._places = [n for n, s in enumerate(spec.score) if s.metric == "vqa_accuracy"]
+        counted = (s.definition.references == "agreeing" for s in spec.score)
+        self._places = [place for place, agreeing in enumerate(counted) if agreeing]
         self._few = dict.fromkeys(self._places, 0)
         self._examples = 0
 
@@ -29,9 +30,10 @@ class FewAnswers:
     def report(self, split: str, findings: Findings) -> None:
         for place, few in self._few.items():
             if few:
+                metric = self.spec.score[place].metric
                 error = self.spec.error(
                     ("score", place, "metric"),
                     f"{share(few, self._examples)} of {split} have fewer than {FEWEST} answers, "
-                    "and vqa_accuracy then is no match for published numbers, which have ten",
+                    f"and {metric} then is no match for published numbers, which have ten",
                 )
                 findings.add(error, "warning", remedy=REMEDY, rate=few / self._examples)

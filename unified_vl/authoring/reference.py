@@ -1,10 +1,11 @@
-"""The pages docs/keys.md and docs/readers.md, out of what the code itself goes by."""
+"""The pages keys.md, readers.md and metrics.md of docs, out of what the code itself goes by."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from unified_vl.authoring.metrics_page import WRITTEN, metrics_page
 from unified_vl.authoring.yaml_text import in_flow
 from unified_vl.specs.readers import READERS, ReaderInfo
 from unified_vl.specs.schema import json_schemas
@@ -17,7 +18,6 @@ TITLES = {
     "image_tokenizer": "Image tokenizers",
     "engine": "Engines (JSON)",
 }
-_WRITTEN = "<!-- Written by `unified-vl schema --markdown --output docs`. -->"
 _PRIMITIVES = {
     "string": "text",
     "integer": "whole number",
@@ -30,7 +30,7 @@ _PRIMITIVES = {
 
 def pages() -> dict[str, str]:
     """Markdown by the name of its file."""
-    return {"keys.md": keys_page(), "readers.md": readers_page()}
+    return {"keys.md": keys_page(), "readers.md": readers_page(), "metrics.md": metrics_page()}
 
 
 def keys_page() -> str:
@@ -38,7 +38,7 @@ def keys_page() -> str:
     lines = [
         "# Every key of every file",
         "",
-        _WRITTEN,
+        WRITTEN,
         "",
         "Each table is a mapping of a file: what its keys are called, what they hold, what they "
         "are when they are left out, and an example. `NAME` stands for a name of your own, a "
@@ -161,7 +161,7 @@ def readers_page() -> str:
     lines = [
         "# Every reader",
         "",
-        _WRITTEN,
+        WRITTEN,
         "",
         "`data.reader` of a task spec names one of these. A reader with a table of columns gives "
         "these, whatever the data; the columns of the others are those of the file. Paths are "

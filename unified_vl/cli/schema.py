@@ -15,12 +15,12 @@ def schema(
         Path | None, typer.Option(help="Write a file for each kind of file to this folder.")
     ] = None,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Pages for people, keys.md and readers.md.")
+        bool, typer.Option("--markdown", help="Pages for people: keys.md, readers.md, metrics.md.")
     ] = False,
 ) -> None:
     """Print the JSON Schemas of task, mixture, run and image tokenizer files, or write them.
 
-    With --markdown the same as pages for people: every key, and every reader.
+    With --markdown the same as pages for people: every key, every reader and every metric.
     """
     from unified_vl.authoring.reference import pages
     from unified_vl.files import write_atomically

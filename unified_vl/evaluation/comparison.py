@@ -10,7 +10,7 @@ from unified_vl.errors import UserError
 from unified_vl.evaluation.results import read_report
 from unified_vl.evaluation.rows import ScoredRows, read_rows, rows_path
 from unified_vl.metrics.intervals import RESAMPLES, compare
-from unified_vl.metrics.table import METRICS
+from unified_vl.metrics.registry import METRICS
 
 SIGNIFICANT = 0.05
 

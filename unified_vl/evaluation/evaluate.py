@@ -24,7 +24,6 @@ from unified_vl.evaluation.results import Evaluation
 from unified_vl.evaluation.rows import ScoredRows
 from unified_vl.evaluation.scoring import (
     Scored,
-    answer_of,
     dimensions,
     measure,
     references_of,
@@ -36,7 +35,6 @@ from unified_vl.inference.inputs import source_fields
 from unified_vl.inference.pictures import to_complete
 from unified_vl.inference.prediction import FLAGS
 from unified_vl.inference.predictor import UnifiedVL
-from unified_vl.metrics.correct import is_correct
 from unified_vl.metrics.intervals import RESAMPLES
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec
@@ -226,7 +224,7 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
     answered = zip(scored.rows, scored.examples, scored.predictions, strict=True)
     for place, (row, example, found) in enumerate(answered):
         references = references_of(primary, example)
-        answer = answer_of(primary, found)
+        answer = primary.definition.answer(found)
         rows.append(
             {
                 "key": example.key,
@@ -244,8 +242,8 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
                 **found.shapes,
                 "score": found.score,
                 **{flag: getattr(found, flag) for flag in FLAGS},
-                "correct": is_correct(
-                    primary.metric, answer, references, primary.threshold, example.language
+                "correct": primary.definition.is_right(
+                    answer, references, primary.threshold, example.language
                 ),
                 **_readings(scored, place),
             }

@@ -20,8 +20,8 @@ import numpy as np
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.errors import UserError
 from unified_vl.files import parse_json, write_atomically
+from unified_vl.metrics.registry import METRICS
 from unified_vl.metrics.statistics import RowStatistics
-from unified_vl.metrics.table import METRICS, Metric
 
 SUFFIX = ".rows.npz"
 
@@ -110,9 +110,9 @@ def _rows_of(
 ) -> ScoredRows:
     measured = {}
     for place, (label, name) in enumerate(scores.items()):
+        if name not in METRICS or METRICS[name].rows is None:
+            raise ValueError(f"there is no metric {name!r} of rows")
         metric = METRICS[name]
-        if not isinstance(metric, Metric):
-            raise ValueError(f"{name} has no rows")
         values, groups = arrays[f"{number}.{place}.values"], arrays[f"{number}.{place}.groups"]
         measured[label] = RowStatistics(values, metric.finish, groups, label in alike)
     keys, references = arrays[f"{number}.keys"], arrays[f"{number}.references"]

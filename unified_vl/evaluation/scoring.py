@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,13 +15,12 @@ from unified_vl.data.example import Example
 from unified_vl.data.row import Row
 from unified_vl.evaluation.readings import Readings, reading_of
 from unified_vl.evaluation.rows import ScoredRows, digest
-from unified_vl.geometry import Box, Point, Polygon
 from unified_vl.inference.prediction import FLAGS, Prediction
 from unified_vl.languages.tags import find
-from unified_vl.metrics.detection import Detection
+from unified_vl.metrics.answers import Answers
 from unified_vl.metrics.intervals import intervals
+from unified_vl.metrics.metric import Metric
 from unified_vl.metrics.statistics import RowStatistics
-from unified_vl.metrics.table import METRICS, Answers, CorpusMetric
 from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.task import TaskSpec
 
@@ -91,7 +89,7 @@ def dimensions(example: Example) -> dict[str, str]:
 class _Whole:
     """A metric that needs the answers themselves, not only statistics of each row."""
 
-    metric: CorpusMetric
+    metric: Metric
     answers: Answers
 
     def score(self, rows: Sequence[int]) -> float:
@@ -106,9 +104,9 @@ def measure(spec: TaskSpec, scored: Scored) -> dict[str, Measured]:
     measured: dict[str, Measured] = {}
     for score in spec.score:
         answers = _answers(score, scored)
-        metric = METRICS[score.metric]
+        metric = score.definition
         found: Measured
-        if isinstance(metric, CorpusMetric):
+        if metric.rows is None:
             found = _Whole(metric, answers)
         else:
             found = metric.measure(answers)
@@ -132,11 +130,11 @@ def primary_score(
 ) -> float:
     """The task's primary metric over rows that are answered already."""
     answers = _answers(spec.primary, Scored(list(examples), list(predictions)))
-    return METRICS[spec.primary.metric].score(answers)
+    return spec.primary.definition.score(answers)
 
 
 def _answers(score: ScoreSpec, scored: Scored) -> Answers:
-    predictions: Sequence[Any] = [answer_of(score, found) for found in scored.predictions]
+    predictions: Sequence[Any] = [score.definition.answer(found) for found in scored.predictions]
     if score.read_by is not None:
         predictions = scored.readings[reading_of(score)]
     return Answers(
@@ -178,14 +176,14 @@ def _label(spec: TaskSpec, score: ScoreSpec) -> str:
         several = len({other.against for other in spec.score if other.read_by is not None}) > 1
         field = f"{score.against}:" if several else ""
         return f"{score.metric}:{field}{reading_of(score)}"
-    if score.metric == "nearest_reference":
+    if "top" in score.definition.options:
         return f"{score.metric}@{score.top or 1}"
     if score.mean_over is not None:
         without = "".join(f"_without_{tag}" for tag in score.without or ())
         return f"{score.metric}:mean_over_{score.mean_over}{without}"
     if sum(s.metric == score.metric and s.mean_over is None for s in spec.score) == 1:
         return score.metric
-    thresholded = score.metric in ("box_accuracy", "point_accuracy")
+    thresholded = score.definition.options & {"iou", "within"}
     threshold = f"@{score.threshold:g}" if thresholded else ""
     return f"{score.metric}:{score.against}{threshold}"
 
@@ -194,28 +192,3 @@ def references_of(score: ScoreSpec, example: Example) -> Sequence[Any]:
     """The right answers as a metric compares them; images as arrays."""
     found = example.references[score.against]
     return [r.pixels_HWC if isinstance(r, LoadedImage) else r for r in found]
-
-
-def answer_of(score: ScoreSpec, prediction: Prediction) -> Any:
-    """The value that a metric compares: the text, the first box or point, all shapes, or the
-    picture.
-
-    Boxes have no scores of their own: each has the probability of the whole answer.
-    """
-    segments = prediction.segments
-    boxes = [segment for segment in segments if isinstance(segment, Box)]
-    match score.metric:
-        case "psnr" | "ssim" | "nearest_reference":
-            return np.asarray(prediction.images[0])
-        case "mask_iou" if prediction.images:
-            return np.asarray(prediction.images[0])
-        case "coco_map":
-            sure = math.exp(prediction.score or 0.0)
-            return [Detection(box, sure, box.label or "") for box in boxes]
-        case "box_accuracy" | "mean_iou":
-            return boxes[0] if boxes else None
-        case "point_accuracy":
-            return next((each for each in segments if isinstance(each, Point)), None)
-        case "mask_iou":
-            return [each for each in segments if isinstance(each, Polygon)]
-    return prediction.text or ""

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
-from unified_vl.metrics.statistics import Floats
+from unified_vl.metrics.answers import Answers
+from unified_vl.metrics.metric import Metric
+from unified_vl.metrics.statistics import Floats, per_row
+from unified_vl.metrics.words import words_of
 
 Words = Sequence[str]
 NGram = tuple[str, ...]
@@ -136,3 +140,57 @@ def _likeness(caption: _Weighted, reference: _Weighted) -> float:
             shared = sum(min(w, right[g]) * right[g] for g, w in found.items() if g in right)
             total += shared / (norm * other)
     return total * math.exp(-((caption[2] - reference[2]) ** 2) / (2 * SIGMA**2))
+
+
+_Sentences = Sequence[Words]
+
+
+def _on_words(
+    rule: Callable[[_Sentences, Sequence[_Sentences]], Floats],
+) -> Callable[[Answers], Floats]:
+    """Statistics of captions, cut into words by their language."""
+
+    def rows(answers: Answers) -> Floats:
+        languages = answers.languages
+        pairs = zip(answers.predictions, answers.references, languages, strict=True)
+        cut = [(words_of(p, tag), [words_of(r, tag) for r in refs]) for p, refs, tag in pairs]
+        return rule([found for found, _ in cut], [right for _, right in cut])
+
+    return rows
+
+
+METRICS = (
+    Metric(
+        name="cider",
+        label="CIDEr-D",
+        about="CIDEr-D (Vedantam et al., 2015; n = 1 to 4, sigma 6), 100 × what `pycocoevalcap` "
+        'prints: "CIDEr 120.3" of papers; best with several references',
+        bounds=(0.0, 100.0 * CIDER_SCALE),
+        rows=_on_words(lambda found, right: per_row(cider(found, right))),
+        by_language=True,
+    ),
+    Metric(
+        name="rouge_l",
+        label="ROUGE-L",
+        about="ROUGE-L (Lin, 2004; beta 1.2) as in COCO's evaluation",
+        rows=_on_words(lambda found, right: per_row(list(map(rouge_l, found, right)))),
+    ),
+    *(
+        Metric(
+            name=f"coco_bleu_{order}",
+            label=f"BLEU-{order}",
+            about=f"BLEU-{order} as in COCO's evaluation (nearest reference length)",
+            rows=_on_words(coco_bleu_statistics),
+            finish=partial(coco_bleu, order=order),
+            by_language=True,
+        )
+        for order in range(1, LONGEST + 1)
+    ),
+)
+# Metrics of captions that specs may ask for, and why there are none.
+REFUSED = {
+    "meteor": "another metric, such as cider: METEOR is what its Java program makes of WordNet "
+    "and paraphrase tables, and cannot be computed exactly without it",
+    "spice": "another metric, such as cider: SPICE is what its Java program's scene graphs give, "
+    "and cannot be computed exactly without it",
+}

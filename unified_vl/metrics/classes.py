@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from unified_vl.metrics.answers import Answers
+from unified_vl.metrics.equal_texts import matches_in_any_case, normalise_case
+from unified_vl.metrics.metric import Metric
 from unified_vl.metrics.statistics import Floats
-from unified_vl.metrics.text import normalise_case
 
 
 def class_statistics(
@@ -83,3 +85,50 @@ def matthews_correlation(sums_RK: Floats) -> Floats:
     return 100.0 * np.divide(
         above_R, np.sqrt(spread_R), out=np.zeros_like(above_R), where=spread_R > 0
     )
+
+
+def _classes(answers: Answers) -> Floats:
+    return class_statistics(answers.predictions, answers.references, answers.languages)
+
+
+def _one_class(answers: Answers) -> Floats:
+    rows = answers.predictions, answers.references, answers.languages
+    return positive_statistics(*rows, answers.positive)
+
+
+def _right(answer: str, references: Sequence[str], _: float, language: str | None) -> bool:
+    return matches_in_any_case(answer, references, language)
+
+
+METRICS = (
+    Metric(
+        name="macro_f1",
+        label="macro F1",
+        about="mean over the classes (the references' texts) of their F1; an answer that names "
+        "no class is wrong; case ignored",
+        rows=_classes,
+        finish=macro_f1,
+        right=_right,
+    ),
+    Metric(
+        name="binary_f1",
+        label="F1 of a class",
+        about="F1 of one class, `positive`; 0 where no row has it or was given it, as in "
+        "scikit-learn; case ignored; GLUE's second number of QQP",
+        rows=_one_class,
+        finish=binary_f1,
+        right=_right,
+        options=frozenset({"positive"}),
+    ),
+    Metric(
+        name="matthews_correlation",
+        label="Matthews correlation",
+        about="Matthews' correlation, also of several classes (Gorodkin, 2004), 100 × what "
+        "scikit-learn prints; answers that name no class are one more class; 0 where all answers "
+        "or all references are the same",
+        bounds=(-100.0, 100.0),
+        rows=_classes,
+        finish=matthews_correlation,
+        right=_right,
+    ),
+)

@@ -11,6 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from unified_vl.metrics.answers import Answers
+from unified_vl.metrics.equal_texts import matches_in_any_case
+from unified_vl.metrics.metric import Metric
 from unified_vl.metrics.statistics import Floats
 
 
@@ -61,3 +64,33 @@ def finish_consistency(sums_RK: Floats) -> Floats:
     counted_R = sums_RK[:, 1] > 0
     mean_R = np.divide(sums_RK[:, 0], sums_RK[:, 1], out=np.zeros(len(sums_RK)), where=counted_R)
     return 100.0 * mean_R
+
+
+def _right(answers: Answers) -> list[bool]:
+    rows = zip(answers.predictions, answers.references, answers.languages, strict=True)
+    return [matches_in_any_case(*row) for row in rows]
+
+
+METRICS = (
+    Metric(
+        name="consistency",
+        about="of rows with a right answer (as `accuracy`), the share of the rows that follow from "
+        "them which are right too (Hudson and Manning, 2019); rows that are not scored cannot be "
+        "looked at, so that GQA's published number needs all its questions, not the balanced ones",
+        unit="%",
+        rows=lambda answers: consistency(_right(answers), answers.keys, answers.implied),
+        finish=finish_consistency,
+        options=frozenset({"implies"}),
+        may_be_primary=False,
+    ),
+    Metric(
+        name="group_accuracy",
+        about="the share of groups of rows whose answers are all right (as `accuracy`); NLVR2 "
+        "(Suhr et al., 2019) calls it consistency, of the rows with the same statement",
+        unit="%",
+        rows=lambda answers: group_accuracy(_right(answers), answers.groups),
+        finish=finish_consistency,
+        options=frozenset({"group"}),
+        may_be_primary=False,
+    ),
+)

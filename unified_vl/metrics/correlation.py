@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from unified_vl.metrics.answers import Answers
+from unified_vl.metrics.metric import Metric
 from unified_vl.metrics.statistics import Floats
 
 NO_NUMBER = -1.0  # what an answer that is none counts as (T5; Raffel et al., 2020, for STS-B)
@@ -77,3 +79,42 @@ def _number(text: str) -> float:
     except ValueError:
         return NO_NUMBER
     return value if math.isfinite(value) else NO_NUMBER
+
+
+def _pearson_rows(answers: Answers) -> Floats:
+    return pearson_statistics(answers.predictions, answers.references)
+
+
+def _spearman(answers: Answers) -> float:
+    return spearman(answers.predictions, answers.references)
+
+
+def _both(answers: Answers) -> float:
+    return pearson_spearman(answers.predictions, answers.references)
+
+
+METRICS = (
+    Metric(
+        name="pearson",
+        label="Pearson",
+        about="Pearson's correlation of the numbers; an answer that is no number counts as −1, as "
+        "in T5; 0 where either side is the same throughout",
+        bounds=(-100.0, 100.0),
+        rows=_pearson_rows,
+        finish=pearson,
+    ),
+    Metric(
+        name="spearman",
+        label="Spearman",
+        about="Spearman's rank correlation, equal numbers sharing a rank; else as `pearson`",
+        bounds=(-100.0, 100.0),
+        whole=_spearman,
+    ),
+    Metric(
+        name="pearson_spearman",
+        label="Pearson and Spearman",
+        about="the mean of `pearson` and `spearman`, GLUE's number of STS-B",
+        bounds=(-100.0, 100.0),
+        whole=_both,
+    ),
+)

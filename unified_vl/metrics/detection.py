@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from unified_vl.geometry import Box
+from unified_vl.metrics.answers import Answers, Predicted
 from unified_vl.metrics.boxes import iou
+from unified_vl.metrics.metric import Metric
 
 # COCO's pictures are about so many pixels on a side. IoU does not depend on it.
 SIDE = 640.0
@@ -107,3 +110,32 @@ def all_found(boxes: Sequence[Box], truths: Sequence[Box], threshold: float) -> 
             return False
         free.remove(best)
     return not free
+
+
+def detections_of(prediction: Predicted) -> list[Detection]:
+    """All boxes of an answer. They have no scores of their own: each has the probability of the
+    whole answer."""
+    sure = math.exp(prediction.score or 0.0)
+    boxes = (segment for segment in prediction.segments if isinstance(segment, Box))
+    return [Detection(box, sure, box.label or "") for box in boxes]
+
+
+def _map(answers: Answers) -> float:
+    truths = [[(box, box.label or "") for box in row] for row in answers.references]
+    return coco_map(answers.predictions, truths)
+
+
+METRICS = (
+    Metric(
+        name="coco_map",
+        label="COCO mAP",
+        about="average precision over IoU 0.50, 0.55, … 0.95 by pycocotools, all boxes of a row, "
+        "of each class (label) by itself",
+        kinds=("box",),
+        unit="%",
+        whole=_map,
+        answer=detections_of,
+        right=lambda found, right, iou, _: all_found([d.box for d in found], right, iou),
+        references="all",
+    ),
+)

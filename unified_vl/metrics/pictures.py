@@ -8,16 +8,18 @@ Legend: N rows, K distinct true pictures, P numbers of a picture, H height, W wi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from unified_vl.metrics.answers import Answers, Predicted
 from unified_vl.metrics.images import WINDOW, psnr, ssim
+from unified_vl.metrics.metric import Metric, plain_mean
 from unified_vl.metrics.statistics import Floats, per_row
 
 Picture = np.ndarray
 BEST_PSNR = 100.0  # dB, of equal pictures; infinity has no mean
 RIGHT_PSNR = 20.0  # dB, from which a picture counts as right
-BRIGHT = 128  # of a mask: the thing is where the mean of RGB reaches this
 AT_ONCE = 64  # pictures; in 64 bits a number they take eight times their own size
 
 
@@ -42,18 +44,11 @@ def _of_pairs(
     true: Sequence[Picture],
 ) -> list[float]:
     """What a rule of (B, H, W, 3) gives each pair."""
-    marks: list[float] = []
+    values: list[float] = []
     for start in range(0, len(found), AT_ONCE):
         some = slice(start, start + AT_ONCE)
-        marks += rule(np.stack(found[some]), np.stack(true[some])).tolist()
-    return marks
-
-
-def mask_iou(found_HWC: Picture, true_HWC: Picture) -> float:
-    """Intersection over union of what is bright in two pictures; 1 where nothing is in either."""
-    found_HW, true_HW = (p.mean(axis=2) >= BRIGHT for p in (found_HWC, true_HWC))
-    union = int((found_HW | true_HW).sum())
-    return float((found_HW & true_HW).sum() / union) if union else 1.0
+        values += rule(np.stack(found[some]), np.stack(true[some])).tolist()
+    return values
 
 
 def nearest_rows(found: Sequence[Picture], true: Sequence[Picture], top: int) -> Floats:
@@ -88,3 +83,55 @@ def _distances(true_KP: Floats, product: Floats) -> Floats:
     Sums of whole numbers below 2^53: exact, so equal distances are equal however they are summed.
     """
     return np.asarray(np.einsum("kp,kp->k", true_KP, true_KP) - 2 * product)
+
+
+def picture_of(prediction: Predicted) -> Picture:
+    """The first picture of an answer."""
+    return np.asarray(prediction.images[0])
+
+
+def _true(answers: Answers) -> list[Picture]:
+    """The true pictures; a row has one."""
+    return [references[0] for references in answers.references]
+
+
+def _right(found: Picture, true: Sequence[Picture], *_: Any) -> bool:
+    """Whatever the metric: which picture is nearest depends on other rows."""
+    return bool(psnr_rows([found], true)[0, 0] >= RIGHT_PSNR)
+
+
+METRICS = (
+    Metric(
+        name="psnr",
+        label="PSNR",
+        about="mean over rows of the peak signal-to-noise ratio; equal pictures have 100",
+        kinds=("image_codes",),
+        unit="dB",
+        rows=lambda answers: psnr_rows(answers.predictions, _true(answers)),
+        finish=plain_mean,
+        answer=picture_of,
+        right=_right,
+    ),
+    Metric(
+        name="ssim",
+        label="SSIM",
+        about="100 × the mean structural similarity (Wang et al., 2004: Gaussian window of 11 "
+        "pixels, sigma 1.5, where it lies inside; mean over channels)",
+        kinds=("image_codes",),
+        bounds=(-100.0, 100.0),
+        rows=lambda answers: ssim_rows(answers.predictions, _true(answers)),
+        answer=picture_of,
+        right=_right,
+    ),
+    Metric(
+        name="nearest_reference",
+        about="rows whose own true picture is among the `top` (1) nearest to the answer, of all "
+        "the true pictures of the scored rows",
+        kinds=("image_codes",),
+        unit="%",
+        rows=lambda answers: nearest_rows(answers.predictions, _true(answers), answers.top),
+        answer=picture_of,
+        right=_right,
+        options=frozenset({"top"}),
+    ),
+)

@@ -1,4 +1,4 @@
-"""How right a short answer is: the marks of each row, 0 to 1."""
+"""How right a short answer is: the credit of each row, 0 to 1."""
 
 from __future__ import annotations
 
@@ -8,36 +8,14 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-from unified_vl.languages.letter_case import fold_case, lower_case
+from unified_vl.languages.letter_case import lower_case
+from unified_vl.metrics.equal_texts import matches, matches_in_any_case, normalise
+from unified_vl.metrics.metric import Metric, credit, half_credit
 from unified_vl.metrics.words import is_english, words_of
 
 ANLS_THRESHOLD = 0.5  # Biten et al., 2019
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
-
-
-def normalise(text: str) -> str:
-    """Unicode NFC, every run of white space one space, none at the ends."""
-    return " ".join(unicodedata.normalize("NFC", text).split())
-
-
-def normalise_case(text: str, language: str | None = None) -> str:
-    """As `normalise`, with upper and lower case made the same as the language has them."""
-    return normalise(fold_case(text, language))
-
-
-def matches(prediction: str, references: Sequence[str]) -> bool:
-    """Whether the prediction equals any reference, but for Unicode's forms and spacing."""
-    found = normalise(prediction)
-    return any(found == normalise(reference) for reference in references)
-
-
-def matches_in_any_case(
-    prediction: str, references: Sequence[str], language: str | None = None
-) -> bool:
-    """As `matches`, case ignored."""
-    found = normalise_case(prediction, language)
-    return any(found == normalise_case(reference, language) for reference in references)
 
 
 def anls(prediction: str, references: Sequence[str], language: str | None = None) -> float:
@@ -90,10 +68,35 @@ def _squad_words(text: str, language: str | None) -> list[str]:
     return words_of(text, language)
 
 
-def absolute_error(prediction: str, references: Sequence[str]) -> float:
-    """How far a number is from the nearest that is right; an answer that is none counts as 0."""
-    try:
-        found = float(prediction)
-    except ValueError:
-        found = 0.0
-    return min(abs(found - float(reference)) for reference in references)
+METRICS = (
+    Metric(
+        name="exact_match",
+        about="rows equal to any reference after Unicode NFC and with equal spacing; case counts",
+        unit="%",
+        rows=credit(lambda answer, references, _: matches(answer, references)),
+        options=frozenset({"read_by"}),
+    ),
+    Metric(
+        name="accuracy",
+        about="as `exact_match`, case ignored in every script and as the language has it",
+        unit="%",
+        rows=credit(matches_in_any_case),
+        right=half_credit(matches_in_any_case),
+        options=frozenset({"read_by"}),
+    ),
+    Metric(
+        name="anls",
+        label="ANLS",
+        about="1 − edit distance / longer length to the nearest reference, 0 below 0.5 (Biten et "
+        "al., 2019)",
+        rows=credit(anls),
+        right=half_credit(anls),
+    ),
+    Metric(
+        name="f1",
+        label="F1",
+        about="F1 of shared words with the best reference (SQuAD; Rajpurkar et al., 2016)",
+        rows=credit(token_f1),
+        right=half_credit(token_f1),
+    ),
+)

@@ -10,11 +10,13 @@ N rows, K statistics, R choices of rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import numpy as np
 
+from unified_vl.metrics.answers import Answers
+from unified_vl.metrics.metric import Metric
 from unified_vl.metrics.statistics import Floats
 from unified_vl.metrics.words import DEFAULT, apart, sacrebleu_name, sacrebleu_tokenizer
 
@@ -59,3 +61,38 @@ def _streams(references: Sequence[Sequence[str]]) -> list[list[str | None]]:
     """References as sacrebleu wants them: stream k holds the k-th of every row, or None."""
     width = max(map(len, references))
     return [[r[k] if k < len(r) else None for r in references] for k in range(width)]
+
+
+def _rows(name: Name, answers: Answers) -> Floats:
+    if not len(answers):
+        return np.empty((0, 1))
+    language = answers.languages[0]  # by_language: they are all the same
+    return statistics(name, answers.predictions, answers.references, language)
+
+
+def _sacrebleu(
+    name: Name, label: str, about: str, highest: float = 100.0, *, higher_is_better: bool = True
+) -> Metric:
+    return Metric(
+        name=name,
+        label=label,
+        about=f"{about} by sacrebleu",
+        bounds=(0.0, highest),
+        higher_is_better=higher_is_better,
+        rows=partial(_rows, name),
+        finish=partial(finish, name),
+        by_language=True,
+    )
+
+
+METRICS = (
+    _sacrebleu("bleu", "BLEU", "corpus BLEU (Papineni et al., 2002)"),
+    _sacrebleu("chrf", "chrF", "corpus chrF (Popović, 2015; character 6-grams, beta 2)"),
+    _sacrebleu(
+        "ter",
+        "TER",
+        "translation edit rate (Snover et al., 2006)",
+        float("inf"),
+        higher_is_better=False,
+    ),
+)

@@ -1,6 +1,6 @@
 """VQA accuracy by the rules of its official evaluation (Antol et al., 2015).
 
-Ten people answered each question; an answer that three others gave has full marks. With fewer
+Ten people answered each question; an answer that three others gave has full credit. With fewer
 than four people, of whom the official rules say nothing, all others must have given it. The
 normalisation, its oddities included, is that of the evaluation code for VQA v2.
 """
@@ -10,8 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from unified_vl.metrics.metric import Metric, Rule, credit, half_credit
+
 ENOUGH = 3  # other people who gave the same answer
-FEWEST = ENOUGH + 1  # people, for the official rule to have full marks to give
+FEWEST = ENOUGH + 1  # people, for the official rule to have full credit to give
 _PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 _COMMA_IN_NUMBER = re.compile(r"\d,\d")
 _PERIOD = re.compile(r"(?!<=\d)\.(?!\d)")  # `(?!<=` is the published code's, and sees nothing
@@ -40,7 +42,7 @@ _REPAIRED = {
 
 
 def vqa_accuracy(prediction: str, answers: Sequence[str]) -> float:
-    """Marks of one answer, 0 to 1.
+    """Credit of one answer, 0 to 1.
 
     The mean over all choices of all people but one of min(1, equal answers / 3). Texts are
     normalised where the people disagree, and compared as they are where they do not.
@@ -77,3 +79,18 @@ def normalise_answer(text: str) -> str:
 
 def _one_line(text: str) -> str:
     return text.replace("\n", " ").replace("\t", " ").strip()
+
+
+_OF_PEOPLE: Rule = lambda answer, references, _: vqa_accuracy(answer, references)  # noqa: E731
+METRICS = (
+    Metric(
+        name="vqa_accuracy",
+        label="VQA accuracy",
+        about="official VQA accuracy (Antol et al., 2015): the mean, over leaving out each "
+        "person, of min(1, others with this answer / 3); published numbers have ten answers",
+        unit="%",
+        rows=credit(_OF_PEOPLE),
+        right=half_credit(_OF_PEOPLE),
+        references="agreeing",
+    ),
+)

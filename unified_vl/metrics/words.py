@@ -1,7 +1,7 @@
 """Sentences to words, in any language, without Java.
 
 English follows the Penn Treebank as COCO's evaluation does (its PTBTokenizer, lower case,
-then without punctuation); docs/metrics.md says exactly how, and where it differs.
+then without punctuation); docs/scoring.md says exactly how, and where it differs.
 """
 
 from __future__ import annotations

@@ -2,52 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from unified_vl.metrics.registry import METRICS
 from unified_vl.specs.document import LanguageTag, Name, Part
-from unified_vl.specs.score_rules import COLUMNS_OF_METRICS, known_metric
+from unified_vl.specs.score_rules import COLUMNS, known_metric
 
-Metric = Literal[
-    "exact_match",
-    "accuracy",
-    "vqa_accuracy",
-    "anls",
-    "f1",
-    "bleu",
-    "chrf",
-    "ter",
-    "cider",
-    "rouge_l",
-    "coco_bleu_1",
-    "coco_bleu_2",
-    "coco_bleu_3",
-    "coco_bleu_4",
-    "box_accuracy",
-    "mean_iou",
-    "coco_map",
-    "mean_absolute_error",
-    "point_accuracy",
-    "mask_iou",
-    "psnr",
-    "ssim",
-    "nearest_reference",
-    "consistency",
-    "group_accuracy",
-    "macro_f1",
-    "binary_f1",
-    "matthews_correlation",
-    "pearson",
-    "spearman",
-    "pearson_spearman",
-]
+if TYPE_CHECKING:
+    from unified_vl.metrics.metric import Metric
+
+
+class _NameOfMetric:
+    """Says in the JSON Schema which metrics there are by then."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"enum": list(METRICS), "type": "string"}
 
 
 class ScoreSpec(Part):
     """One number that says how good the answers are."""
 
-    metric: Annotated[Metric, BeforeValidator(known_metric)] = Field(
+    metric: Annotated[str, BeforeValidator(known_metric), _NameOfMetric()] = Field(
         description="The metric; docs/metrics.md says what each one is.", examples=["box_accuracy"]
     )
     against: Name = Field(description="The field with the right answers.", examples=["region"])
@@ -116,9 +97,14 @@ class ScoreSpec(Part):
     )
 
     @property
+    def definition(self) -> Metric:
+        """What the metric is."""
+        return METRICS[self.metric]
+
+    @property
     def column(self) -> tuple[str, str] | None:
         """The key that names a column beside the fields, and the column."""
-        for key in COLUMNS_OF_METRICS.values():
+        for key in COLUMNS:
             name = getattr(self, key)
             if name is not None:
                 return key, name
@@ -128,6 +114,5 @@ class ScoreSpec(Part):
     def threshold(self) -> float:
         """The overlap (intersection over union) from which a box counts as right; for points
         the distance up to which they do."""
-        if self.metric == "point_accuracy":
-            return 0.05 if self.within is None else self.within
-        return 0.5 if self.iou is None else self.iou
+        given = self.within if self.iou is None else self.iou
+        return self.definition.threshold if given is None else given

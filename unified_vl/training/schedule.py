@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from unified_vl.metrics.table import METRICS
 from unified_vl.specs.mixture import Mixture, StopAndGoSpec
 from unified_vl.specs.task import TaskSpec
 from unified_vl.training.stop_and_go import StopAndGo, Transition
@@ -217,9 +216,7 @@ def joining_rounds(mixture: Mixture) -> dict[str, int]:
 
 def lower_is_better(specs: Iterable[TaskSpec]) -> frozenset[str]:
     """Names of the tasks whose primary metric is better when it is lower."""
-    return frozenset(
-        spec.task for spec in specs if not METRICS[spec.primary.metric].higher_is_better
-    )
+    return frozenset(s.task for s in specs if not s.primary.definition.higher_is_better)
 
 
 def make_schedule(

@@ -1,15 +1,15 @@
-"""How well predicted points and outlines fit."""
+"""How well predicted points fit."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-import numpy as np
+from unified_vl.geometry import Box, Point, Shape
+from unified_vl.metrics.answers import Answers, first_point
+from unified_vl.metrics.metric import Metric
+from unified_vl.metrics.statistics import Floats, per_row
 
-from unified_vl.geometry import Box, Point, Polygon, Shape
-
-SIDE = 256  # pixels of a side on which outlines are compared
 DIAGONAL = math.sqrt(2.0)  # of an image whose sides are 1
 
 
@@ -35,21 +35,22 @@ def _meets(point: Point, reference: Shape, within: float) -> bool:
     return distance <= within * DIAGONAL
 
 
-def mask_iou(prediction: Sequence[Polygon], references: Sequence[Polygon]) -> float:
-    """Intersection over union of what two sets of outlines cover, on 256 x 256 pixels; 1 for none
-    where there are none."""
-    if not prediction and not references:
-        return 1.0
-    found, right = _mask(prediction), _mask(references)
-    union = np.logical_or(found, right).sum()
-    return float(np.logical_and(found, right).sum() / union) if union else 0.0
+def _rows(answers: Answers) -> Floats:
+    pairs = zip(answers.predictions, answers.references, strict=True)
+    return per_row([point_fits(p, r, answers.threshold) for p, r in pairs])
 
 
-def _mask(polygons: Sequence[Polygon]) -> np.ndarray:
-    from pycocotools import mask
-
-    if not polygons:
-        return np.zeros((SIDE, SIDE), bool)
-    outlines = [[v * SIDE for v in polygon.xy] for polygon in polygons]
-    runs = mask.merge(mask.frPyObjects(outlines, SIDE, SIDE))
-    return mask.decode(runs).astype(bool)
+METRICS = (
+    Metric(
+        name="point_accuracy",
+        about="rows whose first point is within `within` of a reference (0.05 of the image's "
+        "diagonal), or inside a reference that is a box",
+        kinds=("point", "box"),
+        unit="%",
+        rows=_rows,
+        answer=first_point,
+        right=lambda answer, references, within, _: point_fits(answer, references, within),
+        options=frozenset({"within"}),
+        threshold=0.05,
+    ),
+)
