@@ -70,3 +70,11 @@ def test_a_report_takes_what_follows_from_the_column_of_the_spec() -> None:
         scored.predictions.append(Prediction(key, said, None, 0.0))
     report = score_task(spec, scored, measure(spec, scored), resamples=0)
     assert report["metrics"] == {"accuracy": 66.6667, "consistency": 50.0}
+
+
+def test_joint_accuracy_is_of_rows_that_have_a_partner() -> None:
+    answers = Answers(
+        ["yes", "no", "YES", "yes"], [["yes"]] * 4, ["en"] * 4, partners=[True, True, False, None]
+    )
+    assert METRICS["joint_accuracy"].score(answers) == pytest.approx(100 / 3)
+    assert METRICS["joint_accuracy"].score(answers.of([0, 1])) == 50

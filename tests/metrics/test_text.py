@@ -13,7 +13,7 @@ from unified_vl.metrics.registry import METRICS
 OF_TEXTS = [
     name
     for name, metric in METRICS.items()
-    if "text" in metric.kinds and not metric.options & {"implies", "group"}
+    if "text" in metric.kinds and not metric.options & {"implies", "group", "with"}
 ]
 
 

@@ -16,6 +16,7 @@ _REFERENCES = {
 _ONLY_WITH = {  # options that a score must give
     "implies": "`implies`: the column with the keys of what follows",
     "group": "`group`: the column that is the same within a group",
+    "with": "`with`: the other task; `data.key_column`",
     "positive": "`positive`: the class",
 }
 

@@ -71,6 +71,7 @@ def evaluate(
 
     from unified_vl.errors import visible
     from unified_vl.evaluation.evaluate import evaluate as score
+    from unified_vl.evaluation.partners import notes_of
     from unified_vl.evaluation.results import check_outputs, only_writer_of, write_results
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.specs.load import load_tasks
@@ -105,6 +106,8 @@ def evaluate(
         for task, found in evaluation.report["tasks"].items():
             if found["split"] != "test":
                 typer.echo(f"note: {task} has no test split: {found['split']} was scored", err=True)
+    for note in notes_of(evaluation.report):
+        typer.echo(f"note: {note}", err=True)
     for warning in warnings_of(evaluation.report):
         typer.echo(warning, err=True)
 

@@ -19,6 +19,7 @@ from unified_vl.data.example import Example
 from unified_vl.data.row import Row
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
+from unified_vl.evaluation.partners import Rights, in_order_of_need, right_partners
 from unified_vl.evaluation.readings import read_pictures, readers_of
 from unified_vl.evaluation.results import Evaluation
 from unified_vl.evaluation.rows import ScoredRows
@@ -80,7 +81,8 @@ def evaluate(
         `inference.prediction.FLAGS`, the ends of an interval hold 95 % of the resamples;
         dimensions are `language` and the spec's `report_by`; `training` is what the model's
         `training.json` says, such as the step that it is of; `truncated`, beside `skipped`, is
-        how many rows were read though an image of theirs ends early, where there are any.
+        how many rows were read though an image of theirs ends early, where there are any;
+        `joined`, where a score has `with`: by its name of how many rows it is.
 
         predictions, each: `{"key", "task", the dimensions, "inputs", "input_languages", "image",
         "image_size", "prediction", "references", "boxes", "score", the flags, "correct"}`; boxes,
@@ -99,6 +101,7 @@ def evaluate(
     Raises:
         UserError: when data are missing, or a row is bad and its spec says `stop`.
     """
+    specs = in_order_of_need(specs)
     splits = [_split_of(spec, split) for spec in specs]
     started = time.perf_counter()
     tasks: dict[str, Any] = {}
@@ -106,9 +109,11 @@ def evaluate(
     rows: dict[str, ScoredRows] = {}
     images: dict[int, tuple[Image, ...]] = {}
     given: dict[int, Image] = {}
+    rights: dict[str, Rights] = {}
     for spec, scored_split in zip(specs, splits, strict=True):
         begun = time.perf_counter()
         scored = _answer(predictor, spec, scored_split, data_root, batch_size, limit, progress)
+        scored.partners = right_partners(spec, scored.examples, rights)
         measured = measure(spec, scored)
         tasks[spec.task] = {
             "split": scored_split,
@@ -118,6 +123,9 @@ def evaluate(
         }
         first = len(predictions)
         predictions += _prediction_rows(spec, scored)
+        rights[spec.task] = {
+            (row["language"], row["key"]): row["correct"] for row in predictions[first:]
+        }
         images |= {
             first + place: found.images
             for place, found in enumerate(scored.predictions)

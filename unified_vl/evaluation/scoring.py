@@ -30,6 +30,7 @@ class Scored:
     """The answers of a task so far.
 
     Attributes:
+        partners: by another task whether its rows of the same keys are right.
         skipped: how many rows are bad and left out.
         truncated: how many are read though an image of theirs ends early.
     """
@@ -38,6 +39,7 @@ class Scored:
     predictions: list[Prediction] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     readings: Readings = field(default_factory=dict)
+    partners: Mapping[str, Sequence[bool | None]] = field(default_factory=dict)
     skipped: int = 0
     truncated: int = 0
 
@@ -56,6 +58,7 @@ def score_task(
         "count": len(scored.predictions),
         "skipped": scored.skipped,
         **({"truncated": scored.truncated} if scored.truncated else {}),
+        **_joined(spec, scored),
         "primary": _label(spec, spec.primary),
         "metrics": _score(measured, everything),
         "flags": _flags(scored, everything),
@@ -72,6 +75,18 @@ def score_task(
             for dimension, values in groups.items()
         },
     }
+
+
+def _joined(spec: TaskSpec, scored: Scored) -> dict[str, dict[str, int]]:
+    """Of how many rows scores are that look at another task, where there are such scores."""
+    counts = {
+        _label(spec, score): sum(
+            right is not None for right in scored.partners.get(score.with_, ())
+        )
+        for score in spec.score
+        if score.with_ is not None
+    }
+    return {"joined": counts} if counts else {}
 
 
 def _flags(scored: Scored, rows: Sequence[int]) -> dict[str, float]:
@@ -103,6 +118,8 @@ def measure(spec: TaskSpec, scored: Scored) -> dict[str, Measured]:
     """What every score of a spec needs to know of the rows."""
     measured: dict[str, Measured] = {}
     for score in spec.score:
+        if score.with_ is not None and score.with_ not in scored.partners:
+            continue
         answers = _answers(score, scored)
         metric = score.definition
         found: Measured
@@ -147,6 +164,7 @@ def _answers(score: ScoreSpec, scored: Scored) -> Answers:
         [str(row.columns.get(score.group or "")) for row in scored.rows],
         score.top or 1,
         score.positive or "",
+        scored.partners.get(score.with_ or "", ()),
     )
 
 
@@ -161,8 +179,9 @@ def _score(measured: Mapping[str, Measured], rows: Sequence[int]) -> dict[str, f
 
 def rows_of(spec: TaskSpec, scored: Scored, measured: Mapping[str, Measured]) -> ScoredRows:
     """What a comparison with another report needs to know of every row."""
+    names = {_label(spec, score): score.metric for score in spec.score}
     return ScoredRows(
-        metrics={_label(spec, score): score.metric for score in spec.score},
+        metrics={label: metric for label, metric in names.items() if label in measured},
         keys=[example.key for example in scored.examples],
         references=[digest(example.references) for example in scored.examples],
         measured={n: m for n, m in measured.items() if isinstance(m, RowStatistics)},
@@ -176,6 +195,8 @@ def _label(spec: TaskSpec, score: ScoreSpec) -> str:
         several = len({other.against for other in spec.score if other.read_by is not None}) > 1
         field = f"{score.against}:" if several else ""
         return f"{score.metric}:{field}{reading_of(score)}"
+    if score.with_ is not None:
+        return f"{score.metric}:{score.with_}"
     if "top" in score.definition.options:
         return f"{score.metric}@{score.top or 1}"
     if score.mean_over is not None:

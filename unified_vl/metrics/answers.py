@@ -25,6 +25,7 @@ class Answers:
         groups: what is the same for rows of a group.
         top: how many of the nearest count, or of a row's texts.
         positive: the class that is looked for.
+        partners: whether the row of the same key of another task is right; None without one.
     """
 
     predictions: Sequence[Any]
@@ -36,6 +37,7 @@ class Answers:
     groups: Sequence[str] = ()
     top: int = 1
     positive: str = ""
+    partners: Sequence[bool | None] = ()
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -52,6 +54,7 @@ class Answers:
             [self.groups[i] for i in rows] if self.groups else (),
             self.top,
             self.positive,
+            [self.partners[i] for i in rows] if self.partners else (),
         )
 
 

@@ -66,7 +66,8 @@ def finish_consistency(sums_RK: Floats) -> Floats:
     return 100.0 * mean_R
 
 
-def _right(answers: Answers) -> list[bool]:
+def right_rows(answers: Answers) -> list[bool]:
+    """Whether each row's text is right, case ignored."""
     rows = zip(answers.predictions, answers.references, answers.languages, strict=True)
     return [matches_in_any_case(*row) for row in rows]
 
@@ -78,7 +79,7 @@ METRICS = (
         "them which are right too (Hudson and Manning, 2019); rows that are not scored cannot be "
         "looked at, so that GQA's published number needs all its questions, not the balanced ones",
         unit="%",
-        rows=lambda answers: consistency(_right(answers), answers.keys, answers.implied),
+        rows=lambda answers: consistency(right_rows(answers), answers.keys, answers.implied),
         finish=finish_consistency,
         options=frozenset({"implies"}),
         may_be_primary=False,
@@ -88,7 +89,7 @@ METRICS = (
         about="the share of groups of rows whose answers are all right (as `accuracy`); NLVR2 "
         "(Suhr et al., 2019) calls it consistency, of the rows with the same statement",
         unit="%",
-        rows=lambda answers: group_accuracy(_right(answers), answers.groups),
+        rows=lambda answers: group_accuracy(right_rows(answers), answers.groups),
         finish=finish_consistency,
         options=frozenset({"group"}),
         may_be_primary=False,

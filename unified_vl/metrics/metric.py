@@ -21,7 +21,7 @@ from unified_vl.metrics.answers import Answers, Predicted, text_of
 from unified_vl.metrics.equal_texts import matches
 from unified_vl.metrics.statistics import Finish, Floats, RowStatistics, mean_of_rows, per_row
 
-Option = Literal["iou", "within", "implies", "group", "top", "positive", "read_by"]
+Option = Literal["iou", "within", "implies", "group", "top", "positive", "read_by", "with"]
 """Keys of a score that only some metrics look at."""
 Rule = Callable[[Any, Sequence[Any], str | None], float]
 """The credit of one answer, 0 to 1: (answer, references, language)."""

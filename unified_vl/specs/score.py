@@ -80,6 +80,13 @@ class ScoreSpec(Part):
         description="binary_f1 only, and mandatory there: the class whose F1 it is.",
         examples=["duplicate"],
     )
+    with_: Name | None = Field(
+        default=None,
+        alias="with",
+        description="joint_accuracy only, and mandatory there: the task whose row of the same key "
+        "must be right too; it is evaluated beside this one.",
+        examples=["vcr_answers"],
+    )
     mean_over: Literal["language"] | None = Field(
         default=None,
         description="In place of the score of all rows the mean of the languages' scores, each "

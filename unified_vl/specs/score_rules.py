@@ -69,6 +69,7 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
         if score.within is not None and "within" not in metric.options:
             yield Problem(("score", index, "within"), f"has no effect with {score.metric}")
         yield from _column_problems(spec, index, score)
+        yield from _joint_problems(spec, index, score)
         yield from _reading_problems(spec, index, score)
         yield from _positive_problems(spec, index, score)
         yield from _mean_problems(spec, index, score)
@@ -91,12 +92,25 @@ def _column_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[P
             yield Problem(place, f"has no effect with {score.metric}")
         if key in metric.options and not given:
             yield Problem(place, f"is missing for {score.metric}", expected=expected)
-    if "implies" in metric.options and spec.data.key_column is None:
+    joins = metric.options & {"implies", "with"}
+    if joins and spec.data.key_column is None:
         place = ("data", "key_column")
         yield Problem(place, f"is missing for {score.metric}", expected="a column")
     if score.primary and not metric.may_be_primary:
         message = f"{score.metric} says nothing of how many answers are right"
         yield Problem(("score", index, "primary"), message, expected="another score as primary")
+
+
+def _joint_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[Problem]:
+    """That a score of two tasks names another one."""
+    place: KeyPath = ("score", index, "with")
+    if "with" not in score.definition.options:
+        if score.with_ is not None:
+            yield Problem(place, f"has no effect with {score.metric}")
+    elif score.with_ is None:
+        yield Problem(place, f"is missing for {score.metric}", expected="the name of a task")
+    elif score.with_ == spec.task:
+        yield Problem(place, "is this task itself", expected="the name of another task")
 
 
 def _reading_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[Problem]:

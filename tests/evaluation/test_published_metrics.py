@@ -1,0 +1,117 @@
+"""Shipped specs are scored as their data sets publish it: rows whose scores are known by hand."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from unified_vl.codecs.segments import Text
+from unified_vl.data.example import Example
+from unified_vl.errors import UserError
+from unified_vl.evaluation.evaluate import evaluate
+from unified_vl.evaluation.partners import notes_of
+from unified_vl.evaluation.results import Evaluation
+from unified_vl.specs.load import load_task
+from unified_vl.specs.task import TaskSpec
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def write_fixture(kind: str, name: str, root: Path) -> None:
+    """Made-up files as a data set publishes them (tests/task_specs/fixtures)."""
+    path = REPOSITORY / f"tests/task_specs/fixtures/{kind}.py"
+    spec = importlib.util.spec_from_file_location(f"fixtures_{kind}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    getattr(module, name)(root)
+
+
+def shipped(*names: str) -> list[TaskSpec]:
+    return [load_task(REPOSITORY / f"task_specs/{name}.yaml") for name in names]
+
+
+def metrics_of(evaluation: Evaluation, task: str) -> Mapping[str, float]:
+    found: Mapping[str, float] = evaluation.report["tasks"][task]["metrics"]
+    return found
+
+
+@pytest.fixture
+def vcr(tmp_path: Path) -> Path:
+    """Four questions for the two of the fixture."""
+    write_fixture("reasoning", "vcr", tmp_path)
+    path = tmp_path / "vcr/vcr1annots/val.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()] * 2
+    lines = [json.dumps(row | {"annot_id": f"val-{n}"}) + "\n" for n, row in enumerate(rows)]
+    path.write_text("".join(lines))
+    return tmp_path
+
+
+def wrong_in(**keys: set[str]) -> Callable[[Example], Any]:
+    """Another letter where the task has one of these rows."""
+
+    def wrong(example: Example) -> Any:
+        (right,) = example.target
+        other = "B" if right == Text("A") else "A"
+        return Text(other) if example.key in keys.get(example.task, ()) else None
+
+    return wrong
+
+
+VCR = ("reasoning/vcr_answers", "reasoning/vcr_rationales")
+MISTAKES = {"vcr_answers": {"val-1", "val-2"}, "vcr_rationales": {"val-2", "val-3"}}
+JOINT = "joint_accuracy:vcr_answers"
+
+
+@pytest.mark.parametrize("names", [VCR, VCR[::-1]])
+def test_vcr_has_both_right_of_the_same_question(
+    names: tuple[str, ...], vcr: Path, oracle: Any
+) -> None:
+    predictor = oracle(wrong_in(**MISTAKES))
+    found = evaluate(predictor, shipped(*names), "validation", vcr, model_name="m")
+    assert metrics_of(found, "vcr_answers") == {"accuracy": 50}
+    assert metrics_of(found, "vcr_rationales") == {"accuracy": 50, JOINT: 25}
+    task = found.report["tasks"]["vcr_rationales"]
+    assert task["joined"] == {JOINT: 4}
+    assert task["by"]["language"]["en"][JOINT] == 25
+    assert JOINT in task["intervals"] and JOINT in found.rows["vcr_rationales"].measured
+    assert list(notes_of(found.report)) == []
+
+
+def test_a_score_of_two_tasks_says_which_rows_it_leaves_out(vcr: Path, oracle: Any) -> None:
+    alone = evaluate(oracle(), shipped(VCR[1]), "validation", vcr, model_name="m")
+    assert metrics_of(alone, "vcr_rationales") == {"accuracy": 100}
+    assert list(notes_of(alone.report)) == [
+        f"vcr_rationales: {JOINT} needs the answers of vcr_answers, not scored beside it"
+    ]
+
+    both = shipped(*VCR)
+    path = vcr / "vcr/vcr1annots/val.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    other = vcr / "less/vcr1annots/val.jsonl"
+    other.parent.mkdir(parents=True)
+    other.write_text("".join(lines[1:]))
+    answers = both[0].model_copy(
+        update={"data": both[0].data.model_copy(update={"path": "less/vcr1annots/{split}.jsonl"})}
+    )
+    found = evaluate(oracle(), [answers, both[1]], "validation", vcr, model_name="m")
+    assert metrics_of(found, "vcr_rationales")[JOINT] == 100
+    expected = f"vcr_rationales: {JOINT} is of the 3 rows that vcr_answers has too"
+    assert list(notes_of(found.report)) == [expected]
+
+
+def test_tasks_that_need_each_other_are_refused(vcr: Path, tmp_path: Path, oracle: Any) -> None:
+    text = (REPOSITORY / f"task_specs/{VCR[1]}.yaml").read_text(encoding="utf-8")
+    names = [("one", "two"), ("two", "one")]
+    for name, other in names:
+        changed = text.replace("task: vcr_rationales", f"task: {name}")
+        changed = changed.replace("with: vcr_answers", f"with: {other}")
+        (tmp_path / f"{name}.yaml").write_text(changed, encoding="utf-8")
+    specs = [load_task(tmp_path / f"{name}.yaml") for name, _ in names]
+    with pytest.raises(UserError, match=r"score.1.with: these tasks need each other's answers"):
+        evaluate(oracle(), specs, "validation", vcr, model_name="m")
