@@ -20,10 +20,10 @@ from t5_pairs import BATCH, Pair, pair
 from tables import keep, line, medians, processor_name
 
 from unified_vl.codecs.vocabulary import EOS_ID
-from unified_vl.inference.constraints import ChoiceGrammar
-from unified_vl.inference.scoring import ChoiceScorer
-from unified_vl.inference.search import likeliest
-from unified_vl.inference.trie import build_trie
+from unified_vl.decoding.choice_scoring import ChoiceScorer
+from unified_vl.decoding.grammars.choices import ChoiceGrammar
+from unified_vl.decoding.grammars.trie import build_trie
+from unified_vl.decoding.search import likeliest
 
 COMMAND = "python benchmarks/closed_answers.py"
 REPEATS = 1 if "--quick" in sys.argv else 5

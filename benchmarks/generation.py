@@ -18,7 +18,7 @@ from tables import keep, line, medians, processor_name
 from transformers import LogitsProcessor, LogitsProcessorList
 
 from unified_vl.codecs.vocabulary import EOS_ID
-from unified_vl.inference.constraints import Grammar, Scored
+from unified_vl.decoding.grammars.grammar import Grammar, Scored
 
 COMMAND = "python benchmarks/generation.py"
 REPEATS = 1 if "--quick" in sys.argv else 9

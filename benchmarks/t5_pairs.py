@@ -10,8 +10,9 @@ from typing import Any
 
 import torch
 
-from unified_vl.inference.constraints import Grammar
-from unified_vl.inference.search import (
+from unified_vl.decoding.decoders.compiled import compile_model
+from unified_vl.decoding.grammars.grammar import Grammar
+from unified_vl.decoding.search import (
     Choose,
     Hypothesis,
     Memory,
@@ -19,7 +20,6 @@ from unified_vl.inference.search import (
     likeliest,
     write,
 )
-from unified_vl.model.compiled import compile_model
 from unified_vl.model.convert import from_t5
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 

@@ -22,6 +22,7 @@ ORDER = [
     "codecs",
     "data",
     "model",
+    "decoding",
     "authoring",
     "inference",
     "evaluation",

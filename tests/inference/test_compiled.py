@@ -1,4 +1,4 @@
-"""unified_vl/model/compiled.py: programs say what the modules say that they were made of."""
+"""unified_vl/decoding/decoders/compiled.py: programs say what their modules say."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import torch
 from tests.inference.test_commands import call
 from tests.inference.test_search import LIMIT, build, memory_of, sources
 from tests.inference.test_word_rules import ours, words_of
+from unified_vl.decoding.decoders.compiled import CompiledBeamDecoder, beam_decoder, compile_model
+from unified_vl.decoding.decoders.incremental import BeamDecoder
+from unified_vl.decoding.search import Hypothesis, Memory, beam_search, write
 from unified_vl.errors import UserError
 from unified_vl.inference.predictor import UnifiedVL
-from unified_vl.inference.search import Hypothesis, Memory, beam_search, write
-from unified_vl.model.compiled import CompiledBeamDecoder, beam_decoder, compile_model
-from unified_vl.model.incremental import BeamDecoder
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 needs_compiler = pytest.mark.skipif(

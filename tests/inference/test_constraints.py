@@ -1,4 +1,4 @@
-"""unified_vl/inference/constraints.py: what may be written, and that nothing else can be."""
+"""unified_vl/decoding/grammars/grammar.py: what may be written, and that nothing else can be."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.grammar_processor import GrammarProcessor
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID, Vocabulary
+from unified_vl.decoding.grammars.choices import ChoiceGrammar
+from unified_vl.decoding.grammars.grammar import Grammar
+from unified_vl.decoding.grammars.trie import build_trie
+from unified_vl.decoding.grammars.values import ShapeGrammar, TextGrammar, grammar_of
 from unified_vl.errors import UserError
-from unified_vl.inference.constraints import (
-    ChoiceGrammar,
-    Grammar,
-    GrammarProcessor,
-)
-from unified_vl.inference.grammars import ShapeGrammar, TextGrammar, grammar_of
-from unified_vl.inference.trie import build_trie
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
 
 CPU = torch.device("cpu")

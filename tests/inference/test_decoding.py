@@ -1,4 +1,4 @@
-"""unified_vl/inference/decoding.py: against transformers, and against the model itself."""
+"""unified_vl/decoding/generator.py: against transformers, and against the model itself."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pytest
 import torch
 from transformers import LogitsProcessorList
 
+from tests.grammar_processor import GrammarProcessor
 from unified_vl.codecs.images import resize
 from unified_vl.codecs.segments import Image, Tag, Text
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.data.batching import Batch, collate
 from unified_vl.data.example import Example
+from unified_vl.decoding.generator import Generator
+from unified_vl.decoding.grammars.values import grammar_of
 from unified_vl.errors import UserError
-from unified_vl.inference.constraints import GrammarProcessor
-from unified_vl.inference.decoding import Generator
-from unified_vl.inference.grammars import grammar_of
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
 
 TEXTS = ("a", "a red cat", "yes", "eine rote Katze und ein Hund", "گربه قرمز")

@@ -1,4 +1,4 @@
-"""unified_vl/inference/grammars.py: whatever a model prefers, an answer can be read back."""
+"""unified_vl/decoding/grammars/values.py: whatever a model prefers, an answer can be read back."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.shapes import with_labels
 from unified_vl.codecs.text import TextCodec, train_text_tokenizer
 from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary
+from unified_vl.decoding.grammars.grammar import Grammar
+from unified_vl.decoding.grammars.values import grammar_of
 from unified_vl.geometry import Box, Polygon
-from unified_vl.inference.constraints import Grammar
-from unified_vl.inference.grammars import grammar_of
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
 
 CPU = torch.device("cpu")

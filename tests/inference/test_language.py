@@ -8,17 +8,17 @@ import pytest
 import torch
 from transformers import LogitsProcessorList
 
+from tests.grammar_processor import GrammarProcessor
 from unified_vl.codecs.segments import Tag, Text
 from unified_vl.codecs.vocabulary import EOS_ID
 from unified_vl.data.batching import collate
 from unified_vl.data.example import Example
+from unified_vl.decoding.generator import Generator
+from unified_vl.decoding.grammars.language import LanguageGrammar, ScriptMasks
+from unified_vl.decoding.grammars.script_bytes import NEVER, WHOLE, byte_places
+from unified_vl.decoding.grammars.values import TextGrammar
 from unified_vl.errors import UserError
-from unified_vl.inference.constraints import GrammarProcessor
-from unified_vl.inference.decoding import Generator
-from unified_vl.inference.grammars import TextGrammar
-from unified_vl.inference.language_grammar import LanguageGrammar, ScriptMasks
 from unified_vl.inference.other_script import in_other_script
-from unified_vl.inference.script_bytes import NEVER, WHOLE, byte_places
 from unified_vl.languages.scripts import scripts_of, strange_parts
 from unified_vl.specs.generate import GenerateSpec
 from unified_vl.specs.load import load_task

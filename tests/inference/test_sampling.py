@@ -1,11 +1,11 @@
-"""unified_vl/inference/sampling.py: draws that follow the probabilities, and only them."""
+"""unified_vl/decoding/sampling.py: draws that follow the probabilities, and only them."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from unified_vl.inference.sampling import Sampler
+from unified_vl.decoding.sampling import Sampler
 
 
 def draw(sampler: Sampler, probabilities: list[float], rows: int) -> list[int]:

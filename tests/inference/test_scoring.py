@@ -1,4 +1,4 @@
-"""unified_vl/inference/scoring.py: every candidate's score as if it were scored alone."""
+"""unified_vl/decoding/choice_scoring.py: every candidate's score as if it were scored alone."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from unified_vl.codecs.images import resize
 from unified_vl.codecs.segments import Image, Tag, Text
 from unified_vl.data.batching import Batch, collate
 from unified_vl.data.example import Example
-from unified_vl.inference import scoring
-from unified_vl.inference.decoding import Generator
-from unified_vl.inference.scoring import ChoiceScorer
-from unified_vl.inference.search import Memory
+from unified_vl.decoding import choice_scoring
+from unified_vl.decoding.choice_scoring import ChoiceScorer
+from unified_vl.decoding.generator import Generator
+from unified_vl.decoding.search import Memory
 from unified_vl.specs.generate import GenerateSpec
 
 CHOICES = (
@@ -53,7 +53,7 @@ def naive(tiny, batch: Batch, choice: str) -> tuple[list[float], int]:
 @torch.inference_mode()
 def test_scores_are_those_of_each_choice_alone(tiny, batch: Batch, monkeypatch, limits) -> None:
     for name, value in limits.items():
-        monkeypatch.setattr(scoring, name, value)
+        monkeypatch.setattr(choice_scoring, name, value)
     model, codec = tiny.saved.model, tiny.saved.codec
     ids = [codec.encode_target([Text(choice)]).ids for choice in CHOICES]
     scorer = ChoiceScorer(ids, 0, torch.device("cpu"))

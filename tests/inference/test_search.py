@@ -1,4 +1,4 @@
-"""unified_vl/inference/search.py: what `transformers` writes, with rows that leave early."""
+"""unified_vl/decoding/search.py: what `transformers` writes, with rows that leave early."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
-from unified_vl.inference.search import Memory, beam_search, write
+from unified_vl.decoding.decoders.incremental import BeamDecoder
+from unified_vl.decoding.search import Memory, beam_search, write
+from unified_vl.decoding.selection import BLOCK
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.incremental import BeamDecoder
-from unified_vl.model.selection import BLOCK
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 LIMIT = 14

@@ -1,4 +1,4 @@
-"""unified_vl/inference/word_rules.py: what `transformers` writes with the same options."""
+"""unified_vl/decoding/grammars/word_rules.py: what `transformers` writes with the same options."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from tests.inference.test_search import LIMIT, build, memory_of, sources
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
-from unified_vl.inference.constraints import Grammar, Scored
-from unified_vl.inference.search import beam_search, write
-from unified_vl.inference.word_rules import WordRules, word_ids
+from unified_vl.decoding.grammars.grammar import Grammar, Scored
+from unified_vl.decoding.grammars.word_rules import WordRules, word_ids
+from unified_vl.decoding.search import beam_search, write
 from unified_vl.specs.generate import GenerateSpec
 
 NO_WORDS = {"bad_words_ids": []}  # those that a test finds in what is said without the rule

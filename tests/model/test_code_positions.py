@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from tests.painting import painter, task
-from unified_vl.inference.search import Memory, write
-from unified_vl.model.incremental import BeamDecoder
+from unified_vl.decoding.decoders.incremental import BeamDecoder
+from unified_vl.decoding.search import Memory, write
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
-"""unified_vl/model/selection.py: what torch finds, by blocks."""
+"""unified_vl/decoding/selection.py: what torch finds, by blocks."""
 
 from __future__ import annotations
 
 import torch
 
-from unified_vl.model.selection import BLOCK, first_largest, largest, normalizer
+from unified_vl.decoding.selection import BLOCK, first_largest, largest, normalizer
 
 
 def test_the_best_of_blocks_are_the_best_of_all() -> None:

@@ -15,8 +15,8 @@ import torch
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.data.batching import pad
+from unified_vl.decoding.finite import refuse_no_numbers
 from unified_vl.errors import UserError
-from unified_vl.inference.finite import refuse_no_numbers
 from unified_vl.inference.inputs import chunks
 from unified_vl.inference.late_interaction import Features
 

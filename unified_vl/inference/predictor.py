@@ -21,9 +21,11 @@ from unified_vl.data.image_codes import cache_directory
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import TaskData
+from unified_vl.decoding.decoders.compiled import compile_model
+from unified_vl.decoding.generator import Generator
+from unified_vl.decoding.search import Hypothesis
 from unified_vl.errors import UserError, nearest
 from unified_vl.geometry import Box, Point, Polygon, Shape
-from unified_vl.inference.decoding import Generator
 from unified_vl.inference.inputs import (
     OneValue,
     chunks,
@@ -35,8 +37,6 @@ from unified_vl.inference.model_directory import SavedModel, load_model
 from unified_vl.inference.other_script import in_other_script
 from unified_vl.inference.prediction import Alternative, Prediction
 from unified_vl.inference.reranking import Reranker
-from unified_vl.inference.search import Hypothesis
-from unified_vl.model.compiled import compile_model
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
@@ -77,7 +77,7 @@ class UnifiedVL:
             directory: that of a saved model.
             device: "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU where there is one.
             compile: answer faster, after half a minute of compiling at the first answers
-                (`unified_vl.model.compiled`).
+                (`unified_vl.decoding.decoders.compiled`).
             check_weights: look at every weight, which must be a finite number.
 
         Raises:

@@ -76,7 +76,9 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(EncoderBlock(config, i) for i in range(config.num_layers))
         self.norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
         self.dropout = nn.Dropout(config.dropout_rate)
-        self.compiled_blocks: EncoderBlocks | None = None  # `unified_vl.model.compiled` sets it
+        self.compiled_blocks: EncoderBlocks | None = (
+            None  # by `decoding.decoders.compiled`
+        )
 
     def forward(
         self,
@@ -217,7 +219,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
         self.lm_head = Linear(config.d_model, (config.vocab_size, config.d_model**-0.5))
-        self.programs: Any = None  # `unified_vl.model.compiled.compile_model` sets them
+        self.programs: Any = None  # by `decoding.decoders.compiled`
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:

@@ -14,7 +14,7 @@ import torch
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID
 from unified_vl.data.example import Example
-from unified_vl.inference.constraints import Grammar, Scored
+from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.specs.generate import GenerateSpec
 
 SPACE = "\u2581"

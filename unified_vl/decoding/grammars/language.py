@@ -15,11 +15,12 @@ import torch
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.example import Example
+from unified_vl.decoding.grammars.choices import ChoiceGrammar
+from unified_vl.decoding.grammars.grammar import Grammar, Scored
+from unified_vl.decoding.grammars.script_bytes import NEVER, WHOLE, byte_places
+from unified_vl.decoding.grammars.trie import Trie
+from unified_vl.decoding.grammars.values import TextGrammar
 from unified_vl.errors import UserError
-from unified_vl.inference.constraints import ChoiceGrammar, Grammar, Scored
-from unified_vl.inference.grammars import TextGrammar
-from unified_vl.inference.script_bytes import NEVER, WHOLE, byte_places
-from unified_vl.inference.trie import Trie
 from unified_vl.languages.scripts import class_of, scripts_of, strange_parts
 
 LONGEST_PIECE = 16  # characters; what SentencePiece learns at most

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from unified_vl.model.incremental import BeamDecoder
+from unified_vl.decoding.decoders.incremental import BeamDecoder
 
 
 class GuidedDecoder:

@@ -24,10 +24,10 @@ from torch import nn
 from torch._inductor.exc import CppCompileError, InductorError, InvalidCxxCompiler
 from torch.export import Dim
 
+from unified_vl.decoding.beams import Beams
+from unified_vl.decoding.decoders.steps import BeamStep, Step, StepInputs
 from unified_vl.errors import UserError
-from unified_vl.model.beams import Beams
 from unified_vl.model.layers import own_biases
-from unified_vl.model.steps import BeamStep, Step, StepInputs
 from unified_vl.model.unified import Encoder, UnifiedVLForConditionalGeneration
 
 ROWS = Dim("rows", min=1, max=1 << 16)

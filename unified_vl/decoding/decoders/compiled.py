@@ -11,10 +11,10 @@ from functools import cached_property
 
 import torch
 
-from unified_vl.model.beams import Beams
-from unified_vl.model.incremental import BeamDecoder
-from unified_vl.model.programs import CompiledPrograms
-from unified_vl.model.steps import BeamStep, LikeliestStep, LogitsStep, Step
+from unified_vl.decoding.beams import Beams
+from unified_vl.decoding.decoders.incremental import BeamDecoder
+from unified_vl.decoding.decoders.programs import CompiledPrograms
+from unified_vl.decoding.decoders.steps import BeamStep, LikeliestStep, LogitsStep, Step
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 

@@ -12,7 +12,7 @@ import torch
 
 from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary
 from unified_vl.data.example import Example
-from unified_vl.inference.constraints import Grammar, Scored
+from unified_vl.decoding.grammars.grammar import Grammar, Scored
 
 
 class ImageGrammar(Grammar):

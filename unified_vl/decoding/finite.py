@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from unified_vl.decoding.search import Hypothesis, Memory
 from unified_vl.errors import UserError
-from unified_vl.inference.search import Hypothesis, Memory
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 IMPROBABLE = -1e4  # a mean log-probability that no model has which computes numbers

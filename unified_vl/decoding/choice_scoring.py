@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from unified_vl.inference.search import Memory
-from unified_vl.inference.trie import Trie, build_trie
-from unified_vl.model.tree import TreeDecoder
+from unified_vl.decoding.decoders.tree import TreeDecoder
+from unified_vl.decoding.grammars.trie import Trie, build_trie
+from unified_vl.decoding.search import Memory
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 MOST_CHOICES = 2048  # of one tree; bounds the keys and values that are held

@@ -15,21 +15,22 @@ import torch
 from unified_vl.codecs.segments import Text
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.batching import Batch
-from unified_vl.errors import UserError
-from unified_vl.inference.constraints import ChoiceGrammar, Grammar
-from unified_vl.inference.finite import refuse_made_up, refuse_no_numbers
-from unified_vl.inference.grammars import grammar_of
-from unified_vl.inference.language_grammar import (
+from unified_vl.decoding.choice_scoring import ChoiceScorer
+from unified_vl.decoding.finite import refuse_made_up, refuse_no_numbers
+from unified_vl.decoding.grammars.choices import ChoiceGrammar
+from unified_vl.decoding.grammars.grammar import Grammar
+from unified_vl.decoding.grammars.language import (
     LanguageChoiceGrammar,
     LanguageGrammar,
     ScriptMasks,
     choices_of_languages,
 )
-from unified_vl.inference.sampling import Sampler, uniform_numbers
-from unified_vl.inference.scoring import ChoiceScorer
-from unified_vl.inference.search import Guidance, Hypothesis, Memory, beam_search, write
-from unified_vl.inference.trie import build_trie
-from unified_vl.inference.word_rules import WordRules, word_ids
+from unified_vl.decoding.grammars.trie import build_trie
+from unified_vl.decoding.grammars.values import grammar_of
+from unified_vl.decoding.grammars.word_rules import WordRules, word_ids
+from unified_vl.decoding.sampling import Sampler, uniform_numbers
+from unified_vl.decoding.search import Guidance, Hypothesis, Memory, beam_search, write
+from unified_vl.errors import UserError
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
 

@@ -13,9 +13,9 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.shapes import SIZES
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID, Vocabulary
+from unified_vl.decoding.grammars.grammar import Grammar, Scored
+from unified_vl.decoding.grammars.image import ImageGrammar
 from unified_vl.errors import UserError
-from unified_vl.inference.constraints import Grammar, Scored
-from unified_vl.inference.image_grammar import ImageGrammar
 from unified_vl.specs.example import SENTINELS, sentinel_tag
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from unified_vl.model.beams import Beams, moved_slots
-from unified_vl.model.incremental import through_blocks
+from unified_vl.decoding.beams import Beams, moved_slots
+from unified_vl.decoding.decoders.incremental import through_blocks
+from unified_vl.decoding.selection import first_largest, normalizer
 from unified_vl.model.layers import of_each_layer
-from unified_vl.model.selection import first_largest, normalizer
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 MOST_LOOPED_QUERIES = 4

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
-from unified_vl.model.selection import largest
+from unified_vl.decoding.selection import largest
 
 IMPOSSIBLE = -1e9  # `transformers`' score of what must not win
 

@@ -27,8 +27,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
+from unified_vl.decoding.beams import Beams, hiding_others, moved_slots
 from unified_vl.model.attention import attend
-from unified_vl.model.beams import Beams, hiding_others, moved_slots
 from unified_vl.model.layers import of_each_layer, own_biases
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, padding_bias
 

@@ -16,12 +16,12 @@ from typing import NamedTuple
 import torch
 
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
-from unified_vl.inference.constraints import Grammar, Scored
-from unified_vl.inference.guidance import GuidedDecoder
-from unified_vl.model.beams import IMPOSSIBLE, Beams, Ended, take
-from unified_vl.model.compiled import beam_decoder
-from unified_vl.model.incremental import BeamDecoder
-from unified_vl.model.selection import first_largest
+from unified_vl.decoding.beams import IMPOSSIBLE, Beams, Ended, take
+from unified_vl.decoding.decoders.compiled import beam_decoder
+from unified_vl.decoding.decoders.incremental import BeamDecoder
+from unified_vl.decoding.grammars.grammar import Grammar, Scored
+from unified_vl.decoding.guidance import GuidedDecoder
+from unified_vl.decoding.selection import first_largest
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 
