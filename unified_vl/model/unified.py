@@ -76,9 +76,7 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(EncoderBlock(config, i) for i in range(config.num_layers))
         self.norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
         self.dropout = nn.Dropout(config.dropout_rate)
-        self.compiled_blocks: EncoderBlocks | None = (
-            None  # by `decoding.decoders.compiled`
-        )
+        self.compiled_blocks: EncoderBlocks | None = None  # by `decoding.decoders.compiled`
 
     def forward(
         self,
