@@ -166,6 +166,18 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return values
 
 
+def with_slashes(path: Path) -> Path:
+    """The path; with `/` for each backslash, as Windows writes it, where only that is a file.
+
+    Raises:
+        OSError: for a path that the file system refuses.
+    """
+    if "\\" not in str(path) or path.is_file():
+        return path
+    found = Path(str(path).replace("\\", "/"))
+    return found if found.is_file() else path
+
+
 def is_absolute(path: str) -> bool:
     """Whether a path starts at the root of a file system, of whatever machine."""
     return path.startswith("/") or PureWindowsPath(path).is_absolute()

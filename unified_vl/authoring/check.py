@@ -15,6 +15,7 @@ import numpy as np
 from unified_vl.authoring.few_answers import FewAnswers
 from unified_vl.authoring.findings import Finding, Findings
 from unified_vl.authoring.fingerprints import FingerprintMaker, Fingerprints, read_images
+from unified_vl.authoring.image_paths import ImagePaths
 from unified_vl.authoring.leakage import Leak, find_leaks
 from unified_vl.authoring.plain_images import PlainImages
 from unified_vl.authoring.runs import check_run
@@ -230,7 +231,7 @@ class _TaskCheck:
         _check_keys(spec, data, findings)
         _check_missing(spec, data, findings)
         sources = SameSources(spec)
-        plain, few = PlainImages(), FewAnswers(spec)
+        plain, few, paths = PlainImages(), FewAnswers(spec), ImagePaths(spec)
         texts = None if self.codec is None else TextChecks(spec, self.codec)
         for row in data.rows(_spread(list(by_language.values()), self.rows)):
             self.checked["row"] += 1
@@ -249,11 +250,13 @@ class _TaskCheck:
             sources.add(example)
             plain.add(example)
             few.add(example)
+            paths.add(row)
             self.checked["image"] += sum(isinstance(s, Image | ImageCodes) for s in example.source)
         report_notes(builder.shape_notes, spec, findings)
         sources.report(split, findings)
         plain.report(findings)
         few.report(split, findings)
+        paths.report(findings)
         if texts is not None:
             texts.report(split, findings)
 

@@ -26,6 +26,9 @@ def new(
         Path | None, typer.Option(help="The data root; without it one is chosen and named.")
     ] = None,
     task: Annotated[str | None, typer.Option(help="The task's name.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Of a CSV or TSV file that is not UTF-8: cp1252, ...")
+    ] = None,
     run: Annotated[
         Path | None,
         typer.Option(help="Write a run file here too, with its mixture; needs --output."),
@@ -41,7 +44,7 @@ def new(
     for path in (output, run):
         if path is not None and path.exists():
             raise UserError("is there already", file=path, expected="a new file")
-    drafted = draft(given, root=data, task=task)
+    drafted = draft(given, root=data, task=task, encoding=encoding)
     if output is None:
         print(drafted.text, end="")
     else:

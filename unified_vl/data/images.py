@@ -25,6 +25,7 @@ from unified_vl.data.high_bit_depth import to_8_bit
 from unified_vl.data.image_formats import HEIC_HINT, expected_formats, readable_formats
 from unified_vl.data.truncation import finish_truncated
 from unified_vl.errors import BadRow, nearest
+from unified_vl.files import with_slashes
 
 MOST_PIXELS = 64_000_000
 MOST_BYTES = 1 << 28  # of an image within a file of others
@@ -191,7 +192,7 @@ class ImageLoader:
         return image
 
     def resolve(self, name: str, where: str, linked: Sequence[Path] = ()) -> Path:
-        """The file that a path names.
+        """The file that a path names; with backslashes, too, as Windows writes them.
 
         Args:
             name: the path, relative to the root.
@@ -204,7 +205,7 @@ class ImageLoader:
         shown = name if len(name) <= _LONG_NAME else f"{name[:57]}..."
         no_base64 = _NO_BASE64 if name.startswith(_BASE64) else None
         try:
-            path = (Path(name) if self.root is None else self.root / name).resolve()
+            path = with_slashes(Path(name) if self.root is None else self.root / name).resolve()
             within = self.root is None or path.is_relative_to(self.root)
             if not within and not any(path.is_relative_to(folder) for folder in linked):
                 raise BadRow(

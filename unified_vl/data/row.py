@@ -79,7 +79,7 @@ def check_readable(row: Row, column: str | None = None) -> None:
 
 def _below(path: str, folder: str) -> str | None:
     """A path relative to a folder; None where it is not below it."""
-    if not folder.startswith("/"):  # of Windows, where either slash will do
+    if not folder.startswith("/") or path.startswith("\\"):  # of Windows: either slash will do
         path, folder = path.replace("\\", "/"), folder.replace("\\", "/")
     whole = PurePosixPath(posixpath.normpath(path))
     if not whole.is_relative_to(posixpath.normpath(folder)):

@@ -16,7 +16,7 @@ from pathlib import Path
 from unified_vl.data.paths import existing, languages_apart
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError
-from unified_vl.files import read_json_object
+from unified_vl.files import read_json_object, with_slashes
 from unified_vl.specs.readers import READERS
 from unified_vl.training.build import Parts
 
@@ -50,7 +50,9 @@ def files_of(parts: Parts) -> dict[str, Path]:
         found.update(_tables(stream.data))
     for stream in streams:
         root = stream.data.root
-        found.update({name: root / name for name in sorted(set(stream.data.image_files()))})
+        found.update(
+            {name: with_slashes(root / name) for name in sorted(set(stream.data.image_files()))}
+        )
     return found
 
 

@@ -9,16 +9,18 @@ from random import Random
 
 from unified_vl.authoring.drafting.holding_out import hold_out
 from unified_vl.authoring.drafting.languages import tags_of
-from unified_vl.authoring.drafting.places import find_place
+from unified_vl.authoring.drafting.places import Place, find_place
 from unified_vl.authoring.drafting.plan import Plan, make_plan, task_name
 from unified_vl.authoring.drafting.writing import render, spec_of
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
-from unified_vl.errors import BadRow, UserError
+from unified_vl.errors import BadRow, UserError, nearest
 from unified_vl.specs.document import NAME_PATTERN
+from unified_vl.specs.encodings import is_text_encoding, text_encodings
 
 TRIED = 40  # rows of each split
+ENCODED = ("csv", "tsv")  # readers of files whose encoding a spec can say
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,20 @@ class Draft:
     bad: tuple[BadRow, ...] = ()
 
 
-def draft(given: Path, *, root: Path | None = None, task: str | None = None) -> Draft:
+def draft(
+    given: Path,
+    *,
+    root: Path | None = None,
+    task: str | None = None,
+    encoding: str | None = None,
+) -> Draft:
     """A spec for what a file or folder holds.
 
     Args:
         given: a table, an annotation file of COCO, a tar of WebDataset, or a folder.
         root: the data root; None chooses one.
         task: the task's name; None takes it from the file's.
+        encoding: of a CSV or TSV file, where that is not UTF-8.
 
     Raises:
         UserError: when nothing can be read, or nothing be read and written by a model.
@@ -51,8 +60,24 @@ def draft(given: Path, *, root: Path | None = None, task: str | None = None) -> 
     if not re.match(NAME_PATTERN, name):
         raise UserError(f"found {name!r}", field="--task", expected="a name such as my_task")
     place = find_place(given, root)
+    if encoding is not None:
+        place = replace(place, encoding=_known_encoding(encoding, place))
     plan = make_plan(place, name, movable=root is None)
     return _tried(plan)
+
+
+def _known_encoding(encoding: str, place: Place) -> str:
+    if place.reader not in ENCODED:
+        message = f"says nothing of what the reader {place.reader!r} reads"
+        raise UserError(message, field="--encoding", expected="a CSV or TSV file")
+    if not is_text_encoding(encoding):
+        raise UserError(
+            f"found {encoding!r}",
+            field="--encoding",
+            expected="an encoding such as cp1252",
+            nearest=nearest(encoding, text_encodings()),
+        )
+    return encoding
 
 
 def _tried(plan: Plan) -> Draft:

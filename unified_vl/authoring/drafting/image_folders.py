@@ -11,6 +11,7 @@ from unified_vl.authoring.drafting.places import MOST_FILES, Place
 from unified_vl.authoring.drafting.samples import ROWS, Columns, read_sample
 from unified_vl.data.image_formats import is_image
 from unified_vl.errors import UserError
+from unified_vl.files import with_slashes
 
 LOOKED_FOR = 20  # images, of which most must be in a folder
 _MOST_FOLDERS = 500
@@ -104,12 +105,14 @@ def find_absolute_images(
 
     That is empty where they lie in the data root as they stand.
     """
-    wanted = list(dict.fromkeys(names))[:LOOKED_FOR]
+    wanted = [name.replace("\\", "/") for name in dict.fromkeys(names)][:LOOKED_FOR]
     root = place.root.resolve()
     inside = [Path(name).resolve().is_relative_to(root) and _is_file(Path(name)) for name in wanted]
     if 2 * sum(inside) > len(wanted):
         return place, "", ""
-    prefix = PurePosixPath(posixpath.commonpath([posixpath.dirname(name) for name in wanted]))
+    common = posixpath.commonpath([posixpath.dirname(name) for name in wanted])
+    of_server = all(name.startswith("//") for name in wanted)  # of which it leaves one slash
+    prefix = PurePosixPath(f"/{common}" if of_server else common)
     for folder in (prefix, *prefix.parents):
         rests = [PurePosixPath(name).relative_to(folder).as_posix() for name in wanted]
         moved, images = find_images(place, rests, movable=movable)
@@ -120,7 +123,7 @@ def find_absolute_images(
 
 def _is_file(path: Path) -> bool:
     try:
-        return path.is_file()
+        return with_slashes(path).is_file()
     except (OSError, ValueError):  # a name too long, a NUL byte
         return False
 

@@ -1,4 +1,4 @@
-"""Tables with a column a language: `caption_en`, `caption_de`."""
+"""Tables with a column a language: `caption_en` and `caption_de`, `Text (English)`, `DE Text`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import regex
+
 from unified_vl.authoring.drafting.columns import guess_columns
 from unified_vl.authoring.drafting.languages import tags_of
 from unified_vl.authoring.drafting.samples import Columns
 
-_BETWEEN = re.compile(r"(?<=[^\W_])[_.-]")
-_TAG = re.compile(r"[a-z]{2,3}([-_][A-Z][A-Za-z]{1,3})?|[A-Za-z]{4,}")  # or a name
+_TAG = r"(?P<tag>[a-z]{2,3}([-_][A-Z][A-Za-z]{1,3})?|[A-Z]{2}([-_][A-Z]{2})?|[A-Za-z]{4,})"
+_BEHIND = regex.compile(rf"(?<=[^\W_])(?:[_.\- ]{_TAG}|\ ?\({_TAG}\)|\ ?\[{_TAG}\])$")
+_BEFORE = regex.compile(rf"^{_TAG}[_.\- ](?=[^\W_])")
 
 
 @dataclass(frozen=True)
@@ -33,10 +36,9 @@ def find_language_columns(columns: Columns) -> LanguageColumns | None:
     """The columns of each language as one, where there are several that differ in it alone."""
     groups: dict[str, dict[str, str]] = {}
     for name in _texts(columns):
-        stem, language = _split(name)
+        template, language = _split(name)
         if language:
-            stem = stem.replace("{", "{{").replace("}", "}}")
-            groups.setdefault(f"{stem}{{language}}", {})[language] = name
+            groups.setdefault(template, {})[language] = name
     several = {template: of for template, of in groups.items() if len(of) > 1}
     if not several:
         return None
@@ -55,11 +57,19 @@ def find_language_columns(columns: Columns) -> LanguageColumns | None:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """What stands before a language in a name, and the language; empty where there is none."""
-    for between in _BETWEEN.finditer(name):
-        language = name[between.end() :]
-        if _TAG.fullmatch(language) and _tags([language]):
-            return name[: between.end()], language
+    """A name as the template of one a language, and that language; empty where there is none.
+
+    The language stands behind the rest, or else before it: `text_de`, `Text DE`, `Text (German)`,
+    `de_text`.
+    """
+    for pattern in _BEHIND, _BEFORE:
+        for found in pattern.finditer(name, overlapped=True):
+            before, after = (
+                part.replace("{", "{{").replace("}", "}}")
+                for part in (name[: found.start("tag")], name[found.end("tag") :])
+            )
+            if _tags([found["tag"]]):
+                return f"{before}{{language}}{after}", found["tag"]
     return name, ""
 
 
@@ -73,4 +83,15 @@ def _tags(said: Sequence[str]) -> dict[str, str]:
     from babel import Locale
 
     known = Locale("en").languages
-    return {tag: name for tag, name in tags_of(said).items() if re.split("[-_]", tag)[0] in known}
+    lower = {_lowered(each): each for each in reversed(said)}
+    return {
+        tag: lower[name]
+        for tag, name in tags_of(_lowered(each) for each in said).items()
+        if re.split("[-_]", tag)[0] in known
+    }
+
+
+def _lowered(said: str) -> str:
+    """A code in capitals as a tag: `de` for DE, `pt-BR` for PT-BR."""
+    language, between, region = said.partition("-" if "-" in said else "_")
+    return f"{language.lower()}{between}{region}" if re.fullmatch("[A-Z]{2}", language) else said

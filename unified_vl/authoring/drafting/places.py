@@ -57,6 +57,7 @@ class Place:
         splits: what each split is called in the path.
         languages: tags that files are named after; none where they are not.
         file: a file (or folder) to look into, of the train split where there is one.
+        encoding: of a table of text, where it was said.
     """
 
     reader: str
@@ -65,6 +66,7 @@ class Place:
     splits: dict[SplitName, str]
     languages: tuple[str, ...]
     file: Path
+    encoding: str | None = None
 
     @property
     def path(self) -> str:

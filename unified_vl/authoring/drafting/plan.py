@@ -27,6 +27,7 @@ from unified_vl.authoring.drafting.places import Place
 from unified_vl.authoring.drafting.roles import Field, Roles, choose_roles
 from unified_vl.authoring.drafting.samples import Columns, distinct_values, read_sample
 from unified_vl.data.readers.detection_formats import DETECTIONS, FRACTIONS
+from unified_vl.files import is_absolute
 from unified_vl.kinds.box import Layout
 from unified_vl.specs.checks import RESERVED
 from unified_vl.specs.data import SplitName
@@ -151,7 +152,7 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
     names = [path for path in paths if isinstance(path, str)]
     if names and not folder:
         images: str | None
-        if all(name.startswith("/") for name in names):
+        if all(map(is_absolute, names)):
             found_at = find_absolute_images(place, names, movable=movable)
             plan.place, images, plan.image_prefix = found_at
         else:
@@ -193,7 +194,7 @@ def _sample(place: Place) -> tuple[Place, Columns]:
         return place, folder_sample(place.file)
     if place.reader == "image_texts":
         return place, texts_sample(place.file)
-    return place, read_sample(place.reader, place.file)
+    return place, read_sample(place.reader, place.file, place.encoding)
 
 
 def _fields(guesses: Sequence[Guess]) -> Iterator[Field]:
@@ -202,7 +203,7 @@ def _fields(guesses: Sequence[Guess]) -> Iterator[Field]:
     for number, guess in enumerate(guesses, 1):
         if guess.role != "field":
             continue
-        column = guess.column.removesuffix("{language}") if guess.per_language else guess.column
+        column = guess.column.replace("{language}", "") if guess.per_language else guess.column
         last = column.rstrip(".").rpartition(".")[2]
         alone = guess.kind == "image" and images == 1
         name = "image" if alone and not guess.many else slug(last, f"field_{number}")
@@ -248,7 +249,8 @@ def _languages(place: Place, guesses: Sequence[Guess], roles: Roles) -> tuple[Se
 def _split_by(plan: Plan, guess: Guess) -> None:
     """Splits by a column, all values of which are asked for."""
     plan.split_column = guess.column
-    said = distinct_values(plan.place.reader, plan.place.file, guess.column)
+    place = plan.place
+    said = distinct_values(place.reader, place.file, guess.column, place.encoding)
     splits: dict[SplitName, str] = {
         split: value
         for split, words in SPLITS.items()

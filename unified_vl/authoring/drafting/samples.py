@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,53 +22,62 @@ from unified_vl.errors import UserError
 from unified_vl.files import parse_json
 from unified_vl.languages.tags import canonical
 
+NOT_UTF8 = "is not UTF-8 text"
 ROWS = 200  # enough to tell what a column holds
 _LONGEST_LINE = 1 << 20  # bytes of a line of names
 Columns = dict[str, list[Any]]  # values by column, None where a row has none
-Read = Callable[[Path, str | None], Iterator[Mapping[str, Any]]]
+Read = Callable[[Path, str | None, str | None], Iterator[Mapping[str, Any]]]
 
 
-def read_sample(reader: str, path: Path) -> Columns:
+def read_sample(reader: str, path: Path, encoding: str | None = None) -> Columns:
     """The first rows of a file.
 
     Args:
         reader: what reads it: jsonl, json, csv, tsv, parquet, arrow or webdataset.
         path: the file.
+        encoding: of csv and tsv, where that is not UTF-8.
 
     Raises:
         UserError: when it cannot be read, or holds no row or no column.
     """
-    found = list(islice(_rows(reader, path, None), ROWS))
+    found = list(islice(_rows(reader, path, None, encoding), ROWS))
     names = dict.fromkeys(name for row in found for name in row)
     if not names:
         raise UserError("holds no row", file=path, expected="at least one")
     return {name: [row.get(name) for row in found] for name in names}
 
 
-def distinct_values(reader: str, path: Path, column: str) -> list[str]:
+def distinct_values(reader: str, path: Path, column: str, encoding: str | None = None) -> list[str]:
     """All values of a column, in the order of their first rows.
 
     Raises:
         UserError: when the file cannot be read.
     """
-    return list(dict.fromkeys(str(row.get(column)) for row in _rows(reader, path, column)))
+    rows = _rows(reader, path, column, encoding)
+    return list(dict.fromkeys(str(row.get(column)) for row in rows))
 
 
-def _rows(reader: str, path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+def _rows(
+    reader: str, path: Path, only: str | None, encoding: str | None
+) -> Iterator[Mapping[str, Any]]:
     """All rows of a file, with one of their columns where it is named."""
     try:
-        yield from _READERS[reader](path, only)
+        yield from _READERS[reader](path, only, encoding)
+    except UserError as error:
+        if encoding is None and error.message == NOT_UTF8:
+            error.expected = "UTF-8, or what it is: --encoding cp1252, utf-16, ..."
+        raise
     except UnicodeDecodeError as error:
         raise UserError(
-            "is not UTF-8 text",
+            NOT_UTF8,
             file=path,
-            expected="UTF-8, or a spec by hand that says data.encoding",
+            expected="UTF-8",
         ) from error
     except (ValueError, OSError, RecursionError) as error:  # Arrow's errors are among these
         raise UserError(f"is no {reader} file: {first_line(error)}", file=path) from error
 
 
-def _jsonl(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+def _jsonl(path: Path, only: str | None, _: str | None) -> Iterator[Mapping[str, Any]]:
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -82,16 +92,16 @@ def _jsonl(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
             yield row
 
 
-def _json(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+def _json(path: Path, only: str | None, _: str | None) -> Iterator[Mapping[str, Any]]:
     yield from (item for _, item in read_items(path, list))
 
 
-def delimiter_of(path: Path) -> str:
+def delimiter_of(path: Path, encoding: str | None = None) -> str:
     """What stands between the values of a CSV file, by its line of names: a comma, unless that
     would make it one name and another separator several."""
     with path.open("rb") as file:
-        text = file.readline(_LONGEST_LINE).decode("utf-8", "replace")
-    names = next(csv.reader([text]), [])
+        text = file.read(_LONGEST_LINE).decode(encoding or "utf-8", "replace")
+    names = next(csv.reader([text.partition("\n")[0]]), [])
     return (separator_of(names, ",") if len(names) == 1 else None) or ","
 
 
@@ -102,8 +112,9 @@ def _delimited(how: Delimited | None = None) -> Read:
         how: how they are cut; None takes the separator from the file.
     """
 
-    def read(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
-        records = DelimitedFile(path, how or Delimited(delimiter_of(path))).records()
+    def read(path: Path, only: str | None, encoding: str | None) -> Iterator[Mapping[str, Any]]:
+        cut = how or Delimited(delimiter_of(path, encoding))
+        records = DelimitedFile(path, replace(cut, encoding=encoding or cut.encoding)).records()
         head = next(records, None)
         names = [] if head is None else head.cells
         twice = next((name for name in names if names.count(name) > 1), None)
@@ -117,7 +128,7 @@ def _delimited(how: Delimited | None = None) -> Read:
     return read
 
 
-def _parquet(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+def _parquet(path: Path, only: str | None, _: str | None) -> Iterator[Mapping[str, Any]]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
@@ -126,7 +137,7 @@ def _parquet(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
             yield from batch.to_pylist()
 
 
-def _arrow(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+def _arrow(path: Path, only: str | None, _: str | None) -> Iterator[Mapping[str, Any]]:
     import pyarrow as pa
 
     with pa.memory_map(str(path)) as file:
@@ -140,9 +151,9 @@ def _arrow(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
                 yield from (part if only is None else part.select([only])).to_pylist()
 
 
-def _webdataset(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+def _webdataset(path: Path, only: str | None, _: str | None) -> Iterator[Mapping[str, Any]]:
     """Texts, the keys of JSON members, and the first bytes of images."""
-    shard, _ = open_unpacked(path)
+    shard = open_unpacked(path)[0]
     with shard:
         for sample in webdataset.samples_of(path, shard):
             row: dict[str, Any] = {webdataset.KEY: sample.key}
@@ -166,7 +177,7 @@ def _member(extension: str, content: bytes) -> Iterator[tuple[str, Any]]:
         yield extension, {kind: "a member that nothing reads"}
 
 
-def _tmx(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+def _tmx(path: Path, only: str | None, _: str | None) -> Iterator[Mapping[str, Any]]:
     """The first text of a unit with each of its translations, in both directions."""
     for unit in units(path):
         for other in unit[1:]:
@@ -174,7 +185,7 @@ def _tmx(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
                 yield {"source": source, "target": target, "language": canonical(language)}
 
 
-def _classes(path: Path, only: str | None) -> Iterator[Mapping[str, Any]]:
+def _classes(path: Path, only: str | None, _: str | None) -> Iterator[Mapping[str, Any]]:
     """Images and what is said of them: their lists of classes say the same."""
     for row in rows_of(path):
         yield {"image": row["image"], "said": row["said"]}

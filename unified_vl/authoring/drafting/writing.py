@@ -34,8 +34,10 @@ def render(plan: Plan) -> str:
         f"  reader: {place.reader}",
         f"  path: {json.dumps(place.path, ensure_ascii=False)}",
     ]
-    if place.reader == "csv" and (delimiter := delimiter_of(place.file)) != ",":
+    if place.reader == "csv" and (delimiter := delimiter_of(place.file, place.encoding)) != ",":
         lines.append(f"  delimiter: {json.dumps(delimiter)}")
+    if place.encoding is not None:
+        lines.append(f"  encoding: {quoted(place.encoding)}")
     if plan.images:
         images = json.dumps(plan.images, ensure_ascii=False)
         lines.append(_said(f"  images: {images}", "the first images are there"))
