@@ -5,8 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
+class Shape:
+    """A place in an image, whatever its kind."""
+
+    __slots__ = ()
+
+    @property
+    def coordinates(self) -> tuple[float, ...]:
+        """The numbers that say where it is, x y x y ..., in the order in which they are written."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
-class Box:
+class Box(Shape):
     """A rectangle as fractions of the user's image: 0 <= x1 < x2 <= 1, the same for y.
 
     What is in it, where that is known, is `label`; in a sequence it is a text before the box.
@@ -18,20 +29,29 @@ class Box:
     y2: float
     label: str | None = None
 
+    @property
+    def coordinates(self) -> tuple[float, ...]:
+        return self.x1, self.y1, self.x2, self.y2
+
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class Point(Shape):
     """A place as fractions of the user's image, 0 to 1."""
 
     x: float
     y: float
 
+    @property
+    def coordinates(self) -> tuple[float, ...]:
+        return self.x, self.y
+
 
 @dataclass(frozen=True, slots=True)
-class Polygon:
+class Polygon(Shape):
     """An outline as fractions of the user's image: x, y, x, y, ... of three corners or more."""
 
     xy: tuple[float, ...]
 
-
-Shape = Box | Point | Polygon
+    @property
+    def coordinates(self) -> tuple[float, ...]:
+        return self.xy

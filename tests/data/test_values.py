@@ -9,13 +9,14 @@ import pytest
 from PIL import Image as PILImage
 
 from unified_vl.codecs.segments import Image, Text
-from unified_vl.data.cells import letter, unpacked
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.row import Row
 from unified_vl.errors import BadRow
 from unified_vl.geometry import Box, Point, Polygon
+from unified_vl.kinds.cells import unpacked
+from unified_vl.kinds.choice import letter
 from unified_vl.specs.load import load_task
 
 SPEC = """\

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from unified_vl.codecs.frames import Frame
 from unified_vl.codecs.shapes import to_pixels
 from unified_vl.data.images import open_image, orientation_of
 from unified_vl.data.readers.coco import pictures as coco_pictures
 from unified_vl.data.readers.detection_formats import DETECTIONS, FRACTIONS
 from unified_vl.data.readers.detections import Annotations, Picture, Pictures
 from unified_vl.errors import UserError
+from unified_vl.kinds.box import box_in
+from unified_vl.kinds.frames import Frame
 
 BoxFile = Literal["coco", "jsonl"]
 FORMATS: dict[str, Pictures] = {"coco": coco_pictures, **DETECTIONS}
@@ -80,7 +81,7 @@ def _row(
     boxes = []
     for thing in picture.things:
         try:
-            box, beyond = frame.box(thing.box, "xyxy")
+            box, beyond = box_in(frame, thing.box, "xyxy")
         except ValueError as error:
             raise UserError(str(error), file=picture.file or path, field=picture.image) from error
         if beyond:

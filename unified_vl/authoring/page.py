@@ -18,7 +18,8 @@ from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Image, ImageCodes, Segment
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.errors import BadRow
-from unified_vl.geometry import Box, Point, Polygon, Shape
+from unified_vl.geometry import Shape
+from unified_vl.kinds.registry import kind_of_place
 from unified_vl.languages.tags import canonical
 from unified_vl.specs.task import TaskSpec
 
@@ -56,7 +57,7 @@ def as_html(
 def _article(spec: TaskSpec, shown: Shown, codec: SequenceCodec | None) -> dict[str, Any]:
     example = shown.example
     segments = (*example.source, *example.target)
-    shapes = [s for s in segments if isinstance(s, Box | Point | Polygon)]
+    shapes = [s for s in segments if isinstance(s, Shape)]
     images = [
         found for found in (_image_of(segment, codec) for segment in segments) if found is not None
     ]
@@ -97,11 +98,4 @@ def _figure(image: LoadedImage, shapes: Sequence[Shape]) -> dict[str, Any]:
 
 def _outline(shape: Shape) -> tuple[str, dict[str, Any]]:
     """The SVG element of a shape, in the units of the picture, which is 1 x 1."""
-    match shape:
-        case Box():
-            size = {"width": shape.x2 - shape.x1, "height": shape.y2 - shape.y1}
-            return "rect", {"x": shape.x1, "y": shape.y1, **size}
-        case Point():
-            return "circle", {"cx": shape.x, "cy": shape.y, "r": 0.02}
-        case Polygon(xy):
-            return "polygon", {"points": " ".join(map(str, xy))}
+    return kind_of_place(shape).outline(shape)

@@ -12,11 +12,10 @@ from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.example import Example
 from unified_vl.data.shapes import Noted
 from unified_vl.errors import BadRow, UserError
-from unified_vl.geometry import Box, Point, Polygon, Shape
+from unified_vl.geometry import Shape
+from unified_vl.kinds.registry import kind_of_place
 from unified_vl.specs.readers import stated_size
 from unified_vl.specs.task import TaskSpec
-
-_KINDS: dict[type, str] = {Box: "box", Point: "point", Polygon: "polygon"}
 
 
 def check_shapes(
@@ -30,13 +29,14 @@ def check_shapes(
     shapes = ShapeCodec(Vocabulary(0, ())) if codec is None else codec.shapes
     bin_size = 1 / len(shapes.id_range)
     for shape in (*example.source, *example.target):
-        if not isinstance(shape, Box | Point | Polygon):
+        if not isinstance(shape, Shape):
             continue
-        kind = _KINDS[type(shape)]
+        of = kind_of_place(shape)
+        kind = of.name
         checked[kind] += 1
         numbers = coordinates(shape)
         sides = (max(numbers[0::2]) - min(numbers[0::2]), max(numbers[1::2]) - min(numbers[1::2]))
-        if kind != "point" and min(sides) < bin_size:
+        if not of.may_be_flat and min(sides) < bin_size:
             message = f"the {kind} {_short(shape)} is smaller than a location bin"
             error = UserError(message, file=example.where)
             findings.add(error, "warning", remedy=ROW_REMEDY)

@@ -24,7 +24,8 @@ from unified_vl.data.row import Row
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow
 from unified_vl.files import parse_json
-from unified_vl.geometry import Box, Point, Polygon
+from unified_vl.geometry import Shape
+from unified_vl.kinds.registry import kind_of_place
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
@@ -124,7 +125,8 @@ def show_rows(
 def _unused(spec: TaskSpec, row: Row, example: Example) -> Iterator[tuple[str, str]]:
     """The texts of lists that neither source nor target holds."""
     texts = [s.text for s in (*example.source, *example.target) if isinstance(s, Text)]
-    labels = [s.label for s in (*example.source, *example.target) if isinstance(s, Box)]
+    places = [s for s in (*example.source, *example.target) if isinstance(s, Shape)]
+    labels = [kind_of_place(place).label_of(place) for place in places]
     held = f" {normal(' '.join([*texts, *(label or '' for label in labels)]))} "
     for name, field in spec.fields.items():
         if field.kind != "text" or not field.many or name in spec.example.noise:
@@ -221,14 +223,14 @@ def segment_text(segment: Segment, size: Size | None, codec: SequenceCodec | Non
             rows = len(codes) // columns if columns else 0
             said = f", {masked} of them masked" if masked else ""
             return f"[image in {rows}x{columns} codes{said}]"
-        case Box() | Point() | Polygon():
-            kind = type(segment).__name__.lower()
-            label = f" {segment.label}" if isinstance(segment, Box) and segment.label else ""
-            if size is None:
-                numbers = " ".join(f"{v:.3f}" for v in coordinates(segment))
-            else:
-                numbers = " ".join(f"{v:.1f}" for v in to_pixels(segment, *size))
-            return f"[{kind}{label} {numbers}]"
+    kind = kind_of_place(segment)
+    label = kind.label_of(segment)
+    said = f"{kind.name} {label}" if label else kind.name
+    if size is None:
+        numbers = " ".join(f"{v:.3f}" for v in coordinates(segment))
+    else:
+        numbers = " ".join(f"{v:.1f}" for v in to_pixels(segment, *size))
+    return f"[{said} {numbers}]"
 
 
 def pieces_text(ids: Sequence[int], codec: SequenceCodec) -> str:

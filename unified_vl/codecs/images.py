@@ -5,32 +5,12 @@ Legend: H height, W width, C channels (RGB).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from PIL import Image as PILImage
 
+from unified_vl.kinds.segments import LoadedImage
 
-@dataclass(frozen=True, slots=True)
-class LoadedImage:
-    """An image at the network's size that remembers how large the user's was.
-
-    Attributes:
-        pixels_HWC: uint8 RGB.
-        width: pixels of the user's image, after its EXIF orientation was applied.
-        height: the same.
-        hole_HW: where the user's image is transparent, for images that are to be completed;
-            None where it is not, or nobody asks.
-        orientation: the EXIF tag by which its pixels were turned; 1 where they were not.
-        truncated: what is said of it where its file ends early and some pixels are not known.
-    """
-
-    pixels_HWC: np.ndarray
-    width: int
-    height: int
-    hole_HW: np.ndarray | None = None
-    orientation: int = 1
-    truncated: str = ""
+__all__ = ["LoadedImage", "resize"]
 
 
 def resize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from unified_vl.codecs.images import LoadedImage
 from unified_vl.geometry import Shape
+from unified_vl.kinds.segments import Image, ImageCodes, Tag
+
+__all__ = ["Image", "ImageCodes", "Noised", "Pieces", "Segment", "Shape", "Tag", "Text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,20 +16,6 @@ class Text:
     """Plain text in any script."""
 
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """A named token of the tag range: `language:de`, `task:emoji_caption`."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """An image, already at the size that the network reads."""
-
-    image: LoadedImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,21 +45,6 @@ class Noised:
     rate: float
     mean_span: float
     seed: int
-
-
-@dataclass(frozen=True, slots=True)
-class ImageCodes:
-    """An image in the codes of the image tokenizer.
-
-    Attributes:
-        codes: row by row; None where it is masked.
-        columns: of the grid.
-        image: what they were made of, where that is known, at the size that has so many codes.
-    """
-
-    codes: tuple[int | None, ...]
-    columns: int
-    image: LoadedImage | None = field(default=None, compare=False, repr=False)
 
 
 Segment = Text | Tag | Shape | Image | ImageCodes | Pieces | Noised

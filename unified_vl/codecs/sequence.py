@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from unified_vl.codecs.image_codes import CodeImages
-from unified_vl.codecs.segments import Image, ImageCodes, Noised, Pieces, Segment, Tag, Text
+from unified_vl.codecs.segments import Image, ImageCodes, Pieces, Segment, Tag, Text
 from unified_vl.codecs.shapes import ShapeCodec
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, IMAGE_TAG, PAD_ID, Vocabulary
 from unified_vl.errors import BadRow, UserError
 from unified_vl.files import write_atomically
-from unified_vl.geometry import Box, Point, Polygon
+from unified_vl.geometry import Shape
 from unified_vl.specs.example import IMAGE_MASK_TAG
 
 TEXT_MODEL = "text.model"
@@ -124,7 +124,7 @@ class SequenceCodec:
                 return self.text.encode_start(text, max(self.max_source, self.max_target))
             case Tag(name):
                 return [self.vocabulary.tag_id(name)]
-            case Box() | Point() | Polygon():
+            case Shape():
                 return self.shapes.encode(segment)
             case Image():
                 return [self._image_id] * self.image_tokens
@@ -132,8 +132,7 @@ class SequenceCodec:
                 return [self._code_id(code) for code in codes]
             case Pieces(ids):
                 return list(ids)
-            case Noised():
-                raise ValueError("noise has no ids before `settle`")
+        raise ValueError("noise has no ids before `settle`")
 
     def _code_id(self, code: int | None) -> int:
         if code is None:

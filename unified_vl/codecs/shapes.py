@@ -14,13 +14,8 @@ from dataclasses import replace
 
 from unified_vl.codecs.segments import Segment, Text
 from unified_vl.codecs.vocabulary import Vocabulary
-from unified_vl.geometry import Box, Point, Polygon, Shape
-
-SIZES: dict[str, tuple[int, bool]] = {  # location ids, and whether never more
-    "box": (4, True),
-    "point": (2, True),
-    "polygon": (6, False),
-}
+from unified_vl.geometry import Box, Shape
+from unified_vl.kinds.registry import place_kind
 
 
 class ShapeCodec:
@@ -40,23 +35,17 @@ class ShapeCodec:
         Raises:
             ValueError: when `ids` are not location ids, or not as many as the shape has.
         """
-        size, fixed = SIZES[kind]
-        whole = len(ids) == size if fixed else len(ids) >= size and len(ids) % 2 == 0
-        if not whole or any(i not in self.id_range for i in ids):
+        places = place_kind(kind)
+        if not places.is_whole(len(ids)) or any(i not in self.id_range for i in ids):
             raise ValueError(f"a {kind} is not the location ids {list(ids)}")
         bins = len(self.id_range)
-        xy = tuple((i - self.id_range.start + 0.5) / bins for i in ids)
-        if kind == "polygon":
-            return Polygon(xy)
-        if kind == "point":
-            return Point(*xy)
-        xa, ya, xb, yb = xy
-        return Box(min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb))
+        return places.made(tuple((i - self.id_range.start + 0.5) / bins for i in ids))
 
     def decode_run(self, ids: Sequence[int], kind: str) -> list[Shape]:
         """The shapes of ids that follow each other; what is left of them is dropped."""
-        size, fixed = SIZES[kind]
-        if not fixed:
+        places = place_kind(kind)
+        size = places.count
+        if places.is_open:
             whole = len(ids) // 2 * 2
             return [self.decode(ids[:whole], kind)] if whole >= size else []
         starts = range(0, len(ids) // size * size, size)
@@ -65,13 +54,7 @@ class ShapeCodec:
 
 def coordinates(shape: Shape) -> tuple[float, ...]:
     """The numbers that say where a shape is, in the order in which they are written."""
-    match shape:
-        case Box():
-            return shape.x1, shape.y1, shape.x2, shape.y2
-        case Point():
-            return shape.x, shape.y
-        case Polygon():
-            return shape.xy
+    return shape.coordinates
 
 
 def with_labels(segments: Sequence[Segment]) -> tuple[Segment, ...]:

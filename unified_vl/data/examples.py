@@ -299,7 +299,7 @@ class ExampleBuilder:
                 assert first.image is not None
                 found[name] = (first.image,)
             elif name not in self.spec.example.noise:
-                found[name] = values[name]  # type: ignore[assignment]  # rules: texts or shapes
+                found[name] = values[name]
             elif not any(isinstance(segment, Noised) for segment in target):
                 found[name] = (self._text_of(target),)
         mismatch = self.spec.example.mismatch

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from unified_vl.codecs.frames import TURNED, Frame
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.data.cells import Cell, items_of, list_of_numbers, said
-from unified_vl.geometry import Box, Point, Polygon
+from unified_vl.geometry import Shape
+from unified_vl.kinds.cells import Cell, items_of, list_of_numbers, said
+from unified_vl.kinds.frames import TURNED, Frame
+from unified_vl.kinds.registry import place_kind
 from unified_vl.specs.readers import stated_size
 from unified_vl.specs.task import TaskSpec
 
 STORED = "orientation: stored of the field"
+OR_EMPTY = ", or empty: true of the field"
 UPRIGHT = "no orientation: stored of the field"
 
 
@@ -45,48 +46,28 @@ class ShapeReader:
         self._stated = stated_size(spec.data.reader)
         self.notes: dict[tuple[str, str], Noted] = {}
 
-    def boxes(self, cell: Cell, image: LoadedImage | None) -> tuple[Box, ...]:
-        """The boxes of a field, without their labels.
-
-        Raises:
-            BadRow: for what is no box, or lies outside the image.
-        """
-        layout = cell.field.layout
-        assert layout is not None
-        return tuple(self._read(cell, image, "box", lambda f, v: f.box(v, layout)))
-
-    def places(self, cell: Cell, image: LoadedImage | None) -> tuple[Point | Polygon, ...]:
-        """The points or polygons of a field.
+    def read(self, cell: Cell, image: LoadedImage | None) -> tuple[Shape, ...]:
+        """The places of a field, without their labels.
 
         Raises:
             BadRow: for what is none, or lies outside the image.
         """
-        kind: str = "point" if cell.field.kind == "point" else "polygon"
-        return tuple(self._read(cell, image, kind, lambda f, v: f.points(v, kind)))
-
-    def _read(
-        self,
-        cell: Cell,
-        image: LoadedImage | None,
-        kind: str,
-        shape: Callable[[Frame, Sequence[float]], tuple[Any, float]],
-    ) -> list[Any]:
+        kind = place_kind(cell.field.kind)
         frame = self._frame(cell, image)
         found = []
-        for item in items_of(cell):
+        for item in items_of(cell, OR_EMPTY):
             numbers = list_of_numbers(item)
             if numbers is None:
-                wanted = "a box of four numbers" if kind == "box" else f"the numbers of a {kind}"
-                raise cell.bad(f"found {said(item)}", wanted)
+                raise cell.bad(f"found {said(item)}", kind.wanted)
             try:
-                read, beyond = shape(frame, numbers)
+                place, beyond = kind.placed(numbers, frame, cell.field)
             except ValueError as error:
                 raise cell.bad(*_explained(str(error), cell, image, frame, numbers)) from error
             if beyond:
                 how = "less than a pixel" if beyond < 1 else "a pixel or more, by clip: true,"
-                self._note(cell, f"{kind}: {how} was cut off at the edge of the image")
-            found.append(read)
-        return found
+                self._note(cell, f"{kind.name}: {how} was cut off at the edge of the image")
+            found.append(place)
+        return tuple(found)
 
     def _frame(self, cell: Cell, image: LoadedImage | None) -> Frame:
         """What a field's numbers are measured in."""
@@ -150,8 +131,9 @@ def _explained(
     if image is None or image.orientation < TURNED or "outside its image" not in message:
         return message, None
     other = frame.other_way(image.orientation)
-    kind: str = cell.field.kind
-    if not other.fits(numbers, kind, cell.field.layout):
+    try:
+        place_kind(cell.field.kind).placed(numbers, other, cell.field)
+    except ValueError:
         return message, None
     stored = cell.field.orientation == "stored"
     pixels = "the image as EXIF turns it" if stored else "the pixels as stored, before EXIF"

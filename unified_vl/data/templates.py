@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from random import Random
 
 from unified_vl.codecs.segments import Segment, Tag, Text
-from unified_vl.data.cells import letter
 from unified_vl.data.draws import Draws
 from unified_vl.data.values import Value, pieces_of
 from unified_vl.errors import BadRow
+from unified_vl.kinds.choice import letter
 from unified_vl.languages.tags import language_name
-from unified_vl.specs.example import JoinSpec
 from unified_vl.specs.task import TaskSpec, TaskTags
 from unified_vl.specs.template import Slot, Template, fill, parse_template
 
@@ -125,14 +124,16 @@ def slot_parts(
         BadRow: for lists of different lengths in a join.
     """
     picked = _picked(spec, values, draws)
-    parts: dict[str, Sequence[Part]] = {n: tuple(pieces_of(v)) for n, v in picked.items()}
+    parts: dict[str, Sequence[Part]] = {
+        name: pieces_of(spec.fields[name].of_kind, value) for name, value in picked.items()
+    }
     for slot, texts in plan.wordings.items():
         random = draws.training("wording", slot)
         parts[slot] = (texts[0] if random is None else random.choice(texts),)
     for slot, (_, names) in plan.joins.items():
         if all(name in values for name in names):
             lists = {name: values[name] for name in names}
-            parts[slot] = _join(spec.example.join[slot], slot, plan, where, lists, parts)
+            parts[slot] = _join(spec, slot, plan, where, lists, parts)
     if spec.example.mismatch is not None:
         parts[spec.example.mismatch.slot] = (plan.answers[0 if matches else 1],)
     return parts
@@ -154,7 +155,7 @@ def _picked(spec: TaskSpec, values: Mapping[str, Value], draws: Draws) -> Mappin
 
 
 def _join(
-    join: JoinSpec,
+    spec: TaskSpec,
     slot: str,
     plan: Plan,
     where: str,
@@ -162,6 +163,8 @@ def _join(
     others: Mapping[str, Sequence[Part]],
 ) -> list[Part]:
     """The values of lists, place by place."""
+    join = spec.example.join[slot]
+    kinds = {name: spec.fields[name].of_kind for name in lists}
     (first, values), *rest = lists.items()
     for name, other in rest:
         if len(other) != len(values):
@@ -174,7 +177,7 @@ def _join(
     places = range(len(values))
     each = []
     for place in places if join.last is None else places[-join.last :]:
-        own = {name: tuple(pieces_of(v[place : place + 1])) for name, v in lists.items()}
+        own = {name: pieces_of(kinds[name], v[place : place + 1]) for name, v in lists.items()}
         counted = {"letter": (letter(place),), "number": (str(place + 1),)}
         each.append(filled(template, {**others, **counted, **own}))
     return joined(each, join.between)

@@ -2,46 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from unified_vl.codecs.image_codes import CodeImages
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Image, ImageCodes, Segment, Tag
-from unified_vl.data.cells import (
-    Cell,
-    Size,
-    chosen,
-    items_of,
-    numbers_of,
-    said,
-    texts_of,
-    whole_number,
-)
+from unified_vl.codecs.segments import Image, ImageCodes, Segment
 from unified_vl.data.image_codes import ImageCodeCache
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.row import Row
 from unified_vl.data.selection import is_blank
 from unified_vl.data.shapes import ShapeReader
 from unified_vl.errors import BadRow, nearest
-from unified_vl.geometry import Box, Point, Polygon
+from unified_vl.geometry import Shape
+from unified_vl.kinds.cells import Cell, Size, said, whole_number
+from unified_vl.kinds.kind import Kind
 from unified_vl.languages.tags import nearest_tag
 from unified_vl.specs.checks import named_slots
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import slots
 
-Value = (
-    tuple[str, ...]
-    | tuple[Box, ...]
-    | tuple[Point | Polygon, ...]
-    | tuple[Image, ...]
-    | tuple[ImageCodes, ...]
-    | tuple[Tag, ...]
-)
-BETWEEN_POLYGONS = ";"
+Value = tuple[Any, ...]  # texts, or segments of one type
 
 
 class ValueReader:
@@ -69,6 +53,7 @@ class ValueReader:
             self._code_loader = ImageLoader(images.root, code_images.size, holes=True)
             self._codes = ImageCodeCache(code_images.codec, code_cache)
         self._may_be_empty = _only_joined(spec) | _of_none(spec)
+        self.kinds = {name: field.of_kind for name, field in spec.fields.items()}
         self._needs_size = {
             name: field.kind == "image" or field.writing == "places"
             for name, field in spec.fields.items()
@@ -99,7 +84,7 @@ class ValueReader:
             BadRow: for a value that is missing, empty or not of its kind.
         """
         values: dict[str, Value] = {}
-        image: LoadedImage | None = None
+        reading = _RowReading(self, row, columns, language)
         main = self.spec.image_field
         if not sized and not any(self._needs_size[n] for n in names):
             main = None
@@ -110,15 +95,20 @@ class ValueReader:
             if allowed and is_blank(row.columns.get(columns[name])):
                 values[name] = ()
                 continue
-            cell = self._cell(row, name, columns)
-            values[name] = self._value(cell, columns, language, image)
+            values[name] = self.kinds[name].read(self.cell(row, name, columns), reading)
             if name == main:
                 first = values[name][0]
                 assert isinstance(first, (Image, ImageCodes)) and first.image is not None
-                image = first.image
+                reading.first = first.image
+        image = reading.first
         return values, None if image is None else (image.width, image.height)
 
-    def _cell(self, row: Row, name: str, columns: Mapping[str, str]) -> Cell:
+    def cell(self, row: Row, name: str, columns: Mapping[str, str]) -> Cell:
+        """What a row has in the column of a field.
+
+        Raises:
+            BadRow: where it has nothing.
+        """
         column = columns[name]
         value = row.columns.get(column)
         if value is None:
@@ -126,44 +116,31 @@ class ValueReader:
             raise BadRow("is missing", file=row.where, field=column, nearest=close)
         return Cell(row, name, column, self.spec.fields[name], value, name in self._may_be_empty)
 
-    def _value(
-        self, cell: Cell, columns: Mapping[str, str], language: str, image: LoadedImage | None
-    ) -> Value:
-        match cell.field.kind:
-            case "text":
-                return texts_of(cell)
-            case "number":
-                return numbers_of(cell)
-            case "label":
-                return self._labels(cell, language)
-            case "choice":
-                options = texts_of(self._cell(cell.row, str(cell.field.of), columns))
-                return (chosen(cell, options),)
-            case "image" if cell.field.as_ != "codes":
-                return tuple(Image(self._image(cell, self.images, x)) for x in items_of(cell))
-            case "image" | "image_codes":
-                return tuple(self._in_codes(cell, item) for item in items_of(cell))
-            case "box":
-                return self._boxes(cell, columns, language, image)
-            case "point" | "polygon":
-                return self.shapes.places(cell, image)
-            case _:
-                return self._language(cell)
+    def image(
+        self, row: Row, cell: Cell, value: object, loader: ImageLoader | None = None
+    ) -> LoadedImage:
+        """An image of a row, at the size that the network reads.
 
-    def _image(self, cell: Cell, loader: ImageLoader, value: object) -> LoadedImage:
-        row = cell.row
+        Raises:
+            BadRow: for one that cannot be read.
+        """
         try:
             allowed = self.spec.data.truncated_images == "allow"
-            return loader.load(row.image(value), row.where, row.linked, truncated=allowed)
+            load = (loader or self.images).load
+            return load(row.image(value), row.where, row.linked, truncated=allowed)
         except BadRow as error:
             error.field = cell.column
             raise
 
-    def _in_codes(self, cell: Cell, value: object) -> ImageCodes:
-        """An image in codes: of its pixels, or those that the row has."""
-        if isinstance(value, (list, tuple)) and cell.field.kind == "image_codes":
+    def in_codes(self, row: Row, cell: Cell, value: object) -> ImageCodes:
+        """An image in codes: of its pixels, or those that the row has.
+
+        Raises:
+            BadRow: for an image that cannot be read, or codes that are none.
+        """
+        if isinstance(value, (list, tuple)) and cell.field.writing == "codes":
             return self._given_codes(cell, value)
-        image = self._image(cell, self._code_loader, value)
+        image = self.image(row, cell, value, self._code_loader)
         if self._code_images is None:
             return ImageCodes((), 0, image)
         codes_hw = self._codes.codes(image.pixels_HWC)
@@ -184,40 +161,46 @@ class ValueReader:
         height, width = images.size
         return ImageCodes(tuple(known), images.grid[1], LoadedImage(pixels_HWC, width, height))
 
-    def _language(self, cell: Cell) -> tuple[Tag, ...]:
-        tag = self.spec.data.tag_of(cell.value) if isinstance(cell.value, str) else None
+
+class _RowReading:
+    """One row on its way through a `ValueReader`, as the kinds of its values see it."""
+
+    __slots__ = ("_columns", "_reader", "_row", "first", "language")
+
+    def __init__(
+        self, reader: ValueReader, row: Row, columns: Mapping[str, str], language: str
+    ) -> None:
+        self._reader = reader
+        self._row = row
+        self._columns = columns
+        self.language = language
+        self.first: LoadedImage | None = None
+        """The first image, once it is read."""
+
+    def beside(self, name: str) -> Cell:
+        return self._reader.cell(self._row, name, self._columns)
+
+    def values(self, cell: Cell) -> Value:
+        return self._reader.kinds[cell.name].read(cell, self)
+
+    def class_names(self, name: str) -> tuple[str, ...]:
+        return self._reader.spec.class_names(name, self.language)
+
+    def image(self, cell: Cell, value: object) -> LoadedImage:
+        return self._reader.image(self._row, cell, value)
+
+    def in_codes(self, cell: Cell, value: object) -> ImageCodes:
+        return self._reader.in_codes(self._row, cell, value)
+
+    def places(self, cell: Cell) -> tuple[Shape, ...]:
+        return self._reader.shapes.read(cell, self.first)
+
+    def tag_of(self, cell: Cell) -> str:
+        spec = self._reader.spec
+        tag = spec.data.tag_of(cell.value) if isinstance(cell.value, str) else None
         if tag is None:
-            raise unlisted(self.spec, cell.row, cell.column, cell.value)
-        return (Tag(f"language:{tag}"),)
-
-    def _labels(self, cell: Cell, language: str) -> tuple[str, ...]:
-        """Names of classes, from their numbers or as they are."""
-        names = self.spec.class_names(cell.name, language)
-        first = cell.field.first or 0
-        found = []
-        for item in items_of(cell):
-            number = whole_number(item)
-            if number is not None and first <= number < first + len(names):
-                found.append(names[number - first])
-            elif isinstance(item, str) and item.strip() in names:
-                found.append(item.strip())
-            else:
-                expected = f"{first} to {first + len(names) - 1}, or a name of a class"
-                close = nearest(str(item), names) if isinstance(item, str) else None
-                raise cell.bad(f"found {said(item)}", expected, close)
-        return tuple(found)
-
-    def _boxes(
-        self, cell: Cell, columns: Mapping[str, str], language: str, image: LoadedImage | None
-    ) -> tuple[Box, ...]:
-        boxes = self.shapes.boxes(cell, image)
-        if cell.field.labels is None:
-            return boxes
-        beside = self._cell(cell.row, cell.field.labels, columns)
-        labels = self._value(beside, columns, language, image) if boxes or beside.value else ()
-        if len(labels) != len(boxes):
-            raise beside.bad(f"holds {len(labels)} labels for {len(boxes)} boxes")
-        return tuple(replace(b, label=str(n)) for b, n in zip(boxes, labels, strict=True))
+            raise unlisted(spec, self._row, cell.column, cell.value)
+        return tag
 
 
 def _only_joined(spec: TaskSpec) -> frozenset[str]:
@@ -234,17 +217,13 @@ def _of_none(spec: TaskSpec) -> frozenset[str]:
     return frozenset(n for name, field in shapes for n in (name, field.labels) if n is not None)
 
 
-def pieces_of(value: Value) -> Iterator[str | Segment]:
-    """What a field's values write into a template: texts, and segments of other kinds.
-
-    A box comes behind its label; polygons have a text between them, or two would be one.
-    """
-    for number, item in enumerate(value):
-        if isinstance(item, Box) and item.label is not None:
-            yield f" {item.label} "
-        if isinstance(item, Polygon) and number:
-            yield BETWEEN_POLYGONS
-        yield item
+def pieces_of(kind: Kind, values: Value) -> Sequence[str | Segment]:
+    """What a field's values write into a template: texts, and segments of other kinds."""
+    if type(kind).pieces is Kind.pieces:
+        return values
+    return tuple(
+        piece for number, value in enumerate(values) for piece in kind.pieces(value, number)
+    )
 
 
 def unlisted(spec: TaskSpec, row: Row, column: str, language: object) -> BadRow:

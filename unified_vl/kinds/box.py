@@ -2,16 +2,59 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from typing import Literal, get_args
+from dataclasses import replace
+from typing import Any, Literal, cast, get_args
 
 from pydantic import Field
 
-from unified_vl.kinds.kind import AnyField, Rules
+from unified_vl.geometry import Box, Shape
+from unified_vl.kinds.cells import Cell
+from unified_vl.kinds.frames import Frame, upright
+from unified_vl.kinds.kind import AnyField, Reading, Rules
 from unified_vl.kinds.places import PlaceKind
 from unified_vl.parts import KeyPath, Name, Part, Problem, one_of
 
 Layout = Literal["xyxy", "xywh", "cxcywh"]
+
+
+def corners(values: Sequence[float], layout: Layout) -> tuple[float, float, float, float]:
+    """Four numbers in some layout as `x1, y1, x2, y2`."""
+    a, b, c, d = values
+    if layout == "xywh":
+        return a, b, a + c, b + d
+    if layout == "cxcywh":
+        return a - c / 2, b - d / 2, a + c / 2, b + d / 2
+    return a, b, c, d
+
+
+def box_in(frame: Frame, values: Sequence[float], layout: Layout) -> tuple[Box, float]:
+    """The box that four numbers mean, and how many pixels of it lay beyond the edge.
+
+    Args:
+        frame: what they are measured in.
+        values: four numbers.
+        layout: `xyxy` (two corners), `xywh` (corner and size), or `cxcywh` (centre and size).
+
+    Raises:
+        ValueError: when there are not four finite numbers, the box is empty, or it lies outside
+            the image by a pixel or more.
+    """
+    if len(values) != 4 or not all(math.isfinite(float(v)) for v in values):
+        raise ValueError(f"a box is four finite numbers, not {list(values)}")
+    x1, y1, x2, y2 = corners([float(v) for v in values], layout)
+    if x2 <= x1 or y2 <= y1:
+        raise ValueError(f"box {list(values)} ({layout}) is empty")
+    (x1, y1, x2, y2), beyond = frame.inside((x1, y1, x2, y2), f"box {list(values)} ({layout})")
+    if x2 <= x1 or y2 <= y1:
+        raise ValueError(f"box {list(values)} ({layout}) lies outside its image ({frame.said})")
+    return _between(*upright((x1, y1, x2, y2), frame.orientation)), beyond
+
+
+def _between(xa: float, ya: float, xb: float, yb: float) -> Box:
+    """The box of any two opposite corners."""
+    return Box(min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb))
 
 
 class BoxKeys(Part):
@@ -38,6 +81,10 @@ class BoxKind(PlaceKind):
     reads = ("layout", "columns", *PlaceKind.reads, "labels")
     mandatory = {"layout": one_of(get_args(Layout)), **PlaceKind.mandatory}  # noqa: RUF012
     numbers = 4
+    value = Box
+    count = 4
+    rising = True
+    labelled = "labelled_boxes"
 
     def problems(self, field: AnyField, place: KeyPath, rules: Rules) -> Iterator[Problem]:
         yield from super().problems(field, place, rules)
@@ -48,6 +95,41 @@ class BoxKind(PlaceKind):
         if not field.many:
             expected = "many: true, a label a box"
             yield Problem((*place, "many"), "one box has no list of labels", expected=expected)
+
+    @property
+    def wanted(self) -> str:
+        return "a box of four numbers"
+
+    def made(self, xy: Sequence[float]) -> Box:
+        return _between(*xy)
+
+    def placed(self, values: Sequence[float], frame: Frame, field: Any) -> tuple[Box, float]:
+        return box_in(frame, values, field.layout or "xyxy")
+
+    def read(self, cell: Cell, reading: Reading) -> tuple[Shape, ...]:
+        """The boxes with the labels that stand beside them."""
+        boxes = cast(tuple[Box, ...], reading.places(cell))
+        if cell.field.labels is None:
+            return boxes
+        beside = reading.beside(cell.field.labels)
+        labels = reading.values(beside) if boxes or beside.value else ()
+        if len(labels) != len(boxes):
+            raise beside.bad(f"holds {len(labels)} labels for {len(boxes)} boxes")
+        pairs = zip(boxes, labels, strict=True)
+        return tuple(replace(box, label=str(label)) for box, label in pairs)
+
+    def label_of(self, value: Box) -> str | None:
+        return value.label
+
+    def outline(self, value: Box) -> tuple[str, dict[str, Any]]:
+        size = {"width": value.x2 - value.x1, "height": value.y2 - value.y1}
+        return "rect", {"x": value.x1, "y": value.y1, **size}
+
+    def pieces(self, value: Box, number: int) -> Iterator[Any]:
+        """A box comes behind its label."""
+        if value.label is not None:
+            yield f" {value.label} "
+        yield value
 
     def grammar(self, fields: Sequence[AnyField]) -> str:
         labelled = any(isinstance(f, BoxKeys) and f.labels is not None for f in fields)

@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from unified_vl.kinds.kind import AnyField, Kind, Rules
+from unified_vl.kinds.cells import Cell, said, texts_of, whole_number
+from unified_vl.kinds.kind import AnyField, Kind, Reading, Rules
 from unified_vl.parts import KeyPath, Name, Part, Problem
 
 Written = Literal["letter", "number", "text"]
@@ -42,3 +43,24 @@ class ChoiceKind(Kind):
         assert isinstance(field, ChoiceKeys)
         if field.of is not None:
             yield from rules.beside((*place, "of"), field.of, ("text",))
+
+    def read(self, cell: Cell, reading: Reading) -> tuple[str, ...]:
+        options = texts_of(reading.beside(str(cell.field.of)))
+        first = cell.field.first or 0
+        number = whole_number(cell.value)
+        if number is None or not first <= number < first + len(options):
+            last = first + len(options) - 1
+            raise cell.bad(f"found {said(cell.value)}", f"a number from {first} to {last}")
+        place = number - first
+        if cell.field.write == "text":
+            return (options[place],)
+        return (str(place + 1) if cell.field.write == "number" else letter(place),)
+
+
+def letter(place: int) -> str:
+    """A for 0, B for 1, ..., AA for 26."""
+    text = ""
+    while place >= 0:
+        place, digit = divmod(place, 26)
+        text, place = chr(ord("A") + digit) + text, place - 1
+    return text

@@ -6,7 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from unified_vl.kinds.kind import Kind
+from unified_vl.kinds.cells import Cell, items_of
+from unified_vl.kinds.kind import Kind, Reading
+from unified_vl.kinds.segments import Image, ImageCodes
 from unified_vl.parts import Part
 
 
@@ -29,3 +31,8 @@ class ImageKind(Kind):
     exchanged = True
     writing = "nothing"
     reads = ("as_",)
+
+    def read(self, cell: Cell, reading: Reading) -> tuple[Image | ImageCodes, ...]:
+        if cell.field.as_ == "codes":
+            return tuple(reading.in_codes(cell, item) for item in items_of(cell))
+        return tuple(Image(reading.image(cell, item)) for item in items_of(cell))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from unified_vl.kinds.kind import Kind
+from unified_vl.kinds.cells import Cell, items_of
+from unified_vl.kinds.kind import Kind, Reading
+from unified_vl.kinds.segments import ImageCodes
 
 
 class ImageCodesKind(Kind):
@@ -13,3 +15,6 @@ class ImageCodesKind(Kind):
     allows = ("image_codes",)
     writing = "codes"
     lists = False
+
+    def read(self, cell: Cell, reading: Reading) -> tuple[ImageCodes, ...]:
+        return tuple(reading.in_codes(cell, item) for item in items_of(cell))

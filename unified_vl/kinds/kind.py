@@ -4,8 +4,11 @@ one call of `unified_vl.kinds.registry.register`; docs/extending.md shows one.""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
+from unified_vl.geometry import Shape
+from unified_vl.kinds.cells import Cell, texts_of
+from unified_vl.kinds.segments import ImageCodes, LoadedImage
 from unified_vl.parts import KeyPath, Part, Problem
 
 Writing = Literal["text", "places", "codes", "nothing"]
@@ -38,6 +41,35 @@ class Rules(Protocol):
 
     def repeated(self, values: Sequence[str]) -> tuple[int, int] | None:
         """The first of some texts that was there before, and where; None when all differ."""
+
+
+class Reading(Protocol):
+    """A row whose values are read, as a kind sees it."""
+
+    @property
+    def language(self) -> str:
+        """The tag of the row's language."""
+
+    def beside(self, name: str) -> Cell:
+        """The cell of another field."""
+
+    def values(self, cell: Cell) -> tuple[Any, ...]:
+        """What a cell holds, by its own kind."""
+
+    def class_names(self, name: str) -> tuple[str, ...]:
+        """The names of a label's classes in the row's language."""
+
+    def image(self, cell: Cell, value: object) -> LoadedImage:
+        """An image file at the size that the network reads."""
+
+    def in_codes(self, cell: Cell, value: object) -> ImageCodes:
+        """An image file, or the codes that the row has, in codes of the image tokenizer."""
+
+    def places(self, cell: Cell) -> tuple[Shape, ...]:
+        """The places that numbers mean in the row's image, by `PlaceKind.placed`."""
+
+    def tag_of(self, cell: Cell) -> str:
+        """The task's tag of a language that a cell names."""
 
 
 class Kind:
@@ -83,6 +115,27 @@ class Kind:
             rules: the rest of the spec.
         """
         return iter(())
+
+    def read(self, cell: Cell, reading: Reading) -> tuple[Any, ...]:
+        """The values of a cell, one or those of its list: texts, or segments of other kinds.
+
+        Args:
+            cell: what a row has in the field's column.
+            reading: the rest of the row.
+
+        Raises:
+            BadRow: for what is no value of this kind (`cell.bad`).
+        """
+        return texts_of(cell)
+
+    def pieces(self, value: Any, number: int) -> Iterator[Any]:
+        """What a value writes into a template: texts, and segments of other kinds.
+
+        Args:
+            value: one of those that `read` gave.
+            number: of it in the field's list.
+        """
+        yield value
 
     def grammar(self, fields: Sequence[AnyField]) -> str | None:
         """Which of `allows` fits answers that are fields of this kind and nothing else.

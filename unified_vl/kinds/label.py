@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from unified_vl.kinds.kind import AnyField, Kind, Rules
+from unified_vl.errors import nearest
+from unified_vl.kinds.cells import Cell, items_of, said, whole_number
+from unified_vl.kinds.kind import AnyField, Kind, Reading, Rules
 from unified_vl.parts import KeyPath, Part, Problem
 
 
@@ -64,3 +66,20 @@ class LabelKind(Kind):
         if repeated:
             again, first = repeated
             yield Problem((*place, "values", again), f"is also number {first + 1} of the list")
+
+    def read(self, cell: Cell, reading: Reading) -> tuple[str, ...]:
+        """Names of classes, from their numbers or as they are."""
+        names = reading.class_names(cell.name)
+        first = cell.field.first or 0
+        found = []
+        for item in items_of(cell):
+            number = whole_number(item)
+            if number is not None and first <= number < first + len(names):
+                found.append(names[number - first])
+            elif isinstance(item, str) and item.strip() in names:
+                found.append(item.strip())
+            else:
+                expected = f"{first} to {first + len(names) - 1}, or a name of a class"
+                close = nearest(str(item), names) if isinstance(item, str) else None
+                raise cell.bad(f"found {said(item)}", expected, close)
+        return tuple(found)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from unified_vl.kinds.kind import Kind
+from unified_vl.kinds.cells import Cell
+from unified_vl.kinds.kind import Kind, Reading
+from unified_vl.kinds.segments import Tag
 
 
 class LanguageKind(Kind):
@@ -12,3 +14,6 @@ class LanguageKind(Kind):
     writing = "nothing"
     lists = False
     may_lack = False
+
+    def read(self, cell: Cell, reading: Reading) -> tuple[Tag, ...]:
+        return (Tag(f"language:{reading.tag_of(cell)}"),)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import Field
 
-from unified_vl.kinds.kind import Kind
+from unified_vl.kinds.cells import Cell, is_number, items_of, said
+from unified_vl.kinds.kind import Kind, Reading
 from unified_vl.parts import Part
 
 
@@ -26,3 +29,17 @@ class NumberKind(Kind):
     name = "number"
     allows = ("number",)
     reads = ("decimals",)
+
+    def read(self, cell: Cell, reading: Reading) -> tuple[str, ...]:
+        digits = cell.field.decimals or 0
+        found = []
+        for item in items_of(cell):
+            try:
+                number = float(item) if isinstance(item, str) or is_number(item) else math.nan
+            except ValueError:
+                number = math.nan
+            if not math.isfinite(number):
+                raise cell.bad(f"found {said(item)}", "a number")
+            text = f"{number:.{digits}f}"
+            found.append(text.removeprefix("-") if float(text) == 0 else text)
+        return tuple(found)

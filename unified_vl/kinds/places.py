@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+import math
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from unified_vl.kinds.kind import AnyField, Kind, Rules
+from unified_vl.geometry import Shape
+from unified_vl.kinds.cells import Cell
+from unified_vl.kinds.frames import Frame, short, upright
+from unified_vl.kinds.kind import AnyField, Kind, Reading, Rules
 from unified_vl.parts import KeyPath, Part, Problem, one_of
 
 Orientation = Literal["upright", "stored"]
@@ -55,8 +59,24 @@ class PlaceKeys(Part):
 
 
 class PlaceKind(Kind):
-    """A place in an image, written in location tokens."""
+    """A place in an image: x y x y ..., written in location tokens.
 
+    Attributes:
+        value: the class of its values, made of as many numbers as it has.
+        count: how many numbers say where it is, of an open one at least.
+        is_open: whether there may be more of them, two by two.
+        rising: whether each number of the second half is above its own of the first, as the
+            second corner of a box is; answers obey it.
+        labelled: which of `allows` is the grammar where each comes behind a label.
+        may_be_flat: whether it may be smaller than a location token tells apart.
+    """
+
+    value: ClassVar[type[Shape]]
+    count: ClassVar[int]
+    is_open: ClassVar[bool] = False
+    rising: ClassVar[bool] = False
+    labelled: ClassVar[str | None] = None
+    may_be_flat: ClassVar[bool] = False
     writing = "places"
     reads: ClassVar[tuple[str, ...]] = ("units", "size", "orientation", "clip", "empty")
     mandatory = {"units": one_of(("pixels", "relative"))}  # noqa: RUF012
@@ -72,3 +92,50 @@ class PlaceKind(Kind):
             yield Problem((*place, "orientation"), "of what image?", expected=expected)
         if field.empty is not None and not field.many:
             yield Problem((*place, "empty"), "one value is never none", expected="many: true")
+
+    def is_whole(self, count: int) -> bool:
+        """Whether so many numbers are one place of this kind."""
+        return count == self.count or (self.is_open and count > self.count and count % 2 == 0)
+
+    def made(self, xy: Sequence[float]) -> Shape:
+        """The value at fractions x, y, x, y, ... of the image, as many as it has."""
+        return self.value(*xy)
+
+    def placed(self, values: Sequence[float], frame: Frame, field: Any) -> tuple[Shape, float]:
+        """The value that the numbers of a data file mean, and how many pixels of it lay beyond the
+        edge.
+
+        Args:
+            values: the numbers.
+            frame: what they are measured in.
+            field: what the spec says of them.
+
+        Raises:
+            ValueError: for another count, numbers that are not finite, or a place outside the
+                image by a pixel or more.
+        """
+        if not self.is_whole(len(values)) or not all(math.isfinite(float(v)) for v in values):
+            raise ValueError(f"a {self.name} is {self.counted}, not {short(values)}")
+        xy, beyond = frame.inside([float(v) for v in values], f"{self.name} {short(values)}")
+        return self.made(upright(xy, frame.orientation)), beyond
+
+    def label_of(self, value: Any) -> str | None:
+        """What is in a place, where its value says so."""
+        return None
+
+    def outline(self, value: Any) -> tuple[str, dict[str, Any]]:
+        """The SVG element of a value and its attributes, on an image of 1 x 1."""
+        return "polygon", {"points": " ".join(map(str, value.coordinates))}
+
+    @property
+    def counted(self) -> str:
+        """How many numbers it has, in words."""
+        return f"{ {2: 'two', 4: 'four'}.get(self.count, self.count) } finite numbers"
+
+    @property
+    def wanted(self) -> str:
+        """What a row must have, in words."""
+        return f"the numbers of a {self.name}"
+
+    def read(self, cell: Cell, reading: Reading) -> tuple[Shape, ...]:
+        return reading.places(cell)

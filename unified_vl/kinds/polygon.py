@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from unified_vl.geometry import Polygon
 from unified_vl.kinds.places import PlaceKind
+
+BETWEEN = ";"
 
 
 class PolygonKind(PlaceKind):
     """An outline of three corners or more: x y x y ..."""
 
     name = "polygon"
+    value = Polygon
+    count = 6
+    is_open = True
     allows = ("polygon",)
+
+    def made(self, xy: Sequence[float]) -> Polygon:
+        return Polygon(tuple(xy))
+
+    @property
+    def counted(self) -> str:
+        return "six or more finite numbers, an even count"
+
+    def pieces(self, value: Polygon, number: int) -> Iterator[Any]:
+        """A text stands between two, or they would be one."""
+        if number:
+            yield BETWEEN
+        yield value

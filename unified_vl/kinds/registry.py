@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from unified_vl.geometry import Shape
 from unified_vl.kinds.box import BoxKeys, BoxKind
 from unified_vl.kinds.choice import ChoiceKeys, ChoiceKind
 from unified_vl.kinds.image import ImageKeys, ImageKind
@@ -13,7 +14,7 @@ from unified_vl.kinds.kind import Kind, Writing
 from unified_vl.kinds.label import LabelKeys, LabelKind
 from unified_vl.kinds.language import LanguageKind
 from unified_vl.kinds.number import NumberKeys, NumberKind
-from unified_vl.kinds.places import PlaceKeys
+from unified_vl.kinds.places import PlaceKeys, PlaceKind
 from unified_vl.kinds.point import PointKind
 from unified_vl.kinds.polygon import PolygonKind
 from unified_vl.kinds.text import TextKind
@@ -82,6 +83,31 @@ def kind_of(name: str) -> Kind:
         KeyError: where there is none; names in specs that were read have one.
     """
     return KINDS[name]
+
+
+def place_kind(name: str) -> PlaceKind:
+    """The kind of places in an image of a name.
+
+    Raises:
+        KeyError: where there is none.
+        TypeError: for a kind of other values.
+    """
+    kind = KINDS[name]
+    if not isinstance(kind, PlaceKind):
+        raise TypeError(f"{name!r} is no place in an image")
+    return kind
+
+
+def kind_of_place(place: Shape) -> PlaceKind:
+    """The kind that a place in an image is a value of.
+
+    Raises:
+        KeyError: for a value of no registered kind.
+    """
+    for kind in KINDS.values():
+        if isinstance(kind, PlaceKind) and kind.value is type(place):
+            return kind
+    raise KeyError(type(place).__name__)
 
 
 def names_where(holds: Callable[[Kind], bool]) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from unified_vl.authoring.drafting.languages import is_language
 from unified_vl.authoring.drafting.samples import Columns
-from unified_vl.data.cells import unpacked
 from unified_vl.data.image_formats import NAMED
 from unified_vl.kinds.box import Layout
+from unified_vl.kinds.cells import unpacked
 from unified_vl.kinds.kind import Writing
 from unified_vl.kinds.registry import kind_of
 from unified_vl.specs.data import SplitName

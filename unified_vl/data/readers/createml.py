@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from unified_vl.codecs.frames import corners
 from unified_vl.data.readers.annotations import member, read_items
 from unified_vl.data.readers.detections import Annotations, Picture, Thing, detection_reader
+from unified_vl.kinds.box import corners
 
 
 def pictures(opened: Annotations) -> Iterator[Picture]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unified_vl.codecs.frames import corners
 from unified_vl.data.readers.detections import (
     Annotations,
     Picture,
@@ -24,6 +23,7 @@ from unified_vl.data.readers.detections import (
 )
 from unified_vl.data.readers.image_files import is_image
 from unified_vl.errors import UserError, nearest
+from unified_vl.kinds.box import corners
 from unified_vl.specs.parse import parse_text
 
 SPLITS = ("train", "val", "test")

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.shapes import SIZES
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID, Vocabulary
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.decoding.grammars.image import ImageGrammar
 from unified_vl.errors import UserError
+from unified_vl.kinds.registry import place_kind
 from unified_vl.specs.example import SENTINELS, sentinel_tag
-from unified_vl.specs.generate import AnswerForm, GenerateSpec
+from unified_vl.specs.generate import MIXED, AnswerForm, GenerateSpec
 
 
 def grammar_of(
@@ -34,15 +34,16 @@ def grammar_of(
         return _image_grammar(how, form, codec, device)
     if how.allow == "number":
         return NumberGrammar(codec.vocabulary, codec.text, form.decimals, device)
-    size, _ = SIZES[form.shape]
-    if how.max_tokens < size and how.allow != "mixed":
+    kind = place_kind(form.shape)
+    size = kind.count
+    if how.max_tokens < size and how.allow != MIXED:
         raise UserError(
             f"a {form.shape} does not fit into {how.max_tokens} tokens",
             field="generate.max_tokens",
             expected=f"at least {size}",
         )
-    texts = {"labelled_boxes": "before", "mixed": "anywhere"}.get(how.allow, "nowhere")
-    if form.shape == "polygon" and form.many and texts == "nowhere":
+    texts = {kind.labelled: "before", MIXED: "anywhere"}.get(how.allow, "nowhere")
+    if kind.is_open and form.many and texts == "nowhere":
         texts = "between"
     return ShapeGrammar(
         codec.vocabulary,
@@ -69,7 +70,7 @@ def _image_grammar(
         )
     texts = _text_ids(codec.vocabulary, device, sentinels=form.sentinels)
     return ImageGrammar(
-        codec.vocabulary, places, device, texts=texts if how.allow == "mixed" else None
+        codec.vocabulary, places, device, texts=texts if how.allow == MIXED else None
     )
 
 
@@ -109,7 +110,7 @@ class ShapeGrammar(Grammar):
     """Whole boxes, points or polygons; nothing is cut short but by the limit of tokens.
 
     Of a box, x1 < x2 and y1 < y2. The state is [locations of the run, whether the last id
-    was text, x1, y1 of the box that is being written].
+    was text, x1, y1 of the box that is being written], the latter of rising kinds alone.
 
     Args:
         vocabulary: the id ranges.
@@ -135,14 +136,15 @@ class ShapeGrammar(Grammar):
         self._ids_1V = torch.arange(vocabulary.size, device=device)[None]
         self._text_1V = _text_ids(vocabulary, device, sentinels=sentinels)[None]
         self._locations = vocabulary.locations
-        self._kind = kind
-        self._size, self._fixed = SIZES[kind]
+        places = place_kind(kind)
+        self._size, self._fixed = places.count, not places.is_open
+        self._half = places.count // 2 if places.rising else 0
         self._many = many
         self._texts = texts
         self._empty = empty
 
     def start(self, rows: int) -> torch.Tensor:
-        state_RF = torch.zeros((rows, 4), dtype=torch.long, device=self._ids_1V.device)
+        state_RF = torch.zeros((rows, 2 + self._half), dtype=torch.long, device=self._ids_1V.device)
         if self._texts in ("nowhere", "between"):
             return state_RF
         state_RF[:, 1] = 2  # a text may come, and a location may not yet
@@ -174,15 +176,12 @@ class ShapeGrammar(Grammar):
         start = self._locations.start
         located_R = (place_R >= start) & (place_R < self._locations.stop)
         run_R = state_RF[:, 0]
-        begins_R = (run_R % self._size == 0) if self._fixed else run_R == 0
         next_RF = state_RF.clone()
         next_RF[:, 0] = torch.where(located_R, run_R + 1, 0)
         next_RF[:, 1] = torch.where(located_R, 0, 1)
-        if self._kind == "box":
-            place_in_box_R = run_R % 4
-            next_RF[:, 2] = torch.where(located_R & begins_R, place_R, state_RF[:, 2])
-            second_R = located_R & (place_in_box_R == 1)
-            next_RF[:, 3] = torch.where(second_R, place_R, state_RF[:, 3])
+        for number in range(self._half):
+            here_R = located_R & (run_R % self._size == number)
+            next_RF[:, 2 + number] = torch.where(here_R, place_R, state_RF[:, 2 + number])
         return next_RF
 
     def _whole(self, run_R1: torch.Tensor) -> torch.Tensor:
@@ -195,11 +194,12 @@ class ShapeGrammar(Grammar):
         """Which locations may come next (R, V), or (1, V) where that is the same for all."""
         start, last = self._locations.start, self._locations.stop - 1
         any_1V = (self._ids_1V >= start) & (self._ids_1V <= last)
-        if self._kind != "box":
+        if not self._half:
             return any_1V
-        place_R1 = state_RF[:, :1] % 4
-        corner_R1 = torch.where(place_R1 == 2, state_RF[:, 2:3], state_RF[:, 3:4])
-        second_R1 = place_R1 >= 2
+        place_R1 = state_RF[:, :1] % self._size
+        second_R1 = place_R1 >= self._half
+        own_R1 = (place_R1 - self._half).clamp(min=0)
+        corner_R1 = state_RF.gather(1, 2 + own_R1)  # x1 of x2, y1 of y2
         above_RV = self._ids_1V > torch.where(second_R1, corner_R1, -1)
         room_RV = second_R1 | (self._ids_1V < last)  # for x2, y2
         return any_1V & above_RV & room_RV

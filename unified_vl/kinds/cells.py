@@ -1,30 +1,48 @@
-"""One value of a row, read as what its field says that it is: texts, numbers, places."""
+"""One value of a row, and what every kind may need to read it: lists, texts, numbers."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
-from unified_vl.data.readers.table import NO_TEXT, is_utf8
-from unified_vl.data.row import Row
 from unified_vl.errors import BadRow
-from unified_vl.specs.fields import FieldSpec
 
 Size = tuple[int, int]  # (width, height) in pixels of the user's image
 
 
+class AnyRow(Protocol):
+    """A row of data, as a kind sees it."""
+
+    @property
+    def columns(self) -> Mapping[str, Any]:
+        """Its values by column."""
+
+    @property
+    def where(self) -> str:
+        """`file:row`, for messages."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A value of a row with all that a message about it says."""
+    """A value of a row with all that a message about it says.
 
-    row: Row
+    Attributes:
+        row: the row.
+        name: of the field.
+        column: that it is in.
+        field: what the spec says of it; the keys of its kind are attributes.
+        value: as its file has it.
+        may_be_empty: whether a list of nothing is right.
+    """
+
+    row: AnyRow
     name: str
     column: str
-    field: FieldSpec
+    field: Any
     value: object
     may_be_empty: bool
 
@@ -34,70 +52,38 @@ class Cell:
         )
 
 
-def items_of(cell: Cell) -> Sequence[Any]:
-    """The values of a field: one, or those of its list."""
+def items_of(cell: Cell, or_else: str = "") -> Sequence[Any]:
+    """The values of a field: one, or those of its list.
+
+    Args:
+        cell: the field's.
+        or_else: what else an empty list could be expected to have, for the message.
+    """
     if not cell.field.many:
         return (cell.value,)
     value = unpacked(cell.value)
     if not isinstance(value, (list, tuple)):
         raise cell.bad(f"found {said(value)}", "a list, for many: true")
     if not value and not cell.may_be_empty:
-        shapes = cell.field.writing == "places"
-        more = ", or empty: true of the field" if shapes else ""
-        raise cell.bad("is an empty list", f"at least one value{more}")
+        raise cell.bad("is an empty list", f"at least one value{or_else}")
     return value
 
 
 def texts_of(cell: Cell) -> tuple[str, ...]:
+    """The texts of a field; numbers are texts too."""
     texts = []
     for item in items_of(cell):
-        if not isinstance(item, str) and not _is_number(item):
+        if not isinstance(item, str) and not is_number(item):
             raise cell.bad(f"found {said(item)}", "text")
         text = str(item).strip()
-        if not is_utf8(text):
-            raise cell.bad(NO_TEXT.message, "text")
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:  # half of a surrogate pair
+            raise cell.bad("is not UTF-8 text", "text") from error
         if not text:
             raise cell.bad("is empty", "text")
         texts.append(text)
     return tuple(texts)
-
-
-def numbers_of(cell: Cell) -> tuple[str, ...]:
-    """Numbers as they are written: with the field's digits behind the point."""
-    digits = cell.field.decimals or 0
-    found = []
-    for item in items_of(cell):
-        try:
-            number = float(item) if isinstance(item, str) or _is_number(item) else math.nan
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise cell.bad(f"found {said(item)}", "a number")
-        text = f"{number:.{digits}f}"
-        found.append(text.removeprefix("-") if float(text) == 0 else text)
-    return tuple(found)
-
-
-def chosen(cell: Cell, options: Sequence[str]) -> str:
-    """The letter, the number or the text of a choice."""
-    first = cell.field.first or 0
-    number = whole_number(cell.value)
-    if number is None or not first <= number < first + len(options):
-        last = first + len(options) - 1
-        raise cell.bad(f"found {said(cell.value)}", f"a number from {first} to {last}")
-    place = number - first
-    if cell.field.write == "text":
-        return options[place]
-    return str(place + 1) if cell.field.write == "number" else letter(place)
-
-
-def letter(place: int) -> str:
-    """A for 0, B for 1, ..., AA for 26."""
-    text = ""
-    while place >= 0:
-        place, digit = divmod(place, 26)
-        text, place = chr(ord("A") + digit) + text, place - 1
-    return text
 
 
 def list_of_numbers(value: object) -> list[float] | None:
@@ -108,7 +94,7 @@ def list_of_numbers(value: object) -> list[float] | None:
     flat = [n for item in value for n in (item if isinstance(item, (list, tuple)) else (item,))]
     if flat and all(isinstance(v, str) for v in flat):
         flat = [_as_number(v) for v in flat]
-    if not all(_is_number(v) for v in flat):
+    if not all(is_number(v) for v in flat):
         return None
     return [float(v) if isinstance(v, Decimal) else v for v in flat]
 
@@ -125,7 +111,7 @@ def whole_number(value: object) -> int | None:
     """A whole number, also as a cell of CSV has it."""
     if isinstance(value, str):
         return int(value) if value.strip().isdecimal() else None
-    return int(value) if _is_number(value) and value == int(value) else None
+    return int(value) if is_number(value) and value == int(value) else None
 
 
 def unpacked(value: Any) -> Any:
@@ -139,7 +125,7 @@ def unpacked(value: Any) -> Any:
     return value
 
 
-def _is_number(value: object) -> TypeGuard[int | float | Decimal]:
+def is_number(value: object) -> TypeGuard[int | float | Decimal]:
     kinds = (int, float, Decimal)  # the latter of Arrow and Parquet
     return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
 

@@ -1,0 +1,58 @@
+"""The typed pieces of a sequence that kinds of values make, beside texts and places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A named token of the tag range: `language:de`, `task:emoji_caption`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedImage:
+    """An image at the network's size that remembers how large the user's was.
+
+    Attributes:
+        pixels_HWC: uint8 RGB.
+        width: pixels of the user's image, after its EXIF orientation was applied.
+        height: the same.
+        hole_HW: where the user's image is transparent, for images that are to be completed;
+            None where it is not, or nobody asks.
+        orientation: the EXIF tag by which its pixels were turned; 1 where they were not.
+        truncated: what is said of it where its file ends early and some pixels are not known.
+    """
+
+    pixels_HWC: np.ndarray
+    width: int
+    height: int
+    hole_HW: np.ndarray | None = None
+    orientation: int = 1
+    truncated: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image, already at the size that the network reads."""
+
+    image: LoadedImage
+
+
+@dataclass(frozen=True, slots=True)
+class ImageCodes:
+    """An image in the codes of the image tokenizer.
+
+    Attributes:
+        codes: row by row; None where it is masked.
+        columns: of the grid.
+        image: what they were made of, where that is known, at the size that has so many codes.
+    """
+
+    codes: tuple[int | None, ...]
+    columns: int
+    image: LoadedImage | None = field(default=None, compare=False, repr=False)
