@@ -64,8 +64,9 @@ CROSSMODAL = {
     ),
     "cc3m_35l": ReaderInfo(
         "CC3M-35L, CC3M's captions and their translations into 34 languages, with CC3M's list: a "
-        "row a caption. Its image is that of the list's line with the English caption; images are "
-        "named as for `cc3m`, and lines without one are left out and counted.",
+        "row a caption. Its image is that of the list's line that `rec_num` counts from 1, or, "
+        "where another caption stands there, of the line with the letters of its English caption; "
+        "images are named as for `cc3m`, and lines without one are left out and counted.",
         files=("translations", "captions"),
         columns={
             "key": Column("text", "the line, from 1, and the language"),

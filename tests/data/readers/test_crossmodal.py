@@ -75,18 +75,57 @@ def test_translations_of_an_image_are_one_row_a_language(
     ]
 
 
-def test_translations_meet_their_image_by_the_caption(tmp_path: Path, open_task: Callable) -> None:
+LIST = ["a dog", "a  cat .", "2 birds", "a dog", "the 3rd man 's hat", "a fish"]
+DOWNLOADED = (1, 2, 3, 4)  # lines from 0 whose image is there
+
+
+@pytest.mark.parametrize(
+    ("record", "caption", "line"),
+    [
+        ({}, "a cat .", 1),
+        ({}, "a dog", 3),  # the first whose image is there
+        ({}, "# birds", 2),
+        ({}, "the #rd man's hat", 4),
+        ({}, "a bird", None),
+        ({"rec_num": 2}, "a cat .", 1),
+        ({"rec_num": "2"}, "a cat .", 1),
+        ({"rec_num": 4}, "a dog", 3),
+        ({"rec_num": 1}, "a dog", None),  # its own image is not there
+        ({"rec_num": 3}, "# birds", 2),
+        ({"rec_num": 6}, "a fish", None),
+        ({"rec_num": 4}, "# birds", 2),  # of a list from which a line was taken
+        ({"rec_num": 9}, "a dog", 3),
+        ({"rec_num": 0}, "a dog", 3),
+    ],
+)
+def test_translations_meet_their_image_by_their_line_or_caption(
+    tmp_path: Path, open_task: Callable, record: dict[str, Any], caption: str, line: int | None
+) -> None:
     (tmp_path / "images/00000").mkdir(parents=True)
-    (tmp_path / "images/00000/000000001.jpg").write_bytes(b"")
-    write(tmp_path / "list.tsv", "a dog\thttp://a", "a  cat .\thttp://b")
-    write(tmp_path / "mt.jsonl", translation("de"), translation("de", "x", "a dog"))
+    for number in DOWNLOADED:
+        (tmp_path / f"images/00000/{number:09d}.jpg").write_bytes(b"")
+    write(tmp_path / "list.tsv", *(f"{text}\thttp://{n}" for n, text in enumerate(LIST)))
+    other = {**translation("de", caption="a cat ."), "rec_num": 2}
+    del other["image_id"]
+    write(tmp_path / "mt.jsonl", {**translation("de", caption=caption), **record}, other)
     data = translated("cc3m_35l", "translations: mt.jsonl, captions: list.tsv")
     task = open_task(data, **IMAGE, answer="caption")
-    assert [dict(row.columns) for row in task] == [
-        {"image": "00000/000000001.jpg", "caption": text, "language": tag, "key": f"1_{tag}"}
-        for tag, text in (("en", "a cat ."), ("de", "a cat . de"))
+    found = [dict(row.columns) for row in task if row.columns["key"].startswith("1_")]
+    assert found == [
+        {"image": f"00000/{line:09d}.jpg", "caption": text, "language": tag, "key": f"1_{tag}"}
+        for tag, text in (("en", caption), ("de", f"{caption} de"))
+        if line is not None
     ]
-    assert task.left_out == {"lack their image": 2}
+    assert task.left_out == ({} if found else {"lack their image": 2})
+
+
+def test_a_record_is_a_number(tmp_path: Path, open_task: Callable) -> None:
+    (tmp_path / "images").mkdir()
+    write(tmp_path / "list.tsv", "a cat .\thttp://a")
+    write(tmp_path / "mt.jsonl", {**translation("de"), "rec_num": "x"})
+    data = translated("cc3m_35l", "translations: mt.jsonl, captions: list.tsv")
+    with pytest.raises(UserError, match=r"mt.jsonl:1: rec_num: found 'x'; expected"):
+        open_task(data, **IMAGE, answer="caption")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ on a line, and machine translations of COCO's and CC3M's English captions into 3
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -98,11 +99,11 @@ def cc3m_35l(source: Source) -> Table:
     def rows(source: Source) -> Iterator[dict[str, Any]]:
         nonlocal count
         path = source.files["translations"]
-        image_of = _images_of_captions(source)
+        image_of = _images_of_lines(source)
         english = source.spec.data.language_name(ENGLISH)
         for line, row, language, caption in _translations(source, path, english):
             count += 1
-            image = image_of(member(row, "caption_tokenized", str, path, line=line))
+            image = image_of(row, line)
             if image is not None:
                 kept.append(line - 1)
                 yield {
@@ -117,18 +118,44 @@ def cc3m_35l(source: Source) -> Table:
     return table
 
 
-def _images_of_captions(source: Source) -> Callable[[str], str | None]:
-    """The first downloaded image of a caption: what the translations name is in no list."""
+def _images_of_lines(source: Source) -> Callable[[dict[str, Any], int], str | None]:
+    """The downloaded image of a translation of CC3M.
+
+    `rec_num` is its line in the published list, from 1. Where another caption stands there, as
+    in a list from which lines were taken, it is the first downloaded image of its caption; what
+    is no letter is left out of account, since translations have # for each digit.
+    """
     images = Downloaded(source.root / source.images)
     if not images.folder.is_dir():
         place = ("data", "images")
         raise source.spec.error(place, f"there is no folder {str(images.folder)!r}")
-    found: dict[str, str] = {}
+    of_line: dict[int, str] = {}
+    of_caption: dict[int, str] = {}
+    captions = array("q")  # of each line; millions of hashes take less than their texts
     for each in listed(source.files["captions"], "caption", "url"):
+        captions.append(_letters(each[1]))
         image = numbered(images, each)
         if image is not None:
-            found.setdefault(" ".join(each[1].split()), image)
-    return lambda caption: found.get(" ".join(caption.split()))
+            of_line[each[0]] = image
+            of_caption.setdefault(captions[-1], image)
+
+    def image_of(row: dict[str, Any], line: int) -> str | None:
+        path = source.files["translations"]
+        caption = _letters(member(row, "caption_tokenized", str, path, line=line))
+        said = row.get("rec_num")
+        if said is not None:
+            written = isinstance(said, str) and said.isdecimal()
+            place = (int(said) if written else member(row, "rec_num", int, path, line=line)) - 1
+            if 0 <= place < len(captions) and captions[place] == caption:
+                return of_line.get(place)
+        return of_caption.get(caption)
+
+    return image_of
+
+
+def _letters(caption: str) -> int:
+    """A hash of the letters of a caption."""
+    return hash("".join(filter(str.isalpha, caption.casefold())))
 
 
 xm3600 = reader_of("xm3600", _xm3600)
