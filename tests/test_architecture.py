@@ -13,6 +13,7 @@ ORDER = [
     "locks",
     "streams",
     "torchvision_compat",
+    "parts",
     "geometry",
     "languages",
     "metrics",

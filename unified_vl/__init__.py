@@ -16,6 +16,15 @@ Train one, and score it:
 >>> specs = run.loaded_mixture.specs  # doctest: +SKIP
 >>> evaluate(model, specs, "test", run.data).report["tasks"]  # doctest: +SKIP
 
+Specs need no files (docs/python.md):
+
+>>> from unified_vl import Mixture, Run, TaskSpec, check
+>>> task = TaskSpec(task="caption", version=1, ...)  # doctest: +SKIP
+>>> mixture = Mixture(mixture="captions", version=1, tasks=[{"spec": task}])  # doctest: +SKIP
+>>> run = Run(run="captions", version=1, mixture=mixture, ...)  # doctest: +SKIP
+>>> print(check(run).summary())  # doctest: +SKIP
+>>> model = UnifiedVL.from_pretrained(train(run))  # doctest: +SKIP
+
 Find images by a sentence: `Retriever`. Score answers by a number of your own: `Metric`, which
 `register_metric` makes known to specs. What was wrong with an input is a `UserError`. The
 command line, `unified-vl --help`, does all of this and more.
@@ -29,6 +38,7 @@ from typing import TYPE_CHECKING, Any
 from unified_vl.torchvision_compat import prepare_torchvision
 
 if TYPE_CHECKING:
+    from unified_vl.authoring.check import check
     from unified_vl.errors import UserError
     from unified_vl.evaluation.evaluate import evaluate
     from unified_vl.inference.prediction import Prediction
@@ -38,6 +48,8 @@ if TYPE_CHECKING:
     from unified_vl.metrics.metric import Metric
     from unified_vl.metrics.registry import register as register_metric
     from unified_vl.specs.load import load_mixture, load_run, load_task
+    from unified_vl.specs.mixture import Mixture
+    from unified_vl.specs.run import Run
     from unified_vl.specs.task import TaskSpec
     from unified_vl.training.trainer import train
 
@@ -47,12 +59,15 @@ __version__ = "0.1.0"
 __all__ = [
     "Answers",
     "Metric",
+    "Mixture",
     "Prediction",
     "Retriever",
+    "Run",
     "TaskSpec",
     "UnifiedVL",
     "UserError",
     "__version__",
+    "check",
     "evaluate",
     "load_mixture",
     "load_run",
@@ -65,11 +80,14 @@ __all__ = [
 _HOMES = {
     "Answers": "unified_vl.metrics.answers",
     "Metric": "unified_vl.metrics.metric",
+    "Mixture": "unified_vl.specs.mixture",
     "Prediction": "unified_vl.inference.prediction",
     "Retriever": "unified_vl.inference.retrieval",
+    "Run": "unified_vl.specs.run",
     "TaskSpec": "unified_vl.specs.task",
     "UnifiedVL": "unified_vl.inference.predictor",
     "UserError": "unified_vl.errors",
+    "check": "unified_vl.authoring.check",
     "evaluate": "unified_vl.evaluation.evaluate",
     "load_mixture": "unified_vl.specs.load",
     "load_run": "unified_vl.specs.load",

@@ -99,13 +99,12 @@ def test_choices_of_a_field_are_those_of_the_training_data(tiny, tmp_path: Path)
     (data / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     text = spec.text.replace("{test: test}", "{train: train, test: test}")
     spec.file.write_text(text, encoding="utf-8")
-    spec = load_task(spec.file)
-    learn_choices(spec, tmp_path / "data")
+    spec = learn_choices(load_task(spec.file), tmp_path / "data")
     assert spec.choices == ("no", "yes", "گربه")
     save_model(tmp_path / "model", saved.model, saved.codec, [spec])
     loaded = load_model(tmp_path / "model").specs["tiny_closed"]
-    learn_choices(loaded, tmp_path / "nowhere")  # nothing is read: they are known
-    assert loaded.choices == ("no", "yes", "گربه")
+    again = learn_choices(loaded, tmp_path / "nowhere")  # nothing is read: they are known
+    assert again.choices == loaded.choices == ("no", "yes", "گربه")
 
 
 def test_saving_again_replaces_all_and_leaves_nothing_beside(tiny, model_directory: Path) -> None:

@@ -12,13 +12,13 @@ from random import Random
 
 import numpy as np
 
+from unified_vl.authoring.checked_specs import Checkable, one_by_one, specs_of
 from unified_vl.authoring.few_answers import FewAnswers
 from unified_vl.authoring.findings import Finding, Findings
 from unified_vl.authoring.fingerprints import FingerprintMaker, Fingerprints, read_images
 from unified_vl.authoring.image_paths import ImagePaths
 from unified_vl.authoring.leakage import Leak, find_leaks
 from unified_vl.authoring.plain_images import PlainImages
-from unified_vl.authoring.runs import check_run
 from unified_vl.authoring.same_sources import SameSources
 from unified_vl.authoring.shapes import check_shapes, report_notes
 from unified_vl.authoring.texts import TextChecks
@@ -30,8 +30,7 @@ from unified_vl.data.images import ImageLoader
 from unified_vl.data.other_rows import train_rows
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
-from unified_vl.specs.load import file_kind, load_image_tokenizer, load_mixture, load_run, load_task
-from unified_vl.specs.parse import InvalidSpec
+from unified_vl.specs.run import Run
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
 
@@ -60,8 +59,31 @@ class CheckResult:
         return f"checked {looked or 'nothing'}: {found or 'all well'}"
 
 
+def check(
+    *what: str | Checkable,
+    data: str | Path | None = None,
+    rows: int = 200,
+    codec: SequenceCodec | None = None,
+    leakage: bool = True,
+) -> CheckResult:
+    """`check_paths` of some files or specs; `data` of a single run unless given.
+
+    >>> from unified_vl import check, load_run
+    >>> result = check(load_run("run.yaml"))  # doctest: +SKIP
+    >>> print(*result.findings, result.summary(), sep="\n")  # doctest: +SKIP
+
+    Raises:
+        UserError: for a folder without YAML files, or a data root that is none.
+    """
+    if data is None and len(what) == 1 and isinstance(what[0], Run):
+        data = what[0].data
+    things = [Path(each) if isinstance(each, str) else each for each in what]
+    root = None if data is None else Path(data)
+    return check_paths(things, data=root, rows=rows, codec=codec, leakage=leakage)
+
+
 def check_paths(
-    paths: Sequence[Path],
+    what: Sequence[Checkable],
     *,
     data: Path | None = None,
     rows: int = 200,
@@ -69,10 +91,10 @@ def check_paths(
     leakage: bool = True,
     progress: Progress = lambda what: None,
 ) -> CheckResult:
-    """Check spec files and, with a data root, rows of every split.
+    """Check spec files, or specs made in Python, and, with a data root, rows of every split.
 
     Args:
-        paths: task, mixture and run files, or folders of them.
+        what: tasks, mixtures and runs: their files, folders of them, or themselves.
         data: the data root; without it only the files themselves are checked.
         rows: rows of each split, spread over its languages; 0 takes all.
         codec: checks also that texts survive the tokenizer and fit.
@@ -87,61 +109,21 @@ def check_paths(
         raise UserError("is not a folder", file=data, expected="the data root")
     findings = Findings()
     checked: Counter[str] = Counter()
-    looked_at: set[Path | None] = set()
+    looked_at: set[Path | TaskSpec] = set()
     task: _TaskCheck | None = None
     if data is not None:
         task = _TaskCheck(data, rows, codec, leakage, findings, checked, progress)
-    for path in _yaml_files(paths):
-        progress(str(path))
-        for spec in _load(path, findings, checked, named=path in paths):
-            if spec.file in looked_at:  # also a mixture's, beside it
+    for one in one_by_one(what):
+        progress(str(one) if isinstance(one, Path) else type(one).__name__)
+        for spec in specs_of(one, findings, checked, named=one in what):
+            if (spec.file or spec) in looked_at:  # also a mixture's, beside it
                 continue
-            looked_at.add(spec.file)
+            looked_at.add(spec.file or spec)
             _check_sense(spec, findings)
             if task is not None:
                 task.check(spec)
     leaks = () if task is None else task.leaks()
     return CheckResult(findings.all(), dict(checked), leaks)
-
-
-def _load(
-    path: Path, findings: Findings, checked: Counter[str], *, named: bool
-) -> Sequence[TaskSpec]:
-    """The task specs that a file stands for, if it is right: a mixture or run that is named,
-    not found in a folder, for its tasks.
-
-    A run that is named must have all that its training needs.
-    """
-    kind = file_kind(path)
-    checked[f"{kind or 'task'} file"] += 1
-    try:
-        if kind == "mixture":
-            mixture = load_mixture(path)
-            return mixture.specs if named else ()
-        elif kind == "run":
-            run = load_run(path)
-            check_run(run, findings, "error" if named else "warning")
-            return run.loaded_mixture.specs if named else ()
-        elif kind == "image_tokenizer":
-            load_image_tokenizer(path)
-        else:
-            return (load_task(path),)
-    except InvalidSpec as error:
-        for each in error.all:
-            findings.add(each)
-    except UserError as error:
-        findings.add(error)
-    return ()
-
-
-def _yaml_files(paths: Sequence[Path]) -> list[Path]:
-    found: dict[Path, None] = {}
-    for path in paths:
-        below = sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
-        if not below:
-            raise UserError("has no spec below it", file=path, expected="*.yaml")
-        found.update(dict.fromkeys(below))
-    return list(found)
 
 
 def _check_sense(spec: TaskSpec, findings: Findings) -> None:

@@ -10,8 +10,8 @@ from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
 
 
-def learn_choices(spec: TaskSpec, root: Path) -> None:
-    """Let a spec whose choices are a field's know them.
+def learn_choices(spec: TaskSpec, root: Path) -> TaskSpec:
+    """A spec whose choices are a field's, with them.
 
     They are all texts of the train split, sorted, or the names of a label's classes.
 
@@ -22,11 +22,10 @@ def learn_choices(spec: TaskSpec, root: Path) -> None:
     """
     asked = spec.generate.choices
     if asked is None or asked.field is None or spec.choices:
-        return
+        return spec
     if spec.fields[asked.field].kind == "label":  # known without the data
         names = (spec.class_names(asked.field, tag) for tag in spec.data.languages)
-        spec._choices = tuple(dict.fromkeys(same_choice(name) for tag in names for name in tag))
-        return
+        return spec.with_choices(same_choice(name) for tag in names for name in tag)
     data = TaskData(spec, "train", root)
     column = spec.fields[asked.field].column
     columns = dict.fromkeys(fill(column, language=tag) for tag in spec.data.languages)
@@ -34,4 +33,4 @@ def learn_choices(spec: TaskSpec, root: Path) -> None:
     found = sorted(" ".join(text.split()) for text in texts if text)
     if not found:
         raise spec.error(("generate", "choices", "field"), f"{asked.field!r} holds no text")
-    spec._choices = tuple(dict.fromkeys(found))
+    return spec.with_choices(found)

@@ -54,7 +54,7 @@ def evaluate(
     split: SplitName | None,
     data_root: Path,
     *,
-    model_name: str,
+    model_name: str = "model",
     batch_size: int = 128,
     limit: int | None = None,
     resamples: int = RESAMPLES,
@@ -170,7 +170,7 @@ def _answer(
 ) -> Scored:
     readers = readers_of(predictor, spec)
     data = TaskData(spec, split, data_root)
-    learn_choices(spec, data_root)
+    spec = learn_choices(spec, data_root)
     indices = chosen_rows(len(data), limit)
     scored = Scored()
     examples = _examples(predictor, spec, data, indices, data_root, scored)

@@ -41,12 +41,11 @@ from unified_vl.inference.weights import load_weights
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.image_tokenizer import load_image_tokenizer
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
-from unified_vl.specs.choices import CARRIED, carried_names
-from unified_vl.specs.code_switch import carried_dictionary
 from unified_vl.specs.load import load_task
 from unified_vl.specs.parse import Parsed, json_origin, validate
 from unified_vl.specs.saved_model import REMARKS, SavedModelSpec
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.written import write_task
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
@@ -125,17 +124,10 @@ def _write_parts(
     codec.save(partial / TOKENIZER)
     for spec in specs:
         path = partial / SPECS / f"{spec.task}.yaml"
-        write_atomically(path, spec.text)
-        if spec.generate.choices is not None and spec.generate.choices.values is None:
-            if not spec.choices:
-                raise UserError(f"the choices of the task {spec.task!r} are not known", file=path)
-            choices = path.with_name(f"{path.stem}{CARRIED}")
-            write_atomically(choices, "".join(f"{choice}\n" for choice in spec.choices))
-        for (name, language), names in spec._class_names.items():
-            path = partial / SPECS / carried_names(spec, name, language)
-            write_atomically(path, "".join(f"{each}\n" for each in names))
-        for name, dictionary in spec.dictionaries.items():
-            write_atomically(partial / SPECS / carried_dictionary(spec, name), dictionary.text)
+        closed = spec.generate.choices
+        if closed is not None and closed.values is None and not spec.choices:
+            raise UserError(f"the choices of the task {spec.task!r} are not known", file=path)
+        write_task(spec, path)
         if spec.example.shots is not None:
             if not shots.get(spec.task):
                 raise UserError(f"the shots of the task {spec.task!r} are not known", file=path)

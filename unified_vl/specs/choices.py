@@ -34,7 +34,7 @@ def repeated_choice(choices: Sequence[str]) -> tuple[int, int] | None:
 
 
 def load_choices(spec: TaskSpec) -> tuple[str, ...]:
-    """The choices of a spec that was read from a file, where they lie in one.
+    """The choices of a spec, where they lie in a file.
 
     A file `NAME.choices.txt` beside `NAME.yaml` comes first: a saved model carries there
     what the spec's own file, or a field of the training data, said.
@@ -44,10 +44,10 @@ def load_choices(spec: TaskSpec) -> tuple[str, ...]:
             names a choice twice.
     """
     asked = spec.generate.choices
-    if asked is None or asked.values is not None or spec.file is None:
+    if asked is None or asked.values is not None:
         return asked.values if asked is not None and asked.values is not None else ()
-    carried = spec.file.with_name(f"{spec.file.stem}{CARRIED}")
-    if carried.is_file():
+    carried = carried_file(spec, None if spec.file is None else f"{spec.file.stem}{CARRIED}")
+    if carried is not None:
         return read_choices(carried)
     if asked.file is None:
         return ()
@@ -65,13 +65,13 @@ def load_class_names(spec: TaskSpec) -> dict[tuple[str, str | None], tuple[str, 
     """
     found: dict[tuple[str, str | None], tuple[str, ...]] = {}
     for name, field in spec.fields.items():
-        if field.names is None or field.names.file is None or spec.file is None:
+        if field.names is None or field.names.file is None:
             continue
         template = field.names.file
         tags = spec.data.languages if "language" in slots(parse_template(template)) else (None,)
         for tag in tags:
-            carried = spec.file.with_name(carried_names(spec, name, tag))
-            if carried.is_file():
+            carried = carried_file(spec, carried_names(spec, name, tag))
+            if carried is not None:
                 found[name, tag] = read_choices(carried)
             else:
                 file = fill(template, language=tag or "")
@@ -85,16 +85,24 @@ def carried_names(spec: TaskSpec, field: str, language: str | None) -> str:
     return f"{'.'.join(parts)}.names.txt"
 
 
+def carried_file(spec: TaskSpec, name: str | None) -> Path | None:
+    """The file of a saved model that lies beside a spec; None where there is none."""
+    if spec.file is None or name is None:
+        return None
+    carried = spec.file.with_name(name)
+    return carried if carried.is_file() else None
+
+
 def file_beside(spec: TaskSpec, name: str, key: KeyPath, holds: str = "a choice a line") -> Path:
-    """The file that `KEY.file` of a spec names, relative to the spec.
+    """The file that `KEY.file` of a spec names, relative to the spec, or to the working directory
+    for one made in Python.
 
     Raises:
         UserError: when it leaves the spec's folder, or is not there.
     """
     place = (*key, "file")
     written = spec.file_of(*place)
-    assert written is not None
-    folder = written.parent
+    folder = Path() if written is None else written.parent
     path = Path(normpath(folder / name))
     if not path.resolve().is_relative_to(folder.resolve()):
         raise spec.error(place, f"{name!r} leaves the spec's folder", expected="a path below it")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from unified_vl.errors import UserError
 from unified_vl.languages.letter_case import fold_case
 from unified_vl.languages.tags import canonical, find, nearest_tag
-from unified_vl.specs.choices import file_beside
+from unified_vl.specs.choices import carried_file, file_beside
 from unified_vl.specs.document import LANGUAGE_PATTERN, PATTERNS
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Dictionary:
 
 
 def load_dictionaries(spec: TaskSpec) -> dict[str, Dictionary]:
-    """The dictionaries of a spec that was read from a file, by the field they change.
+    """The dictionaries of a spec, by the field they change.
 
     A file `NAME.FIELD.dictionary.tsv` beside `NAME.yaml` comes first: a saved model carries
     there what the spec's own file said.
@@ -65,12 +65,11 @@ def load_dictionaries(spec: TaskSpec) -> dict[str, Dictionary]:
     """
     found = {}
     for name, noise in spec.example.noise.items():
-        if noise.dictionary is None or spec.file is None:
+        if noise.dictionary is None:
             continue
         place = ("example", "noise", name)
-        carried = spec.file.with_name(carried_dictionary(spec, name))
-        path = carried
-        if not carried.is_file():
+        path = carried_file(spec, carried_dictionary(spec, name))
+        if path is None:
             key = (*place, "dictionary")
             path = file_beside(spec, noise.dictionary.file, key, "a word a line")
         found[name] = read_dictionary(path)

@@ -83,7 +83,22 @@ class Document(Part):
         one made in Python."""
         if self._origin.text is not None:
             return self._origin.text
-        return self.model_dump_json(indent=2, exclude_none=True)
+        return self.model_dump_json(indent=2, exclude_unset=True, exclude={"include"})
+
+    def settle(self, origin: Origin) -> None:
+        """Where it comes from; subclasses read here what they name in other files.
+
+        Called once, by who makes it. In Python, paths are relative to the working directory.
+
+        Raises:
+            UserError: for a file that is missing or bad.
+        """
+        self._origin = origin
+
+    @classmethod
+    def explain(cls, problem: Problem, found: object) -> Problem:
+        """A problem in better words, where there are some, given what stands at its place."""
+        return problem
 
     def line(self, *path: str | int) -> int | None:
         """The line of the key at `path`, counted from 1."""

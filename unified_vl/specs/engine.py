@@ -173,6 +173,24 @@ class EngineSpec(Document):
         refuse(_problems(self))
         return self
 
+    @classmethod
+    def explain(cls, problem: Problem, found: object) -> Problem:
+        """What is wrong with DeepSpeed keys that are right elsewhere."""
+        *above, key = problem.path or ("",)
+        if found == AUTO:
+            what = f"nothing fills {AUTO!r} in: that is done by the Trainer of transformers"
+            return Problem(problem.path, what, problem.expected)
+        if not above and key in WRITTEN_IN_THE_RUN:
+            what = f"the run file says this: {WRITTEN_IN_THE_RUN[str(key)]}"
+            return Problem(problem.path, what, expected=f"no {key} here")
+        if not above and key in ("fp16", "amp"):
+            return Problem(
+                problem.path, "is not supported", expected="bf16: {enabled: true}, or fp32"
+            )
+        if found == "nvme":
+            return Problem(problem.path, "checkpoints do not hold what lies on NVMe", "cpu or none")
+        return problem
+
 
 def read_engine_config(path: Path | None) -> dict[str, Any]:
     """The DeepSpeed JSON of a run, which may say how memory and precision are spent.
@@ -192,24 +210,8 @@ def read_engine_config(path: Path | None) -> dict[str, Any]:
     if not path.is_file():
         raise UserError("there is no such file", file=path, expected="a DeepSpeed JSON")
     config = read_json_object(path)
-    validate(EngineSpec, Parsed({**config}, json_origin(path)), _explained)
+    validate(EngineSpec, Parsed({**config}, json_origin(path)))
     return config
-
-
-def _explained(problem: Problem, found: object) -> Problem:
-    """What is wrong with DeepSpeed keys that are right elsewhere."""
-    *above, key = problem.path or ("",)
-    if found == AUTO:
-        what = f"nothing fills {AUTO!r} in: that is done by the Trainer of transformers"
-        return Problem(problem.path, what, problem.expected)
-    if not above and key in WRITTEN_IN_THE_RUN:
-        what = f"the run file says this: {WRITTEN_IN_THE_RUN[str(key)]}"
-        return Problem(problem.path, what, expected=f"no {key} here")
-    if not above and key in ("fp16", "amp"):
-        return Problem(problem.path, "is not supported", expected="bf16: {enabled: true}, or fp32")
-    if found == "nvme":
-        return Problem(problem.path, "checkpoints do not hold what lies on NVMe", "cpu or none")
-    return problem
 
 
 def _problems(engine: EngineSpec) -> Iterator[Problem]:

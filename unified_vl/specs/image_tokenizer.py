@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from unified_vl.specs.document import (
-    Document,
     KeyPath,
     Name,
     Part,
@@ -20,6 +19,7 @@ from unified_vl.specs.document import (
     refuse,
 )
 from unified_vl.specs.run import OptimizerSpec
+from unified_vl.specs.spec import Spec
 
 Count = Annotated[int, Field(ge=1, le=1 << 16)]
 Small = Annotated[int, Field(ge=1, le=1 << 10)]
@@ -166,7 +166,7 @@ class ImageTokenizerLosses(Part):
     )
 
 
-class ImageTokenizerSpec(Document):
+class ImageTokenizerSpec(Spec):
     """The training of an image tokenizer, as its YAML file says."""
 
     image_tokenizer: Name = Field(description="Name of the tokenizer.", examples=["photos"])

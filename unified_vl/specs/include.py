@@ -33,22 +33,32 @@ def read_including(path: Path, above: tuple[Path, ...] = ()) -> Parsed:
         UserError: for a file that cannot be read, and at the key `include` for one that is not
             there or includes itself.
     """
-    parsed = parse_file(path)
+    return including(parse_file(path), path, above)
+
+
+def including(parsed: Parsed, path: Path | None, above: tuple[Path, ...] = ()) -> Parsed:
+    """The same of values that were read, or of Python's without a file (None)."""
     if INCLUDE not in parsed.values:
         return parsed
-    base = read_including(_included(parsed, path, above), (*above, path))
+    chain = above if path is None else (*above, path)
+    base = read_including(_included(parsed, path, chain), chain)
     own = {key: value for key, value in parsed.values.items() if key != INCLUDE}
     lines, files = dict(base.origin.lines), dict(base.origin.files)
     for place in lines:
-        files.setdefault(place, base.origin.file or path)
+        if base.origin.file is not None:
+            files.setdefault(place, base.origin.file)
     values = _merged(base.values, own, (), lines)
     for place, line in parsed.origin.lines.items():
         if place[:1] != (INCLUDE,):
-            lines[place], files[place] = line, path
+            lines[place] = line
+            if path is not None:
+                files[place] = path
+    if path is None:
+        return Parsed(values, replace(parsed.origin, lines=lines, files=files))
     return Parsed(values, replace(_resolved(values, path, parsed), lines=lines, files=files))
 
 
-def _included(parsed: Parsed, path: Path, above: tuple[Path, ...]) -> Path:
+def _included(parsed: Parsed, path: Path | None, chain: tuple[Path, ...]) -> Path:
     name = parsed.values[INCLUDE]
     line = parsed.origin.line((INCLUDE,))
 
@@ -59,13 +69,12 @@ def _included(parsed: Parsed, path: Path, above: tuple[Path, ...]) -> Path:
 
     if not isinstance(name, str) or not name or is_absolute(name):
         raise error(f"found {name!r}", "the path of a task spec, relative to this file")
-    file = Path(normpath(path.parent / name))
+    file = Path(normpath(name if path is None else path.parent / name))
     if not file.is_file():
         beside = file.parent.glob("*.yaml") if file.parent.is_dir() else ()
         known = [str(Path(name).parent / other.name) for other in beside if other != path]
         expected = "a file relative to this one"
         raise error(f"there is no task spec {name!r}", expected, nearest(name, known))
-    chain = (*above, path)
     if any(file.resolve() == other.resolve() for other in chain):
         said = " includes ".join(str(other) for other in (*chain, file))
         raise error(f"the files go in a circle: {said}", "another spec")

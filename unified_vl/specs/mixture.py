@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from os.path import normpath
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr
 
-from unified_vl.specs.document import Document, Name, Part, Rows, Steps, Version, Weight
-from unified_vl.specs.task import TaskSpec, TaskTags
+from unified_vl.errors import nearest
+from unified_vl.specs.document import Name, Origin, Part, Rows, Steps, Version, Weight
+from unified_vl.specs.mixture_rules import check_entry, check_schedule, check_tasks_asked
+from unified_vl.specs.parse import validate
+from unified_vl.specs.spec import FileOrMade, Spec
+from unified_vl.specs.spec_file import parse_kind
+from unified_vl.specs.task import TaskSpec, TaskTags, load_task
+from unified_vl.specs.written import TASK_FILE
 
 Batches = Annotated[int, Field(ge=1, le=10**6)]
 Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
@@ -16,7 +24,7 @@ Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 class MixtureTask(Part):
     """One task of a mixture."""
 
-    spec: str = Field(
+    spec: Annotated[str | TaskSpec, FileOrMade(str, "TaskSpec", TASK_FILE)] = Field(
         min_length=1,
         description="The task spec, a path relative to the mixture file.",
         examples=["../captioning/coco_captions.yaml"],
@@ -153,7 +161,7 @@ class ScheduleSpec(Part):
         return next(iter(sorted(idle & self.model_fields_set)), None)
 
 
-class Mixture(Document):
+class Mixture(Spec):
     """Tasks that are trained together."""
 
     mixture: Name = Field(description="Name of the mixture.", examples=["photos"])
@@ -179,8 +187,55 @@ class Mixture(Document):
 
     @property
     def specs(self) -> tuple[TaskSpec, ...]:
-        """The task specs, in the order of `tasks`; `load_mixture` reads them."""
+        """The task specs, in the order of `tasks`."""
         return self._specs
+
+    def settle(self, origin: Origin) -> None:
+        super().settle(origin)
+        check_schedule(self)
+        specs: list[TaskSpec] = []
+        for index in range(len(self.tasks)):
+            spec = self._find_spec(index)
+            if spec.task in (other.task for other in specs):
+                place = ("tasks", index, "spec")
+                raise self.error(place, f"the task {spec.task!r} is listed twice")
+            check_entry(self, index, spec)
+            specs.append(spec)
+        for spec in specs:
+            check_tasks_asked(spec, [other.task for other in specs])
+        self._specs = tuple(specs)
+
+    def _find_spec(self, index: int) -> TaskSpec:
+        named = self.tasks[index].spec
+        if isinstance(named, TaskSpec):
+            return named
+        folder = Path() if self.file is None else self.file.parent
+        file = Path(normpath(folder / named))
+        if not file.is_file():
+            raise self.error(
+                ("tasks", index, "spec"),
+                f"there is no task spec {named!r}",
+                expected="a file relative to the mixture",
+                nearest=_nearest_file(named, folder),
+            )
+        return load_task(file)
 
     def __hash__(self) -> int:
         return hash((self.mixture, self.version))
+
+
+def load_mixture(path: str | Path) -> Mixture:
+    """Read a mixture and the task specs that it names.
+
+    Raises:
+        UserError: for a bad mixture, a spec that is missing or bad, one listed twice, or one that
+            asks a task which is missing.
+    """
+    return validate(Mixture, parse_kind(Path(path), "mixture"))
+
+
+def _nearest_file(name: str, folder: Path) -> str | None:
+    """The YAML file whose relative path is most like `name`."""
+    wanted = folder / name
+    neighbours = wanted.parent.glob("*.yaml") if wanted.parent.is_dir() else ()
+    return nearest(name, [str(Path(name).parent / p.name) for p in neighbours])

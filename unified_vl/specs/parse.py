@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -35,7 +35,6 @@ MOST_NODES = 100_000
 DEEPEST = 20
 MOST_PROBLEMS = 100  # told of one file; nearly known names are looked for, which takes its time
 D = TypeVar("D", bound=Document)
-Explain = Callable[[Problem, object], Problem]
 
 
 class InvalidSpec(UserError):
@@ -151,32 +150,50 @@ def _yaml_error(error: YAMLError, file: Path | None) -> UserError:
     return UserError(f"is not YAML: {problem}", file=file, line=line)
 
 
-def validate(model: type[D], parsed: Parsed, explain: Explain | None = None) -> D:
+def validate(model: type[D], parsed: Parsed) -> D:
     """The document that the values of a file make.
-
-    Args:
-        model: what the file is.
-        parsed: its values.
-        explain: may say better what a problem is, given what was found there.
 
     Raises:
         InvalidSpec: with every problem; its message is that of the first.
+        UserError: for a file that it names and that is missing or bad.
     """
-    origin = parsed.origin
+    return make(model, parsed.values, parsed.origin)
+
+
+def make(
+    model: type[D],
+    values: Mapping[str, Any],
+    origin: Origin,
+    made: Sequence[Document] = (),
+    into: D | None = None,
+) -> D:
+    """The document of some values, with all that it names.
+
+    Args:
+        model: what it is.
+        values: as a file would have them.
+        origin: where they are from.
+        made: documents that stand in `values` by their number (`Made`).
+        into: a new object of the model, which then is what is returned.
+
+    Raises:
+        UserError: as for `validate`.
+    """
     try:
         # JSON mode: strict about types, yet a list is a tuple and a text a path
-        text = json.dumps(parsed.values, default=str, ensure_ascii=False)
+        text = json.dumps(values, default=str, ensure_ascii=False)
     except (ValueError, TypeError) as error:  # a list as a key
         raise UserError(f"is not a tree of values: {error}", file=origin.file) from error
     try:
-        document = model.model_validate_json(text, strict=True)
+        document: D = model.__pydantic_validator__.validate_json(
+            text, strict=True, context=made, self_instance=into
+        )
     except ValidationError as error:
-        problems = problems_of(error, model)
-        if explain is not None:
-            problems = (explain(each, _at(parsed.values, each.path)) for each in problems)
+        found = problems_of(error, model)
+        problems = [model.explain(each, _at(values, each.path)) for each in found]
         left_out = max(error.error_count() - MOST_PROBLEMS, 0)
-        raise invalid(list(problems), origin, left_out) from error
-    document._origin = origin
+        raise invalid(problems, origin, left_out) from error
+    document.settle(origin)
     return document
 
 

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
+from unified_vl.errors import nearest
 from unified_vl.specs.document import (
-    Document,
     Name,
+    Origin,
     Part,
     Problem,
     Rows,
@@ -19,14 +20,18 @@ from unified_vl.specs.document import (
     one_of,
     refuse,
 )
-from unified_vl.specs.mixture import Mixture
+from unified_vl.specs.engine import read_engine_config
+from unified_vl.specs.mixture import Mixture, load_mixture
 from unified_vl.specs.model import ModelSpec
+from unified_vl.specs.parse import missing_file
+from unified_vl.specs.run_paths import refuse_old_paths
+from unified_vl.specs.spec import FileOrMade, Spec
+from unified_vl.specs.written import MIXTURE
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Tokens = Annotated[int, Field(ge=2, le=1 << 20)]
 Batch = Annotated[int, Field(ge=1, le=1 << 20)]
-PATHS = ("mixture", "data", "tokenizer", "output", "engine")  # relative to the run file
 DECIDED_ELSEWHERE = (  # keys of a saved model's configuration that are no run's to set
     "vocab_size",
     "image_token_id",
@@ -126,8 +131,8 @@ class FaultSpec(Part):
     )
 
 
-class Run(Document):
-    """One training, as its YAML file says.
+class Run(Spec):
+    """One training, as its YAML file says, or Python.
 
     Its paths are relative to the file, and resolved once loaded.
     """
@@ -143,7 +148,7 @@ class Run(Document):
         description="Decides everything that is random.",
         examples=[0],
     )
-    mixture: Path = Field(
+    mixture: Annotated[Path | Mixture, FileOrMade(Path, "Mixture", MIXTURE)] = Field(
         description="The mixture file, relative to this file.", examples=["../mixtures/photos.yaml"]
     )
     data: Path = Field(description="The data root, relative to this file.", examples=["../../data"])
@@ -268,14 +273,41 @@ class Run(Document):
 
     @property
     def loaded_mixture(self) -> Mixture:
-        """The mixture that `mixture` names; `load_run` reads it."""
-        if self._loaded_mixture is None:
-            raise RuntimeError("this run was not made by load_run")
+        """The mixture, where `mixture` names its file, too."""
+        assert self._loaded_mixture is not None, "every run is settled"
         return self._loaded_mixture
 
+    def settle(self, origin: Origin) -> None:
+        super().settle(origin)
+        refuse_old_paths(self)
+        if isinstance(self.mixture, Path) and not self.mixture.is_file():
+            close = missing_file(self.mixture).nearest
+            raise self.error(("mixture",), f"there is no file {str(self.mixture)!r}", nearest=close)
+        if self.engine is not None:
+            _check_engine(self, self.engine)
+        named = self.mixture
+        mixture = self._loaded_mixture = (
+            named if isinstance(named, Mixture) else load_mixture(named)
+        )
+        if mixture.schedule.stop_and_go is not None and not self.score_every:
+            raise self.error(
+                ("score_every",),
+                f"stop-and-go goes by scores, which mixture {mixture.mixture!r} asks for",
+                expected="1 or more",
+            )
 
-def explain(problem: Problem, _: object) -> Problem:
-    """What is wrong with keys that are right in a saved model's configuration."""
-    if problem.path[:1] == ("model",) and problem.path[-1] in DECIDED_ELSEWHERE:
-        return Problem(problem.path, "the tokenizer or the mixture decides this")
-    return problem
+    @classmethod
+    def explain(cls, problem: Problem, found: object) -> Problem:
+        """What is wrong with keys that are right in a saved model's configuration."""
+        if problem.path[:1] == ("model",) and problem.path[-1] in DECIDED_ELSEWHERE:
+            return Problem(problem.path, "the tokenizer or the mixture decides this")
+        return problem
+
+
+def _check_engine(run: Run, path: Path) -> None:
+    """That the engine's file is there and right; a mistake in it is told at its own key."""
+    if not path.is_file():
+        beside = [p.name for p in path.parent.glob("*.json")] if path.parent.is_dir() else []
+        close = nearest(path.name, beside)
+        raise run.error(("engine",), f"there is no file {str(path)!r}", nearest=close)
+    read_engine_config(path)

@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from os.path import normpath, relpath
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.specs.parse import Parsed
-from unified_vl.specs.run import PATHS, Run
 
+if TYPE_CHECKING:
+    from unified_vl.specs.run import Run
+
+PATHS = ("mixture", "data", "tokenizer", "output", "engine")  # relative to the run file
 FOLDERS = ("data", "tokenizer")  # what has to be there before a training
 LONGEST_ENDING = len(".partial")  # of folders that are written beside their place
 

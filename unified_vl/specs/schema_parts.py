@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from unified_vl.specs.document import KeyPath, one_of
+from unified_vl.parts import KeyPath, one_of
 
 
 def keys_at(schema: Mapping[str, Any], path: KeyPath) -> list[str]:

@@ -7,23 +7,29 @@ file's.
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
-from unified_vl.kinds.registry import FOLLOWERS, written_in
+from unified_vl.kinds.registry import written_in
 from unified_vl.languages.tags import find
 from unified_vl.specs.checks import named_slots
-from unified_vl.specs.code_switch import Dictionary
+from unified_vl.specs.choices import load_choices, load_class_names
+from unified_vl.specs.code_switch import Dictionary, load_dictionaries
 from unified_vl.specs.data import DataSpec
-from unified_vl.specs.document import Document, Name, Version, refuse
+from unified_vl.specs.document import Name, Origin, Version, refuse
 from unified_vl.specs.example import ExampleSpec
 from unified_vl.specs.fields import FieldSpec
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
+from unified_vl.specs.parse import validate
 from unified_vl.specs.rules import task_problems
 from unified_vl.specs.score import ScoreSpec
+from unified_vl.specs.spec import Spec
+from unified_vl.specs.spec_file import parse_kind
 from unified_vl.specs.template import Template, parse_template, slots
 
 TaskTags = Literal["task", "family", "none"]
@@ -45,8 +51,8 @@ def _texts(value: object) -> object:
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts, json_schema_input_type=str | list[str])]
 
 
-class TaskSpec(Document):
-    """A task of the model, as its YAML file says; frozen and hashable."""
+class TaskSpec(Spec):
+    """A task of the model, as its YAML file says, or Python; frozen and hashable."""
 
     include: str | None = Field(
         default=None,
@@ -149,6 +155,14 @@ class TaskSpec(Document):
         refuse(task_problems(self))
         return self
 
+    def settle(self, origin: Origin) -> None:
+        super().settle(origin)
+        if origin.text is not None and origin.file is None:
+            return  # a text alone: what it names lies beside a file that is not there yet
+        self._choices = load_choices(self)
+        self._dictionaries = load_dictionaries(self)
+        self._class_names = load_class_names(self)
+
     def __hash__(self) -> int:
         return hash((self.task, self.version))
 
@@ -156,17 +170,25 @@ class TaskSpec(Document):
     def choices(self) -> tuple[str, ...]:
         """The closed answers, where there are any and they are known.
 
-        Those in a file are known once the spec is loaded, those of a field once
-        `data.choices.learn_choices` has read the data or a saved model carries them.
+        Those of a field are known once `data.choices.learn_choices` has read the data, or a saved
+        model carries them.
         """
         given = self.generate.choices
         return self._choices or (given.values if given and given.values else ())
 
-    def class_names(self, field: str, language: str) -> tuple[str, ...]:
-        """The names of a label's classes in a language, in the order of their numbers.
+    def with_choices(self, choices: Iterable[str]) -> TaskSpec:
+        """The same task, with closed answers that were not known; of several the first counts."""
+        found = self.model_copy()
+        found._choices = tuple(dict.fromkeys(choices))
+        return found
 
-        Those in a file are known once the spec is loaded.
-        """
+    @property
+    def class_files(self) -> Mapping[tuple[str, str | None], tuple[str, ...]]:
+        """The names of classes that lie in files, by field and language (None for all of them)."""
+        return self._class_names
+
+    def class_names(self, field: str, language: str) -> tuple[str, ...]:
+        """The names of a label's classes in a language, in the order of their numbers."""
         names = self.fields[field].names
         if names is not None and names.values is not None:
             return names.values
@@ -219,7 +241,7 @@ class TaskSpec(Document):
 
     @property
     def dictionaries(self) -> dict[str, Dictionary]:
-        """The dictionaries of code-switched fields, by field; known once the spec is loaded."""
+        """The dictionaries of code-switched fields, by field."""
         return self._dictionaries
 
     def fields_of(self, template: Template) -> tuple[str, ...]:
@@ -237,4 +259,10 @@ class TaskSpec(Document):
         return texts[find(language, texts) or "default"]
 
 
-FOLLOWERS.append(partial(TaskSpec.model_rebuild, force=True))  # of what its fields may say
+def load_task(path: str | Path) -> TaskSpec:
+    """Read a task spec, and what it keeps in other files: choices and dictionaries.
+
+    Raises:
+        UserError: with file, line, field and the nearest known name.
+    """
+    return validate(TaskSpec, parse_kind(Path(path), "task"))

@@ -96,8 +96,7 @@ def build(run: Run) -> Parts:
 
     validated = [s for s in specs.values() if run.validation_rows and "validation" in s.data.splits]
     streams = {name: stream(spec, "train") for name, spec in specs.items()}
-    for spec in specs.values():
-        learn_choices(spec, run.data)
+    specs = {name: learn_choices(spec, run.data) for name, spec in specs.items()}
     torch.manual_seed(run.seed)
     model = UnifiedVLForConditionalGeneration(config)
     if image_tokenizer is not None:

@@ -15,6 +15,7 @@ from unified_vl.data.order import draw_seed
 from unified_vl.errors import Stopped, UserError
 from unified_vl.locks import WITHIN, only_writer
 from unified_vl.specs.run import Run
+from unified_vl.specs.written import write_run
 from unified_vl.training import checkpoint
 from unified_vl.training.agreement import agree, together
 from unified_vl.training.bad_rows import BadRows
@@ -39,16 +40,21 @@ from unified_vl.training.update import TaskBatch, backward, target_loss_sum
 from unified_vl.training.watchdog import STACKS, Watchdog
 
 LEFT = {WITHIN, STACKS}  # what a start that was killed or hung may leave in the output
+SPECS = "specs"  # the folder of `run.yaml` and its like, of a run that was made in Python
 AHEAD = 4  # batches that are prepared while a step computes
 
 
 def train(
     run: Run, *, resume: bool = False, progress: bool = True, accept_changed_data: bool = False
 ) -> Path:
-    """Train what a run file says; under the `deepspeed` launcher, one call a process.
+    """Train what a run file says, or a run made in Python; under the `deepspeed` launcher, one
+    call a process.
+
+    A run made in Python is written to OUTPUT/specs, so that the command line goes on with it, too:
+    `unified-vl train OUTPUT/specs/run.yaml --resume`.
 
     Args:
-        run: of `load_run`.
+        run: of `load_run`, or a `Run`.
         resume: go on from the last whole checkpoint of the output directory.
         progress: show a progress bar, or lines where stderr is no terminal.
         accept_changed_data: go on though the data are not what they were.
@@ -73,6 +79,9 @@ def train(
         look_at_data(training)
         with together(process):  # bad data shows before anything is written
             _rehearse(training)
+        with together(process):
+            if run.file is None and process.rank == 0:
+                write_run(run, run.output / SPECS)
         with training.journal, StopSignals() as signals:
             for of_task in training.validation.values():
                 training.bad_rows.note(start, of_task[0])

@@ -1,0 +1,89 @@
+"""What a mixture asks of its schedule and its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from unified_vl.errors import nearest
+from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.template import Slot, Template
+
+if TYPE_CHECKING:
+    from unified_vl.specs.mixture import Mixture
+
+
+def check_tasks_asked(spec: TaskSpec, tasks: Sequence[str]) -> None:
+    """The tasks that rank or read its pictures must be learnt beside it: an evaluation would miss
+    them when all is trained."""
+    asked: list[tuple[tuple[str | int, ...], str | None]] = [
+        (("score", index, "read_by"), score.read_by) for index, score in enumerate(spec.score)
+    ]
+    if spec.generate.rerank is not None:
+        asked.append((("generate", "rerank", "task"), spec.generate.rerank.task))
+    for place, name in asked:
+        if name is not None and name not in tasks:
+            raise spec.error(
+                place,
+                f"the mixture has no task {name!r}",
+                expected="a task that is trained beside this one",
+                nearest=nearest(name, tasks),
+            )
+
+
+def check_schedule(mixture: Mixture) -> None:
+    """What the keys of a schedule ask of each other and of the tasks."""
+    schedule = mixture.schedule
+    idle = schedule.idle_key()
+    if idle is not None:
+        raise mixture.error(
+            ("schedule", idle),
+            f"a schedule of kind {schedule.kind!r} with updates {schedule.update!r} does not "
+            "read this",
+            expected="`order` for round_robin; `by` for sampled, and `temperature` and `limit` "
+            "where that is by rows; `joint_weights` for joint updates",
+        )
+    for index, entry in enumerate(mixture.tasks):
+        if schedule.curriculum is not None and entry.difficulty is None:
+            raise mixture.error(
+                ("tasks", index), "has no `difficulty`, which the schedule's curriculum goes by"
+            )
+        if schedule.curriculum is not None and entry.from_round:
+            raise mixture.error(
+                ("tasks", index, "from_round"), "the schedule's curriculum decides this"
+            )
+    if all(entry.from_round for entry in mixture.tasks):
+        raise mixture.error(
+            ("tasks", 0, "from_round"), "no task begins", expected="from_round: 0 for one at least"
+        )
+
+
+def check_entry(mixture: Mixture, index: int, spec: TaskSpec) -> None:
+    """What a mixture asks of a task."""
+    if mixture.tasks[index].contrast and not _describes_an_image(spec):
+        raise mixture.error(
+            ("tasks", index, "contrast"),
+            f"the task {spec.task!r} does not describe an image",
+            expected="one image in its source and a text as its target",
+        )
+    if mixture.tags == "family" and spec.family is None:
+        raise mixture.error(
+            ("tags",), f"the task {spec.task!r} has no `family`", expected="one in every task spec"
+        )
+    if mixture.schedule.stop_and_go is not None and "validation" not in spec.data.splits:
+        raise mixture.error(
+            ("schedule", "stop_and_go"),
+            f"the task {spec.task!r} has no validation split to go by",
+        )
+
+
+def _describes_an_image(spec: TaskSpec) -> bool:
+    def kinds(template: Template) -> list[str]:
+        slots = (piece.name for piece in template if isinstance(piece, Slot))
+        fields = [spec.fields[name] for name in slots if name in spec.fields]
+        return [
+            "codes" if field.in_codes else "nothing" if field.missing == "allow" else field.kind
+            for field in fields
+        ]
+
+    return kinds(spec.source).count("image") == 1 and kinds(spec.target) == ["text"]
