@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from unified_vl.authoring.findings import Findings, share
-from unified_vl.data.cells import unpacked
 from unified_vl.data.row import Row
 from unified_vl.errors import UserError
+from unified_vl.kinds.cells import unpacked
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
 
