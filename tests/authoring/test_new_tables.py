@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,58 @@ def test_columns_of_languages_in_any_spelling(
         return
     assert found is not None and found.templates == {template}
     assert len(found.names) == 2 and tags.items() <= found.names.items()
+
+
+ANSWER = {"key": "a.png", "prediction": "a bear", "boxes": None, "score": -1.0, "error": None}
+WRITTEN: dict[str, dict[str, str]] = {
+    "answers in CSV": {"out.csv": ",".join(ANSWER) + "\na.png,a bear,,-1.0,\n"},
+    "answers in JSON lines": {"out.jsonl": json.dumps(ANSWER) + "\n"},
+    "results of COCO": {
+        "out.json": json.dumps(
+            [{"image_id": 1, "category_id": 1, "bbox": [1, 1, 2, 2], "score": 1}]
+        )
+    },
+    "a run": {
+        "runs/a/events.jsonl": '{"event": "step"}\n',
+        "runs/a/model/training.json": "{}",
+        "runs/a/report.json": "{}",
+        "runs/a/predictions.jsonl": json.dumps(ANSWER) + "\n",
+    },
+    "a model and a tokenizer": {
+        "m/training.json": "{}",
+        "m/model.safetensors": "",
+        "t/vocabulary.json": "{}",
+        "t/text.model": "",
+    },
+    "an index": {"pics.index/index.json": "{}", "pics.index/features.safetensors": ""},
+}
+
+
+@pytest.mark.parametrize("what", WRITTEN)
+@pytest.mark.parametrize("kind", ["image_texts", "csv"])
+def test_what_this_program_wrote_is_no_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, kind: str
+) -> None:
+    images(tmp_path)
+    if kind == "csv":
+        table(tmp_path / "rows.csv", "pics/{}.png")
+    for number in range(ROWS):
+        (tmp_path / f"pics/{number}.txt").write_text(f"a bear, number {number}")
+    for name, text in WRITTEN[what].items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    if "answers" in what:
+        (tmp_path / "out.images").mkdir()
+        (tmp_path / "out.images/000000.png").write_bytes((tmp_path / "pics/0.png").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    new("--from", ".", "--task", "bears", "--output", "spec.yaml")
+    assert load_task(Path("spec.yaml")).data.reader == kind
+    assert "out." not in Path("spec.yaml").read_text()
+
+
+def test_answers_that_are_named_are_read(tmp_path: Path) -> None:
+    rows = [
+        ANSWER | {"key": f"{n}", "prediction": f"a bear {n}", "text": f"b {n}"} for n in range(4)
+    ]
+    (tmp_path / "out.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert new("--from", tmp_path / "out.jsonl").exit_code == 0

@@ -197,11 +197,11 @@ def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere(
     asked = ("predict", model_directory, "--task", "tiny_copy", "--input", rows)
     asked += ("--output", tmp_path / "out.jsonl", "--batch-size", 1)
     lines = call(*asked).stderr.splitlines()
-    assert lines[:5] == [f"{n} of 40 rows answered" for n in (8, 16, 24, 32, 40)]
+    assert lines[:5] == [f"{n} of 40 rows done" for n in (8, 16, 24, 32, 40)]
     monkeypatch.setenv("FORCE_COLOR", "1")  # what rich takes for a terminal
     said = call(*asked).stderr
     assert "━" in said and "40/40" in said
-    assert "rows answered" not in said
+    assert "rows done" not in said
 
 
 @pytest.mark.parametrize(

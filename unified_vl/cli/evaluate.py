@@ -148,7 +148,7 @@ def progress_of_tasks() -> Iterator[Progress]:
                 bars[task] = progress.add_task(task, total=total)
             progress.update(bars[task], completed=done)
             if done == total and not console.is_terminal:
-                console.print(f"{task}: {total} answered")
+                console.print(f"{task}: {total} rows done")
 
         yield show
 

@@ -272,9 +272,9 @@ class _Show:
         tenths = 10 * done // max(total, 1)
         if self._tenths is None:
             if done:
-                self._say(f"{done} rows were answered before")
+                self._say(f"{done} rows were done before")
         elif tenths > self._tenths and self._bar.disable:
-            self._say(f"{done} of {total} rows answered")
+            self._say(f"{done} of {total} rows done")
         self._tenths = tenths
 
     def _say(self, text: str) -> None:

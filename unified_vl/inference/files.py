@@ -15,7 +15,13 @@ from unified_vl.data.examples import ExampleBuilder
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import parse_json, read_json_object, write_atomically
 from unified_vl.inference.answers import AnswerFormat, answer_format, carried_values, write_errors
-from unified_vl.inference.inputs import chunks, input_language, input_row, target_fields
+from unified_vl.inference.inputs import (
+    chunks,
+    input_language,
+    input_row,
+    source_fields,
+    target_fields,
+)
 from unified_vl.inference.pictures import PictureFolder
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.predictor import CHUNK, UnifiedVL
@@ -50,7 +56,8 @@ def predict_file(
         predictor: the model.
         task: name, spec or spec file of the task; None when the rows say it.
         source: JSONL, Parquet or CSV: the task's fields by name, with `language` and, if
-            wished, `key` and `task`, the name of one of the model's tasks. Image paths are
+            wished, `key` (or what the spec's `data.key_column` names) and `task`, the name of one
+            of the model's tasks. Image paths are
             relative to this file and stay below its folder. Or a folder: its images.
         output: rows `{"key", "prediction", "boxes", "score", "error"}` as JSONL, Parquet or
             CSV, with `alternatives` where `n` is above 1; or, ending in `.json`, the boxes as
@@ -81,7 +88,7 @@ def predict_file(
     spec = None if task is None else with_generate(predictor.spec(task), generate or {})
     if spec is not None and not kind.errors and not _writes_boxes(spec):
         raise UserError(f"the task {spec.task!r} has no boxes for COCO results", file=output)
-    rows = open_rows(Path(source), None if spec is None else spec.image_field)
+    rows = open_rows(Path(source), None if spec is None else _image_field(spec, Path(source)))
     if output.exists() and output.samefile(source):
         raise UserError("the output would replace the input", file=output)
     languages = _languages(language, spec)
@@ -151,6 +158,19 @@ def _languages(given: str | Sequence[str] | None, spec: TaskSpec | None) -> tupl
 
 def _writes_boxes(spec: TaskSpec) -> bool:
     return any(spec.fields[name].kind == "box" for name in target_fields(spec))
+
+
+def _image_field(spec: TaskSpec, source: Path) -> str | None:
+    """What the images of a folder are given as; a refusal of a folder where nothing is."""
+    kinds = {name: spec.fields[name].kind for name in source_fields(spec)}
+    read = [name for kind in ("image", "image_codes") for name in kinds if kinds[name] == kind]
+    if not read and source.is_dir():
+        raise UserError(
+            f"is a folder, and the task {spec.task!r} reads no image",
+            file=source,
+            expected=f"a file of rows with {' and '.join(kinds)}",
+        )
+    return next(iter(read), None)
 
 
 def _job(reader: _Reader, n: int) -> dict[str, Any]:
@@ -274,7 +294,7 @@ class _Reader:
                 found = Prediction(None, None, None, None, error=failures[place])
             else:
                 found = next(answers)
-            row = self.pictures.row(start + place, replace(found, key=_key(one.values)))
+            row = self.pictures.row(start + place, replace(found, key=self._key(one.values)))
             if len(self.languages) > 1:
                 row = {"key": row.pop("key"), "language": one.language, **row}
             given = {"generate": self.generate} if self.generate else {}
@@ -307,7 +327,11 @@ class _Reader:
             )
         return with_generate(known[name], self.generate)
 
-
-def _key(values: Values | UserError) -> str | None:
-    key = None if isinstance(values, UserError) else values.get("key")
-    return None if key is None else str(key)
+    def _key(self, values: Values | UserError) -> str | None:
+        """What a row is called: its `key`, or else what the spec's `key_column` says."""
+        if isinstance(values, UserError):
+            return None
+        named = self.spec or self.predictor.specs.get(str(values.get("task")))
+        column = None if named is None else named.data.key_column
+        key = values.get("key", None if column is None else values.get(column))
+        return None if key is None else str(key)

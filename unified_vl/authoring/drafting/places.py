@@ -15,6 +15,7 @@ from unified_vl.authoring.drafting.annotation_files import (
     splits_of,
 )
 from unified_vl.authoring.drafting.columns import SPLITS
+from unified_vl.authoring.drafting.written_files import without_written
 from unified_vl.data.image_formats import is_image
 from unified_vl.errors import UserError
 from unified_vl.languages.tags import subtags
@@ -136,6 +137,7 @@ def _reader_of(file: Path) -> str:
 def _in_folder(folder: Path) -> tuple[str, Path]:
     """What of a folder is to be looked into, and what reads it."""
     files = [path for path in _files(folder) if not path.name.startswith(".")]
+    files = without_written(files, folder)
     annotated_by_tool = annotations_in(folder, files)
     if annotated_by_tool is not None:
         return annotated_by_tool
