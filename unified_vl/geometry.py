@@ -55,3 +55,18 @@ class Polygon(Shape):
     @property
     def coordinates(self) -> tuple[float, ...]:
         return self.xy
+
+
+def coordinates(shape: Shape) -> tuple[float, ...]:
+    """The numbers that say where a shape is, in the order in which they are written."""
+    return shape.coordinates
+
+
+def to_pixels(shape: Shape, width: int, height: int) -> list[float]:
+    """The coordinates of a shape in pixels of an image of that size: `[x1, y1, x2, y2]` ...
+
+    To a millionth of a pixel, so that they are as short as they are meant: 24.06, not
+    24.060000000000002.
+    """
+    sides = (width, height)
+    return [round(v * sides[place % 2], 6) for place, v in enumerate(shape.coordinates)]

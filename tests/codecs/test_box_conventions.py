@@ -12,8 +12,7 @@ from unified_vl.codecs.box_conventions import (
     to_ofa,
     to_paligemma,
 )
-from unified_vl.codecs.shapes import coordinates
-from unified_vl.geometry import Box
+from unified_vl.geometry import Box, coordinates
 
 BOX = Box(0.1, 0.25, 0.5, 0.75)
 

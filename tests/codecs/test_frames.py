@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, ImageOps
 from PIL import Image as PILImage
 
-from unified_vl.codecs.shapes import coordinates, to_pixels
-from unified_vl.geometry import Box
+from unified_vl.geometry import Box, coordinates, to_pixels
 from unified_vl.kinds.box import Layout, box_in
 from unified_vl.kinds.frames import Frame, upright
 from unified_vl.kinds.registry import place_kind

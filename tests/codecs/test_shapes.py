@@ -5,13 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_vl.codecs.segments import Text
-from unified_vl.codecs.shapes import (
-    ShapeCodec,
-    coordinates,
-    with_labels,
-)
+from unified_vl.codecs.shapes import ShapeCodec, with_labels
 from unified_vl.codecs.vocabulary import Vocabulary
-from unified_vl.geometry import Box, Point, Polygon
+from unified_vl.geometry import Box, Point, Polygon, coordinates
 
 CODEC = ShapeCodec(Vocabulary(300, ("image",)))
 

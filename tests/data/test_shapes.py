@@ -12,7 +12,6 @@ from PIL import Image as PILImage
 
 from unified_vl.authoring.check import check_paths
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.shapes import coordinates
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary, standard_tags
 from unified_vl.data.batching import IGNORED, collate
@@ -20,7 +19,7 @@ from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError
-from unified_vl.geometry import Box
+from unified_vl.geometry import Box, coordinates
 from unified_vl.specs.load import load_task
 
 SPEC = """\

@@ -21,6 +21,8 @@ from unified_vl.inference.inputs import input_row
 from unified_vl.inference.pictures import side_by_side
 from unified_vl.inference.prediction import Alternative, Prediction
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.kinds.places import PlaceKind
+from unified_vl.kinds.registry import KINDS
 from unified_vl.specs.task import TaskSpec
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def answer(
     if found.images:
         several = found.alternatives or (found,)
         return Answer(html, enlarged(side_by_side([one.images[0] for one in several])))
-    if picture is None or (found.boxes is None and not found.shapes):
+    if picture is None or not found.values:
         return Answer(html)
     return Answer(html, drawn(picture, found))
 
@@ -101,10 +103,11 @@ def enlarged(picture: PILImage.Image) -> PILImage.Image:
 
 
 def _scaled(found: Prediction, scale: float) -> Prediction:
-    def larger(shapes: Sequence[Any]) -> list[Any]:
-        return [s if isinstance(s, str | None) else [v * scale for v in s] for s in shapes]
+    def larger(places: Sequence[Any]) -> list[Any]:
+        return [[v * scale for v in xy] for xy in places]
 
-    shapes = {name: larger(values) for name, values in found.shapes.items()}  # labels are texts
+    places = [kind.rows for kind in KINDS.values() if isinstance(kind, PlaceKind)]
+    shapes = {key: larger(v) if key in places else v for key, v in found.shapes.items()}
     return replace(found, boxes=found.boxes and larger(found.boxes), shapes=shapes)
 
 
@@ -140,12 +143,11 @@ def _html(
 
 def _shapes(found: Prediction | Alternative) -> list[str]:
     """What each shape is, and its numbers in pixels."""
-    labels = found.shapes.get("labels") or [None] * len(found.boxes or ())
-    boxes = zip(labels, found.boxes or (), strict=True)
-    said = [(label or "box", box) for label, box in boxes]
-    said += [("point", one) for one in found.shapes.get("points", ())]
-    said += [("polygon", one) for one in found.shapes.get("polygons", ())]
-    return [f"{what}: " + ", ".join(f"{v:.1f}" for v in numbers) for what, numbers in said]
+    said = [(kind, *one) for kind in KINDS.values() for one in kind.said(found.values)]
+    return [
+        f"{label or kind.name}: " + ", ".join(f"{v:.1f}" for v in numbers)
+        for kind, label, numbers in said
+    ]
 
 
 def _pieces(segments: Sequence[Segment], size: tuple[int, int] | None) -> list[tuple[str, str]]:

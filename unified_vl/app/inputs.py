@@ -18,7 +18,6 @@ from unified_vl.specs.task import TaskSpec
 MOST_BYTES = 20_000_000  # of an image file
 MOST_PIXELS = 25_000_000
 MOST_CHARACTERS = 10_000  # of a text
-_SPACES = str.maketrans("[](),;", "      ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Input:
 
     @property
     def is_image(self) -> bool:
-        return self.kind in ("image", "image_codes")
+        return kind_of(self.kind).page_input == "image"
 
     @property
     def label(self) -> str:
@@ -71,8 +70,7 @@ def read_values(spec: TaskSpec, given: Mapping[Input, Any]) -> dict[str, Any]:
                 continue
             raise UserError("is empty", field=one.label)
         if one.is_image:
-            # what is transparent of an image to be completed is what is missing
-            holes = one.kind == "image_codes"
+            holes = kind_of(one.kind).reads_holes
             paths = value if one.many else [value]
             pictures = [read_image(Path(str(path)), one.label, holes=holes) for path in paths]
             values[one.name] = pictures if one.many else pictures[0]
@@ -86,16 +84,12 @@ def read_values(spec: TaskSpec, given: Mapping[Input, Any]) -> dict[str, Any]:
     return values
 
 
-def _parsed(text: str, one: Input) -> str | list[float]:
-    """A text as it is; a shape as its numbers, with or without brackets and commas."""
-    if kind_of(one.kind).writing != "places":
-        return text
+def _parsed(text: str, one: Input) -> Any:
+    """A value as its kind has it typed: a text as it is, a box as its numbers."""
     try:
-        return [float(number) for number in text.translate(_SPACES).split()]
+        return kind_of(one.kind).typed(text)
     except ValueError as error:
-        raise UserError(
-            f"found {text[:60]!r}", field=one.label, expected=f"the numbers of a {one.kind}"
-        ) from error
+        raise UserError(f"found {text[:60]!r}", field=one.label, expected=str(error)) from error
 
 
 def read_image(path: Path, field: str, *, holes: bool = False) -> PILImage.Image:

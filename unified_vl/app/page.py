@@ -126,12 +126,11 @@ def _component(one: Input, first: TaskSpec) -> Any:
         )
     if one.kind == "language":
         return gr.Dropdown(label=one.label, elem_id=name, **state)
-    hint = "numbers, with commas between them" if kind_of(one.kind).writing == "places" else None
     return gr.Textbox(
         label=f"{one.label} (a line each)" if one.many else one.label,
         lines=3 if one.many else 1,
         max_length=MOST_CHARACTERS,
-        placeholder=hint,
+        placeholder=kind_of(one.kind).page_hint,
         elem_id=name,
         **state,
     )

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from unified_vl.codecs.shapes import to_pixels
 from unified_vl.data.images import open_image, orientation_of
 from unified_vl.data.readers.coco import pictures as coco_pictures
 from unified_vl.data.readers.detection_formats import DETECTIONS, FRACTIONS
 from unified_vl.data.readers.detections import Annotations, Picture, Pictures
 from unified_vl.errors import UserError
+from unified_vl.geometry import to_pixels
 from unified_vl.kinds.box import box_in
 from unified_vl.kinds.frames import Frame
 

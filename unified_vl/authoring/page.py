@@ -98,4 +98,4 @@ def _figure(image: LoadedImage, shapes: Sequence[Shape]) -> dict[str, Any]:
 
 def _outline(shape: Shape) -> tuple[str, dict[str, Any]]:
     """The SVG element of a shape, in the units of the picture, which is 1 x 1."""
-    return kind_of_place(shape).outline(shape)
+    return kind_of_place(shape).outline(shape.coordinates)

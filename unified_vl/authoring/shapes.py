@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from unified_vl.authoring.findings import ROW_REMEDY, Findings
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.shapes import ShapeCodec, coordinates
+from unified_vl.codecs.shapes import ShapeCodec
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.example import Example
 from unified_vl.data.shapes import Noted
 from unified_vl.errors import BadRow, UserError
-from unified_vl.geometry import Shape
+from unified_vl.geometry import Shape, coordinates
 from unified_vl.kinds.registry import kind_of_place
 from unified_vl.specs.readers import stated_size
 from unified_vl.specs.task import TaskSpec

@@ -13,7 +13,6 @@ from unified_vl.authoring.fingerprints import normal
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Image, ImageCodes, Noised, Pieces, Segment, Tag, Text
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
-from unified_vl.codecs.shapes import coordinates, to_pixels
 from unified_vl.codecs.vocabulary import IMAGE_TAG
 from unified_vl.data.batching import naming
 from unified_vl.data.example import Example, Reference
@@ -24,7 +23,7 @@ from unified_vl.data.row import Row
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow
 from unified_vl.files import parse_json
-from unified_vl.geometry import Shape
+from unified_vl.geometry import Shape, coordinates, to_pixels
 from unified_vl.kinds.registry import kind_of_place
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec

@@ -142,15 +142,15 @@ def _warn(answer: Prediction) -> None:
 
 def _lines_of(answer: Prediction | Alternative) -> Iterator[str]:
     """The text, then a line a shape; the text of labelled boxes is with them."""
-    labels = answer.shapes.get("labels")
-    if answer.text and labels is None:
+    from unified_vl.kinds.registry import KINDS
+
+    values = answer.values
+    types = {key: type for kind in KINDS.values() for key, type in kind.row_types.items()}
+    if answer.text and not any(types.get(key) == "labels" for key in values):
         yield answer.text
-    for number, box in enumerate(answer.boxes or ()):
-        label = labels[number] if labels is not None else None
-        yield (f"{label}\t" if label else "") + _numbers(box)
-    for key in ("points", "polygons"):
-        for shape in answer.shapes.get(key, ()):
-            yield _numbers(shape)
+    for kind in KINDS.values():
+        for label, numbers in kind.said(values):
+            yield (f"{label}\t" if label else "") + _numbers(numbers)
 
 
 def _numbers(values: Sequence[float]) -> str:
@@ -174,7 +174,7 @@ def _draw(answer: Prediction, image: Path | None, draw: Path, task: str) -> None
     if pictures:
         save_picture(side_by_side(pictures), draw)
         return
-    if image is None or (answer.boxes is None and not answer.shapes):
+    if image is None or (not answer.values):
         raise UserError(
             f"the task {task!r} has no shapes to draw", file="command line", field="--draw"
         )

@@ -13,8 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from unified_vl.codecs.shapes import coordinates
-from unified_vl.geometry import Box
+from unified_vl.geometry import Box, coordinates
 
 OFA_SIDE, OFA_BINS = 512, 1000
 PALIGEMMA_PLACES = 1024

@@ -27,7 +27,7 @@ class ShapeCodec:
     def encode(self, shape: Shape) -> list[int]:
         """Ids in the order x1 y1 x2 y2 (box), x y (point) or x y x y ... (polygon)."""
         bins = len(self.id_range)
-        return [self.id_range[min(math.floor(v * bins), bins - 1)] for v in coordinates(shape)]
+        return [self.id_range[min(math.floor(v * bins), bins - 1)] for v in shape.coordinates]
 
     def decode(self, ids: Sequence[int], kind: str) -> Shape:
         """The shape at the centres of the ids' bins; corners in the wrong order are swapped.
@@ -52,11 +52,6 @@ class ShapeCodec:
         return [self.decode(ids[i : i + size], kind) for i in starts]
 
 
-def coordinates(shape: Shape) -> tuple[float, ...]:
-    """The numbers that say where a shape is, in the order in which they are written."""
-    return shape.coordinates
-
-
 def with_labels(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     """The segments with each text that stands before a box as that box's label."""
     found: list[Segment] = []
@@ -67,13 +62,3 @@ def with_labels(segments: Sequence[Segment]) -> tuple[Segment, ...]:
             segment = replace(segment, label=label.text.strip())
         found.append(segment)
     return tuple(found)
-
-
-def to_pixels(shape: Shape, width: int, height: int) -> list[float]:
-    """The coordinates of a shape in pixels of an image of that size: `[x1, y1, x2, y2]` ...
-
-    To a millionth of a pixel, so that they are as short as they are meant: 24.06, not
-    24.060000000000002.
-    """
-    sides = (width, height)
-    return [round(v * sides[place % 2], 6) for place, v in enumerate(coordinates(shape))]

@@ -13,7 +13,6 @@ from typing import Any
 from PIL.Image import Image
 
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.shapes import to_pixels
 from unified_vl.data.choices import learn_choices
 from unified_vl.data.example import Example
 from unified_vl.data.row import Row
@@ -31,7 +30,7 @@ from unified_vl.evaluation.scoring import (
     rows_of,
     score_task,
 )
-from unified_vl.geometry import Box
+from unified_vl.geometry import Box, to_pixels
 from unified_vl.inference.inputs import source_fields
 from unified_vl.inference.pictures import to_complete
 from unified_vl.inference.prediction import FLAGS

@@ -1,55 +1,62 @@
-"""The boxes, points and polygons of single rows, as the report draws them on images."""
+"""The boxes and other places of single rows, as the report draws them on images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any, Literal
+from typing import Any
 
-_KINDS: dict[int, Literal["point", "box"]] = {2: "point", 4: "box"}  # by how many numbers
+from unified_vl.kinds.places import PlaceKind
+from unified_vl.kinds.registry import KINDS
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A shape on an image.
+    """A place on an image.
 
     Attributes:
         kind: what it is.
-        xy: its numbers in pixels of the image: `x1 y1 x2 y2` of a box, else `x y x y ...`.
+        xy: its numbers in pixels of the image.
         label: what it is called; empty where it has no label.
     """
 
-    kind: Literal["box", "point", "polygon"]
+    kind: PlaceKind
     xy: tuple[float, ...]
     label: str = ""
 
     @property
-    def points(self) -> str:
-        """Its corners as SVG's `points`."""
-        return " ".join(map(str, self.xy))
+    def outline(self) -> tuple[str, dict[str, Any]]:
+        """Its SVG element and attributes."""
+        return self.kind.outline(self.xy)
 
 
 def points_somewhere(row: Mapping[str, Any]) -> bool:
-    """Whether the task of a row of `predictions.jsonl` writes shapes."""
-    return any(row.get(name) is not None for name in ("boxes", "points", "polygons"))
+    """Whether the task of a row of `predictions.jsonl` writes places in an image."""
+    return any(row.get(kind.rows) is not None for kind in _kinds())
 
 
 def marks_of(row: Mapping[str, Any]) -> tuple[Mark, ...]:
     """What the model wrote."""
-    boxes = _marks(row.get("boxes") or (), row.get("labels") or ())
-    others = [*(row.get("points") or ()), *(row.get("polygons") or ())]
-    return *boxes, *_marks(others, ())
+    found = ((kind, *one) for kind in _kinds() for one in kind.said(row))
+    return tuple(Mark(kind, tuple(map(float, xy)), label or "") for kind, label, xy in found)
 
 
 def true_marks_of(row: Mapping[str, Any]) -> tuple[Mark, ...]:
-    """What is right, as far as that is shapes."""
-    shapes = [each for each in row["references"] if isinstance(each, list)]
-    return tuple(_marks(shapes, row.get("reference_labels") or ()))
+    """What is right, as far as that is places."""
+    places = [tuple(map(float, each)) for each in row["references"] if isinstance(each, list)]
+    labels: Sequence[str | None] = row.get("reference_labels") or ()
+    return tuple(
+        Mark(_kind_of(row, xy), xy, label or "") for xy, label in zip_longest(places, labels)
+    )
 
 
-def _marks(shapes: Iterable[Sequence[float]], labels: Sequence[str | None]) -> Iterable[Mark]:
-    for shape, label in zip_longest(shapes, labels):
-        if shape is not None:
-            xy = tuple(float(number) for number in shape)
-            yield Mark(_KINDS.get(len(xy), "polygon"), xy, label or "")
+def _kinds() -> Iterator[PlaceKind]:
+    return (kind for kind in KINDS.values() if isinstance(kind, PlaceKind))
+
+
+def _kind_of(row: Mapping[str, Any], xy: Sequence[float]) -> PlaceKind:
+    """The kind of a reference: that of the answers, or else one that has so many numbers, as
+    points are compared with boxes."""
+    written = [kind for kind in _kinds() if row.get(kind.rows) is not None]
+    return next(kind for kind in (*written, *_kinds()) if kind.is_whole(len(xy)))

@@ -16,6 +16,7 @@ from typing import Any
 from unified_vl.errors import UserError, nearest
 from unified_vl.inference.prediction import FLAGS, Prediction
 from unified_vl.inference.rows import Values
+from unified_vl.kinds.registry import KINDS
 
 BATCH = 1000  # rows of Parquet that are written at once
 TEXTS = ("key", "language", "prediction", "error")
@@ -128,16 +129,18 @@ def no_formula(cell: Any) -> Any:
 
 
 def _write_parquet(gathered: Path, target: Path) -> None:
-    """A column a key; a box is four numbers, a point two, a polygon more."""
+    """A column a key; a box is four numbers, a point two, others more."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    text, number, shapes = pa.string(), pa.float64(), pa.list_(pa.list_(pa.float64()))
-    kinds = dict.fromkeys(TEXTS, text) | {"score": number, "labels": pa.list_(text)}
-    kinds["images"] = pa.list_(text)
+    text, number = pa.string(), pa.float64()
+    texts = pa.list_(text)
+    lists = {"numbers": pa.list_(pa.list_(number)), "labels": texts, "texts": texts}
+    kinds = dict.fromkeys(TEXTS, text) | {"score": number, "images": texts}
+    for kind in KINDS.values():
+        kinds |= {key: lists[values] for key, values in kind.row_types.items()}
     kinds |= dict.fromkeys(FLAGS, pa.bool_())
     kinds["generate"] = text
-    kinds |= dict.fromkeys(("boxes", "points", "polygons"), shapes)
     columns = _columns(gathered)
     of_rows = ("key", "language", "error", "source_cut", "generate", "alternatives")
     each = [name for name in columns if name not in of_rows]

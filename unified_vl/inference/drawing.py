@@ -12,42 +12,22 @@ from unified_vl.data.images import open_image, to_rgb
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import write_atomically
 from unified_vl.inference.prediction import Prediction
+from unified_vl.kinds.pen import Pen
+from unified_vl.kinds.registry import KINDS
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
-COLOURS = ("#e6194b", "#3cb44b", "#4363d8", "#f58231", "#911eb4", "#008080")
 
 
 def draw_shapes(image: PILImage.Image, answer: Prediction) -> PILImage.Image:
-    """A copy with a frame for each box, an outline for each polygon, a dot for each point.
+    """A copy with all that the answer's kinds of values draw: a frame for a box, a dot for a point.
 
     A line is coloured on a white one, so that it shows on any ground; a box says its label.
     """
     drawn = image.convert("RGB")
-    pen = ImageDraw.Draw(drawn)
-    width = max(1, round(min(drawn.size) / 150))
-    labels = answer.shapes.get("labels", [])
-    for number, (x1, y1, x2, y2) in enumerate(answer.boxes or []):
-        for colour, line in _lines(number, width):
-            # the lines share their middle, the edge of the box
-            grow = line // 2
-            frame = (x1 - grow, y1 - grow, x2 + grow, y2 + grow)
-            pen.rectangle(frame, outline=colour, width=line)
-        if number < len(labels) and labels[number]:
-            colour = COLOURS[number % len(COLOURS)]
-            pen.text((x1 + 2 * width, y1 + width), labels[number], colour, stroke_fill="white")
-    for number, xy in enumerate(answer.shapes.get("polygons", [])):
-        for colour, line in _lines(number, width):
-            pen.line([*xy, *xy[:2]], fill=colour, width=line, joint="curve")
-    for number, (x, y) in enumerate(answer.shapes.get("points", [])):
-        for colour, line in _lines(number, width):
-            radius = 2 * line
-            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+    pen = Pen(ImageDraw.Draw(drawn), max(1, round(min(drawn.size) / 150)))
+    for kind in KINDS.values():
+        kind.draw(pen, answer.values)
     return drawn
-
-
-def _lines(number: int, width: int) -> tuple[tuple[str, int], tuple[str, int]]:
-    """The colours and widths of the lines that make an edge, the first drawn first."""
-    return ("white", 3 * width), (COLOURS[number % len(COLOURS)], width)
 
 
 def check_drawing(output: Path) -> None:

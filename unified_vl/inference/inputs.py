@@ -155,7 +155,7 @@ def split_inputs(
 def is_list_of_inputs(spec: FieldSpec, value: Any) -> bool:
     """Whether a value stands for several inputs: one shape, and one list of a field with
     `many`, is itself a list."""
-    own = int(spec.many) + (spec.writing == "places")
+    own = int(spec.many) + spec.of_kind.is_list
     depth = 0
     while isinstance(value, list) and depth <= own:
         depth += 1

@@ -30,6 +30,11 @@ class Alternative:
     cut: bool = False
     other_script: bool = False
 
+    @property
+    def values(self) -> dict[str, list[Any]]:
+        """What it holds beside text and pictures, by the keys of a row of predictions."""
+        return _values(self)
+
     def as_row(self) -> dict[str, Any]:
         row = {"prediction": self.text, "boxes": self.boxes, "score": self.score}
         return row | {"cut": self.cut, "other_script": self.other_script} | dict(self.shapes)
@@ -48,8 +53,8 @@ class Prediction:
             choices with `normalize: none`: their sum.)
         error: why there is no answer.
         segments: the answer piece by piece, shapes as fractions of the image.
-        shapes: what else the task writes: `labels` of the boxes, `points` (`[x, y]` each),
-            `polygons` (`[x, y, x, y, ...]` each), in pixels of the user's image.
+        shapes: what else the task writes, by the keys of its kinds (`Kind.row_types`): `labels`
+            of the boxes, `points` (`[x, y]` each), ..., in pixels of the user's image.
         images: the pictures that the task writes, RGB, at the size of the model's images in
             codes.
         alternatives: the best answers, this one first; None unless several were asked for.
@@ -72,6 +77,11 @@ class Prediction:
     source_cut: bool = False
     other_script: bool = False
 
+    @property
+    def values(self) -> dict[str, list[Any]]:
+        """What it holds beside text and pictures, by the keys of a row of predictions."""
+        return _values(self)
+
     def as_row(self) -> dict[str, Any]:
         """The row of an output file; other shapes than boxes only where the task has them,
         `alternatives` only where they were asked for."""
@@ -87,3 +97,8 @@ class Prediction:
         if self.alternatives is not None:
             row["alternatives"] = [other.as_row() for other in self.alternatives]
         return row
+
+
+def _values(answer: Alternative | Prediction) -> dict[str, list[Any]]:
+    boxes = {} if answer.boxes is None else {"boxes": answer.boxes}
+    return boxes | dict(answer.shapes)

@@ -13,7 +13,7 @@ import torch
 from PIL import Image as PILImage
 
 from unified_vl.codecs.segments import ImageCodes
-from unified_vl.codecs.shapes import to_pixels, with_labels
+from unified_vl.codecs.shapes import with_labels
 from unified_vl.data.batching import EncodedExample, collate_encoded, encode_example
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder
@@ -25,7 +25,6 @@ from unified_vl.decoding.decoders.compiled import compile_model
 from unified_vl.decoding.generator import Generator
 from unified_vl.decoding.search import Hypothesis
 from unified_vl.errors import UserError, nearest
-from unified_vl.geometry import Box, Point, Polygon, Shape
 from unified_vl.inference.inputs import (
     OneValue,
     chunks,
@@ -41,8 +40,6 @@ from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
 CHUNK = 8  # batches that are sorted by length together
-SHAPE_TYPES: dict[str, type[Shape]] = {"box": Box, "point": Point, "polygon": Polygon}
-SHAPE_KEYS = {"box": "boxes", "point": "points", "polygon": "polygons"}
 
 
 class UnifiedVL:
@@ -351,13 +348,9 @@ class UnifiedVL:
         if any(field.labels is not None for field in written):
             segments = with_labels(segments)
         shapes: dict[str, list[Any]] = {}
-        for key, kind in SHAPE_TYPES.items():
-            if any(field.kind == key for field in written):
-                shapes[SHAPE_KEYS[key]] = [
-                    to_pixels(s, *size) for s in segments if isinstance(s, kind)
-                ]
-        if any(field.labels is not None for field in written):
-            shapes["labels"] = [s.label for s in segments if isinstance(s, Box)]
+        for kind in dict.fromkeys(field.of_kind for field in written):
+            of_kind = [field for field in written if field.of_kind is kind]
+            shapes |= kind.row(text, segments, size, of_kind)
         boxes = shapes.pop("boxes", None)
         return Alternative(
             text,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Literal, cast, get_args
 
 from pydantic import Field
 
 from unified_vl.geometry import Box, Shape
-from unified_vl.kinds.cells import Cell
+from unified_vl.kinds.cells import Cell, Size
 from unified_vl.kinds.frames import Frame, upright
 from unified_vl.kinds.kind import AnyField, Reading, Rules
+from unified_vl.kinds.pen import Pen
 from unified_vl.kinds.places import PlaceKind
 from unified_vl.parts import KeyPath, Name, Part, Problem, one_of
 
@@ -77,9 +79,11 @@ class BoxKind(PlaceKind):
     """A box: x1 y1 x2 y2, the text before it being its label."""
 
     name = "box"
+    rows = "boxes"
+    row_types = MappingProxyType({"boxes": "numbers", "labels": "labels"})
     allows = ("box", "labelled_boxes")
     reads = ("layout", "columns", *PlaceKind.reads, "labels")
-    mandatory = {"layout": one_of(get_args(Layout)), **PlaceKind.mandatory}  # noqa: RUF012
+    mandatory = MappingProxyType({"layout": one_of(get_args(Layout)), **PlaceKind.mandatory})
     numbers = 4
     value = Box
     count = 4
@@ -121,9 +125,29 @@ class BoxKind(PlaceKind):
     def label_of(self, value: Box) -> str | None:
         return value.label
 
-    def outline(self, value: Box) -> tuple[str, dict[str, Any]]:
-        size = {"width": value.x2 - value.x1, "height": value.y2 - value.y1}
-        return "rect", {"x": value.x1, "y": value.y1, **size}
+    def outline(self, xy: Sequence[float]) -> tuple[str, dict[str, Any]]:
+        x1, y1, x2, y2 = xy
+        return "rect", {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
+
+    def row(
+        self, text: str, segments: Sequence[Any], size: Size, fields: Sequence[Any]
+    ) -> dict[str, list[Any]]:
+        found = super().row(text, segments, size, fields)
+        if any(field.labels is not None for field in fields):
+            found["labels"] = [box.label for box in segments if isinstance(box, Box)]
+        return found
+
+    def said(self, row: Mapping[str, Any]) -> Iterator[tuple[str | None, Sequence[float]]]:
+        boxes = row.get(self.rows) or ()
+        labels = row.get("labels")
+        yield from zip([None] * len(boxes) if labels is None else labels, boxes, strict=True)
+
+    def draw(self, pen: Pen, row: Mapping[str, Any]) -> None:
+        labels = row.get("labels") or ()
+        for number, (x1, y1, x2, y2) in enumerate(row.get(self.rows) or ()):
+            pen.frame(number, x1, y1, x2, y2)
+            if number < len(labels) and labels[number]:
+                pen.text(number, x1, y1, labels[number])
 
     def pieces(self, value: Box, number: int) -> Iterator[Any]:
         """A box comes behind its label."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Literal
 
 from pydantic import Field
@@ -36,7 +37,7 @@ class ChoiceKind(Kind):
     name = "choice"
     lists = False
     reads = ("first", "of", "write")
-    mandatory = {"of": "a field of kind 'text' with many: true"}  # noqa: RUF012
+    mandatory = MappingProxyType({"of": "a field of kind 'text' with many: true"})
     may_lack = False
 
     def problems(self, field: AnyField, place: KeyPath, rules: Rules) -> Iterator[Problem]:

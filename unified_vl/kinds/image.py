@@ -28,6 +28,7 @@ class ImageKind(Kind):
     """An image, read through the model's image branch or as codes of its image tokenizer."""
 
     name = "image"
+    page_input = "image"
     exchanged = True
     writing = "nothing"
     reads = ("as_",)

@@ -4,13 +4,17 @@ one call of `unified_vl.kinds.registry.register`; docs/extending.md shows one.""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol
 
 from unified_vl.geometry import Shape
-from unified_vl.kinds.cells import Cell, texts_of
+from unified_vl.kinds.automata import Automaton
+from unified_vl.kinds.cells import Cell, Size, texts_of
+from unified_vl.kinds.pen import Pen
 from unified_vl.kinds.segments import ImageCodes, LoadedImage
 from unified_vl.parts import KeyPath, Part, Problem
 
+RowType = Literal["numbers", "labels", "texts"]
 Writing = Literal["text", "places", "codes", "nothing"]
 
 
@@ -89,21 +93,33 @@ class Kind:
         closed: whether its values may be the closed answers of a task, and labels of boxes.
         exchanged: whether a value means something beside those of another row.
         noises: kinds of `example.noise` that may be done to it.
+        row_types: the keys that it adds to rows of predictions, each with a list of values: lists
+            of `numbers`, `labels` of such, which the text of the answer is made of, or `texts`.
+        page_input: what a person fills in on the page: a `text`, an `image`, or one of the
+            task's languages (`language`).
+        page_hint: what a text on the page looks like.
+        reads_holes: whether the transparent parts of an image on the page say something.
+        is_list: whether one value is itself a list, as those of `predict` are.
         allows: the grammars of its own that `generate.allow` names; of several, as boxes have
             with labels and without, `grammar` says which.
     """
 
     name: ClassVar[str]
+    row_types: ClassVar[Mapping[str, RowType]] = MappingProxyType({})
     writing: ClassVar[Writing] = "text"
     lists: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ()
-    mandatory: ClassVar[Mapping[str, str]] = {}
+    mandatory: ClassVar[Mapping[str, str]] = MappingProxyType({})
     keys: ClassVar[type[Part] | None] = None
     numbers: ClassVar[int | None] = None
     may_lack: ClassVar[bool] = True
     closed: ClassVar[bool] = False
     exchanged: ClassVar[bool] = False
     noises: ClassVar[tuple[str, ...]] = ()
+    page_input: ClassVar[Literal["text", "image", "language"]] = "text"
+    page_hint: ClassVar[str | None] = None
+    reads_holes: ClassVar[bool] = False
+    is_list: ClassVar[bool] = False
     allows: ClassVar[tuple[str, ...]] = ()
 
     def problems(self, field: AnyField, place: KeyPath, rules: Rules) -> Iterator[Problem]:
@@ -144,3 +160,41 @@ class Kind:
             fields: those that the target writes, of this kind each.
         """
         return self.allows[0] if self.allows else None
+
+    def automaton(self, form: Any) -> Automaton | None:
+        """How a value is spelt, where not every text is one: what the grammar of its name in
+        `allows` obeys.
+
+        Args:
+            form: the `AnswerForm` of the task; its `fields` are those that the target writes.
+        """
+        return None
+
+    def row(
+        self, text: str, segments: Sequence[Any], size: Size, fields: Sequence[Any]
+    ) -> dict[str, list[Any]]:
+        """What it adds to a row of predictions, by the keys of `row_types`.
+
+        Args:
+            text: of the answer.
+            segments: of the answer.
+            size: (width, height) of the user's image; (1, 1) where there is none.
+            fields: those of the target that are of this kind.
+        """
+        return {}
+
+    def said(self, row: Mapping[str, Any]) -> Iterator[tuple[str | None, Sequence[float]]]:
+        """The label, where it has one, and the numbers of each of its values in a row of
+        predictions, for people."""
+        return iter(())
+
+    def draw(self, pen: Pen, row: Mapping[str, Any]) -> None:
+        """Draw its values in a row of predictions, whose pixels are those of the picture."""
+
+    def typed(self, text: str) -> Any:
+        """A value as a person types it on the page; a row then holds it.
+
+        Raises:
+            ValueError: for a text that is none; the message says what was expected.
+        """
+        return text

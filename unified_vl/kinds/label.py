@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import MappingProxyType
 
 from pydantic import Field
 
@@ -50,7 +51,7 @@ class LabelKind(Kind):
     name = "label"
     closed = True
     reads = ("names", "first")
-    mandatory = {"names": "{file: NAME.txt} or {values: [...]}"}  # noqa: RUF012
+    mandatory = MappingProxyType({"names": "{file: NAME.txt} or {values: [...]}"})
 
     def problems(self, field: AnyField, place: KeyPath, rules: Rules) -> Iterator[Problem]:
         assert isinstance(field, LabelKeys)

@@ -11,6 +11,7 @@ class LanguageKind(Kind):
     """The tag of a language."""
 
     name = "language"
+    page_input = "language"
     writing = "nothing"
     lists = False
     may_lack = False

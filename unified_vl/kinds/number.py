@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from pydantic import Field
 
+from unified_vl.kinds.automata import DIGITS, Some, Spelling
 from unified_vl.kinds.cells import Cell, is_number, items_of, said
 from unified_vl.kinds.kind import Kind, Reading
 from unified_vl.parts import Part
@@ -29,6 +31,11 @@ class NumberKind(Kind):
     name = "number"
     allows = ("number",)
     reads = ("decimals",)
+
+    def automaton(self, form: Any) -> Spelling:
+        digits = form.decimals
+        behind = (Some("."), Some(DIGITS, digits, digits)) if digits else ()
+        return Spelling(Some("-", 0), Some(DIGITS, 1, None), *behind)
 
     def read(self, cell: Cell, reading: Reading) -> tuple[str, ...]:
         digits = cell.field.decimals or 0

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from unified_vl.geometry import Shape
-from unified_vl.kinds.cells import Cell
+from unified_vl.geometry import Shape, to_pixels
+from unified_vl.kinds.cells import Cell, Size
 from unified_vl.kinds.frames import Frame, short, upright
 from unified_vl.kinds.kind import AnyField, Kind, Reading, Rules
+from unified_vl.kinds.pen import Pen
 from unified_vl.parts import KeyPath, Part, Problem, one_of
 
 Orientation = Literal["upright", "stored"]
 Units = Literal["pixels", "relative"]
 ColumnName = Annotated[str, Field(min_length=1)]
+
+
+_SPACES = str.maketrans("[](),;", "      ")
 
 
 class PlaceKeys(Part):
@@ -62,6 +67,7 @@ class PlaceKind(Kind):
     """A place in an image: x y x y ..., written in location tokens.
 
     Attributes:
+        rows: the key of its values in rows of predictions, such as `points`.
         value: the class of its values, made of as many numbers as it has.
         count: how many numbers say where it is, of an open one at least.
         is_open: whether there may be more of them, two by two.
@@ -71,6 +77,7 @@ class PlaceKind(Kind):
         may_be_flat: whether it may be smaller than a location token tells apart.
     """
 
+    rows: ClassVar[str]
     value: ClassVar[type[Shape]]
     count: ClassVar[int]
     is_open: ClassVar[bool] = False
@@ -78,8 +85,10 @@ class PlaceKind(Kind):
     labelled: ClassVar[str | None] = None
     may_be_flat: ClassVar[bool] = False
     writing = "places"
+    page_hint = "numbers, with commas between them"
+    is_list = True
     reads: ClassVar[tuple[str, ...]] = ("units", "size", "orientation", "clip", "empty")
-    mandatory = {"units": one_of(("pixels", "relative"))}  # noqa: RUF012
+    mandatory = MappingProxyType({"units": one_of(("pixels", "relative"))})
 
     def problems(self, field: AnyField, place: KeyPath, rules: Rules) -> Iterator[Problem]:
         assert isinstance(field, PlaceKeys)
@@ -123,9 +132,29 @@ class PlaceKind(Kind):
         """What is in a place, where its value says so."""
         return None
 
-    def outline(self, value: Any) -> tuple[str, dict[str, Any]]:
-        """The SVG element of a value and its attributes, on an image of 1 x 1."""
-        return "polygon", {"points": " ".join(map(str, value.coordinates))}
+    def outline(self, xy: Sequence[float]) -> tuple[str, dict[str, Any]]:
+        """The SVG element at x, y, x, y, ... and its attributes."""
+        return "polygon", {"points": " ".join(map(str, xy))}
+
+    def row(
+        self, text: str, segments: Sequence[Any], size: Size, fields: Sequence[Any]
+    ) -> dict[str, list[Any]]:
+        return {self.rows: [to_pixels(s, *size) for s in segments if isinstance(s, self.value)]}
+
+    def said(self, row: Mapping[str, Any]) -> Iterator[tuple[str | None, Sequence[float]]]:
+        for xy in row.get(self.rows) or ():
+            yield None, xy
+
+    def draw(self, pen: Pen, row: Mapping[str, Any]) -> None:
+        for number, xy in enumerate(row.get(self.rows) or ()):
+            pen.line(number, xy)
+
+    def typed(self, text: str) -> list[float]:
+        """Numbers, with or without brackets and commas."""
+        try:
+            return [float(number) for number in text.translate(_SPACES).split()]
+        except ValueError as error:
+            raise ValueError(f"the numbers of a {self.name}") from error
 
     @property
     def counted(self) -> str:

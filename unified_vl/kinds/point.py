@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from unified_vl.geometry import Point
+from unified_vl.kinds.pen import Pen
 from unified_vl.kinds.places import PlaceKind
 
 
@@ -12,6 +15,8 @@ class PointKind(PlaceKind):
     """A point: x y."""
 
     name = "point"
+    rows = "points"
+    row_types = MappingProxyType({"points": "numbers"})
     allows = ("point",)
     reads = ("columns", *PlaceKind.reads)
     numbers = 2
@@ -19,5 +24,11 @@ class PointKind(PlaceKind):
     count = 2
     may_be_flat = True
 
-    def outline(self, value: Point) -> tuple[str, dict[str, Any]]:
-        return "circle", {"cx": value.x, "cy": value.y, "r": 0.02}
+    def outline(self, xy: Sequence[float]) -> tuple[str, dict[str, Any]]:
+        """A line of no length, whose round ends are a dot of its width."""
+        x, y = xy
+        return "path", {"d": f"M{x} {y}h0"}
+
+    def draw(self, pen: Pen, row: Mapping[str, Any]) -> None:
+        for number, (x, y) in enumerate(row.get(self.rows) or ()):
+            pen.dot(number, x, y)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from unified_vl.geometry import Polygon
+from unified_vl.kinds.pen import Pen
 from unified_vl.kinds.places import PlaceKind
 
 BETWEEN = ";"
@@ -15,6 +17,8 @@ class PolygonKind(PlaceKind):
     """An outline of three corners or more: x y x y ..."""
 
     name = "polygon"
+    rows = "polygons"
+    row_types = MappingProxyType({"polygons": "numbers"})
     value = Polygon
     count = 6
     is_open = True
@@ -32,3 +36,7 @@ class PolygonKind(PlaceKind):
         if number:
             yield BETWEEN
         yield value
+
+    def draw(self, pen: Pen, row: Mapping[str, Any]) -> None:
+        for number, xy in enumerate(row.get(self.rows) or ()):
+            pen.line(number, [*xy, *xy[:2]])

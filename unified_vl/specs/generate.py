@@ -10,6 +10,7 @@ from pydantic import Field
 from unified_vl.kinds.kind import Writing
 from unified_vl.kinds.registry import KINDS, written_in
 from unified_vl.specs.document import Name, OneOf, Part
+from unified_vl.specs.fields import FieldSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class AnswerForm:
         sentinels: whether texts are told apart by sentinels (span corruption).
         image: whether there is an image in codes, before all else.
         empty: whether there may be none of the shapes.
+        fields: those that the target writes.
     """
 
     shape: str = written_in("places")[0]
@@ -31,6 +33,7 @@ class AnswerForm:
     sentinels: bool = False
     image: bool = False
     empty: bool = False
+    fields: tuple[FieldSpec, ...] = ()
 
 
 MIXED = "mixed"  # text with values of other kinds

@@ -205,7 +205,9 @@ class TaskSpec(Spec):
         decimals = max((f.decimals or 0 for f in values), default=0)
         image = any(f.writing == "codes" for f in values)
         empty = bool(shapes) and all(field.empty for field in values)
-        return AnswerForm(shape, many, decimals, self.example.sentinels, image, empty)
+        return AnswerForm(
+            shape, many, decimals, self.example.sentinels, image, empty, tuple(values)
+        )
 
     @cached_property
     def source(self) -> Template:

@@ -10,12 +10,11 @@ import pytest
 
 from tests import annotation_files as tools
 from unified_vl.authoring.check import check_paths
-from unified_vl.codecs.shapes import to_pixels
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import UserError
-from unified_vl.geometry import Box
+from unified_vl.geometry import Box, to_pixels
 from unified_vl.specs.load import load_task
 from unified_vl.specs.readers import READERS
 

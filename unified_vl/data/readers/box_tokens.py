@@ -17,11 +17,10 @@ from unified_vl.codecs.box_conventions import (
     from_ofa,
     from_paligemma,
 )
-from unified_vl.codecs.shapes import coordinates
 from unified_vl.data.readers.annotations import member, read_json_lines
 from unified_vl.data.readers.detections import Annotations, Picture, Thing, detection_reader
 from unified_vl.errors import UserError
-from unified_vl.geometry import Box
+from unified_vl.geometry import Box, coordinates
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,19 @@
 """The grammars that a spec's `generate.allow` names.
 
-Legend: R hypotheses, V vocabulary, F numbers that a grammar remembers of a hypothesis,
-S states of an automaton.
+Legend: R hypotheses, V vocabulary, F numbers that a grammar remembers of a hypothesis.
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID, Vocabulary
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.decoding.grammars.image import ImageGrammar
+from unified_vl.decoding.grammars.spelled import SpelledGrammar
 from unified_vl.errors import UserError
-from unified_vl.kinds.registry import place_kind
+from unified_vl.kinds.registry import KINDS, place_kind
 from unified_vl.specs.example import SENTINELS, sentinel_tag
 from unified_vl.specs.generate import MIXED, AnswerForm, GenerateSpec
 
@@ -28,12 +26,14 @@ def grammar_of(
     Raises:
         UserError: when `max_tokens` has no room for what the grammar must write.
     """
-    if how.allow == "text":
-        return TextGrammar(codec.vocabulary, device, sentinels=form.sentinels)
+    texts = [kind for kind in KINDS.values() if kind.writing == "text" and how.allow in kind.allows]
+    if texts:
+        automaton = texts[0].automaton(form)
+        if automaton is None:
+            return TextGrammar(codec.vocabulary, device, sentinels=form.sentinels)
+        return SpelledGrammar(codec.vocabulary, codec.text, automaton, device)
     if form.image:
         return _image_grammar(how, form, codec, device)
-    if how.allow == "number":
-        return NumberGrammar(codec.vocabulary, codec.text, form.decimals, device)
     kind = place_kind(form.shape)
     size = kind.count
     if how.max_tokens < size and how.allow != MIXED:
@@ -42,15 +42,15 @@ def grammar_of(
             field="generate.max_tokens",
             expected=f"at least {size}",
         )
-    texts = {kind.labelled: "before", MIXED: "anywhere"}.get(how.allow, "nowhere")
-    if kind.is_open and form.many and texts == "nowhere":
-        texts = "between"
+    where = {kind.labelled: "before", MIXED: "anywhere"}.get(how.allow, "nowhere")
+    if kind.is_open and form.many and where == "nowhere":
+        where = "between"
     return ShapeGrammar(
         codec.vocabulary,
         form.shape,
         device,
         many=form.many,
-        texts=texts,
+        texts=where,
         sentinels=form.sentinels,
         empty=form.empty,
     )
@@ -203,58 +203,3 @@ class ShapeGrammar(Grammar):
         above_RV = self._ids_1V > torch.where(second_R1, corner_R1, -1)
         room_RV = second_R1 | (self._ids_1V < last)  # for x2, y2
         return any_1V & above_RV & room_RV
-
-
-class NumberGrammar(Grammar):
-    """A number with as many digits behind its point as the task writes, then eos.
-
-    An automaton over the characters of the pieces, made a table of states and pieces once.
-    """
-
-    START, SPACED, SIGN, WHOLE = 0, 1, 2, 3  # then the point, and a state for each digit behind it
-
-    def __init__(
-        self, vocabulary: Vocabulary, text: TextCodec, decimals: int, device: torch.device
-    ) -> None:
-        self._decimals = decimals
-        self._point = self.WHOLE + 1
-        self._last = self.WHOLE if decimals == 0 else self._point + decimals
-        states = self._last + 1
-        next_SV = np.full((states + 1, vocabulary.size), -1, np.int64)  # behind eos: nothing
-        pieces = text.pieces(list(vocabulary.text))
-        for token, piece in enumerate(pieces):
-            characters = piece.replace("\u2581", " ")
-            if token in (PAD_ID, EOS_ID, UNK_ID) or not set(characters) <= set(" -.0123456789"):
-                continue
-            for state in range(states):
-                next_SV[state, token] = self._read(state, characters)
-        next_SV[self._last, EOS_ID] = states
-        next_SV[states, EOS_ID] = states
-        self._next_SV = torch.from_numpy(next_SV).to(device)
-
-    def start(self, rows: int) -> torch.Tensor:
-        return torch.zeros((rows, 1), dtype=torch.long, device=self._next_SV.device)
-
-    def allowed(self, scores_RV: torch.Tensor, state_RF: torch.Tensor, step: int) -> Scored:
-        return Scored(scores_RV.masked_fill(self._next_SV[state_RF[:, 0]] < 0, -torch.inf))
-
-    def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:
-        following_R1 = self._next_SV[state_RF[:, 0], place_R][:, None]
-        return torch.where(following_R1 < 0, state_RF, following_R1)
-
-    def _read(self, state: int, characters: str) -> int:
-        """The state behind some characters; -1 where they cannot stand."""
-        for character in characters:
-            if character == " ":
-                state = self.SPACED if state == self.START else -1
-            elif character == "-":
-                state = self.SIGN if state <= self.SPACED else -1
-            elif character == ".":
-                state = self._point if state == self.WHOLE and self._decimals else -1
-            elif state <= self.WHOLE:
-                state = self.WHOLE
-            else:
-                state = state + 1 if state < self._last else -1
-            if state < 0:
-                return -1
-        return state
