@@ -10,6 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from unified_vl.authoring.check import check_paths
+from unified_vl.authoring.drafting.draft import draft
 from unified_vl.authoring.drafting.language_columns import find_language_columns
 from unified_vl.cli.main import app
 from unified_vl.data.images import ImageLoader
@@ -204,3 +205,38 @@ def test_answers_that_are_named_are_read(tmp_path: Path) -> None:
     ]
     (tmp_path / "out.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert new("--from", tmp_path / "out.jsonl").exit_code == 0
+
+
+@pytest.mark.parametrize("folder", ["annotations", "Annotations", "labels", "elsewhere"])
+@pytest.mark.parametrize("pictures", ["images", "train2017"])
+def test_a_coco_set_as_it_is_published_leaves_nothing_to_guess(
+    tmp_path: Path, folder: str, pictures: str
+) -> None:
+    images(tmp_path)
+    (tmp_path / "pics").rename(tmp_path / pictures)
+    keys = range(ROWS)
+    content = {
+        "images": [{"id": k, "file_name": f"{k}.png", "width": 20, "height": 9 + k} for k in keys],
+        "categories": [{"id": 7, "name": "bear"}],
+        "annotations": [
+            {"id": k, "image_id": k, "bbox": [1, 1, 5, 5], "category_id": 7} for k in keys
+        ],
+    }
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "instances.json").write_text(json.dumps(content))
+    text = draft(tmp_path / folder / "instances.json").text
+    assert "layout: xywh, units: pixels, labels: labels}\n" in text
+    assert ("look whether they are those" in text) == (folder == "elsewhere")
+
+
+def test_an_image_of_a_folder_is_called_by_its_path(tmp_path: Path) -> None:
+    for kind in ("red: 1", "blue"):
+        for number in range(ROWS):
+            (tmp_path / "My Photos" / kind).mkdir(parents=True, exist_ok=True)
+            Image.linear_gradient("L").save(tmp_path / "My Photos" / kind / f"a {number}.png")
+    spec = tmp_path / "spec.yaml"
+    new("--from", tmp_path / "My Photos", "--output", spec)
+    task = load_task(spec)
+    tables = [TaskData(task, split, tmp_path) for split in task.data.splits]
+    keys = {key for table in tables for _, key in list(table.keys())}
+    assert keys == {f"{kind}/a {n}.png" for kind in ("red: 1", "blue") for n in range(ROWS)}

@@ -108,6 +108,8 @@ def predict(
     if input is None and task is None:
         raise UserError("--task is missing", file="command line", expected="a task or a spec file")
     predictor = UnifiedVL.from_pretrained(model, device, compile=compile)
+    if task is not None and language is not None:
+        _say_variants(predictor.spec(task), language)
     if draw is not None and task is not None:
         _check_draw(predictor.spec(task), draw, image)
     if input is not None and output is not None:
@@ -129,6 +131,16 @@ def predict(
             line = line if raw else visible(line)
             typer.echo(f"{one.score:.4f}\t{line}" if scores else line, color=raw or None)
     _warn(answer)
+
+
+def _say_variants(spec: TaskSpec, said: str) -> None:
+    """Which tags are meant by languages that are said without their territory or script."""
+    from unified_vl.inference.inputs import input_language
+
+    for language in [] if said == "all" else map(str.strip, said.split(",")):
+        if spec.data.tag_of(language) is None:
+            meant = input_language(spec, language)
+            typer.echo(f"note: {language!r} is {meant!r} in the task {spec.task!r}", err=True)
 
 
 def _warn(answer: Prediction) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +12,7 @@ from PIL.Image import Image
 
 from unified_vl.data.row import Row
 from unified_vl.errors import UserError, nearest
-from unified_vl.languages.tags import nearest_tag
+from unified_vl.languages.tags import nearest_tag, subtags
 from unified_vl.specs.fields import FieldSpec
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.template import fill
@@ -78,8 +78,9 @@ def input_row(
 
 
 def input_language(spec: TaskSpec, language: str | None) -> str:
-    """The task's tag of an input's language, which may be in another spelling; where a task has
-    one only, it need not be said.
+    """The task's tag of an input's language, which may be in another spelling, or without the
+    territory or script of the only tag of that language; where a task has one only, it need not
+    be said.
 
     Raises:
         UserError: for a language that the task does not have.
@@ -89,10 +90,20 @@ def input_language(spec: TaskSpec, language: str | None) -> str:
         language = languages[0]
     if language in languages:
         return language
-    known = spec.data.tag_of(language) if isinstance(language, str) else None
+    known = None
+    if isinstance(language, str):
+        known = spec.data.tag_of(language) or _only_variant(language, languages)
     if known is None:
         raise unknown_language(spec, language)
     return known
+
+
+def _only_variant(language: str, languages: Sequence[str]) -> str | None:
+    """The one of the tags that is of a language, where that is said without a variant of it."""
+    if any(subtags(language)[1:]):
+        return None
+    found = [tag for tag in languages if subtags(tag).language == subtags(language).language]
+    return found[0] if len(found) == 1 else None
 
 
 def unknown_language(spec: TaskSpec, language: str | None) -> UserError:

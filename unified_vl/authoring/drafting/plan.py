@@ -34,6 +34,7 @@ from unified_vl.specs.data import SplitName
 from unified_vl.specs.document import NAME_PATTERN
 
 READ_WHOLE = ("imagefolder", "image_texts", "coco_captions", "coco_instances", *DETECTIONS)
+ANNOTATIONS = ("annotations", "annotation", "labels")
 _TELLS_APART = re.compile(
     rf"(?:{'|'.join(word for words in SPLITS.values() for word in words)}|[a-z]{{2}}|of|)\d*"
 )
@@ -116,7 +117,7 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
     if found is not None:
         guesses = [replace(g, per_language=g.column in found.templates) for g in guesses]
     if place.reader == "coco_instances":
-        guesses = [replace(g, layout="xywh") if g.kind == "box" else g for g in guesses]
+        guesses = [replace(g, layout="xywh", why="") if g.kind == "box" else g for g in guesses]
     if place.reader in DETECTIONS:
         units: Literal["pixels", "relative"]
         units = "relative" if place.reader in FRACTIONS else "pixels"
@@ -136,6 +137,8 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
         plan.unpivot, plan.language_names = True, found.names
     if place.reader in ("image_texts", "conversations", "roboflow_classes"):
         plan.key_column = "key"
+    if place.reader == "imagefolder":
+        plan.key_column = "file_name"
     for guess in guesses:
         if guess.role == "key":
             plan.key_column = guess.column
@@ -160,12 +163,18 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
         plan.images = images or ""
         if images is None:
             plan.notes.append("the images were not found: say in data.images where they are")
-        elif not f"{images}/".startswith(beside := posixpath.dirname(plan.place.path)):
+        elif not f"{images}/".startswith(beside := _set_of(posixpath.dirname(plan.place.path))):
             plan.notes.append(
                 f"images are taken from {images or 'the data root'!r}, which is not in {beside!r}: "
                 "look whether they are those of these rows"
             )
     return plan
+
+
+def _set_of(folder: str) -> str:
+    """The folder of a data set, of that of its annotations: `images` stand beside these."""
+    above, name = posixpath.split(folder)
+    return above if name.lower() in ANNOTATIONS else folder
 
 
 def _optional(of_history: Field) -> Field:
