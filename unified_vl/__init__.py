@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from unified_vl.metrics.answers import Answers
     from unified_vl.metrics.metric import Metric
     from unified_vl.metrics.registry import register as register_metric
+    from unified_vl.model.encoders.encoder import Encoder
+    from unified_vl.model.encoders.registry import register as register_encoder
     from unified_vl.specs.load import load_mixture, load_run, load_task
     from unified_vl.specs.mixture import Mixture
     from unified_vl.specs.run import Run
@@ -58,6 +60,7 @@ prepare_torchvision()
 __version__ = "0.1.0"
 __all__ = [
     "Answers",
+    "Encoder",
     "Metric",
     "Mixture",
     "Prediction",
@@ -72,6 +75,7 @@ __all__ = [
     "load_mixture",
     "load_run",
     "load_task",
+    "register_encoder",
     "register_metric",
     "train",
 ]
@@ -79,12 +83,13 @@ __all__ = [
 # loaded when they are asked for: `--help` stays quick, and specs need no torch
 _HOMES = {
     "Answers": "unified_vl.metrics.answers",
+    "Encoder": "unified_vl.model.encoders.encoder",
     "Metric": "unified_vl.metrics.metric",
-    "Mixture": "unified_vl.specs.mixture",
+    "Mixture": "unified_vl.specs.load",
     "Prediction": "unified_vl.inference.prediction",
     "Retriever": "unified_vl.inference.retrieval",
-    "Run": "unified_vl.specs.run",
-    "TaskSpec": "unified_vl.specs.task",
+    "Run": "unified_vl.specs.load",
+    "TaskSpec": "unified_vl.specs.load",
     "UnifiedVL": "unified_vl.inference.predictor",
     "UserError": "unified_vl.errors",
     "check": "unified_vl.authoring.check",
@@ -92,6 +97,7 @@ _HOMES = {
     "load_mixture": "unified_vl.specs.load",
     "load_run": "unified_vl.specs.load",
     "load_task": "unified_vl.specs.load",
+    "register_encoder": "unified_vl.model.encoders.registry:register",
     "register_metric": "unified_vl.metrics.registry:register",
     "train": "unified_vl.training.trainer",
 }

@@ -15,6 +15,9 @@ NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]  # files are called by it
 
+FOLLOWERS: list[Callable[[], object]] = []
+"""What is made anew, in this order, when something is registered that has keys of its own."""
+
 
 class Part(BaseModel):
     """A mapping of a spec file: immutable, and no key but its own."""

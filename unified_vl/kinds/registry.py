@@ -18,7 +18,7 @@ from unified_vl.kinds.places import PlaceKeys, PlaceKind
 from unified_vl.kinds.point import PointKind
 from unified_vl.kinds.polygon import PolygonKind
 from unified_vl.kinds.text import TextKind
-from unified_vl.parts import NAME_PATTERN
+from unified_vl.parts import FOLLOWERS, NAME_PATTERN
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -35,10 +35,6 @@ KINDS: dict[str, Kind] = {
         LanguageKind(),
     )
 }
-
-
-FOLLOWERS: list[Callable[[], object]] = []
-"""Called when a kind comes or goes, in the order of the modules that they are in."""
 
 
 class SharedKeys(ChoiceKeys, LabelKeys, NumberKeys, BoxKeys, PlaceKeys, ImageKeys):

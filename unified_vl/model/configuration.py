@@ -8,11 +8,9 @@ from transformers import PretrainedConfig
 
 from unified_vl.codecs.image_codes import code_grid
 from unified_vl.errors import UserError, nearest
-from unified_vl.specs.model import VisionSpec
+from unified_vl.model.encoders.registry import grid_size
 from unified_vl.specs.task import TaskTags
-
-VISION_KINDS = ("stem", "patches", "timm")
-VISION_DEFAULTS: dict[str, Any] = VisionSpec().model_dump(mode="json")
+from unified_vl.specs.vision import ENCODERS, VisionSpec
 
 
 class UnifiedVLConfig(PretrainedConfig):
@@ -45,9 +43,7 @@ class UnifiedVLConfig(PretrainedConfig):
         code_downsampling: pixels of a side of what one code stands for.
         code_image_size: (height, width) in pixels of all images in codes; that of the image
             branch unless given.
-        vision: the image branch; keys of `VISION_DEFAULTS`. `kind` is `stem` (small
-            residual convolutions, stride `patch_size`), `patches` (one linear
-            projection) or `timm` (the feature map `feature_level` of any `backbone`).
+        vision: the image branch; keys of `VisionSpec`. `kind` is one of `encoders.registry`.
         task_tags: what told tasks apart in training (a mixture's `tags`); sources for this
             model are built in the same way.
 
@@ -146,28 +142,27 @@ class UnifiedVLConfig(PretrainedConfig):
     @property
     def image_tokens(self) -> int:
         """Tokens of one image in a source."""
-        from unified_vl.model.vision import grid_size
-
         rows, columns = grid_size(self.vision)
         return rows * columns
 
 
 def _complete_vision(vision: dict[str, Any] | None) -> dict[str, Any]:
     given = vision or {}
+    defaults: dict[str, Any] = VisionSpec().model_dump(mode="json")
     for key in given:
-        if key not in VISION_DEFAULTS:
+        if key not in defaults:
             raise UserError(
                 f"unknown key {key!r}",
                 field="model.vision",
-                expected=f"one of {', '.join(VISION_DEFAULTS)}",
-                nearest=nearest(key, VISION_DEFAULTS),
+                expected=f"one of {', '.join(defaults)}",
+                nearest=nearest(key, defaults),
             )
-    merged = {**VISION_DEFAULTS, **given}
-    if merged["kind"] not in VISION_KINDS:
+    merged = {**defaults, **given}
+    if merged["kind"] not in ENCODERS:
         raise UserError(
             f"unknown kind {merged['kind']!r}",
             field="model.vision.kind",
-            expected=f"one of {', '.join(VISION_KINDS)}",
-            nearest=nearest(str(merged["kind"]), VISION_KINDS),
+            expected=f"one of {', '.join(ENCODERS)}",
+            nearest=nearest(str(merged["kind"]), ENCODERS),
         )
     return merged

@@ -7,14 +7,18 @@ from pathlib import Path
 
 from unified_vl.errors import UserError
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
-from unified_vl.specs.mixture import load_mixture
+from unified_vl.specs.mixture import Mixture, load_mixture
 from unified_vl.specs.parse import validate
+from unified_vl.specs.plugins import load_plugins
 from unified_vl.specs.run import Run
 from unified_vl.specs.run_paths import resolve_paths
 from unified_vl.specs.spec_file import file_kind, overridden, parse_kind
 from unified_vl.specs.task import TaskSpec, load_task
 
 __all__ = [
+    "Mixture",
+    "Run",
+    "TaskSpec",
     "file_kind",
     "load_image_tokenizer",
     "load_mixture",
@@ -99,3 +103,6 @@ def load_image_tokenizer(path: str | Path, overrides: Sequence[str] = ()) -> Ima
     """
     parsed = parse_kind(Path(path), "image_tokenizer")
     return validate(ImageTokenizerSpec, overridden(parsed, overrides))
+
+
+load_plugins()  # they find all of specs imported

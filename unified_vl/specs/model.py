@@ -2,69 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.document import Part, Problem, refuse
+from unified_vl.specs.vision import Side, VisionSpec, Width
 
-CHANNELS_OF_A_GROUP = 16
-STEM_STRIDE = 4  # of the stem's first convolution; each further stage doubles it
 MOST_LAYERS = 512
 
-Width = Annotated[int, Field(ge=1, le=1 << 16)]
 Depth = Annotated[int, Field(ge=1, le=MOST_LAYERS)]
-Side = Annotated[int, Field(ge=1, le=1 << 13)]
-
-
-class VisionSpec(Part):
-    """How an image becomes a grid of features."""
-
-    kind: Literal["patches", "stem", "timm"] = Field(
-        default="patches",
-        description="One linear projection of each square of pixels, small residual convolutions, "
-        "or a feature map of a `timm` backbone.",
-        examples=["stem"],
-    )
-    image_size: tuple[Side, Side] = Field(
-        default=(224, 224),
-        description="Height and width in pixels that every image is brought to.",
-        examples=[[224, 224]],
-    )
-    patch_size: Side = Field(
-        default=16,
-        description="patches, stem: side in pixels of what one token of an image stands for.",
-        examples=[16],
-    )
-    channels: tuple[Width, ...] = Field(
-        default=(64, 128),
-        min_length=1,
-        description=f"stem: channels of each stage, multiples of {CHANNELS_OF_A_GROUP}; the first "
-        f"has stride {STEM_STRIDE}, each further one doubles it.",
-        examples=[[64, 128]],
-    )
-    backbone: str = Field(
-        default="resnet18",
-        min_length=1,
-        description="timm: name of the backbone; it starts at random.",
-        examples=["convnext_tiny"],
-    )
-    feature_level: int = Field(
-        default=-1,
-        ge=-64,
-        le=63,
-        description="timm: which of its feature maps; -1 is the last.",
-        examples=[-1],
-    )
-
-    @model_validator(mode="after")
-    def _obey_rules(self) -> VisionSpec:
-        if self.kind == "stem":
-            refuse(_stem(self))
-        if self.kind != "timm":
-            refuse(_squares(self))
-        return self
 
 
 class ModelSpec(Part):
@@ -148,29 +97,4 @@ class ModelSpec(Part):
         return self
 
 
-def _stem(vision: VisionSpec) -> Iterator[Problem]:
-    for index, channels in enumerate(vision.channels):
-        if channels % CHANNELS_OF_A_GROUP:
-            yield Problem(
-                ("channels", index),
-                f"{channels} channels cannot be normed in groups of {CHANNELS_OF_A_GROUP}",
-                expected=f"a multiple of {CHANNELS_OF_A_GROUP}",
-            )
-    stride = STEM_STRIDE * 2 ** (len(vision.channels) - 1)
-    if vision.patch_size % stride:
-        yield Problem(
-            ("patch_size",),
-            f"{len(vision.channels)} stages have stride {stride}, which does not divide "
-            f"{vision.patch_size}",
-            expected=f"a multiple of {stride}",
-        )
-
-
-def _squares(vision: VisionSpec) -> Iterator[Problem]:
-    height, width = vision.image_size
-    if height % vision.patch_size or width % vision.patch_size:
-        yield Problem(
-            ("image_size",),
-            f"{height} x {width} pixels cannot be cut into squares of {vision.patch_size}",
-            expected=f"multiples of {vision.patch_size}, the patch_size",
-        )
+FOLLOWERS.append(partial(ModelSpec.model_rebuild, force=True))

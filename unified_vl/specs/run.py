@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, model_validator
 
 from unified_vl.errors import nearest
+from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.document import (
     Name,
     Origin,
@@ -26,6 +28,7 @@ from unified_vl.specs.model import ModelSpec
 from unified_vl.specs.parse import missing_file
 from unified_vl.specs.run_paths import refuse_old_paths
 from unified_vl.specs.spec import FileOrMade, Spec
+from unified_vl.specs.vision import ENCODERS
 from unified_vl.specs.written import MIXTURE
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -42,11 +45,6 @@ DECIDED_ELSEWHERE = (  # keys of a saved model's configuration that are no run's
     "vocabulary_fingerprint",
     "task_tags",
 )
-READ_BY_VISION = {
-    "patches": ("patch_size",),
-    "stem": ("patch_size", "channels"),
-    "timm": ("backbone", "feature_level"),
-}
 
 
 class OptimizerSpec(Part):
@@ -260,14 +258,14 @@ class Run(Spec):
     @model_validator(mode="after")
     def _obey_rules(self) -> Run:
         vision = self.model.vision
-        idle = vision.model_fields_set - {"kind", "image_size", *READ_BY_VISION[vision.kind]}
+        reads = ENCODERS[vision.kind].reads
         refuse(
             Problem(
                 ("model", "vision", key),
                 f"an image branch of kind {vision.kind!r} does not read this",
-                expected=one_of(READ_BY_VISION[vision.kind], "and"),
+                expected=one_of(reads, "and") or "no such key",
             )
-            for key in sorted(idle)
+            for key in ENCODERS.idle_keys(vision.kind, vision.model_fields_set)
         )
         return self
 
@@ -311,3 +309,6 @@ def _check_engine(run: Run, path: Path) -> None:
         close = nearest(path.name, beside)
         raise run.error(("engine",), f"there is no file {str(path)!r}", nearest=close)
     read_engine_config(path)
+
+
+FOLLOWERS.append(partial(Run.model_rebuild, force=True))

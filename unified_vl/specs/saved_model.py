@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.document import Document, Problem, refuse
 from unified_vl.specs.model import ModelSpec
 from unified_vl.specs.task import TaskTags
@@ -75,3 +77,6 @@ def _ids(saved: SavedModelSpec) -> Iterator[Problem]:
         if pair is not None and not pair[0] < pair[1] <= saved.vocab_size:
             found, ends = f"found {list(pair)}", f"two ascending ids up to {saved.vocab_size}"
             yield Problem((key,), found, expected=ends)
+
+
+FOLLOWERS.append(partial(SavedModelSpec.model_rebuild, force=True))

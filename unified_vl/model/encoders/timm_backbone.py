@@ -14,6 +14,8 @@ from einops import rearrange
 from torch import nn
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.model.encoders.encoder import Encoder, Vision
+from unified_vl.specs.vision import TimmKeys
 
 
 @dataclass(frozen=True)
@@ -175,3 +177,25 @@ def _cast_statistics(norm: nn.BatchNorm2d, _: object) -> None:
     for statistic in ("running_mean", "running_var"):
         if getattr(norm, statistic) is not None:
             setattr(norm, statistic, getattr(norm, statistic).to(dtype))
+
+
+def _size(vision: Vision) -> tuple[int, int]:
+    height, width = vision["image_size"]
+    return int(height), int(width)
+
+
+def grid(vision: Vision) -> tuple[int, int]:
+    """Rows and columns of the feature map.
+
+    Raises:
+        UserError: as for `feature_map`.
+    """
+    found = feature_map(vision["backbone"], vision["feature_level"], _size(vision))
+    return found.rows, found.columns
+
+
+def build(vision: Vision, width: int) -> nn.Module:
+    return TimmBackbone(vision["backbone"], vision["feature_level"], _size(vision), width)
+
+
+TIMM = Encoder("timm", TimmKeys, grid, build)

@@ -1,0 +1,1 @@
+"""Image encoders, a file each: pixels to a grid of features."""

@@ -1,0 +1,39 @@
+"""The image encoders that a model may have."""
+
+from __future__ import annotations
+
+from unified_vl.model.encoders.encoder import Encoder, Vision
+from unified_vl.model.encoders.patches import PATCHES
+from unified_vl.model.encoders.stem import STEM
+from unified_vl.model.encoders.timm_backbone import TIMM
+from unified_vl.specs import vision as specs
+
+ENCODERS = {encoder.name: encoder for encoder in (PATCHES, STEM, TIMM)}
+
+
+def register(encoder: Encoder) -> None:
+    """Let runs name an image encoder, from now on and in this process.
+
+    Whoever trains or opens a model with it registers it first; the command line finds it by an
+    entry point of the group `unified_vl.plugins`.
+
+    Raises:
+        ValueError: for a name that is taken, or a key without a default or with another meaning.
+    """
+    specs.ENCODERS.add(encoder.variant)
+    ENCODERS[encoder.name] = encoder
+
+
+def unregister(name: str) -> None:
+    """Take one away that was added, as tests do."""
+    specs.ENCODERS.remove(name)
+    del ENCODERS[name]
+
+
+def grid_size(vision: Vision) -> tuple[int, int]:
+    """Rows and columns of the features of one image.
+
+    Raises:
+        UserError: when the encoder cannot take such an image.
+    """
+    return ENCODERS[vision["kind"]].grid(vision)
