@@ -103,7 +103,7 @@ class Oracle:
         return ExampleBuilder(spec, ImageLoader(root, (8, 8)))
 
     def predict_examples(
-        self, spec: TaskSpec, examples: Iterator[Example], batch_size: int
+        self, spec: TaskSpec, examples: Iterator[Example], batch_size: int, *, n: int = 1
     ) -> Iterator[Prediction]:
         for example in examples:
             self.asked.append(example)

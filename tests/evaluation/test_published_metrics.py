@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from unified_vl.codecs.segments import Text
 from unified_vl.data.example import Example
 from unified_vl.errors import UserError
 from unified_vl.evaluation.evaluate import evaluate
-from unified_vl.evaluation.partners import notes_of
 from unified_vl.evaluation.results import Evaluation
+from unified_vl.evaluation.scoring import notes_of
+from unified_vl.inference.prediction import Alternative
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
@@ -77,7 +80,7 @@ def test_vcr_has_both_right_of_the_same_question(
     assert metrics_of(found, "vcr_answers") == {"accuracy": 50}
     assert metrics_of(found, "vcr_rationales") == {"accuracy": 50, JOINT: 25}
     task = found.report["tasks"]["vcr_rationales"]
-    assert task["joined"] == {JOINT: 4}
+    assert task["counts"] == {JOINT: 4}
     assert task["by"]["language"]["en"][JOINT] == 25
     assert JOINT in task["intervals"] and JOINT in found.rows["vcr_rationales"].measured
     assert list(notes_of(found.report)) == []
@@ -86,9 +89,9 @@ def test_vcr_has_both_right_of_the_same_question(
 def test_a_score_of_two_tasks_says_which_rows_it_leaves_out(vcr: Path, oracle: Any) -> None:
     alone = evaluate(oracle(), shipped(VCR[1]), "validation", vcr, model_name="m")
     assert metrics_of(alone, "vcr_rationales") == {"accuracy": 100}
-    assert list(notes_of(alone.report)) == [
-        f"vcr_rationales: {JOINT} needs the answers of vcr_answers, not scored beside it"
-    ]
+    those = "those whose key the other task, scored beside it, has too"
+    assert list(notes_of(alone.report)) == [f"vcr_rationales: {JOINT} is of 0 of 4 rows: {those}"]
+    assert not set(alone.rows["vcr_rationales"].measured) & {JOINT}
 
     both = shipped(*VCR)
     path = vcr / "vcr/vcr1annots/val.jsonl"
@@ -101,8 +104,7 @@ def test_a_score_of_two_tasks_says_which_rows_it_leaves_out(vcr: Path, oracle: A
     )
     found = evaluate(oracle(), [answers, both[1]], "validation", vcr, model_name="m")
     assert metrics_of(found, "vcr_rationales")[JOINT] == 100
-    expected = f"vcr_rationales: {JOINT} is of the 3 rows that vcr_answers has too"
-    assert list(notes_of(found.report)) == [expected]
+    assert list(notes_of(found.report)) == [f"vcr_rationales: {JOINT} is of 3 of 4 rows: {those}"]
 
 
 def test_tasks_that_need_each_other_are_refused(vcr: Path, tmp_path: Path, oracle: Any) -> None:
@@ -115,3 +117,43 @@ def test_tasks_that_need_each_other_are_refused(vcr: Path, tmp_path: Path, oracl
     specs = [load_task(tmp_path / f"{name}.yaml") for name, _ in names]
     with pytest.raises(UserError, match=r"score.1.with: these tasks need each other's answers"):
         evaluate(oracle(), specs, "validation", vcr, model_name="m")
+
+
+def test_visdial_has_the_ranks_of_a_hundred_answers(tmp_path: Path, oracle: Any) -> None:
+    write_fixture("reasoning", "visdial", tmp_path)
+
+    class Ranker(oracle):
+        """Puts the right number of image 2 at rank 7, and all else in order of the numbers."""
+
+        def predict_examples(self, spec: TaskSpec, examples: Any, size: int, *, n: int = 1) -> Any:
+            assert n == 100
+            for found in super().predict_examples(spec, examples, size):
+                numbers = [str(number) for number in range(1, 101)]
+                if found.key.startswith("2_"):
+                    numbers.remove(found.text)
+                    numbers.insert(6, found.text)
+                ranked = tuple(Alternative(number, None, -1.0) for number in numbers)
+                yield replace(found, text=numbers[0], alternatives=ranked)
+
+    found = evaluate(
+        Ranker(), shipped("dialogue/visdial_options"), "validation", tmp_path, model_name="m"
+    )
+    scores = metrics_of(found, "visdial_options")
+    # two rounds each of image 2, whose answer is number 3, and image 3, whose answer is 4
+    assert {name: scores[name] for name in ("recall@1", "recall@5", "recall@10")} == {
+        "recall@1": 0,
+        "recall@5": 50,
+        "recall@10": 100,
+    }
+    assert scores["mean_rank"] == 5.5
+    assert scores["mean_reciprocal_rank"] == pytest.approx(100 * (1 / 7 + 1 / 4) / 2, abs=1e-4)
+    # relevance 0.5, 0, 1, 0.25 of the first four: three places count
+    ideal = 1 + 0.5 / math.log2(3) + 0.25 / 2
+    first = (0.5 + 0.25 / 2) / ideal  # 1, 2, 4
+    second = (0.5 + 1 / 2) / ideal  # 1, 2, 3
+    assert scores["ndcg"] == pytest.approx(100 * (first + second) / 2, abs=1e-4)
+    (note,) = notes_of(found.report)
+    assert note == "visdial_options: ndcg is of 2 of 4 rows: those with a relevant choice"
+    assert list(found.report["tasks"]["visdial_options"]["by"]["round"]["2"]) == [
+        name for name in ("count", *scores) if name != "ndcg"
+    ]

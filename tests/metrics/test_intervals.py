@@ -50,7 +50,8 @@ OF_WHOLE_CORPUS = {
     "group_accuracy",
 }  # they look at other rows
 OF_OTHERS = {"box_accuracy", "mean_iou", "point_accuracy", "mask_iou", "mean_absolute_error"}
-OF_OTHERS |= {"psnr", "ssim", "nearest_reference"}
+OF_OTHERS |= {"psnr", "ssim", "nearest_reference", "joint_accuracy"}
+OF_OTHERS |= {name for name, metric in METRICS.items() if metric.ranks}
 
 
 @pytest.mark.parametrize("name", sorted(set(METRICS) - OF_WHOLE_CORPUS - OF_OTHERS))

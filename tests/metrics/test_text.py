@@ -13,7 +13,9 @@ from unified_vl.metrics.registry import METRICS
 OF_TEXTS = [
     name
     for name, metric in METRICS.items()
-    if "text" in metric.kinds and not metric.options & {"implies", "group", "with"}
+    if "text" in metric.kinds
+    and not metric.ranks
+    and not metric.options & {"implies", "group", "with"}
 ]
 
 

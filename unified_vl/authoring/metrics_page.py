@@ -16,6 +16,7 @@ _REFERENCES = {
 _ONLY_WITH = {  # options that a score must give
     "implies": "`implies`: the column with the keys of what follows",
     "group": "`group`: the column that is the same within a group",
+    "relevance": "`relevance`: the column with a number for each choice",
     "with": "`with`: the other task; `data.key_column`",
     "positive": "`positive`: the class",
 }
@@ -53,7 +54,9 @@ def _needs(metric: Metric) -> str:
     """The kinds of field that it scores, and the keys that must stand beside it."""
     said = [" or ".join(metric.kinds)]
     said += [_REFERENCES[metric.references]] if metric.references != "any" else []
+    said += ["`generate.method: score_choices`"] if metric.ranks else []
     said += [text for key, text in _ONLY_WITH.items() if key in metric.options]
     said += [] if metric.rows is not None else ["no interval"]
+    said += [f"only rows {metric.only}"] if metric.only else []
     said += [] if metric.may_be_primary else ["never primary"]
     return "; ".join(said)

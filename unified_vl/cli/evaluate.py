@@ -71,8 +71,8 @@ def evaluate(
 
     from unified_vl.errors import visible
     from unified_vl.evaluation.evaluate import evaluate as score
-    from unified_vl.evaluation.partners import notes_of
     from unified_vl.evaluation.results import check_outputs, only_writer_of, write_results
+    from unified_vl.evaluation.scoring import notes_of
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.specs.load import load_tasks
     from unified_vl.specs.overrides import with_generate

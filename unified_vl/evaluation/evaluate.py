@@ -19,6 +19,7 @@ from unified_vl.data.row import Row
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.evaluation.partners import Rights, in_order_of_need, right_partners
+from unified_vl.evaluation.rankings import asked_to_rank, ranking_of
 from unified_vl.evaluation.readings import read_pictures, readers_of
 from unified_vl.evaluation.results import Evaluation
 from unified_vl.evaluation.rows import ScoredRows
@@ -81,7 +82,7 @@ def evaluate(
         dimensions are `language` and the spec's `report_by`; `training` is what the model's
         `training.json` says, such as the step that it is of; `truncated`, beside `skipped`, is
         how many rows were read though an image of theirs ends early, where there are any;
-        `joined`, where a score has `with`: by its name of how many rows it is.
+        `counts`, where a score is not of all rows: by its name of how many it is.
 
         predictions, each: `{"key", "task", the dimensions, "inputs", "input_languages", "image",
         "image_size", "prediction", "references", "boxes", "score", the flags, "correct"}`; boxes,
@@ -112,7 +113,7 @@ def evaluate(
     for spec, scored_split in zip(specs, splits, strict=True):
         begun = time.perf_counter()
         scored = _answer(predictor, spec, scored_split, data_root, batch_size, limit, progress)
-        scored.partners = right_partners(spec, scored.examples, rights)
+        scored.partners = right_partners(scored.examples, rights)
         measured = measure(spec, scored)
         tasks[spec.task] = {
             "split": scored_split,
@@ -173,7 +174,11 @@ def _answer(
     indices = chosen_rows(len(data), limit)
     scored = Scored()
     examples = _examples(predictor, spec, data, indices, data_root, scored)
-    for prediction in predictor.predict_examples(spec, examples, batch_size):
+    ranked = asked_to_rank(spec)
+    for prediction in predictor.predict_examples(spec, examples, batch_size, **ranked):
+        if ranked:
+            scored.rankings.append(ranking_of(prediction))
+            prediction = replace(prediction, alternatives=None)
         scored.predictions.append(prediction)
         if progress:
             progress(spec.task, len(scored.predictions) + scored.skipped, len(indices))

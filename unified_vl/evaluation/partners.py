@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from unified_vl.data.example import Example
 from unified_vl.specs.task import TaskSpec
@@ -39,25 +38,10 @@ def _partners(spec: TaskSpec) -> set[str | None]:
 
 
 def right_partners(
-    spec: TaskSpec, examples: Sequence[Example], rights: Mapping[str, Rights]
+    examples: Sequence[Example], rights: Mapping[str, Rights]
 ) -> dict[str, list[bool | None]]:
-    """By the tasks that a spec's scores name: whether the row of the same key is right there, None
-    where there is none. Nothing of tasks that have none at all."""
-    found = {}
-    for task in sorted(filter(None, _partners(spec))):
-        known = rights.get(task, {})
-        each = [known.get((example.language, example.key)) for example in examples]
-        if any(right is not None for right in each):
-            found[task] = each
-    return found
-
-
-def notes_of(report: Mapping[str, Any]) -> Iterator[str]:
-    """What scores of two tasks leave out, a line each."""
-    for name, task in report["tasks"].items():
-        for label, count in task.get("joined", {}).items():
-            other = label.partition(":")[2]
-            if not count:
-                yield f"{name}: {label} needs the answers of {other}, not scored beside it"
-            elif count < task["count"]:
-                yield f"{name}: {label} is of the {count} rows that {other} has too"
+    """By each other task so far: whether the row of the same key is right; None for no such row."""
+    return {
+        task: [known.get((example.language, example.key)) for example in examples]
+        for task, known in rights.items()
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,8 @@ import numpy.typing as npt
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.data.example import Example
 from unified_vl.data.row import Row
+from unified_vl.evaluation.metric_names import parts_of
+from unified_vl.evaluation.rankings import of_row, relevances_of
 from unified_vl.evaluation.readings import Readings, reading_of
 from unified_vl.evaluation.rows import ScoredRows, digest
 from unified_vl.inference.prediction import FLAGS, Prediction
@@ -20,6 +22,7 @@ from unified_vl.languages.tags import find
 from unified_vl.metrics.answers import Answers
 from unified_vl.metrics.intervals import intervals
 from unified_vl.metrics.metric import Metric
+from unified_vl.metrics.registry import METRICS
 from unified_vl.metrics.statistics import RowStatistics
 from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.task import TaskSpec
@@ -31,6 +34,7 @@ class Scored:
 
     Attributes:
         partners: by another task whether its rows of the same keys are right.
+        rankings: all choices of each row, the best first, where a score asks for them.
         skipped: how many rows are bad and left out.
         truncated: how many are read though an image of theirs ends early.
     """
@@ -40,6 +44,7 @@ class Scored:
     rows: list[Row] = field(default_factory=list)
     readings: Readings = field(default_factory=dict)
     partners: Mapping[str, Sequence[bool | None]] = field(default_factory=dict)
+    rankings: list[tuple[str, ...]] = field(default_factory=list)
     skipped: int = 0
     truncated: int = 0
 
@@ -53,12 +58,16 @@ def score_task(
     for index, example in enumerate(scored.examples):
         for dimension, value in dimensions(example).items():
             groups[dimension][value].append(index)
-    of_rows = {label: m for label, m in measured.items() if isinstance(m, RowStatistics)}
+    of_rows = {
+        label: m
+        for label, m in measured.items()
+        if isinstance(m, RowStatistics) and _counts(label, m, everything)
+    }
     return {
         "count": len(scored.predictions),
         "skipped": scored.skipped,
         **({"truncated": scored.truncated} if scored.truncated else {}),
-        **_joined(spec, scored),
+        **_counted(measured),
         "primary": _label(spec, spec.primary),
         "metrics": _score(measured, everything),
         "flags": _flags(scored, everything),
@@ -77,16 +86,23 @@ def score_task(
     }
 
 
-def _joined(spec: TaskSpec, scored: Scored) -> dict[str, dict[str, int]]:
-    """Of how many rows scores are that look at another task, where there are such scores."""
+def _counted(measured: Mapping[str, Measured]) -> dict[str, dict[str, int]]:
+    """Of how many rows scores are that not all rows count for, where there are such scores."""
     counts = {
-        _label(spec, score): sum(
-            right is not None for right in scored.partners.get(score.with_, ())
-        )
-        for score in spec.score
-        if score.with_ is not None
+        label: int(each.values_NK[:, -1].sum())
+        for label, each in measured.items()
+        if isinstance(each, RowStatistics) and METRICS[parts_of(label)[0]].only
     }
-    return {"joined": counts} if counts else {}
+    return {"counts": counts} if counts else {}
+
+
+def notes_of(report: Mapping[str, Any]) -> Iterator[str]:
+    """Which scores are of some rows only, or of none, a line each."""
+    for name, task in report["tasks"].items():
+        for label, count in task.get("counts", {}).items():
+            if count < task["count"]:
+                only = METRICS[parts_of(label)[0]].only
+                yield f"{name}: {label} is of {count} of {task['count']} rows: those {only}"
 
 
 def _flags(scored: Scored, rows: Sequence[int]) -> dict[str, float]:
@@ -118,9 +134,7 @@ def measure(spec: TaskSpec, scored: Scored) -> dict[str, Measured]:
     """What every score of a spec needs to know of the rows."""
     measured: dict[str, Measured] = {}
     for score in spec.score:
-        if score.with_ is not None and score.with_ not in scored.partners:
-            continue
-        answers = _answers(score, scored)
+        answers = _answers(spec, score, scored)
         metric = score.definition
         found: Measured
         if metric.rows is None:
@@ -146,14 +160,17 @@ def primary_score(
     spec: TaskSpec, examples: Sequence[Example], predictions: Sequence[Prediction]
 ) -> float:
     """The task's primary metric over rows that are answered already."""
-    answers = _answers(spec.primary, Scored(list(examples), list(predictions)))
+    answers = _answers(spec, spec.primary, Scored(list(examples), list(predictions)))
     return spec.primary.definition.score(answers)
 
 
-def _answers(score: ScoreSpec, scored: Scored) -> Answers:
+def _answers(spec: TaskSpec, score: ScoreSpec, scored: Scored) -> Answers:
     predictions: Sequence[Any] = [score.definition.answer(found) for found in scored.predictions]
     if score.read_by is not None:
         predictions = scored.readings[reading_of(score)]
+    if score.definition.ranks:
+        ranked = zip(scored.rankings, scored.rows, scored.examples, strict=True)
+        predictions = [of_row(spec, score, *one) for one in ranked]
     return Answers(
         predictions,
         [references_of(score, example) for example in scored.examples],
@@ -164,7 +181,8 @@ def _answers(score: ScoreSpec, scored: Scored) -> Answers:
         [str(row.columns.get(score.group or "")) for row in scored.rows],
         score.top or 1,
         score.positive or "",
-        scored.partners.get(score.with_ or "", ()),
+        scored.partners.get(score.with_ or "", [None] * len(scored.examples)),
+        [relevances_of(spec, score, row) for row in scored.rows],
     )
 
 
@@ -173,18 +191,30 @@ def _score(measured: Mapping[str, Measured], rows: Sequence[int]) -> dict[str, f
     return {
         label: round(each.score(rows), 4)
         for label, each in measured.items()
-        if not isinstance(each, RowStatistics) or (each.groups_N[list(rows)] >= 0).any()
+        if not isinstance(each, RowStatistics) or _counts(label, each, rows)
     }
+
+
+def _counts(label: str, each: RowStatistics, rows: Sequence[int]) -> bool:
+    """Whether any of these rows counts."""
+    chosen = list(rows)
+    some = (each.groups_N[chosen] >= 0).any()
+    if METRICS[parts_of(label)[0]].only:
+        some = some and each.values_NK[chosen, -1].any()
+    return bool(some)
 
 
 def rows_of(spec: TaskSpec, scored: Scored, measured: Mapping[str, Measured]) -> ScoredRows:
     """What a comparison with another report needs to know of every row."""
-    names = {_label(spec, score): score.metric for score in spec.score}
     return ScoredRows(
-        metrics={label: metric for label, metric in names.items() if label in measured},
+        metrics={_label(spec, score): score.metric for score in spec.score},
         keys=[example.key for example in scored.examples],
         references=[digest(example.references) for example in scored.examples],
-        measured={n: m for n, m in measured.items() if isinstance(m, RowStatistics)},
+        measured={
+            n: m
+            for n, m in measured.items()
+            if isinstance(m, RowStatistics) and _counts(n, m, range(len(scored.examples)))
+        },
     )
 
 

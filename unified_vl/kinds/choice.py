@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import MappingProxyType
 from typing import Literal
 
@@ -53,9 +53,15 @@ class ChoiceKind(Kind):
             last = first + len(options) - 1
             raise cell.bad(f"found {said(cell.value)}", f"a number from {first} to {last}")
         place = number - first
-        if cell.field.write == "text":
-            return (options[place],)
-        return (str(place + 1) if cell.field.write == "number" else letter(place),)
+        return (written_choices(options, cell.field.write)[place],)
+
+
+def written_choices(options: Sequence[str], write: str | None) -> list[str]:
+    """What is written for each of the options: its letter unless `write` says number or text."""
+    if write == "text":
+        return list(options)
+    number = write == "number"
+    return [str(place + 1) if number else letter(place) for place in range(len(options))]
 
 
 def letter(place: int) -> str:

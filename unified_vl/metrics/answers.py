@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,7 +15,8 @@ class Answers:
 
     Attributes:
         predictions: what the metric's `answer` makes of each prediction; a tuple of texts where
-            another task read several, of which the best counts.
+            another task read several, of which the best counts; for a metric that `ranks` all
+            choices of the row as they are written, the best first.
         references: the right answers of each row, at least one.
         languages: the language tag of each row, or None.
         threshold: the overlap from which a box counts as found, or the distance up to which
@@ -26,6 +27,8 @@ class Answers:
         top: how many of the nearest count, or of a row's texts.
         positive: the class that is looked for.
         partners: whether the row of the same key of another task is right; None without one.
+        relevances: by what each choice of a row is written as, how fitting people find it; None
+            where they were not asked.
     """
 
     predictions: Sequence[Any]
@@ -38,6 +41,7 @@ class Answers:
     top: int = 1
     positive: str = ""
     partners: Sequence[bool | None] = ()
+    relevances: Sequence[Mapping[str, float] | None] = ()
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -55,6 +59,7 @@ class Answers:
             self.top,
             self.positive,
             [self.partners[i] for i in rows] if self.partners else (),
+            [self.relevances[i] for i in rows] if self.relevances else (),
         )
 
 

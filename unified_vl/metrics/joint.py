@@ -27,6 +27,7 @@ METRICS = (
         rows=joint_rows,
         finish=finish_consistency,
         options=frozenset({"with"}),
+        only="whose key the other task, scored beside it, has too",
         may_be_primary=False,
     ),
 )

@@ -21,7 +21,9 @@ from unified_vl.metrics.answers import Answers, Predicted, text_of
 from unified_vl.metrics.equal_texts import matches
 from unified_vl.metrics.statistics import Finish, Floats, RowStatistics, mean_of_rows, per_row
 
-Option = Literal["iou", "within", "implies", "group", "top", "positive", "read_by", "with"]
+Option = Literal[
+    "iou", "within", "implies", "group", "relevance", "top", "positive", "read_by", "with"
+]
 """Keys of a score that only some metrics look at."""
 Rule = Callable[[Any, Sequence[Any], str | None], float]
 """The credit of one answer, 0 to 1: (answer, references, language)."""
@@ -67,6 +69,9 @@ class Metric:
             `all`, it compares all values of a row with all of the answer.
         options: the keys of a score that it reads.
         threshold: what `iou` or `within` are unless given.
+        ranks: whether it compares all choices of a row, best first, in place of an answer.
+        only: which rows count, where not all do: the statistics of the others are zeros, and the
+            last of the statistics is 1 for one that counts.
         may_be_primary: whether it says how many answers are right, as a primary score does.
     """
 
@@ -86,6 +91,8 @@ class Metric:
     references: Literal["any", "agreeing", "all"] = "any"
     options: frozenset[Option] = frozenset()
     threshold: float = 0.5
+    ranks: bool = False
+    only: str = ""
     may_be_primary: bool = True
 
     def __post_init__(self) -> None:

@@ -90,6 +90,11 @@ DIALOGUE = {
             "options": Column("texts", "a hundred answers, the right one among them"),
             "correct": Column("whole", "its number among them, from 0"),
             "round": Column("text", "the number of the round, from 1"),
+            "relevance": Column(
+                "numbers",
+                "how fitting people find each option, 0 to 1, of rounds in the file beside it "
+                "whose name ends in _dense_annotations.json; else nothing",
+            ),
         },
         images="always",
     ),

@@ -61,11 +61,17 @@ class ScoreSpec(Part):
         "rows of a group.",
         examples=["image_id"],
     )
+    relevance: str | None = Field(
+        default=None,
+        description="ndcg only, and mandatory there: the column with a number for each choice, how "
+        "fitting people find it.",
+        examples=["relevance"],
+    )
     top: int | None = Field(
         default=None,
         ge=1,
         le=64,
-        description="nearest_reference, and with read_by: how many of the best count (1).",
+        description="nearest_reference, recall, and with read_by: how many of the best count (1).",
         examples=[5],
     )
     read_by: Name | None = Field(

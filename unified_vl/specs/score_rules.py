@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from unified_vl.specs.score import ScoreSpec
     from unified_vl.specs.task import TaskSpec
 
-COLUMNS = {"implies": "a column of keys", "group": "a column that is the same within a group"}
+COLUMNS = {  # keys that name a column, and what it holds
+    "implies": "a column of keys",
+    "group": "a column that is the same within a group",
+    "relevance": "a column with a number for each choice",
+}
 
 
 def known_metric(name: object) -> object:
@@ -70,6 +74,10 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
             yield Problem(("score", index, "within"), f"has no effect with {score.metric}")
         yield from _column_problems(spec, index, score)
         yield from _joint_problems(spec, index, score)
+        if metric.ranks and spec.generate.method != "score_choices":
+            message = f"{score.metric} compares all choices, and {spec.generate.method} gives one"
+            expected = "generate: {method: score_choices, ...}"
+            yield Problem(("score", index, "metric"), message, expected=expected)
         yield from _reading_problems(spec, index, score)
         yield from _positive_problems(spec, index, score)
         yield from _mean_problems(spec, index, score)
@@ -98,6 +106,8 @@ def _column_problems(spec: TaskSpec, index: int, score: ScoreSpec) -> Iterator[P
         yield Problem(place, f"is missing for {score.metric}", expected="a column")
     if score.primary and not metric.may_be_primary:
         message = f"{score.metric} says nothing of how many answers are right"
+        if metric.ranks:
+            message = f"{score.metric} compares all choices, which is not done during training"
         yield Problem(("score", index, "primary"), message, expected="another score as primary")
 
 

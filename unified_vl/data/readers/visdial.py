@@ -1,7 +1,9 @@
 """Visual Dialog 1.0 (Das et al., arXiv 1611.08669; visualdialog.org/data).
 
 A file has all questions and all answers once, and dialogues of ten rounds that name them by
-number: the question, a hundred options for its answer, and which of these people gave.
+number: the question, a hundred options for its answer, and which of these people gave. How fitting
+several people find each option of one round is in a file beside it, of the val split and of a
+part of the train split: `visdial_1.0_val_dense_annotations.json`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import Any
 
 from unified_vl.data.readers.annotations import member, read_json, reader_of, texts
 from unified_vl.data.readers.reader import Source
+from unified_vl.data.readers.regions import numbers
 from unified_vl.errors import UserError
 
 COCO_FOLDERS = ("train2014", "val2014")  # those that the images of training are of
@@ -23,6 +26,7 @@ def _rows(source: Source) -> Iterator[dict[str, Any]]:
     data = member(content, "data", dict, path)
     said = {key: texts(data, key, path, "data") for key in ("questions", "answers")}
     name = _images(member(content, "split", str, path), source.root / source.images)
+    relevances = _relevances(path) if "relevance" in source.needed else {}
     for number, dialog in enumerate(member(data, "dialogs", list, path, "data")):
         where = f"data.dialogs.{number}"
         image = member(dialog, "image_id", int, path, where)
@@ -46,8 +50,28 @@ def _rows(source: Source) -> Iterator[dict[str, Any]]:
                 "options": options,
                 "correct": correct,
                 "round": str(place + 1),
+                "relevance": relevances.get((image, place + 1)),
             }
             before.append(options[correct])
+
+
+def _relevances(path: Path) -> dict[tuple[int, int], list[float]]:
+    """How fitting each option is, by image and round (from 1); nothing without the file."""
+    dense = path.with_name(f"{path.stem}_dense_annotations.json")
+    if not dense.is_file():
+        return {}
+    found = {}
+    content = read_json(dense)
+    if not isinstance(content, list):
+        raise UserError("found an object", file=dense, expected="a list of rounds")
+    for number, entry in enumerate(content):
+        of_val = isinstance(entry, dict) and "gt_relevance" in entry
+        key = "gt_relevance" if of_val else "relevance"  # in train
+        listed = member(entry, key, list, dense, str(number))
+        values = numbers(listed, dense, f"{number}.{key}", len(listed))
+        image = member(entry, "image_id", int, dense, str(number))
+        found[image, member(entry, "round_id", int, dense, str(number))] = values
+    return found
 
 
 class _Turn:
