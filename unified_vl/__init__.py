@@ -26,8 +26,9 @@ Specs need no files (docs/python.md):
 >>> model = UnifiedVL.from_pretrained(train(run))  # doctest: +SKIP
 
 Find images by a sentence: `Retriever`. Score answers by a number of your own: `Metric`, which
-`register_metric` makes known to specs. What was wrong with an input is a `UserError`. The
-command line, `unified-vl --help`, does all of this and more.
+`register_metric` makes known to specs. Add a kind of value: `Kind` and `register_kind`. What was
+wrong with an input is a `UserError`. The command line, `unified-vl --help`, does all of this and
+more.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from unified_vl.inference.prediction import Prediction
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.inference.retrieval import Retriever
+    from unified_vl.kinds.kind import Kind
+    from unified_vl.kinds.places import PlaceKind
+    from unified_vl.kinds.registry import register as register_kind
     from unified_vl.metrics.answers import Answers
     from unified_vl.metrics.metric import Metric
     from unified_vl.metrics.registry import register as register_metric
@@ -61,8 +65,10 @@ __version__ = "0.1.0"
 __all__ = [
     "Answers",
     "Encoder",
+    "Kind",
     "Metric",
     "Mixture",
+    "PlaceKind",
     "Prediction",
     "Retriever",
     "Run",
@@ -76,6 +82,7 @@ __all__ = [
     "load_run",
     "load_task",
     "register_encoder",
+    "register_kind",
     "register_metric",
     "train",
 ]
@@ -84,8 +91,10 @@ __all__ = [
 _HOMES = {
     "Answers": "unified_vl.metrics.answers",
     "Encoder": "unified_vl.model.encoders.encoder",
+    "Kind": "unified_vl.kinds.kind",
     "Metric": "unified_vl.metrics.metric",
     "Mixture": "unified_vl.specs.load",
+    "PlaceKind": "unified_vl.kinds.places",
     "Prediction": "unified_vl.inference.prediction",
     "Retriever": "unified_vl.inference.retrieval",
     "Run": "unified_vl.specs.load",
@@ -98,6 +107,7 @@ _HOMES = {
     "load_run": "unified_vl.specs.load",
     "load_task": "unified_vl.specs.load",
     "register_encoder": "unified_vl.model.encoders.registry:register",
+    "register_kind": "unified_vl.kinds.registry:register",
     "register_metric": "unified_vl.metrics.registry:register",
     "train": "unified_vl.training.trainer",
 }

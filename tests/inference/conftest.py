@@ -105,9 +105,20 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return Tiny(saved, root / "data")
 
 
-def tiny_model(specs: Sequence[TaskSpec], languages: Sequence[str], folder: Path) -> SavedModel:
+def tiny_model(
+    specs: Sequence[TaskSpec],
+    languages: Sequence[str],
+    folder: Path,
+    more: Sequence[str] = (),
+) -> SavedModel:
     """A model of any tasks, with random weights; its tokenizer is trained in `folder`."""
-    sentences = ["a red cat and a dog", "eine rote Katze und ein Hund", "گربه قرمز", "yes no"]
+    sentences = [
+        "a red cat and a dog",
+        "eine rote Katze und ein Hund",
+        "گربه قرمز",
+        "yes no",
+        *more,
+    ]
     text_codec = train_text_tokenizer(sentences * 4, folder / "text.model", 320)
     noise = [tag for spec in specs for tag in spec.example.tags]
     tags = standard_tags(languages, [spec.task for spec in specs], (), noise)

@@ -157,7 +157,7 @@ def _lines_of(answer: Prediction | Alternative) -> Iterator[str]:
     from unified_vl.kinds.registry import KINDS
 
     values = answer.values
-    types = {key: type for kind in KINDS.values() for key, type in kind.row_types.items()}
+    types = {key: type for kind in KINDS.values() for key, type in kind.row_types().items()}
     if answer.text and not any(types.get(key) == "labels" for key in values):
         yield answer.text
     for kind in KINDS.values():

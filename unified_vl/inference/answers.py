@@ -138,7 +138,7 @@ def _write_parquet(gathered: Path, target: Path) -> None:
     lists = {"numbers": pa.list_(pa.list_(number)), "labels": texts, "texts": texts}
     kinds = dict.fromkeys(TEXTS, text) | {"score": number, "images": texts}
     for kind in KINDS.values():
-        kinds |= {key: lists[values] for key, values in kind.row_types.items()}
+        kinds |= {key: lists[values] for key, values in kind.row_types().items()}
     kinds |= dict.fromkeys(FLAGS, pa.bool_())
     kinds["generate"] = text
     columns = _columns(gathered)

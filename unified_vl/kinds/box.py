@@ -13,7 +13,7 @@ from pydantic import Field
 from unified_vl.geometry import Box, Shape
 from unified_vl.kinds.cells import Cell, Size
 from unified_vl.kinds.frames import Frame, upright
-from unified_vl.kinds.kind import AnyField, Reading, Rules
+from unified_vl.kinds.kind import AnyField, Reading, RowType, Rules
 from unified_vl.kinds.pen import Pen
 from unified_vl.kinds.places import PlaceKind
 from unified_vl.parts import KeyPath, Name, Part, Problem, one_of
@@ -80,7 +80,6 @@ class BoxKind(PlaceKind):
 
     name = "box"
     rows = "boxes"
-    row_types = MappingProxyType({"boxes": "numbers", "labels": "labels"})
     allows = ("box", "labelled_boxes")
     reads = ("layout", "columns", *PlaceKind.reads, "labels")
     mandatory = MappingProxyType({"layout": one_of(get_args(Layout)), **PlaceKind.mandatory})
@@ -128,6 +127,9 @@ class BoxKind(PlaceKind):
     def outline(self, xy: Sequence[float]) -> tuple[str, dict[str, Any]]:
         x1, y1, x2, y2 = xy
         return "rect", {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
+
+    def row_types(self) -> Mapping[str, RowType]:
+        return {self.rows: "numbers", "labels": "labels"}
 
     def row(
         self, text: str, segments: Sequence[Any], size: Size, fields: Sequence[Any]

@@ -87,14 +87,12 @@ class Kind:
         reads: keys of a field, among those of `FieldSpec`, that say something about it.
         mandatory: those of them that it must have, with what is expected.
         keys: the keys that it alone has, as a mapping of the spec; they are attributes of its
-            fields, and have their defaults in fields of other kinds.
+            fields, and None unless given, as they are in fields of other kinds.
         numbers: how many columns its numbers may be in, one each; None where they may not.
         may_lack: whether `missing` says something about it.
         closed: whether its values may be the closed answers of a task, and labels of boxes.
         exchanged: whether a value means something beside those of another row.
         noises: kinds of `example.noise` that may be done to it.
-        row_types: the keys that it adds to rows of predictions, each with a list of values: lists
-            of `numbers`, `labels` of such, which the text of the answer is made of, or `texts`.
         page_input: what a person fills in on the page: a `text`, an `image`, or one of the
             task's languages (`language`).
         page_hint: what a text on the page looks like.
@@ -105,7 +103,6 @@ class Kind:
     """
 
     name: ClassVar[str]
-    row_types: ClassVar[Mapping[str, RowType]] = MappingProxyType({})
     writing: ClassVar[Writing] = "text"
     lists: ClassVar[bool] = True
     reads: ClassVar[tuple[str, ...]] = ()
@@ -169,6 +166,11 @@ class Kind:
             form: the `AnswerForm` of the task; its `fields` are those that the target writes.
         """
         return None
+
+    def row_types(self) -> Mapping[str, RowType]:
+        """The keys that it adds to rows of predictions, each with a list of values: lists of
+        `numbers`, `labels` of such, which the text of the answer is made of, or `texts`."""
+        return {}
 
     def row(
         self, text: str, segments: Sequence[Any], size: Size, fields: Sequence[Any]

@@ -12,7 +12,7 @@ from pydantic import Field
 from unified_vl.geometry import Shape, to_pixels
 from unified_vl.kinds.cells import Cell, Size
 from unified_vl.kinds.frames import Frame, short, upright
-from unified_vl.kinds.kind import AnyField, Kind, Reading, Rules
+from unified_vl.kinds.kind import AnyField, Kind, Reading, RowType, Rules
 from unified_vl.kinds.pen import Pen
 from unified_vl.parts import KeyPath, Part, Problem, one_of
 
@@ -135,6 +135,9 @@ class PlaceKind(Kind):
     def outline(self, xy: Sequence[float]) -> tuple[str, dict[str, Any]]:
         """The SVG element at x, y, x, y, ... and its attributes."""
         return "polygon", {"points": " ".join(map(str, xy))}
+
+    def row_types(self) -> Mapping[str, RowType]:
+        return {self.rows: "numbers"}
 
     def row(
         self, text: str, segments: Sequence[Any], size: Size, fields: Sequence[Any]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from unified_vl.geometry import Point
@@ -16,7 +15,6 @@ class PointKind(PlaceKind):
 
     name = "point"
     rows = "points"
-    row_types = MappingProxyType({"points": "numbers"})
     allows = ("point",)
     reads = ("columns", *PlaceKind.reads)
     numbers = 2

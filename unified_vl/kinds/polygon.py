@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from unified_vl.geometry import Polygon
@@ -18,7 +17,6 @@ class PolygonKind(PlaceKind):
 
     name = "polygon"
     rows = "polygons"
-    row_types = MappingProxyType({"polygons": "numbers"})
     value = Polygon
     count = 6
     is_open = True

@@ -42,21 +42,29 @@ class SharedKeys(ChoiceKeys, LabelKeys, NumberKeys, BoxKeys, PlaceKeys, ImageKey
 
 
 def register(kind: Kind) -> None:
-    """Add a kind of value; from then on specs may have fields of it.
+    """Add a kind of value; from then on, in this process, specs may have fields of it.
+
+    An installed package has its kinds known in every process, also on the command line, by an
+    entry point of the group `unified_vl.plugins`.
 
     Raises:
         ValueError: for a name that is taken, or is none, or a key of its own that fields have
-            already.
+            already or that is not None unless given.
+        TypeError: for what is no kind.
     """
+    if not isinstance(kind, Kind):
+        raise TypeError(f"{kind!r} is no unified_vl.Kind")
     if kind.name in KINDS:
         raise ValueError(f"there is a kind {kind.name!r} already")
     if not re.fullmatch(NAME_PATTERN, kind.name):
         raise ValueError(f"{kind.name!r} is no name of lower-case letters, digits and underscores")
     others = [SharedKeys, *(each.keys for each in KINDS.values())]
     taken = {key for keys in others if keys is not None for key in keys.model_fields}
-    twice = taken & set(() if kind.keys is None else kind.keys.model_fields)
-    if twice:
-        raise ValueError(f"fields have a key {min(twice)!r} already; see Kind.reads")
+    for key, field in (kind.keys.model_fields if kind.keys is not None else {}).items():
+        if key in taken:
+            raise ValueError(f"fields have a key {key!r} already; see Kind.reads")
+        if field.get_default() is not None or field.is_required():
+            raise ValueError(f"the key {key!r} is not None unless given; see Kind.mandatory")
     KINDS[kind.name] = kind
     _tell()
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from unified_vl.kinds.kind import Kind, Writing
-from unified_vl.kinds.registry import FOLLOWERS, KINDS, SharedKeys, kind_of
+from unified_vl.kinds.registry import KINDS, SharedKeys, kind_of
+from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.document import OneOf, Part
 
 

@@ -17,7 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from unified_vl.errors import UserError, nearest
-from unified_vl.kinds.registry import FOLLOWERS
+from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.document import (
     PATTERNS,
     Document,

@@ -8,7 +8,7 @@ file's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from unified_vl.kinds.registry import written_in
 from unified_vl.languages.tags import find
+from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.checks import named_slots
 from unified_vl.specs.choices import load_choices, load_class_names
 from unified_vl.specs.code_switch import Dictionary, load_dictionaries
@@ -259,6 +260,9 @@ class TaskSpec(Spec):
         """The texts of a wording in a language, or else its defaults, not yet filled."""
         texts = self.wording[slot]
         return texts[find(language, texts) or "default"]
+
+
+FOLLOWERS.append(partial(TaskSpec.model_rebuild, force=True))  # of what its fields may say
 
 
 def load_task(path: str | Path) -> TaskSpec:
