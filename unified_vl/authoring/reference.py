@@ -7,7 +7,8 @@ from typing import Any
 
 from unified_vl.authoring.metrics_page import WRITTEN, metrics_page
 from unified_vl.authoring.yaml_text import in_flow
-from unified_vl.specs.readers import READERS, ReaderInfo
+from unified_vl.specs.reader_info import ReaderInfo
+from unified_vl.specs.readers import READERS
 from unified_vl.specs.schema import json_schemas
 
 Schema = Mapping[str, Any]

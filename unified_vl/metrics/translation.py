@@ -50,7 +50,9 @@ def finish(name: Name, sums_RK: Floats) -> Floats:
 
 @cache
 def _scorer(name: Name, tokenizer: str) -> Any:
-    from sacrebleu.metrics import BLEU, CHRF, TER
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.ter import TER
 
     if name == "bleu":
         return BLEU(tokenize=tokenizer, force=True)  # force: no advice about detokenised input

@@ -91,7 +91,7 @@ def sacrebleu_name(language: str | None) -> str:
 @cache
 def sacrebleu_tokenizer(name: str) -> Callable[[str], str]:
     """A tokenizer of sacrebleu: words with spaces between them."""
-    from sacrebleu.metrics import BLEU  # which loads the dictionaries of some languages
+    from sacrebleu.metrics.bleu import BLEU  # which loads the dictionaries of some languages
 
     split: Callable[[str], str] = BLEU(tokenize=name).tokenizer
     return split

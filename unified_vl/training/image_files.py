@@ -13,7 +13,7 @@ from PIL import Image as PILImage
 from PIL import ImageOps
 
 from unified_vl.data.images import open_image, to_rgb
-from unified_vl.data.streams import draw_seed, permutation
+from unified_vl.data.order import draw_seed, permutation
 from unified_vl.errors import UserError
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
-from unified_vl.data.streams import draw_seed
+from unified_vl.data.order import draw_seed
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, telling_disk_full, write_atomically
 from unified_vl.inference.model_directory import usable_device

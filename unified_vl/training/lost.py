@@ -14,7 +14,7 @@ import os
 import socket
 from collections.abc import Iterator
 
-import torch.distributed
+from torch.distributed import distributed_c10d
 
 from unified_vl.errors import EndedElsewhere, LostRank, UserError
 from unified_vl.training.agreement import exit_code_of
@@ -109,5 +109,5 @@ def _all_failed(what: str, rank: int, others: range) -> bool:
     return True
 
 
-def _store() -> torch.distributed.Store:
-    return torch.distributed.distributed_c10d._get_default_store()
+def _store() -> distributed_c10d.Store:
+    return distributed_c10d._get_default_store()

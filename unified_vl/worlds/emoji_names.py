@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 LANGUAGES = ("en", "es", "ja", "ko", "pt", "it", "fr", "de", "fa", "id", "zh", "ru", "tr", "ar")
 
@@ -63,7 +64,7 @@ def all_emoji(*, flags: bool = False) -> list[NamedEmoji]:
 
 
 def _qualifying(
-    data: dict[str, dict], fully_qualified: int, files: dict[str, Path], flags: bool
+    data: dict[str, dict[str, Any]], fully_qualified: int, files: dict[str, Path], flags: bool
 ) -> Iterator[NamedEmoji]:
     for character, entry in data.items():
         points = [ord(point) for point in character]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unified_vl.data.image_formats import is_image
 from unified_vl.data.readers.detections import (
     Annotations,
     Picture,
@@ -21,7 +22,6 @@ from unified_vl.data.readers.detections import (
     detection_reader,
     outlined,
 )
-from unified_vl.data.readers.image_files import is_image
 from unified_vl.errors import UserError, nearest
 from unified_vl.kinds.box import corners
 from unified_vl.specs.parse import parse_text
