@@ -16,7 +16,7 @@ from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images import ImageLoader
 from unified_vl.data.sources import TaskData
 from unified_vl.errors import BadRow, UserError, nearest
-from unified_vl.specs.document import NAME_PATTERN
+from unified_vl.parts import NAME_PATTERN
 from unified_vl.specs.encodings import is_text_encoding, text_encodings
 
 TRIED = 40  # rows of each split

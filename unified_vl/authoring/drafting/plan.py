@@ -29,9 +29,9 @@ from unified_vl.authoring.drafting.samples import Columns, distinct_values, read
 from unified_vl.data.readers.detection_formats import DETECTIONS, FRACTIONS
 from unified_vl.files import is_absolute
 from unified_vl.kinds.box import Layout
+from unified_vl.parts import NAME_PATTERN
 from unified_vl.specs.checks import RESERVED
 from unified_vl.specs.data import SplitName
-from unified_vl.specs.document import NAME_PATTERN
 
 READ_WHOLE = ("imagefolder", "image_texts", "coco_captions", "coco_instances", *DETECTIONS)
 ANNOTATIONS = ("annotations", "annotation", "labels")
