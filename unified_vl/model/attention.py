@@ -70,7 +70,7 @@ class _Attention(nn.Module):
         batch, length, _ = x_BTI.shape
         return x_BTI.view(batch, length, self.heads, -1).transpose(1, 2)
 
-    def _finish(
+    def _read(
         self,
         query_BHQD: torch.Tensor,
         key_BHKD: torch.Tensor,
@@ -79,7 +79,7 @@ class _Attention(nn.Module):
     ) -> torch.Tensor:
         dropout = self.dropout if self.training else 0.0
         y_BHQD = attend(self.scaled(query_BHQD), key_BHKD, value_BHKD, bias, dropout)
-        return self.out(y_BHQD.transpose(1, 2).flatten(2))
+        return y_BHQD.transpose(1, 2).flatten(2)
 
 
 class SelfAttention(_Attention):
@@ -93,16 +93,26 @@ class SelfAttention(_Attention):
             config.d_model, (self.inner, start / self.folded), (2 * self.inner, start)
         )
 
-    def forward(
+    def forward(self, x_BQM: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        return self.out(self.read(self.qkv(x_BQM), bias))
+
+    def read(
         self,
-        x_BQM: torch.Tensor,
+        qkv_BQI: torch.Tensor,
         bias: torch.Tensor | None,
         cache: EncoderDecoderCache | None = None,
     ) -> torch.Tensor:
-        query, key, value = map(self._split, self.qkv(x_BQM).split(self.inner, dim=-1))
+        """What is read of a sequence (B, Q, I), and of what a cache holds of it.
+
+        Args:
+            qkv_BQI: query, key and value in one (B, Q, 3 * I).
+            bias: as `attend` has it.
+            cache: takes the keys and values in.
+        """
+        query, key, value = map(self._split, qkv_BQI.split(self.inner, dim=-1))
         if cache is not None:
             key, value = cache.self_attention_cache.update(key, value, self.layer)
-        return self._finish(query, key, value, bias)
+        return self._read(query, key, value, bias)
 
 
 class CrossAttention(_Attention):
@@ -115,19 +125,27 @@ class CrossAttention(_Attention):
         self.q = Linear(config.d_model, (self.inner, start / self.folded))
         self.kv = Linear(config.d_model, (2 * self.inner, start))
 
-    def forward(
+    def read(
         self,
-        x_BQM: torch.Tensor,
+        query_BQI: torch.Tensor,
         memory_BKM: torch.Tensor,
         bias: torch.Tensor | None,
         cache: EncoderDecoderCache | None = None,
     ) -> torch.Tensor:
-        query = self._split(self.q(x_BQM))
+        """What is read of the encoder's output (B, Q, I).
+
+        Args:
+            query_BQI: the queries.
+            memory_BKM: the encoder's output.
+            bias: as `attend` has it.
+            cache: holds its keys and values, or takes them in.
+        """
+        query = self._split(query_BQI)
         if cache is not None and cache.is_updated.get(self.layer):
             kept: Any = cache.cross_attention_cache.layers[self.layer]
-            return self._finish(query, kept.keys, kept.values, bias)
+            return self._read(query, kept.keys, kept.values, bias)
         key, value = map(self._split, self.kv(memory_BKM).split(self.inner, dim=-1))
         if cache is not None:
             key, value = cache.cross_attention_cache.update(key, value, self.layer)
             cache.is_updated[self.layer] = True
-        return self._finish(query, key, value, bias)
+        return self._read(query, key, value, bias)

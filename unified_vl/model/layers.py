@@ -1,6 +1,7 @@
 """Pre-norm blocks of the encoder and of the decoder, as in T5 v1.1.
 
-Legend: B batch, S source length, T target length, M width (d_model), F inner width.
+Legend: B batch, S source length, T target length, M width (d_model), F inner width,
+I width of all heads.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers.cache_utils import EncoderDecoderCache
 
 from unified_vl.model.attention import CrossAttention, SelfAttention
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.linear import Linear
 from unified_vl.model.positions import RelativePositionBias
+
+Attend = Callable[[torch.Tensor], torch.Tensor]
+"""Attention, but for the products with weights before and behind it."""
 
 ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "gelu_new": partial(F.gelu, approximate="tanh"),
@@ -119,15 +122,22 @@ class DecoderBlock(nn.Module):
         self.dropout = nn.Dropout(config.dropout_rate)
 
     def forward(
-        self,
-        x_BTM: torch.Tensor,
-        bias: torch.Tensor,
-        memory_BSM: torch.Tensor,
-        memory_bias: torch.Tensor | None,
-        cache: EncoderDecoderCache | None = None,
+        self, x_BTM: torch.Tensor, attend_self: Attend, attend_cross: Attend
     ) -> torch.Tensor:
-        y_BTM = self.attend_self(self.norm_self(x_BTM), bias, cache)
-        x_BTM = x_BTM + self.dropout(y_BTM)
-        y_BTM = self.attend_cross(self.norm_cross(x_BTM), memory_BSM, memory_bias, cache)
-        x_BTM = x_BTM + self.dropout(y_BTM)
-        return x_BTM + self.dropout(self.feed(self.norm_feed(x_BTM)))
+        """Hidden states (B, T, M), in training, of a whole target and of a step alike: what differs
+        is how the past is kept and read.
+
+        Args:
+            x_BTM: hidden states of what is new.
+            attend_self: reads the target so far: from query, key and value of what is new, in
+                one (B, T, 3 * I), to (B, T, I).
+            attend_cross: reads the source: from a query (B, T, I) to (B, T, I).
+        """
+        qkv_BTI = self.attend_self.qkv(self.norm_self(x_BTM))
+        x_BTM = x_BTM + self._dropped(self.attend_self.out(attend_self(qkv_BTI)))
+        query_BTI = self.attend_cross.q(self.norm_cross(x_BTM))
+        x_BTM = x_BTM + self._dropped(self.attend_cross.out(attend_cross(query_BTI)))
+        return x_BTM + self._dropped(self.feed(self.norm_feed(x_BTM)))
+
+    def _dropped(self, x_BTM: torch.Tensor) -> torch.Tensor:
+        return self.dropout(x_BTM) if self.training else x_BTM  # a step has no time for calls

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -184,9 +185,12 @@ class Decoder(nn.Module):
         rule = _add(self._causal(queries, keys, x_BTM), padding_bias(mask_BT, x_BTM.dtype))
         rule = rule.clamp(min=torch.finfo(x_BTM.dtype).min)  # two masks must not add to -inf
         x_BTM = self.dropout(x_BTM)
+        source: dict[str, Any] = {"memory_BKM": memory_BSM, "bias": memory_bias, "cache": cache}
         own = (bias(queries, keys, past) + rule for bias in own_biases(self.blocks))
-        for block, bias in zip(self.blocks, of_each_layer(self.blocks, own), strict=True):
-            x_BTM = block(x_BTM, bias, memory_BSM, memory_bias, cache)
+        blocks: list[Any] = list(self.blocks)
+        for block, bias in zip(blocks, of_each_layer(blocks, own), strict=True):
+            read_own = partial(block.attend_self.read, bias=bias, cache=cache)
+            x_BTM = block(x_BTM, read_own, partial(block.attend_cross.read, **source))
         return self.dropout(self.norm(x_BTM))
 
     @staticmethod

@@ -21,7 +21,8 @@ P keys that a query meets, L layers, 2 keys and values.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -54,31 +55,6 @@ def attend_once(
     else:
         score_GKP = torch.baddbmm(bias_GKP, query_GKD, key_GDP)
     return torch.bmm(torch.softmax(score_GKP, -1), value_GPD).view_as(query_BHKD)
-
-
-def through_blocks(
-    blocks: Sequence[Any],
-    x_BKM: torch.Tensor,
-    attend_self: Callable[[int, torch.Tensor], torch.Tensor],
-    attend_cross: Callable[[int, torch.Tensor], torch.Tensor],
-) -> torch.Tensor:
-    """One position through the decoder's blocks, (B, K, M).
-
-    Args:
-        blocks: the decoder's.
-        x_BKM: embeddings.
-        attend_self: remembers and reads what was written: layer and query, key and value in
-            one (B, K, 3 * I) to (B, K, I).
-        attend_cross: reads the source: layer and query (B, K, I) to (B, K, I).
-    """
-    for layer, block in enumerate(blocks):
-        qkv_BKI = block.attend_self.qkv(block.norm_self(x_BKM))
-        x_BKM = x_BKM + block.attend_self.out(attend_self(layer, qkv_BKI))
-        query_BKI = block.attend_cross.q(block.norm_cross(x_BKM))
-        query_BKI = block.attend_cross.scaled(query_BKI)
-        x_BKM = x_BKM + block.attend_cross.out(attend_cross(layer, query_BKI))
-        x_BKM = x_BKM + block.feed(block.norm_feed(x_BKM))
-    return x_BKM
 
 
 class IncrementalDecoder(ABC):
@@ -123,13 +99,11 @@ class IncrementalDecoder(ABC):
         if self._memory_bias_B11S is not None:
             bias_B11S = self._memory_bias_B11S[: self.sources]
             memory_bias_G1S = bias_B11S.expand(-1, self.heads, -1, -1).flatten(0, 1)
-        bias_LGKP = self._self_biases()
-        x_BKM = through_blocks(
-            self.blocks,
-            self._embedded(ids_BK),
-            lambda layer, qkv_BKI: self._attend_self(layer, qkv_BKI, bias_LGKP[layer]),
-            lambda layer, query_BKI: self._attend_cross(layer, query_BKI, memory_bias_G1S),
-        )
+        x_BKM = self._embedded(ids_BK)
+        biases = zip(self.blocks, self._self_biases(), strict=True)
+        for layer, (block, bias_GKP) in enumerate(biases):
+            attend_self = partial(self._attend_self, layer, bias_GKP)
+            x_BKM = block(x_BKM, attend_self, partial(self._attend_cross, layer, memory_bias_G1S))
         self.step_count += 1
         return self.model.decoder.norm(x_BKM)
 
@@ -156,18 +130,19 @@ class IncrementalDecoder(ABC):
         x_BK1M = self.model.encoder.embed_target(ids_BK.flatten()[:, None], self.step_count)
         return x_BK1M.view(*ids_BK.shape, -1)
 
-    def _self_biases(self) -> list[torch.Tensor]:
+    def _self_biases(self) -> Iterator[torch.Tensor]:
         """Of each layer."""
         start = self.positions - 1 - self.step_count  # distances count back from the newest
         own = (
             self._self_bias(position_1H1T[..., start:]) for position_1H1T in self._positions_1H1T
         )
-        return list(of_each_layer(self.blocks, own))
+        return of_each_layer(self.blocks, own)
 
     def _attend_cross(
-        self, layer: int, query_BKI: torch.Tensor, bias_G1S: torch.Tensor | None
+        self, layer: int, bias_G1S: torch.Tensor | None, query_BKI: torch.Tensor
     ) -> torch.Tensor:
         batch, width, inner = query_BKI.shape
+        query_BKI = self.blocks[layer].attend_cross.scaled(query_BKI)
         query_BHKD = query_BKI.view(batch, width, self.heads, -1).transpose(1, 2)
         key_GSD, value_GSD = self._cross_L2GSD[layer, :, : batch * self.heads]
         y_BHKD = attend_once(query_BHKD, key_GSD, value_GSD, bias_G1S)
@@ -178,7 +153,7 @@ class IncrementalDecoder(ABC):
         """The bias that `_attend_self` takes, from that of the positions so far."""
 
     @abstractmethod
-    def _attend_self(self, layer: int, qkv_BKI: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    def _attend_self(self, layer: int, bias: torch.Tensor, qkv_BKI: torch.Tensor) -> torch.Tensor:
         """Remember the newest keys and values; (B, K, I)."""
 
 
@@ -265,7 +240,7 @@ class BeamDecoder(IncrementalDecoder):
         position_1H1N = position_1H1T.repeat_interleave(self.width, -1)
         return (position_1H1N + hiding_others(slots_BKT, position_1H1N.dtype)).flatten(0, 1)
 
-    def _attend_self(self, layer: int, qkv_BKI: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    def _attend_self(self, layer: int, bias: torch.Tensor, qkv_BKI: torch.Tensor) -> torch.Tensor:
         batch, width, _ = qkv_BKI.shape
         qkv_3BHKD = qkv_BKI.view(batch, width, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         start = self.step_count * width

@@ -7,13 +7,13 @@ I = H * D, M width (d_model), S source length, T positions so far, L at most, N 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from unified_vl.decoding.beams import Beams, moved_slots
-from unified_vl.decoding.decoders.incremental import through_blocks
 from unified_vl.decoding.selection import first_largest, normalizer
 from unified_vl.model.layers import of_each_layer
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
@@ -58,22 +58,28 @@ class Step(nn.Module):
         written = read.positions_1T1H[0].shape[1]
         first_T1 = torch.arange(written, device=read.x_BKM.device)[:, None] * width
         own_BTK = read.slots_BKL[..., :written].transpose(1, 2) + first_T1
-        position_of_layer = list(of_each_layer(blocks, read.positions_1T1H))
 
-        def attend_self(layer: int, qkv_BKI: torch.Tensor) -> torch.Tensor:
+        def attend_self(
+            layer: int, position_1T1H: torch.Tensor, qkv_BKI: torch.Tensor
+        ) -> torch.Tensor:
             query_BKHD, *newest = qkv_BKI.view(batch, width, 3, heads, -1).unbind(2)
             keys, values = read.kept_BHFD[2 * layer : 2 * layer + 2]
             for part_BHFD, newest_BKHD in zip((keys, values), newest, strict=True):
                 part_BHFD.index_copy_(2, read.newest_K, newest_BKHD.transpose(1, 2))
             query_BKHD = blocks[layer].attend_self.scaled(query_BKHD)
-            return _attend_own(query_BKHD, keys, values, own_BTK, position_of_layer[layer])
+            return _attend_own(query_BKHD, keys, values, own_BTK, position_1T1H)
 
         def attend_cross(layer: int, query_BKI: torch.Tensor) -> torch.Tensor:
+            query_BKI = blocks[layer].attend_cross.scaled(query_BKI)
             query_BHKD = query_BKI.view(batch, width, heads, -1).transpose(1, 2)
             keys, values = read.cross_BHSD[2 * layer : 2 * layer + 2]
             return _attend_few(query_BHKD, keys, values, read.memory_bias_B11S)
 
-        x_BKM = through_blocks(blocks, read.x_BKM, attend_self, attend_cross)
+        x_BKM = read.x_BKM
+        biases = zip(blocks, of_each_layer(blocks, read.positions_1T1H), strict=True)
+        for layer, (block, position_1T1H) in enumerate(biases):
+            read_own = partial(attend_self, layer, position_1T1H)
+            x_BKM = block(x_BKM, read_own, partial(attend_cross, layer))
         return self.model.logits(self.model.decoder.norm(x_BKM).flatten(0, 1)).float()
 
 

@@ -37,7 +37,7 @@ class TreeDecoder(IncrementalDecoder):
     def _self_bias(self, position_1H1T: torch.Tensor) -> torch.Tensor:
         return position_1H1T
 
-    def _attend_self(self, layer: int, qkv_BKI: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    def _attend_self(self, layer: int, bias: torch.Tensor, qkv_BKI: torch.Tensor) -> torch.Tensor:
         batch, width, _ = qkv_BKI.shape
         qkv = qkv_BKI.view(batch, width, 3, self.heads, -1)
         # every node attends to its own ancestors: nodes are rows here, of one query
