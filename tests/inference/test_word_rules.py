@@ -11,6 +11,7 @@ from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.decoding.grammars.word_rules import WordRules, word_ids
 from unified_vl.decoding.search import beam_search, write
+from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.specs.generate import GenerateSpec
 
 NO_WORDS = {"bad_words_ids": []}  # those that a test finds in what is said without the rule
@@ -57,7 +58,7 @@ def ours(
     how = GenerateSpec(max_tokens=LIMIT, **options)
     prefix = [5, 40, 41] if name in ("prefix", "all") else []
     start_id = model.config.decoder_start_token_id
-    rules = WordRules(Anything(), how, start_id, prefix, words)
+    rules = WordRules(Anything(), how, SpecialIds(start_id, EOS_ID, 0), prefix, words)
     if beams == 1:
         found = write(model, memory, LIMIT, rules, prefix=prefix, of_logits=True)
     else:
@@ -102,7 +103,9 @@ def test_options_do_what_they_do_in_transformers(name: str, beams: int) -> None:
 @torch.inference_mode()
 def test_a_row_without_anything_left_to_say_ends() -> None:
     how = GenerateSpec(max_tokens=4, min_tokens=4)
-    rules = WordRules(Anything(), how, 0, (), [[token] for token in range(150)])
+    rules = WordRules(
+        Anything(), how, SpecialIds(0, EOS_ID, 0), (), [[token] for token in range(150)]
+    )
     scores = rules.allowed(torch.zeros(1, 150), rules.start(1), 0).scores_RC
     assert scores.argmax(-1).tolist() == [EOS_ID]
 

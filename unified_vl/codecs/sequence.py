@@ -15,7 +15,7 @@ from unified_vl.codecs.image_codes import CodeImages
 from unified_vl.codecs.segments import Image, ImageCodes, Pieces, Segment, Tag, Text
 from unified_vl.codecs.shapes import ShapeCodec
 from unified_vl.codecs.text import TextCodec
-from unified_vl.codecs.vocabulary import EOS_ID, IMAGE_TAG, PAD_ID, Vocabulary
+from unified_vl.codecs.vocabulary import IMAGE_TAG, PAD_ID, Vocabulary
 from unified_vl.errors import BadRow, UserError
 from unified_vl.files import write_atomically
 from unified_vl.geometry import Shape
@@ -29,12 +29,14 @@ IMAGE_TOKENIZER = "image"  # a folder, where the tokenizer has image codes
 @dataclass(frozen=True)
 class Encoded:
     """Ids that end in eos, the images (uint8 HWC) whose places they hold, whether anything was
-    cut, and the ids that were, a list for each text that gave way."""
+    cut, the ids that were, a list for each text that gave way, and the id that fills a row up
+    behind them."""
 
     ids: list[int]
     images: list[np.ndarray] = field(default_factory=list)
     truncated: bool = False
     cut: list[list[int]] = field(default_factory=list)
+    pad_id: int = PAD_ID
 
 
 class SequenceCodec:
@@ -67,6 +69,12 @@ class SequenceCodec:
         if len(text) != vocabulary.text_size:
             raise UserError(
                 f"the text tokenizer has {len(text)} pieces, the vocabulary {vocabulary.text_size}"
+            )
+        own = {name: number for name, number in text.special_ids.items() if number >= 0}
+        if wrong := {name: i for name, i in own.items() if getattr(vocabulary, name) != i}:
+            raise UserError(
+                f"the text tokenizer has other special ids than the vocabulary: {wrong}",
+                expected=", ".join(f"{name} {getattr(vocabulary, name)}" for name in wrong),
             )
         codes = 0 if code_images is None else code_images.codec.codes
         if code_images is not None and codes != vocabulary.image_code_count:
@@ -109,9 +117,9 @@ class SequenceCodec:
                 f"a sequence needs {limit + excess} tokens without its text",
                 expected=f"at most {limit}",
             )
-        ids = [i for piece in pieces for i in piece] + [EOS_ID]
+        ids = [i for piece in pieces for i in piece] + [self.vocabulary.eos_id]
         images = [s.image.pixels_HWC for s in segments if isinstance(s, Image)]
-        return Encoded(ids, images, truncated, gone)
+        return Encoded(ids, images, truncated, gone, self.vocabulary.pad_id)
 
     def length(self, segments: Sequence[Segment]) -> int:
         """How many ids these take, with eos."""
@@ -200,9 +208,9 @@ class SequenceCodec:
     def _until_eos(self, ids: Sequence[int]) -> list[int]:
         kept = []
         for token in ids:
-            if token == EOS_ID:
+            if token == self.vocabulary.eos_id:
                 break
-            if token != PAD_ID:
+            if token != self.vocabulary.pad_id:
                 kept.append(int(token))
         return kept
 

@@ -98,6 +98,12 @@ class TextCodec:
         known = self._processor
         return frozenset(i for i in range(len(self)) if known.IsByte(i) or known.IsUnknown(i))
 
+    @property
+    def special_ids(self) -> dict[str, int]:
+        """Of padding, the end and the unknown, as `Vocabulary` names them; -1 for none."""
+        one = self._processor
+        return {"pad_id": one.pad_id(), "eos_id": one.eos_id(), "unk_id": one.unk_id()}
+
     @cached_property
     def byte_ids(self) -> dict[int, int]:
         """The bytes that pieces stand for, by id; empty without byte fallback."""

@@ -11,9 +11,8 @@ from unified_vl.errors import UserError, nearest
 from unified_vl.files import parse_json
 from unified_vl.languages.tags import canonical, distinct
 
-PAD_ID = 0
-EOS_ID = 1
-UNK_ID = 2
+PAD_ID, EOS_ID, UNK_ID = 0, 1, 2  # of the tokenizers that this project trains
+_USUAL_IDS = {"pad_id": PAD_ID, "eos_id": EOS_ID, "unk_id": UNK_ID}
 _LANGUAGE = "language:"
 PADDED_TO = 128  # embedding rows: a multiple that matrix units like
 IMAGE_TAG = "image"
@@ -24,11 +23,14 @@ class Vocabulary:
     """Which ids mean what.
 
     Attributes:
-        text_size: ids of the text tokenizer, from 0, with pad 0, eos 1, unk 2.
+        text_size: ids of the text tokenizer, from 0.
         tags: names of single tokens (`image`, `language:de`, `task:easy_vqa`).
         location_bins: bins of an axis of an image.
         image_code_count: entries of an image tokenizer's codebook.
         image_tokenizer: the fingerprint of that tokenizer; None where there is none.
+        pad_id: the text tokenizer's id that fills rows up behind their end.
+        eos_id: its id that ends a sequence.
+        unk_id: its id for what it cannot write.
     """
 
     text_size: int
@@ -36,6 +38,9 @@ class Vocabulary:
     location_bins: int = 1000
     image_code_count: int = 0
     image_tokenizer: str | None = None
+    pad_id: int = PAD_ID
+    eos_id: int = EOS_ID
+    unk_id: int = UNK_ID
     _tag_ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -45,6 +50,11 @@ class Vocabulary:
         for tag in self.tags:  # a language answers to its canonical form too
             ids.setdefault(_in_one_form(tag), ids[tag])
         object.__setattr__(self, "_tag_ids", ids)
+
+    @property
+    def special(self) -> tuple[int, int, int]:
+        """The ids of the text tokenizer that are no text."""
+        return self.pad_id, self.eos_id, self.unk_id
 
     @property
     def text(self) -> range:
@@ -92,6 +102,8 @@ class Vocabulary:
         }
         if self.image_tokenizer is not None:
             values["image_tokenizer"] = self.image_tokenizer
+        own = {"pad_id": self.pad_id, "eos_id": self.eos_id, "unk_id": self.unk_id}
+        values |= {key: own[key] for key in own if own[key] != _USUAL_IDS[key]}
         return json.dumps(values, ensure_ascii=False, indent=1)
 
     @classmethod
@@ -103,6 +115,7 @@ class Vocabulary:
             values["location_bins"],
             values["image_code_count"],
             values.get("image_tokenizer"),
+            **{key: values.get(key, usual) for key, usual in _USUAL_IDS.items()},
         )
 
     @property

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
-from unified_vl.codecs.vocabulary import PAD_ID
 from unified_vl.data.example import Example
 from unified_vl.errors import BadRow
 
@@ -152,7 +151,9 @@ def collate_encoded(
     tasks = {row.example.task for row in rows}
     if len(tasks) != 1:
         raise ValueError(f"a batch holds rows of one task, not of {sorted(tasks)}")
-    input_ids_BS, mask_BS = pad([row.source.ids for row in rows], PAD_ID, pad_to_multiple)
+    input_ids_BS, mask_BS = pad(
+        [row.source.ids for row in rows], rows[0].source.pad_id, pad_to_multiple
+    )
     labels_BT, target_tokens = None, 0
     targets = [row.target.ids for row in rows if row.target is not None]
     if len(targets) == len(rows):

@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import torch
 
-from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.decoding.selection import largest
+from unified_vl.decoding.special_ids import SpecialIds
 
 IMPOSSIBLE = -1e9  # `transformers`' score of what must not win
 
@@ -52,11 +52,13 @@ class Ended(NamedTuple):
     written_BKT: torch.Tensor
 
     @classmethod
-    def none(cls, sources: int, width: int, length: int, device: torch.device) -> Ended:
+    def none(
+        cls, sources: int, width: int, length: int, pad_id: int, device: torch.device
+    ) -> Ended:
         return cls(
             torch.full((sources, width), IMPOSSIBLE, device=device),
             torch.ones((sources, width), dtype=torch.long, device=device),
-            torch.full((sources, width, length), PAD_ID, device=device),
+            torch.full((sources, width, length), pad_id, device=device),
         )
 
     def merge(self, others: Ended) -> Ended:
@@ -92,16 +94,16 @@ class Beams(NamedTuple):
 
     @classmethod
     def start(
-        cls, sources: int, width: int, length: int, start_id: int, device: torch.device
+        cls, sources: int, width: int, length: int, ids: SpecialIds, device: torch.device
     ) -> Beams:
         score_BK = torch.zeros((sources, width), device=device)
         score_BK[:, 1:] = IMPOSSIBLE  # all hypotheses begin alike: the first stands for them
         return cls(
-            torch.full((sources, width), start_id, device=device),
+            torch.full((sources, width), ids.start, device=device),
             score_BK,
-            torch.full((sources, width, length), PAD_ID, device=device),
+            torch.full((sources, width, length), ids.pad, device=device),
             torch.ones(sources, dtype=torch.bool, device=device),
-            Ended.none(sources, width, length, device),
+            Ended.none(sources, width, length, ids.pad, device),
         )
 
     def best_continuations(
@@ -122,14 +124,18 @@ class Beams(NamedTuple):
         return Continuations(score_BE, origin_BE, number_BE, ids_BE)
 
     def grow(
-        self, best: Continuations, step: int | torch.Tensor, length_penalty: float = 1.0
+        self,
+        best: Continuations,
+        step: int | torch.Tensor,
+        end_id: int,
+        length_penalty: float = 1.0,
     ) -> tuple[Beams, Continuations]:
         """The hypotheses with their ids of number `step` (from 0), and the continuations, each
         (B, K), that they are. They are ranked by their sum over their length to the power of
-        `length_penalty`."""
+        `length_penalty`; `end_id` ends one."""
         size = step + 1 if length_penalty == 1.0 else (step + 1) ** length_penalty
         width, length = self.written_BKT.shape[1:]
-        ends_BE = (best.ids_BE == EOS_ID) | (step + 1 == length)
+        ends_BE = (best.ids_BE == end_id) | (step + 1 == length)
         first = Continuations(*(part[:, :width] for part in best))
         counts_BK = ends_BE[:, :width]  # only those of the best K that end are kept
         ended = self.ended

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from unified_vl.decoding.search import Hypothesis, Memory
+from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.errors import UserError
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
@@ -38,9 +39,7 @@ def refuse_made_up(
     """
     if all(row and all(answer.score > IMPROBABLE for answer in row) for row in answers):
         return
-    start_A1 = memory.mask_AS.new_full(
-        (len(memory.mask_AS), 1), int(model.config.decoder_start_token_id)
-    )
+    start_A1 = memory.mask_AS.new_full((len(memory.mask_AS), 1), SpecialIds.of(model.config).start)
     hidden_A1M = model.decoder(
         model.encoder.embed_target(start_A1, 0), memory.hidden_ASM, memory.mask_AS, None, None
     )

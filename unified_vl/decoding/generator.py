@@ -30,6 +30,7 @@ from unified_vl.decoding.grammars.values import grammar_of
 from unified_vl.decoding.grammars.word_rules import WordRules, word_ids
 from unified_vl.decoding.sampling import Sampler, uniform_numbers
 from unified_vl.decoding.search import Guidance, Hypothesis, Memory, beam_search, write
+from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.errors import UserError
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.generate import AnswerForm, GenerateSpec
@@ -103,7 +104,7 @@ class Generator:
         if how.language == "enforce":
             self._fits = choices_of_languages(choices, languages)
         if how.method == "score_choices":
-            start_id = int(model.config.decoder_start_token_id)
+            start_id = SpecialIds.of(model.config).start
             self._scorer = ChoiceScorer(self._choice_ids, start_id, device)
         else:
             trie, size = build_trie(self._choice_ids), int(model.config.vocab_size)
@@ -123,8 +124,8 @@ class Generator:
         if any((*rules, how.prefix, how.bad_words)):
             self._prefix = tuple(codec.text.encode(how.prefix or ""))
             bad = [ids for word in how.bad_words or () for ids in word_ids(word, codec.text)]
-            start_id = int(self.model.config.decoder_start_token_id)
-            grammar = WordRules(grammar, how, start_id, self._prefix, bad)
+            special = SpecialIds.of(self.model.config)
+            grammar = WordRules(grammar, how, special, self._prefix, bad)
         return grammar
 
     def __call__(

@@ -15,13 +15,13 @@ from typing import NamedTuple
 
 import torch
 
-from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.decoding.beams import IMPOSSIBLE, Beams, Ended, take
 from unified_vl.decoding.decoders.compiled import beam_decoder
 from unified_vl.decoding.decoders.incremental import BeamDecoder
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.decoding.guidance import GuidedDecoder
 from unified_vl.decoding.selection import first_largest
+from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 
@@ -32,15 +32,12 @@ class Hypothesis:
     Attributes:
         ids: without the start id and padding; ends in eos unless cut at the limit.
         score: mean log-probability of its ids behind a prefix, eos included; 0 is certain.
+        cut: whether the limit of tokens ended it.
     """
 
     ids: list[int]
     score: float
-
-    @property
-    def cut(self) -> bool:
-        """Whether the limit of tokens ended it."""
-        return not self.ids or self.ids[-1] != EOS_ID
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,7 +105,8 @@ def write(
         decoder = GuidedDecoder(decoder, without, guidance.scale)
     source_B = torch.arange(sources, device=device)
     running_BK = torch.ones((sources, width), dtype=torch.bool, device=device)
-    last_id = _read(decoder, model.config.decoder_start_token_id, prefix, running_BK)
+    special = SpecialIds.of(model.config)
+    last_id = _read(decoder, special.start, prefix, running_BK)
     next_BK = torch.full((sources, width), last_id, device=device)
     state_RF = grammar.start(sources * width) if grammar else None
     greedy = grammar is None and choose is likeliest
@@ -127,7 +125,7 @@ def write(
         scored_R1 = next_R1 if scored.ids_RC is None else place_R[:, None]
         gained_BK = scored.scores_RC.gather(1, scored_R1).view_as(running_BK)
         steps.append(_Step(source_B, next_BK, gained_BK))
-        running_BK = running_BK & (next_BK != EOS_ID)
+        running_BK = running_BK & (next_BK != special.end)
         if grammar is not None and state_RF is not None:
             state_RF = grammar.advance(state_RF, place_R, step)
         alive_B = running_BK.any(1)
@@ -139,7 +137,7 @@ def write(
             source_B, next_BK, running_BK = (x[order_B] for x in (source_B, next_BK, running_BK))
             if state_RF is not None:
                 state_RF = _rows(state_RF, order_B, width)
-    return _behind(prefix, _joined(steps, sources))
+    return _behind(prefix, _joined(steps, sources, special))
 
 
 def _read(
@@ -173,7 +171,7 @@ class _Step(NamedTuple):
     gained_BK: torch.Tensor
 
 
-def _joined(steps: list[_Step], sources: int) -> list[list[Hypothesis]]:
+def _joined(steps: list[_Step], sources: int, special: SpecialIds) -> list[list[Hypothesis]]:
     """The hypotheses that steps wrote, each up to its first eos.
 
     A source that is left may hold hypotheses that have ended; what they went on to write
@@ -184,14 +182,14 @@ def _joined(steps: list[_Step], sources: int) -> list[list[Hypothesis]]:
     step_T = torch.arange(len(steps), device=source_X.device)
     step_X = step_T.repeat_interleave(torch.tensor(sizes, device=source_X.device))
     shape = (sources, next_XK.shape[1], len(steps))
-    written_AKT = next_XK.new_full(shape, PAD_ID)
+    written_AKT = next_XK.new_full(shape, special.pad)
     written_AKT[source_X, :, step_X] = next_XK
     gained_AKT = gained_XK.new_zeros(shape)
     gained_AKT[source_X, :, step_X] = gained_XK
-    ends_AKT = written_AKT == EOS_ID
+    ends_AKT = written_AKT == special.end
     length_AK = torch.where(ends_AKT.any(-1), ends_AKT.int().argmax(-1) + 1, len(steps))
     score_AK = gained_AKT.where(step_T < length_AK[..., None], 0.0).sum(-1)
-    return _hypotheses(written_AKT, length_AK, score_AK)
+    return _hypotheses(written_AKT, length_AK, score_AK, special.end)
 
 
 def beam_search(
@@ -216,18 +214,22 @@ def beam_search(
     device = memory.mask_AS.device
     positions = len(prefix) + max_tokens
     decoder = beam_decoder(model, memory.hidden_ASM, memory.mask_AS, positions, width)
-    ended_A = Ended.none(sources, width, max_tokens, device)
+    special = SpecialIds.of(model.config)
+    ended_A = Ended.none(sources, width, max_tokens, special.pad, device)
     source_B = torch.arange(sources, device=device)
     shape_BK = ended_A.score_BK
-    last_id = _read(decoder, model.config.decoder_start_token_id, prefix, shape_BK)
-    beams = Beams.start(sources, width, max_tokens, last_id, device)
+    last_id = _read(decoder, special.start, prefix, shape_BK)
+    behind = special._replace(start=last_id)
+    beams = Beams.start(sources, width, max_tokens, behind, device)
     as_it_is = grammar is None and not prefix and length_penalty == 1.0  # compiled as a whole
     state_RF = grammar.start(sources * width) if grammar else None
     for step in range(max_tokens):
         if as_it_is:
             beams = decoder.grow(beams)
         else:
-            beams, state_RF = _grow(decoder, beams, grammar, state_RF, step, length_penalty)
+            beams, state_RF = _grow(
+                decoder, beams, grammar, state_RF, step, special.end, length_penalty
+            )
         if beams.open_B.all():
             continue
         closed_B = ~beams.open_B
@@ -240,7 +242,7 @@ def beam_search(
             state_RF = _rows(state_RF, order_B, width)
     length_AK = ended_A.length_BK
     sum_AK = ended_A.score_BK * length_AK**length_penalty
-    found = _hypotheses(ended_A.written_BKT, length_AK, sum_AK, ranked=True)
+    found = _hypotheses(ended_A.written_BKT, length_AK, sum_AK, special.end, ranked=True)
     possible = [[h for h in row if h.score * len(h.ids) > IMPOSSIBLE / 2] for row in found]
     return _behind(prefix, [some or row[:1] for some, row in zip(possible, found, strict=True)])
 
@@ -251,6 +253,7 @@ def _grow(
     grammar: Grammar | None,
     state_RF: torch.Tensor | None,
     step: int,
+    end_id: int,
     length_penalty: float,
 ) -> tuple[Beams, torch.Tensor | None]:
     """`BeamDecoder.grow` with what a grammar allows, and the grammar's next state."""
@@ -262,7 +265,7 @@ def _grow(
     if allowed.ids_RC is not None:
         ids_BN = allowed.ids_RC.reshape(len(best.number_BE), -1)
         best = best._replace(ids_BE=ids_BN.gather(1, best.number_BE))
-    grown, chosen = beams.grow(best, step, length_penalty)
+    grown, chosen = beams.grow(best, step, end_id, length_penalty)
     decoder.reorder(chosen.origin_BE)
     if grammar is None or state_RF is None:
         return grown, None
@@ -280,6 +283,7 @@ def _hypotheses(
     written_AKT: torch.Tensor,
     length_AK: torch.Tensor,
     score_AK: torch.Tensor,
+    end_id: int,
     *,
     ranked: bool = False,
 ) -> list[list[Hypothesis]]:
@@ -290,7 +294,7 @@ def _hypotheses(
     rows = zip(written_AKT.tolist(), length_AK.tolist(), mean_AK.tolist(), strict=True)
     for written, lengths, means in rows:
         hypotheses = [
-            Hypothesis(ids[:length], mean)
+            Hypothesis(ids[:length], mean, cut=length == 0 or ids[length - 1] != end_id)
             for ids, length, mean in zip(written, lengths, means, strict=True)
         ]
         found.append(hypotheses if ranked else sorted(hypotheses, key=lambda h: -h.score))

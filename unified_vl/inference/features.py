@@ -13,7 +13,6 @@ import numpy as np
 import torch
 
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.data.batching import pad
 from unified_vl.decoding.finite import refuse_no_numbers
 from unified_vl.errors import UserError
@@ -63,18 +62,16 @@ def text_features(predictor: UnifiedVL, texts: Sequence[str]) -> Features:
         texts: at least one; what of a text is beyond the longest source is not read.
     """
     model, codec = predictor.model, predictor.codec
-    ids = [
-        [*codec.text.encode_start(text, codec.max_source)[: codec.max_source - 1], EOS_ID]
-        for text in texts
-    ]
+    pad_id, eos_id, most = codec.vocabulary.pad_id, codec.vocabulary.eos_id, codec.max_source
+    ids = [[*codec.text.encode_start(text, most)[: most - 1], eos_id] for text in texts]
     order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     parts = []
     for batch in chunks(order, BATCH):
-        ids_NT, mask_NT = (torch.from_numpy(x) for x in pad([ids[i] for i in batch], PAD_ID, 1))
+        ids_NT, mask_NT = (torch.from_numpy(x) for x in pad([ids[i] for i in batch], pad_id, 1))
         ids_NT = ids_NT.to(model.device)
         hidden_NTM = model.encoder(ids_NT, mask_NT.long().to(model.device))[0]
         refuse_no_numbers(hidden_NTM)
         # without the last column, which is the longest text's end token
-        words_NT = (ids_NT[:, :-1] > EOS_ID).cpu()
+        words_NT = ((ids_NT != pad_id) & (ids_NT != eos_id))[:, :-1].cpu()
         parts.append(Features.of(hidden_NTM[:, :-1].cpu(), words_NT))
     return Features.joined(parts)[torch.tensor(order).argsort()]

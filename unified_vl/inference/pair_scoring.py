@@ -20,12 +20,12 @@ import torch
 from PIL import Image as PILImage
 from torch.nn import functional as F
 
-from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.data.batching import IGNORED, EncodedExample, encode_example, pad
 from unified_vl.data.row import Row
 from unified_vl.decoding.choice_scoring import ChoiceScorer
 from unified_vl.decoding.finite import refuse_no_numbers
 from unified_vl.decoding.search import Memory
+from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.errors import UserError
 from unified_vl.inference.features import BATCH
 from unified_vl.inference.inputs import chunks, input_language, source_fields, target_fields
@@ -88,8 +88,8 @@ class PairScorer:
         self._builder = predictor.builder(self.spec, root=None)
         self._blank = PILImage.new("RGB", predictor.codec.image_size[::-1])
         self._encode = lru_cache(REMEMBERED)(self._encoded)
-        start = int(predictor.model.config.decoder_start_token_id)
-        ids = [*predictor.codec.text.encode(yes), EOS_ID]
+        start = SpecialIds.of(predictor.model.config).start
+        ids = [*predictor.codec.text.encode(yes), predictor.codec.vocabulary.eos_id]
         self._yes = ChoiceScorer([ids], start, predictor.model.device)
 
     @torch.inference_mode()
@@ -158,8 +158,8 @@ class PairScorer:
 
     def _memory(self, images: Features, sources: Sequence[list[int]]) -> Memory:
         """What the encoder makes of an image in each source."""
-        model = self.predictor.model
-        ids_NS, mask_NS = (torch.from_numpy(x).to(model.device) for x in pad(sources, PAD_ID, 1))
+        model, pad_id = self.predictor.model, self.predictor.codec.vocabulary.pad_id
+        ids_NS, mask_NS = (torch.from_numpy(x).to(model.device) for x in pad(sources, pad_id, 1))
         feature_NPM = images.vectors_ATM.to(model.device, model.dtype)
         hidden_NSM = model.encoder(ids_NS, mask_NS.long(), image_features=feature_NPM)[0]
         refuse_no_numbers(hidden_NSM)

@@ -138,6 +138,9 @@ def model_config(
             code_mask_id=vocabulary.tag_id(IMAGE_MASK_TAG) if masks else None,
             code_downsampling=None if image_tokenizer is None else image_tokenizer.downsampling,
             vocabulary_fingerprint=vocabulary.fingerprint,
+            pad_token_id=vocabulary.pad_id,
+            eos_token_id=vocabulary.eos_id,
+            decoder_start_token_id=vocabulary.pad_id,  # as in T5
             task_tags=run.loaded_mixture.tags,
             **run.model.model_dump(mode="json"),
         )

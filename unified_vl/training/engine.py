@@ -23,7 +23,6 @@ import torch
 import torch.distributed
 from torch import nn
 
-from unified_vl.codecs.vocabulary import PAD_ID
 from unified_vl.data.batching import IGNORED, Batch
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, UnifiedVLOutput
 from unified_vl.specs.engine import read_engine_config
@@ -146,7 +145,9 @@ class Engine:
         captions = {}
         if contrast:
             mask_BT = batch.labels_BT != IGNORED
-            captions["caption_ids"] = batch.labels_BT.masked_fill(~mask_BT, PAD_ID)
+            captions["caption_ids"] = batch.labels_BT.masked_fill(
+                ~mask_BT, self.model.config.pad_token_id
+            )
             captions["caption_mask"] = mask_BT.long()
         output: UnifiedVLOutput = self._engine(
             **batch.model_inputs(),

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from unified_vl.codecs.vocabulary import EOS_ID
-from unified_vl.data.batching import Batch
+from unified_vl.data.batching import IGNORED, Batch
 from unified_vl.model.unified import UnifiedVLOutput
 from unified_vl.specs.run import Run
 from unified_vl.training.contrast import contrastive_loss
@@ -108,7 +107,8 @@ def _contrast(engine: Engine, output: UnifiedVLOutput, batch: Batch) -> torch.Te
     assert batch.labels_BT is not None
     assert output.caption_features is not None
     assert output.image_features is not None
-    words_BT = (batch.labels_BT > EOS_ID).to(output.caption_features.dtype)
+    ends_BT = batch.labels_BT == engine.model.config.eos_token_id
+    words_BT = (~ends_BT & (batch.labels_BT != IGNORED)).to(output.caption_features.dtype)
     return contrastive_loss(
         engine.process.gather(output.caption_features),
         engine.process.gather(words_BT),

@@ -29,6 +29,7 @@ import torch
 from torch.nn import functional as F
 
 from unified_vl.decoding.beams import Beams, hiding_others, moved_slots
+from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.model.attention import attend
 from unified_vl.model.layers import of_each_layer, own_biases
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, padding_bias
@@ -78,6 +79,7 @@ class IncrementalDecoder(ABC):
         self.blocks: list[Any] = list(model.decoder.blocks)
         self.heads = model.config.num_heads
         self.positions = positions
+        self._end_id = SpecialIds.of(model.config).end
         self.step_count = 0
         sources, length, _ = memory_BSM.shape
         self.sources = sources
@@ -190,7 +192,7 @@ class BeamDecoder(IncrementalDecoder):
         """A step of a beam search: the best hypotheses, each longer by an id."""
         scores_RV, _ = self.next_scores(beams.next_BK)
         best = beams.best_continuations(scores_RV)
-        grown, chosen = beams.grow(best, self.step_count - 1)
+        grown, chosen = beams.grow(best, self.step_count - 1, self._end_id)
         self.reorder(chosen.origin_BE)
         return grown
 

@@ -26,6 +26,7 @@ from torch.export import Dim
 
 from unified_vl.decoding.beams import Beams
 from unified_vl.decoding.decoders.steps import BeamStep, Step, StepInputs
+from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.errors import UserError
 from unified_vl.model.layers import own_biases
 from unified_vl.model.unified import Encoder, UnifiedVLForConditionalGeneration
@@ -119,7 +120,7 @@ class CompiledPrograms:
         ]
         if kind is not BeamStep:
             return _compile(kind(self._model), ([*inputs],), (shapes,))
-        beams = Beams.start(rows, width, room, 0, self._model.device).tensors()
+        beams = Beams.start(rows, width, room, SpecialIds.of(config), self._model.device).tensors()
         limits = [{0: ROWS, 2: LIMIT} if part.dim() == 3 else {0: ROWS} for part in beams]
         step = torch.tensor(1, device=self._model.device)
         return _compile(kind(self._model), ([*inputs], step, beams), (shapes, {}, limits))

@@ -15,6 +15,7 @@ from torch import nn
 
 from unified_vl.decoding.beams import Beams, moved_slots
 from unified_vl.decoding.selection import first_largest, normalizer
+from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.model.layers import of_each_layer
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
@@ -115,7 +116,7 @@ class BeamStep(Step):
         inputs, before = StepInputs(*read), Beams.of(beams)
         logits_RV = self.logits(inputs)
         best = before.best_continuations(logits_RV, normalizer(logits_RV))
-        after, chosen = before.grow(best, step)
+        after, chosen = before.grow(best, step, SpecialIds.of(self.model.config).end)
         return *after.tensors(), moved_slots(inputs.slots_BKL, chosen.origin_BE, step)
 
 

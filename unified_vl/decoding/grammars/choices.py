@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from unified_vl.codecs.vocabulary import EOS_ID
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.decoding.grammars.trie import Trie
 
@@ -37,7 +36,7 @@ class ChoiceGrammar(Grammar):
             return torch.from_numpy(values).to(device)
 
         self._first_N, self._last_N = tensor(first_N), tensor(last_N)
-        self._token_N = tensor(np.append(trie.token_N, EOS_ID))
+        self._token_N = tensor(np.append(trie.token_N, trie.end_id))
         self._edge_N = tensor(edges)
         self._range_C = torch.arange(max(self._widest), device=device)
         self._root_C = self._token_N[1 : 1 + int(trie.children_N[0])]

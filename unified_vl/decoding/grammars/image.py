@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary
+from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.example import Example
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 
@@ -44,7 +44,7 @@ class ImageGrammar(Grammar):
         codes = vocabulary.image_codes
         self._codes_1V = (self._ids_1V >= codes.start) & (self._ids_1V < codes.stop)
         self._texts_V = texts
-        self._behind_1V = self._ids_1V == EOS_ID
+        self._behind_1V = self._ids_1V == vocabulary.eos_id
         if texts is not None:
             self._behind_1V = self._behind_1V | texts[None]
         self._given_AN = given

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from unified_vl.codecs.text import TextCodec
-from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID, Vocabulary
+from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.errors import UserError
 from unified_vl.kinds.automata import Automaton
@@ -42,14 +42,14 @@ class SpelledGrammar(Grammar):
         known = {*automaton.characters, " "}
         for token, piece in enumerate(text.pieces(list(vocabulary.text))):
             characters = piece.replace("\u2581", " ")
-            if token in (PAD_ID, EOS_ID, UNK_ID) or not set(characters) <= known:
+            if token in vocabulary.special or not set(characters) <= known:
                 continue
             for state in range(end):
                 next_SV[state, token] = _read(following, state, characters)
         for number, written in enumerate(states):
             if automaton.ends(written):
-                next_SV[number, EOS_ID] = end
-        next_SV[end, EOS_ID] = end
+                next_SV[number, vocabulary.eos_id] = end
+        next_SV[end, vocabulary.eos_id] = end
         _refuse_dead_ends(next_SV, end)
         self._next_SV = torch.from_numpy(next_SV).to(device)
 

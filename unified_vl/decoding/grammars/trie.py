@@ -37,6 +37,11 @@ class Trie:
     leaf_C: IntArray
 
     @property
+    def end_id(self) -> int:
+        """The id that all choices end in."""
+        return int(self.token_N[self.leaf_C[0]])
+
+    @property
     def depth(self) -> int:
         """Ids of the longest choice."""
         return len(self.level_starts) - 2

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID, Vocabulary
+from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.decoding.grammars.image import ImageGrammar
 from unified_vl.decoding.grammars.spelled import SpelledGrammar
@@ -80,7 +80,7 @@ def _text_ids(
     """Which ids (V) are pieces of text, or sentinels between them."""
     text_V = torch.zeros(vocabulary.size, dtype=torch.bool, device=device)
     text_V[vocabulary.text.start : vocabulary.text.stop] = True
-    text_V[[PAD_ID, EOS_ID, UNK_ID]] = False
+    text_V[list(vocabulary.special)] = False
     if sentinels:
         text_V[[vocabulary.tag_id(sentinel_tag(number)) for number in range(SENTINELS)]] = True
     return text_V
@@ -94,7 +94,7 @@ class TextGrammar(Grammar):
         self, vocabulary: Vocabulary, device: torch.device, *, sentinels: bool = False
     ) -> None:
         self.forbidden_1V = ~_text_ids(vocabulary, device, sentinels=sentinels)[None]
-        self.forbidden_1V[:, EOS_ID] = False
+        self.forbidden_1V[:, vocabulary.eos_id] = False
 
     def start(self, rows: int) -> torch.Tensor:
         return torch.empty((rows, 0), dtype=torch.long, device=self.forbidden_1V.device)
@@ -136,6 +136,7 @@ class ShapeGrammar(Grammar):
         self._ids_1V = torch.arange(vocabulary.size, device=device)[None]
         self._text_1V = _text_ids(vocabulary, device, sentinels=sentinels)[None]
         self._locations = vocabulary.locations
+        self._end_id = vocabulary.eos_id
         places = place_kind(kind)
         self._size, self._fixed = places.count, not places.is_open
         self._half = places.count // 2 if places.rising else 0
@@ -169,7 +170,7 @@ class ShapeGrammar(Grammar):
             ends_R1 = ends_R1 | begins_R1
         allowed_RV = self._location(state_RF) & location_R1
         allowed_RV = allowed_RV | (self._text_1V & written_R1)
-        allowed_RV = allowed_RV | ((self._ids_1V == EOS_ID) & ends_R1)
+        allowed_RV = allowed_RV | ((self._ids_1V == self._end_id) & ends_R1)
         return Scored(scores_RV.masked_fill(~allowed_RV, -torch.inf))
 
     def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:

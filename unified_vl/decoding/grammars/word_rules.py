@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import torch
 
 from unified_vl.codecs.text import TextCodec
-from unified_vl.codecs.vocabulary import EOS_ID
 from unified_vl.data.example import Example
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
+from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.specs.generate import GenerateSpec
 
 SPACE = "\u2581"
@@ -43,7 +43,7 @@ class WordRules(Grammar):
     Args:
         inner: the other grammar, over all ids.
         how: the spec's `generate`.
-        start_id: what the decoder reads first.
+        special: the model's.
         prefix: the ids that every answer begins with.
         bad_words: sequences of ids that no answer may hold.
     """
@@ -52,13 +52,14 @@ class WordRules(Grammar):
         self,
         inner: Grammar,
         how: GenerateSpec,
-        start_id: int,
+        special: SpecialIds,
         prefix: Sequence[int] = (),
         bad_words: Sequence[Sequence[int]] = (),
     ) -> None:
         self._inner = inner
         self._how = how
-        self._before = [start_id, *prefix]
+        self._special = special
+        self._before = [special.start, *prefix]
         self._room = len(self._before) + how.max_tokens
         self._bad_words = bad_words
 
@@ -67,7 +68,7 @@ class WordRules(Grammar):
         if inner is self._inner:
             return self
         prefix = self._before[1:]
-        return WordRules(inner, self._how, self._before[0], prefix, self._bad_words)
+        return WordRules(inner, self._how, self._special, prefix, self._bad_words)
 
     def start(self, rows: int) -> torch.Tensor:
         inner_RF = self._inner.start(rows)
@@ -88,7 +89,9 @@ class WordRules(Grammar):
         )
         # where the rules leave nothing, the answer ends
         stuck_R = scored.scores_RC.amax(1).isneginf()
-        scored.scores_RC[:, EOS_ID] = scored.scores_RC[:, EOS_ID].masked_fill(stuck_R, 0.0)
+        scored.scores_RC[:, self._special.end] = scored.scores_RC[:, self._special.end].masked_fill(
+            stuck_R, 0.0
+        )
         return scored
 
     def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:
@@ -118,5 +121,5 @@ class WordRules(Grammar):
                 said_R = (tail_RX == tail_RX.new_tensor(before)).all(1)
                 scores_RV[:, last] = scores_RV[:, last].masked_fill(said_R, -torch.inf)
         if how.min_tokens is not None and step < how.min_tokens:
-            scores_RV[:, EOS_ID] = -torch.inf
+            scores_RV[:, self._special.end] = -torch.inf
         return scores_RV
