@@ -18,6 +18,7 @@ from unified_vl.errors import UserError
 from unified_vl.evaluation.evaluate import evaluate
 from unified_vl.evaluation.results import Evaluation
 from unified_vl.evaluation.scoring import notes_of
+from unified_vl.geometry import Point
 from unified_vl.inference.prediction import Alternative
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
@@ -157,3 +158,21 @@ def test_visdial_has_the_ranks_of_a_hundred_answers(tmp_path: Path, oracle: Any)
     assert list(found.report["tasks"]["visdial_options"]["by"]["round"]["2"]) == [
         name for name in ("count", *scores) if name != "ndcg"
     ]
+
+
+def test_coco_keypoints_have_their_average_precision(tmp_path: Path, oracle: Any) -> None:
+    write_fixture("coco", "keypoints", tmp_path)
+    specs = shipped("grounding/coco_keypoints")
+
+    def elsewhere(example: Example) -> Any:
+        return Point(0.99, 0.99) if example.where.endswith((":3", ":4")) else None
+
+    right = evaluate(oracle(), specs, "validation", tmp_path, model_name="m")
+    assert metrics_of(right, "coco_keypoints") == {"point_accuracy": 100, "keypoint_ap": 100}
+    # of two people one is found: precision 1 up to half of the recall
+    half = evaluate(oracle(elsewhere), specs, "validation", tmp_path, model_name="m")
+    assert metrics_of(half, "coco_keypoints") == {
+        "point_accuracy": 50,
+        "keypoint_ap": pytest.approx(100 * 51 / 101, abs=1e-4),
+    }
+    assert "keypoint_ap" not in half.report["tasks"]["coco_keypoints"]["intervals"]

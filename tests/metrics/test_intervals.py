@@ -44,6 +44,7 @@ def test_an_interval_covers_the_truth_in_about_95_of_100_samples() -> None:
 OF_WHOLE_CORPUS = {
     "cider",
     "coco_map",
+    "keypoint_ap",
     "spearman",
     "pearson_spearman",
     "consistency",

@@ -16,6 +16,8 @@ _REFERENCES = {
 _ONLY_WITH = {  # options that a score must give
     "implies": "`implies`: the column with the keys of what follows",
     "group": "`group`: the column that is the same within a group",
+    "keypoint": "`keypoint`: the column with the point's name",
+    "area": "`area`: the column with the object's area in pixels",
     "relevance": "`relevance`: the column with a number for each choice",
     "with": "`with`: the other task; `data.key_column`",
     "positive": "`positive`: the class",

@@ -37,8 +37,7 @@ def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPat
         if name != "language":
             needed.setdefault(name, ("report_by",))
     for index, score in enumerate(spec.score):
-        if score.column is not None:
-            key, column = score.column
+        for key, column in score.columns.items():
             needed.setdefault(column, ("score", index, key))
     return needed
 

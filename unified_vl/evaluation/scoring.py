@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from unified_vl.metrics.registry import METRICS
 from unified_vl.metrics.statistics import RowStatistics
 from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.template import fill
 
 
 @dataclass
@@ -183,7 +185,26 @@ def _answers(spec: TaskSpec, score: ScoreSpec, scored: Scored) -> Answers:
         score.positive or "",
         scored.partners.get(score.with_ or "", [None] * len(scored.examples)),
         [relevances_of(spec, score, row) for row in scored.rows],
+        {
+            key: [row.columns.get(column) for row in scored.rows]
+            for key, column in score.columns.items()
+        },
+        [
+            (image_of(spec, row), example.image_size or (1, 1))
+            for row, example in zip(scored.rows, scored.examples, strict=False)
+        ],
     )
+
+
+def image_of(spec: TaskSpec, row: Row) -> str:
+    """What tells the image of a row from others: its path, or else a digest of it."""
+    if spec.image_field is None:
+        return row.where
+    value = row.columns[fill(spec.fields[spec.image_field].column, language=row.language or "")]
+    path = value.get("path") if isinstance(value, Mapping) else value
+    if isinstance(path, str):
+        return path
+    return hashlib.blake2b(repr(value).encode(), digest_size=8).hexdigest()
 
 
 def _score(measured: Mapping[str, Measured], rows: Sequence[int]) -> dict[str, float]:

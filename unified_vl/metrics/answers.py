@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from unified_vl.geometry import Box, Point, Polygon
@@ -29,6 +29,8 @@ class Answers:
         partners: whether the row of the same key of another task is right; None without one.
         relevances: by what each choice of a row is written as, how fitting people find it; None
             where they were not asked.
+        columns: by other keys of the score that name a column, what each row has there.
+        images: what tells the image of each row from others, and its width and height in pixels.
     """
 
     predictions: Sequence[Any]
@@ -42,6 +44,8 @@ class Answers:
     positive: str = ""
     partners: Sequence[bool | None] = ()
     relevances: Sequence[Mapping[str, float] | None] = ()
+    columns: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    images: Sequence[tuple[str, tuple[int, int]]] = ()
 
     def __len__(self) -> int:
         return len(self.predictions)
@@ -60,6 +64,8 @@ class Answers:
             self.positive,
             [self.partners[i] for i in rows] if self.partners else (),
             [self.relevances[i] for i in rows] if self.relevances else (),
+            {key: [values[i] for i in rows] for key, values in self.columns.items()},
+            [self.images[i] for i in rows] if self.images else (),
         )
 
 

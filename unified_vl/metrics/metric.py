@@ -22,7 +22,17 @@ from unified_vl.metrics.equal_texts import matches
 from unified_vl.metrics.statistics import Finish, Floats, RowStatistics, mean_of_rows, per_row
 
 Option = Literal[
-    "iou", "within", "implies", "group", "relevance", "top", "positive", "read_by", "with"
+    "iou",
+    "within",
+    "implies",
+    "group",
+    "relevance",
+    "keypoint",
+    "area",
+    "top",
+    "positive",
+    "read_by",
+    "with",
 ]
 """Keys of a score that only some metrics look at."""
 Rule = Callable[[Any, Sequence[Any], str | None], float]

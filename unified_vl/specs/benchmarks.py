@@ -62,6 +62,8 @@ COCO = {
             "key": Column("text", "the annotation's id and the point's name"),
             "image": IMAGE,
             "box": Column("box", "the person: [x, y, width, height] in pixels"),
+            "person": Column("text", "the annotation's id, the same for all points of a person"),
+            "area": Column("number", "of the person's outline, in pixels"),
             "name": Column("text", "what the point is: left shoulder"),
             "point": Column("numbers", "[x, y] in pixels"),
             "visible": Column("text", "visible or hidden"),

@@ -211,9 +211,7 @@ def _column_problems(spec: TaskSpec) -> Iterator[Problem]:
             named.append((("data", key), column))
     named += [(("report_by", i), c) for i, c in enumerate(spec.report_by) if c != "language"]
     for index, score in enumerate(spec.score):
-        if score.column is not None:
-            key, column = score.column
-            named.append((("score", index, key), column))
+        named += [(("score", index, key), column) for key, column in score.columns.items()]
     for place, column in named:
         if column not in known:
             yield Problem(

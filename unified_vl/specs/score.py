@@ -57,8 +57,8 @@ class ScoreSpec(Part):
     )
     group: str | None = Field(
         default=None,
-        description="group_accuracy only, and mandatory there: the column that is the same for "
-        "rows of a group.",
+        description="group_accuracy and keypoint_ap only, and mandatory there: the column that is "
+        "the same for rows of a group, such as all points of a person.",
         examples=["image_id"],
     )
     relevance: str | None = Field(
@@ -66,6 +66,17 @@ class ScoreSpec(Part):
         description="ndcg only, and mandatory there: the column with a number for each choice, how "
         "fitting people find it.",
         examples=["relevance"],
+    )
+    keypoint: str | None = Field(
+        default=None,
+        description="keypoint_ap only, and mandatory there: the column with the name of the point.",
+        examples=["name"],
+    )
+    area: str | None = Field(
+        default=None,
+        description="keypoint_ap only, and mandatory there: the column with the area of the "
+        "object in pixels, by which distances are measured.",
+        examples=["area"],
     )
     top: int | None = Field(
         default=None,
@@ -115,13 +126,10 @@ class ScoreSpec(Part):
         return METRICS[self.metric]
 
     @property
-    def column(self) -> tuple[str, str] | None:
-        """The key that names a column beside the fields, and the column."""
-        for key in COLUMNS:
-            name = getattr(self, key)
-            if name is not None:
-                return key, name
-        return None
+    def columns(self) -> dict[str, str]:
+        """The columns beside the fields, by the keys that name them."""
+        named = {key: getattr(self, key) for key in COLUMNS}
+        return {key: column for key, column in named.items() if column is not None}
 
     @property
     def threshold(self) -> float:

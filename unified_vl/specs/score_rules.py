@@ -23,6 +23,8 @@ COLUMNS = {  # keys that name a column, and what it holds
     "implies": "a column of keys",
     "group": "a column that is the same within a group",
     "relevance": "a column with a number for each choice",
+    "keypoint": "a column with the name of the point",
+    "area": "a column with the area of the object in pixels",
 }
 
 

@@ -97,6 +97,8 @@ def test_a_row_is_a_labelled_point_of_a_person(read_all: Callable) -> None:
     assert rows == [
         {
             "key": "6_nose",
+            "person": "6",
+            "area": person["area"],
             "image": "9.jpg",
             "box": [10.0, 10.0, 30.0, 30.0],
             "name": "nose",
@@ -107,6 +109,8 @@ def test_a_row_is_a_labelled_point_of_a_person(read_all: Callable) -> None:
         },
         {
             "key": "6_right_eye",
+            "person": "6",
+            "area": person["area"],
             "image": "9.jpg",
             "box": [10.0, 10.0, 30.0, 30.0],
             "name": "right eye",

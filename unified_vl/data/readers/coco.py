@@ -209,11 +209,14 @@ def _keypoints(source: Source) -> Iterator[dict[str, Any]]:
         if box is None:
             source.leave_out(1, "have a box without a part inside the image")
             continue
+        person = member(annotation, "id", int, path, where)
         for name, x, y, mark in zip(names, values[::3], values[1::3], values[2::3], strict=True):
             if mark == UNLABELLED:
                 continue
             yield {
-                "key": f"{member(annotation, 'id', int, path, where)}_{name}",
+                "key": f"{person}_{name}",
+                "person": str(person),
+                "area": annotation.get("area"),
                 "image": images[key]["file_name"],
                 "box": box,
                 "name": str(name).replace("_", " "),
