@@ -66,7 +66,7 @@ def test_markup_of_a_user_is_text(predictor: UnifiedVL) -> None:
 
 def test_shapes_are_where_they_were_on_a_drawn_picture() -> None:
     def found(boxes: list, **shapes: list) -> Prediction:
-        return Prediction(None, "", boxes, 0.0, shapes=shapes)
+        return Prediction(None, "", 0.0, shapes={"boxes": boxes, **shapes})
 
     for size, expected in (((40, 20), (480, 240)), ((4000, 1000), (1600, 400))):
         assert drawn(Image.new("RGB", size, "white"), found([])).size == expected

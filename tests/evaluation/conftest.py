@@ -113,9 +113,9 @@ class Oracle:
             yield Prediction(
                 key=example.key,
                 text=answer.text if isinstance(answer, Text) else "",
-                boxes=[to_pixels(answer, width, height)] if pointed else None,
                 score=-0.1 * len(self.asked),
                 segments=(answer,),
+                shapes={"boxes": [to_pixels(answer, width, height)]} if pointed else {},
             )
 
 

@@ -133,7 +133,7 @@ def test_visdial_has_the_ranks_of_a_hundred_answers(tmp_path: Path, oracle: Any)
                 if found.key.startswith("2_"):
                     numbers.remove(found.text)
                     numbers.insert(6, found.text)
-                ranked = tuple(Alternative(number, None, -1.0) for number in numbers)
+                ranked = tuple(Alternative(number, -1.0) for number in numbers)
                 yield replace(found, text=numbers[0], alternatives=ranked)
 
     found = evaluate(

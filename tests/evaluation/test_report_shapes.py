@@ -78,10 +78,10 @@ def answer(key: str, segments: tuple[Segment, ...], text: str) -> Prediction:
         assert isinstance(each, Box | Point | Polygon)
         found[type(each)].append(to_pixels(each, 40, 30))
     shapes: dict[str, list[Any]] = {"points": found[Point], "polygons": found[Polygon]}
-    shapes = {name: values for name, values in shapes.items() if values}
+    shapes = {name: values for name, values in {"boxes": found[Box], **shapes}.items() if values}
     if text:
         shapes["labels"] = [each.label for each in segments if isinstance(each, Box)]
-    return Prediction(key, text, found[Box] or None, -0.5, segments=segments, shapes=shapes)
+    return Prediction(key, text, -0.5, segments=segments, shapes=shapes)
 
 
 def page_of(kind: str, root: Path, oracle: Any, label: str = "cat") -> tuple[dict[str, Any], Path]:

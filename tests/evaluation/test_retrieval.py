@@ -188,7 +188,7 @@ class Oracle(UnifiedVL):
         from unified_vl.inference.prediction import Prediction
 
         for example in examples:
-            yield Prediction(example.key, example.target[0].text, None, 0.0)
+            yield Prediction(example.key, example.target[0].text, 0.0)
 
 
 def test_captions_are_those_of_the_nearest_image_that_has_one(colours: Colours) -> None:

@@ -163,10 +163,12 @@ def test_parquet_holds_images_and_is_read_from_any_row(predictor, tiny, tmp_path
 
 
 def test_every_shape_of_an_answer_has_a_column(tmp_path: Path) -> None:
-    other = Alternative("", [[1.0, 2, 3, 4]], -1.0, shapes={"labels": ["a"], "points": [[5.0, 6]]})
+    other = Alternative(
+        "", -1.0, shapes={"boxes": [[1.0, 2, 3, 4]], "labels": ["a"], "points": [[5.0, 6]]}
+    )
     shapes = other.shapes | {"polygons": [[1.0, 2, 3, 4, 5, 6]]}
-    good = Prediction("k", "x", other.boxes, -1.0, shapes=shapes, alternatives=(other,)).as_row()
-    bad = Prediction(None, None, None, None, error="why").as_row()
+    good = Prediction("k", "x", -1.0, shapes=shapes, alternatives=(other,)).as_row()
+    bad = Prediction(None, None, None, error="why").as_row()
     gathered = write_jsonl(tmp_path / "gathered", [bad, good])
     for ending in (".parquet", ".csv"):
         FORMATS[ending].write(gathered, tmp_path / f"out{ending}")

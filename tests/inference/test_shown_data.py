@@ -65,7 +65,7 @@ def test_no_cell_is_a_formula(cell: object, written: object) -> None:
 
 @pytest.mark.parametrize("raw", [False, True])
 def test_csv_holds_no_formula_unless_it_is_asked_for(tmp_path: Path, raw: bool) -> None:
-    row = Prediction("@k", "=1+1", None, -2.5).as_row()
+    row = Prediction("@k", "=1+1", -2.5).as_row()
     gathered, out = tmp_path / "rows", tmp_path / "out.csv"
     gathered.write_text(json.dumps(row) + "\n")
     write = answer_format(out, raw=raw).write
@@ -94,7 +94,7 @@ def test_show_and_check_write_control_characters_out(tiny, tmp_path: Path) -> No
 def test_predict_writes_control_characters_out(tiny, model_directory: Path, monkeypatch) -> None:
     from unified_vl.inference.predictor import UnifiedVL
 
-    monkeypatch.setattr(UnifiedVL, "predict", lambda *_, **__: Prediction(None, RED, None, -1.0))
+    monkeypatch.setattr(UnifiedVL, "predict", lambda *_, **__: Prediction(None, RED, -1.0))
     asked = ("predict", model_directory, "--task", "tiny_copy", "--text", "a")
     assert call(*asked).stdout == f"{SEEN}\n"
     assert call(*asked, "--raw").stdout == f"{RED}\n"

@@ -67,7 +67,7 @@ def test_a_report_takes_what_follows_from_the_column_of_the_spec() -> None:
         scored.rows.append(Row(columns, "questions.json", int(key), None))
         example = Example(spec.task, "en", key, (), (), {"answer": ("red",)}, {}, "", None)
         scored.examples.append(example)
-        scored.predictions.append(Prediction(key, said, None, 0.0))
+        scored.predictions.append(Prediction(key, said, 0.0))
     report = score_task(spec, scored, measure(spec, scored), resamples=0)
     assert report["metrics"] == {"accuracy": 66.6667, "consistency": 50.0}
 

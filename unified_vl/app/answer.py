@@ -81,7 +81,7 @@ def answer(
     if found.images:
         several = found.alternatives or (found,)
         return Answer(html, enlarged(side_by_side([one.images[0] for one in several])))
-    if picture is None or not found.values:
+    if picture is None or not found.shapes:
         return Answer(html)
     return Answer(html, drawn(picture, found))
 
@@ -108,7 +108,7 @@ def _scaled(found: Prediction, scale: float) -> Prediction:
 
     places = [kind.rows for kind in KINDS.values() if isinstance(kind, PlaceKind)]
     shapes = {key: larger(v) if key in places else v for key, v in found.shapes.items()}
-    return replace(found, boxes=found.boxes and larger(found.boxes), shapes=shapes)
+    return replace(found, shapes=shapes)
 
 
 def _html(
@@ -143,7 +143,7 @@ def _html(
 
 def _shapes(found: Prediction | Alternative) -> list[str]:
     """What each shape is, and its numbers in pixels."""
-    said = [(kind, *one) for kind in KINDS.values() for one in kind.said(found.values)]
+    said = [(kind, *one) for kind in KINDS.values() for one in kind.said(found.shapes)]
     return [
         f"{label or kind.name}: " + ", ".join(f"{v:.1f}" for v in numbers)
         for kind, label, numbers in said

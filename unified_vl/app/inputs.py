@@ -30,7 +30,7 @@ class Input:
 
     @property
     def is_image(self) -> bool:
-        return kind_of(self.kind).page_input == "image"
+        return kind_of(self.kind).is_image
 
     @property
     def label(self) -> str:

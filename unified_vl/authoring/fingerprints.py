@@ -186,8 +186,8 @@ def _flat(value: object) -> Iterator[str]:
 def read_images(spec: TaskSpec) -> list[str]:
     """The fields that hold images which the model reads; those that it only writes are answers."""
     read = spec.fields_of(spec.source)
-    kinds = ((name, field.kind) for name, field in spec.fields.items())
-    return [n for n, kind in kinds if kind == "image" or (kind == "image_codes" and n in read)]
+    images = [(name, field) for name, field in spec.fields.items() if field.of_kind.is_image]
+    return [name for name, field in images if field.writing == "nothing" or name in read]
 
 
 def _images_of(spec: TaskSpec, row: Row, names: Iterable[str], report: Report) -> dict[str, Any]:

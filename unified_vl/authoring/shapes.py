@@ -1,4 +1,4 @@
-"""Whether location tokens can say the boxes, points and polygons of a task."""
+"""Whether location tokens can say the places in images that a task has."""
 
 from __future__ import annotations
 

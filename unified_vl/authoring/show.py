@@ -47,7 +47,7 @@ class Shown:
     example: Example
     source: Encoded | None = None
     target: Encoded | None = None
-    shape: str = "box"
+    shape: str = ""
     unused: tuple[tuple[str, str], ...] = ()
 
 

@@ -156,7 +156,7 @@ def _lines_of(answer: Prediction | Alternative) -> Iterator[str]:
     """The text, then a line a shape; the text of labelled boxes is with them."""
     from unified_vl.kinds.registry import KINDS
 
-    values = answer.values
+    values = answer.shapes
     types = {key: type for kind in KINDS.values() for key, type in kind.row_types().items()}
     if answer.text and not any(types.get(key) == "labels" for key in values):
         yield answer.text
@@ -186,7 +186,7 @@ def _draw(answer: Prediction, image: Path | None, draw: Path, task: str) -> None
     if pictures:
         save_picture(side_by_side(pictures), draw)
         return
-    if image is None or (not answer.values):
+    if image is None or (not answer.shapes):
         raise UserError(
             f"the task {task!r} has no shapes to draw", file="command line", field="--draw"
         )

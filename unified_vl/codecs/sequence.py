@@ -19,6 +19,7 @@ from unified_vl.codecs.vocabulary import IMAGE_TAG, PAD_ID, Vocabulary
 from unified_vl.errors import BadRow, UserError
 from unified_vl.files import write_atomically
 from unified_vl.geometry import Shape
+from unified_vl.kinds.registry import usual_place
 from unified_vl.specs.example import IMAGE_MASK_TAG
 
 TEXT_MODEL = "text.model"
@@ -147,10 +148,10 @@ class SequenceCodec:
             return self.vocabulary.tag_id(IMAGE_MASK_TAG)
         return self.vocabulary.image_codes[code]
 
-    def decode(self, ids: Sequence[int], shape: str = "box") -> tuple[Segment, ...]:
+    def decode(self, ids: Sequence[int], shape: str = "") -> tuple[Segment, ...]:
         """Segments of a generated sequence, up to its eos.
 
-        A run of location ids becomes shapes of the kind that the task writes, one of image
+        A run of location ids becomes shapes of the kind `shape` that the task writes, one of image
         codes images; what is left of it is dropped, as are ids that mean nothing in a target.
         """
         segments: list[Segment] = []
@@ -161,7 +162,7 @@ class SequenceCodec:
             if run_range == self.vocabulary.text and run:
                 segments.append(Text(self.text.decode(run)))
             elif run_range == self.vocabulary.locations:
-                segments.extend(self.shapes.decode_run(run, shape))
+                segments.extend(self.shapes.decode_run(run, shape or usual_place()))
             elif run_range == self.vocabulary.image_codes:
                 segments.extend(self._images_of(run))
             run.clear()

@@ -1,9 +1,9 @@
-"""Boxes, points, polygons and location tokens.
+"""Places in an image, of all kinds, and location tokens.
 
 A coordinate v in [0, 1] becomes the token `floor(v * bins)`, clipped to the last
 bin, and comes back as the bin's centre: the error is at most half a bin and a
 decoded shape never leaves the image (Pix2Seq, arXiv 2109.10852, section 2.1, with
-centres in place of edges). The order is x1 y1 x2 y2; of points and polygons x y x y ...
+centres in place of edges). The order is x y x y ..., of a box that of its corners.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from unified_vl.kinds.registry import place_kind
 
 
 class ShapeCodec:
-    """Boxes, points and polygons to location ids and back; a label is not written."""
+    """Places in an image to location ids and back; a label is not written."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         self.id_range = vocabulary.locations
 
     def encode(self, shape: Shape) -> list[int]:
-        """Ids in the order x1 y1 x2 y2 (box), x y (point) or x y x y ... (polygon)."""
+        """Ids in the order x y x y ..."""
         bins = len(self.id_range)
         return [self.id_range[min(math.floor(v * bins), bins - 1)] for v in shape.coordinates]
 

@@ -23,7 +23,7 @@ def learn_choices(spec: TaskSpec, root: Path) -> TaskSpec:
     asked = spec.generate.choices
     if asked is None or asked.field is None or spec.choices:
         return spec
-    if spec.fields[asked.field].kind == "label":  # known without the data
+    if spec.fields[asked.field].names is not None:  # known without the data
         names = (spec.class_names(asked.field, tag) for tag in spec.data.languages)
         return spec.with_choices(same_choice(name) for tag in names for name in tag)
     data = TaskData(spec, "train", root)

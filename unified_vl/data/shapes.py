@@ -1,4 +1,4 @@
-"""Boxes, points and polygons of rows, measured in the image that they were drawn on."""
+"""Places of rows, measured in the image that they were drawn on."""
 
 from __future__ import annotations
 

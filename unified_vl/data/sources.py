@@ -174,7 +174,7 @@ class TaskData:
         columns = {
             fill(field.column, language=language)
             for field in self.spec.fields.values()
-            if field.kind in ("image", "image_codes")
+            if field.of_kind.is_image
             for language in self.spec.data.languages
         }
         for part in self._parts:

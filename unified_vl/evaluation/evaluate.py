@@ -31,11 +31,12 @@ from unified_vl.evaluation.scoring import (
     rows_of,
     score_task,
 )
-from unified_vl.geometry import Box, to_pixels
+from unified_vl.geometry import Shape, to_pixels
 from unified_vl.inference.inputs import source_fields
 from unified_vl.inference.pictures import to_complete
 from unified_vl.inference.prediction import FLAGS
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.kinds.registry import kind_of_place, names_where
 from unified_vl.metrics.intervals import RESAMPLES
 from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec
@@ -87,7 +88,7 @@ def evaluate(
         predictions, each: `{"key", "task", the dimensions, "inputs", "input_languages", "image",
         "image_size", "prediction", "references", "boxes", "score", the flags, "correct"}`; boxes,
         and references that are shapes, in pixels of the image; `boxes` null where the task has
-        none. `labels`, `points` and `polygons` as `predict` has them, and `reference_labels`.
+        none. `labels`, `points` and others as `predict` has them, and `reference_labels`.
         References that are images are their paths, or null. A row of several images has all
         their paths in `several_images`. Where a score has `read_by`, also
         `readings`: by task and number of texts what it reads in the picture, the best first.
@@ -232,6 +233,7 @@ def _examples(
 
 def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
     primary = spec.primary
+    asked = names_where(lambda kind: kind.asks)
     rows = []
     answered = zip(scored.rows, scored.examples, scored.predictions, strict=True)
     for place, (row, example, found) in enumerate(answered):
@@ -242,7 +244,7 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
                 "key": example.key,
                 "task": spec.task,
                 **dimensions(example),
-                "inputs": _inputs(spec, row, example.language, ("text", "box")) | _read(example),
+                "inputs": _inputs(spec, row, example.language, asked) | _read(example),
                 "input_languages": _inputs(spec, row, example.language, ("language",)),
                 "image": _image_path(spec, row, example),
                 **_several_images(spec, row, example),
@@ -250,7 +252,7 @@ def _prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
                 "prediction": found.text,
                 "references": _references(spec, row, example),
                 **_reference_labels(references),
-                "boxes": found.boxes,
+                "boxes": None,
                 **found.shapes,
                 "score": found.score,
                 **{flag: getattr(found, flag) for flag in FLAGS},
@@ -286,7 +288,8 @@ def _references(spec: TaskSpec, row: Row, example: Example) -> list[Any]:
 
 def _reference_labels(references: Sequence[Any]) -> dict[str, list[str | None]]:
     """What the right boxes are called, where they have labels."""
-    labels = [each.label for each in references if isinstance(each, Box)]
+    places = [each for each in references if isinstance(each, Shape)]
+    labels = [kind_of_place(place).label_of(place) for place in places]
     return {"reference_labels": labels} if any(labels) else {}
 
 

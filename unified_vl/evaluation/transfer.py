@@ -169,7 +169,7 @@ def _transferred(
 
 
 def _nothing(example: Example) -> Prediction:
-    return Prediction(key=example.key, text="", boxes=None, score=None)
+    return Prediction(key=example.key, text="", score=None)
 
 
 def _measured(

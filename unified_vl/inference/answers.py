@@ -97,7 +97,7 @@ def _answers(gathered: Path) -> Iterator[dict[str, Any]]:
 def _columns(gathered: Path) -> list[str]:
     """Every key of any answer, in the order of their first use."""
     found = dict.fromkeys(name for row in _answers(gathered) for name in row)
-    return list(found or Prediction(None, None, None, None).as_row())
+    return list(found or Prediction(None, None, None).as_row())
 
 
 def _write_csv(gathered: Path, target: Path, *, raw: bool = False) -> None:

@@ -26,7 +26,7 @@ def draw_shapes(image: PILImage.Image, answer: Prediction) -> PILImage.Image:
     drawn = image.convert("RGB")
     pen = Pen(ImageDraw.Draw(drawn), max(1, round(min(drawn.size) / 150)))
     for kind in KINDS.values():
-        kind.draw(pen, answer.values)
+        kind.draw(pen, answer.shapes)
     return drawn
 
 

@@ -27,6 +27,7 @@ from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.predictor import CHUNK, UnifiedVL
 from unified_vl.inference.rows import RowFile, Values, open_rows
 from unified_vl.inference.tally import Tally
+from unified_vl.kinds.registry import KINDS
 from unified_vl.locks import only_writer
 from unified_vl.specs.overrides import with_generate
 from unified_vl.specs.task import TaskSpec
@@ -162,8 +163,9 @@ def _writes_boxes(spec: TaskSpec) -> bool:
 
 def _image_field(spec: TaskSpec, source: Path) -> str | None:
     """What the images of a folder are given as; a refusal of a folder where nothing is."""
-    kinds = {name: spec.fields[name].kind for name in source_fields(spec)}
-    read = [name for kind in ("image", "image_codes") for name in kinds if kinds[name] == kind]
+    kinds = {name: spec.fields[name].of_kind for name in source_fields(spec)}
+    images = [kind for kind in KINDS.values() if kind.is_image]
+    read = [name for kind in images for name in kinds if kinds[name] is kind]
     if not read and source.is_dir():
         raise UserError(
             f"is a folder, and the task {spec.task!r} reads no image",
@@ -291,7 +293,7 @@ class _Reader:
         answers = self.predictor.predict_encoded(inputs, batch_size, n=n)
         for place, one in enumerate(asked):
             if place in failures:
-                found = Prediction(None, None, None, None, error=failures[place])
+                found = Prediction(None, None, None, error=failures[place])
             else:
                 found = next(answers)
             row = self.pictures.row(start + place, replace(found, key=self._key(one.values)))

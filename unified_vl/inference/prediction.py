@@ -22,7 +22,6 @@ class Alternative:
     """One of several answers to an input; the attributes are those of `Prediction`."""
 
     text: str
-    boxes: list[list[float]] | None
     score: float
     segments: tuple[Segment, ...] = field(default=(), repr=False)
     shapes: Mapping[str, list[Any]] = field(default_factory=dict)
@@ -31,13 +30,13 @@ class Alternative:
     other_script: bool = False
 
     @property
-    def values(self) -> dict[str, list[Any]]:
-        """What it holds beside text and pictures, by the keys of a row of predictions."""
-        return _values(self)
+    def boxes(self) -> list[list[float]] | None:
+        """Those of `shapes`: `[x1, y1, x2, y2]` each; None where the task has none."""
+        return self.shapes.get("boxes")
 
     def as_row(self) -> dict[str, Any]:
         row = {"prediction": self.text, "boxes": self.boxes, "score": self.score}
-        return row | {"cut": self.cut, "other_script": self.other_script} | dict(self.shapes)
+        return row | {"cut": self.cut, "other_script": self.other_script} | _others(self.shapes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +46,13 @@ class Prediction:
     Attributes:
         key: of the row it answers.
         text: what the model wrote, without boxes.
-        boxes: `[x1, y1, x2, y2]` each, in pixels of the user's image; None where the
-            task has none.
         score: mean log-probability of the tokens; 0 is certain. (Of a task that ranks its
             choices with `normalize: none`: their sum.)
         error: why there is no answer.
         segments: the answer piece by piece, shapes as fractions of the image.
-        shapes: what else the task writes, by the keys of its kinds (`Kind.row_types`): `labels`
-            of the boxes, `points` (`[x, y]` each), ..., in pixels of the user's image.
+        shapes: what else the task writes, by the keys of its kinds (`Kind.row_types`): `boxes`
+            (`[x1, y1, x2, y2]` each), their `labels`, `points` (`[x, y]` each), ..., in pixels of
+            the user's image.
         images: the pictures that the task writes, RGB, at the size of the model's images in
             codes.
         alternatives: the best answers, this one first; None unless several were asked for.
@@ -66,7 +64,6 @@ class Prediction:
 
     key: str | None
     text: str | None
-    boxes: list[list[float]] | None
     score: float | None
     error: str | None = None
     segments: tuple[Segment, ...] = field(default=(), repr=False)
@@ -78,9 +75,9 @@ class Prediction:
     other_script: bool = False
 
     @property
-    def values(self) -> dict[str, list[Any]]:
-        """What it holds beside text and pictures, by the keys of a row of predictions."""
-        return _values(self)
+    def boxes(self) -> list[list[float]] | None:
+        """Those of `shapes`: `[x1, y1, x2, y2]` each; None where the task has none."""
+        return self.shapes.get("boxes")
 
     def as_row(self) -> dict[str, Any]:
         """The row of an output file; other shapes than boxes only where the task has them,
@@ -93,12 +90,12 @@ class Prediction:
             "error": self.error,
         }
         row |= {flag: getattr(self, flag) if self.error is None else None for flag in FLAGS}
-        row |= dict(self.shapes)
+        row |= _others(self.shapes)
         if self.alternatives is not None:
             row["alternatives"] = [other.as_row() for other in self.alternatives]
         return row
 
 
-def _values(answer: Alternative | Prediction) -> dict[str, list[Any]]:
-    boxes = {} if answer.boxes is None else {"boxes": answer.boxes}
-    return boxes | dict(answer.shapes)
+def _others(shapes: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """What has no column in the rows of other tasks, as boxes have."""
+    return {key: values for key, values in shapes.items() if key != "boxes"}

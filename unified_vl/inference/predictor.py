@@ -293,7 +293,6 @@ class UnifiedVL:
                 Prediction(
                     key=row.example.key,
                     text=best.text,
-                    boxes=best.boxes,
                     score=best.score,
                     segments=best.segments,
                     shapes=best.shapes,
@@ -351,10 +350,8 @@ class UnifiedVL:
         for kind in dict.fromkeys(field.of_kind for field in written):
             of_kind = [field for field in written if field.of_kind is kind]
             shapes |= kind.row(text, segments, size, of_kind)
-        boxes = shapes.pop("boxes", None)
         return Alternative(
             text,
-            boxes,
             found.score,
             segments,
             shapes,

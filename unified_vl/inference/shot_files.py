@@ -26,12 +26,9 @@ from unified_vl.data.other_rows import Shot, Shots
 from unified_vl.data.values import Value
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, write_atomically
-from unified_vl.geometry import Box, Point, Polygon
+from unified_vl.kinds.places import PlaceKind
+from unified_vl.kinds.registry import KINDS
 from unified_vl.specs.task import TaskSpec
-
-KINDS: dict[str, Callable[..., Any]] = {
-    kind.__name__: kind for kind in (Box, Point, Polygon, Tag, ImageCodes)
-}
 
 
 def write_shots(folder: Path, spec: TaskSpec, shots: Shots) -> None:
@@ -134,7 +131,7 @@ def _value(item: Any, folder: Path, size: tuple[int, int]) -> Any:
     kind, rest = item["kind"], {name: held for name, held in item.items() if name != "kind"}
     if kind != "Image":
         lists = {name: tuple(v) if isinstance(v, list) else v for name, v in rest.items()}
-        return KINDS[kind](**lists)
+        return _class_of(kind)(**lists)
     path = folder / f"{int(rest['file'])}.png"
     if not path.is_file():
         raise UserError("the image is missing", file=path)
@@ -144,3 +141,9 @@ def _value(item: Any, folder: Path, size: tuple[int, int]) -> Any:
         raise UserError(f"found {found}", file=path, expected=f"{size[1]} x {size[0]}")
     pixels_HWC = np.asarray(image, dtype=np.uint8)
     return Image(LoadedImage(pixels_HWC, int(rest["width"]), int(rest["height"])))
+
+
+def _class_of(name: str) -> Callable[..., Any]:
+    """The class of a value that is no text."""
+    places = [kind.value for kind in KINDS.values() if isinstance(kind, PlaceKind)]
+    return {value.__name__: value for value in (Tag, ImageCodes, *places)}[name]

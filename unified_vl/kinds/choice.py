@@ -35,6 +35,7 @@ class ChoiceKind(Kind):
     """The letter, the number or the text of a choice."""
 
     name = "choice"
+    asks = False
     lists = False
     reads = ("first", "of", "write")
     mandatory = MappingProxyType({"of": "a field of kind 'text' with many: true"})

@@ -28,7 +28,8 @@ class ImageKind(Kind):
     """An image, read through the model's image branch or as codes of its image tokenizer."""
 
     name = "image"
-    page_input = "image"
+    asks = False
+    is_image = True
     exchanged = True
     writing = "nothing"
     reads = ("as_",)

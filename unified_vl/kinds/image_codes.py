@@ -11,7 +11,8 @@ class ImageCodesKind(Kind):
     """An image in codes."""
 
     name = "image_codes"
-    page_input = "image"
+    asks = False
+    is_image = True
     reads_holes = True  # what is transparent of an image to be completed is what is missing
     noises = ("code_masking",)
     allows = ("image_codes",)

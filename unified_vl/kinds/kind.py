@@ -93,8 +93,8 @@ class Kind:
         closed: whether its values may be the closed answers of a task, and labels of boxes.
         exchanged: whether a value means something beside those of another row.
         noises: kinds of `example.noise` that may be done to it.
-        page_input: what a person fills in on the page: a `text`, an `image`, or one of the
-            task's languages (`language`).
+        asks: whether what a cell holds tells people what the model was asked.
+        is_image: whether it is read from image files.
         page_hint: what a text on the page looks like.
         reads_holes: whether the transparent parts of an image on the page say something.
         is_list: whether one value is itself a list, as those of `predict` are.
@@ -113,11 +113,17 @@ class Kind:
     closed: ClassVar[bool] = False
     exchanged: ClassVar[bool] = False
     noises: ClassVar[tuple[str, ...]] = ()
-    page_input: ClassVar[Literal["text", "image", "language"]] = "text"
+    asks: ClassVar[bool] = True
+    is_image: ClassVar[bool] = False
     page_hint: ClassVar[str | None] = None
     reads_holes: ClassVar[bool] = False
     is_list: ClassVar[bool] = False
     allows: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def plural(self) -> str:
+        """What people call several of them."""
+        return f"{self.name}s"
 
     def problems(self, field: AnyField, place: KeyPath, rules: Rules) -> Iterator[Problem]:
         """What is wrong with a field of this kind, beyond the types of its keys.

@@ -49,6 +49,7 @@ class LabelKind(Kind):
     """The name of a class."""
 
     name = "label"
+    asks = False
     closed = True
     reads = ("names", "first")
     mandatory = MappingProxyType({"names": "{file: NAME.txt} or {values: [...]}"})

@@ -11,7 +11,7 @@ class LanguageKind(Kind):
     """The tag of a language."""
 
     name = "language"
-    page_input = "language"
+    asks = False
     writing = "nothing"
     lists = False
     may_lack = False

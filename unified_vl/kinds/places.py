@@ -102,6 +102,10 @@ class PlaceKind(Kind):
         if field.empty is not None and not field.many:
             yield Problem((*place, "empty"), "one value is never none", expected="many: true")
 
+    @property
+    def plural(self) -> str:
+        return self.rows
+
     def is_whole(self, count: int) -> bool:
         """Whether so many numbers are one place of this kind."""
         return count == self.count or (self.is_open and count > self.count and count % 2 == 0)

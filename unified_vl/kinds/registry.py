@@ -114,6 +114,11 @@ def kind_of_place(place: Shape) -> PlaceKind:
     raise KeyError(type(place).__name__)
 
 
+def usual_place() -> str:
+    """The name of the kind that location tokens are where a task writes none."""
+    return next(name for name, kind in KINDS.items() if isinstance(kind, PlaceKind))
+
+
 def names_where(holds: Callable[[Kind], bool]) -> tuple[str, ...]:
     """The names of the kinds of which something holds."""
     return tuple(name for name, kind in KINDS.items() if holds(kind))

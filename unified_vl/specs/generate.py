@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from unified_vl.kinds.kind import Writing
-from unified_vl.kinds.registry import KINDS, written_in
+from unified_vl.kinds.registry import KINDS, usual_place
 from unified_vl.specs.document import Name, OneOf, Part
 from unified_vl.specs.fields import FieldSpec
 
@@ -27,7 +27,7 @@ class AnswerForm:
         fields: those that the target writes.
     """
 
-    shape: str = written_in("places")[0]
+    shape: str = usual_place()
     many: bool = False
     decimals: int = 0
     sentinels: bool = False

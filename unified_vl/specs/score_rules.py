@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from unified_vl.errors import nearest
-from unified_vl.kinds.registry import written_in
+from unified_vl.kinds.registry import KINDS, written_in
 from unified_vl.languages.tags import find, nearest_tag
 from unified_vl.metrics.registry import METRICS, refused
 from unified_vl.specs.document import KeyPath, Problem, one_of
@@ -216,7 +216,7 @@ def _kinds(metric: Metric) -> tuple[str, ...]:
 
 
 def _plural(kinds: tuple[str, ...]) -> str:
-    return " and ".join({"box": "boxes"}.get(kind, f"{kind}s") for kind in kinds)
+    return " and ".join(KINDS[kind].plural for kind in kinds)
 
 
 def _slots_of_target(spec: TaskSpec) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 from pydantic_core import PydanticCustomError
 
-from unified_vl.kinds.registry import written_in
+from unified_vl.kinds.registry import usual_place
 from unified_vl.languages.tags import find
 from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.checks import named_slots
@@ -201,7 +201,7 @@ class TaskSpec(Spec):
         """What runs of location tokens in an answer are, and how numbers are written."""
         values = [self.fields[name] for name in self.fields_of(self.target)]
         shapes = [field for field in values if field.writing == "places"]
-        shape = shapes[0].kind if shapes else written_in("places")[0]
+        shape = shapes[0].kind if shapes else usual_place()
         many = len(shapes) > 1 or any(field.many for field in shapes)
         decimals = max((f.decimals or 0 for f in values), default=0)
         image = any(f.writing == "codes" for f in values)

@@ -107,7 +107,7 @@ class TextGrammar(Grammar):
 
 
 class ShapeGrammar(Grammar):
-    """Whole boxes, points or polygons; nothing is cut short but by the limit of tokens.
+    """Whole places in an image, of one kind; nothing is cut short but by the limit of tokens.
 
     Of a box, x1 < x2 and y1 < y2. The state is [locations of the run, whether the last id
     was text, x1, y1 of the box that is being written], the latter of rising kinds alone.
