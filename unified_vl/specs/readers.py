@@ -135,9 +135,10 @@ PARALLEL_TEXT = {
         columns=DIRECTED,
     ),
     "tatoeba": ReaderInfo(
-        "Tatoeba's `sentences.csv` and `links.csv`: a row for each link, in each direction, among "
-        "the languages that the spec lists; where it lists one language, all that is translated "
-        "into it. Tatoeba's codes of languages (`deu`) need no `data.language_names`.",
+        "Tatoeba's `sentences.csv` (or `sentences_detailed.csv`) and `links.csv`: a row for each "
+        "link, in each direction, among the languages that the spec lists; where it lists one "
+        "language, all that is translated into it. Tatoeba's codes of languages (`deu`) need no "
+        "`data.language_names`.",
         files=("sentences", "links"),
         columns=DIRECTED,
     ),

@@ -72,6 +72,18 @@ def test_other_languages_than_the_spec_has_are_named(
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("details", ["", "\tann\t\\N\t0000-00-00 00:00:00"])
+def test_tatoeba_has_two_exports_of_its_sentences(
+    tmp_path: Path, open_task: Callable, details: str
+) -> None:
+    lines = ['1\teng\tA "dog".', "2\tdeu\tEin Hund.", "3\tfra\tUn chien."]
+    (tmp_path / "sentences.csv").write_text("".join(f"{line}{details}\n" for line in lines))
+    (tmp_path / "links.csv").write_text("1\t2\n1\t3\n1\t4\n2\t1\n3\t1\n")
+    data = open_task(f"{TATOEBA}, languages: [en, de]", **FIELDS)
+    dog, hund = 'A "dog".', "Ein Hund."
+    assert said(data) == [("eng", dog, "de", hund), ("deu", hund, "en", dog)]
+
+
 def test_other_languages_than_those_of_tatoeba_are_named(
     tmp_path: Path, open_task: Callable
 ) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _READ_AT_ONCE = 1 << 24  # and of a table, in which no line is longer
 _LONGEST = 1 << 20  # characters of a sentence
 MOST_NAMED = 12  # languages, in a message
+DETAILS = "user", "added", "modified"  # behind the text in `sentences_detailed.csv`
 _MOST = 1000  # translations in a unit: each is paired with each
 
 
@@ -159,7 +160,7 @@ def read_tatoeba(source: Source) -> Table:
     import pyarrow.compute as pc
 
     data = source.spec.data
-    sentences = _columns(source.files["sentences"], ("id", "language", "text"))
+    sentences = _columns(source.files["sentences"], ("id", "language", "text"), DETAILS)
     said = pc.unique(sentences["language"]).to_pylist()
     names = [name for name in said if name is not None and data.tag_of(name) is not None]
     links = _columns(source.files["links"], ("source_id", "target_id"))
@@ -185,20 +186,27 @@ def read_tatoeba(source: Source) -> Table:
     return ArrowTable(found.select(list(source.needed)))
 
 
-def _columns(path: Path, names: tuple[str, ...]) -> pa.Table:
-    """A table of Tatoeba's; it has no line of names, and `\\N` for nothing."""
+def _columns(path: Path, names: tuple[str, ...], more: tuple[str, ...] = ()) -> pa.Table:
+    """The columns `names` of a table of Tatoeba's, which may have `more` behind them.
+
+    It has no line of names, and `\\N` for nothing.
+    """
     import pyarrow as pa
     from pyarrow import csv
 
     types = {name: pa.int64() if name.endswith("id") else pa.string() for name in names}
     try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            detailed = lines.readline(_LONGEST).count("\t") == len(names) + len(more) - 1
         return csv.read_csv(
             path,
             read_options=csv.ReadOptions(
-                use_threads=False, column_names=names, block_size=_READ_AT_ONCE
+                use_threads=False,
+                column_names=names + more if detailed else names,
+                block_size=_READ_AT_ONCE,
             ),
             parse_options=csv.ParseOptions(delimiter="\t", quote_char=False),
-            convert_options=csv.ConvertOptions(column_types=types),
+            convert_options=csv.ConvertOptions(column_types=types, include_columns=names),
         )
     except (pa.ArrowException, OSError) as error:
         expected = f"{', '.join(names)} between tabs"
