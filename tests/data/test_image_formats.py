@@ -59,6 +59,9 @@ RAMP = np.linspace(0.0, 1.0, 64).reshape(8, 8)
         (1000, 3000, np.uint16, {"tag_280": 1000, "tag_281": 3000}),
         (-(2**31), 2**31 - 1, np.int32, {}),
         (0.0, 1.0, np.float32, {}),
+        (0.0, 255.0, np.float32, {}),  # as those who convert a file of 8 bits write it
+        (0.0, 201.5, np.float32, {"tag_341": 201.5}),
+        (0.0, 65535.0, np.float32, {}),
         (-5.0, 5.0, np.float32, {"tag_340": -5.0, "tag_341": 5.0}),
         (65535, 0, np.uint16, {"tag_262": 0}),  # white is zero
     ],
@@ -79,6 +82,17 @@ def test_16_bits_are_read_alike_in_every_format(kind: str, tmp_path: Path) -> No
     PILImage.fromarray(values).save(tmp_path / "a", kind)
     pixels_HWC = ImageLoader(tmp_path, SIZE).load("a", "row").pixels_HWC
     assert np.abs(pixels_HWC[..., 0].astype(int) - RAMP * 255).max() <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("largest", "white"),
+    [(0.5, 1), (1, 1), (1.02, 1), (3, 255), (200, 255), (255, 255), (256, 255), (4095, 65535)],
+)
+def test_floats_without_a_range_are_read_by_their_largest(largest: float, white: float) -> None:
+    opened = grey_tiff((RAMP * largest).astype(np.float32))
+    opened.load()
+    grey = np.asarray(to_8_bit(opened, opened))[..., 0].astype(int)
+    assert np.abs(grey - np.clip(RAMP * largest / white, 0, 1) * 255).max() <= 1.0
 
 
 def test_what_is_no_number_is_black() -> None:

@@ -67,16 +67,36 @@ REMARKS = (
 )
 
 
+SINGLE = ("pad_token_id", "eos_token_id", "image_token_id", "code_mask_id")
+RANGES = ("location_token_ids", "code_token_ids")
+
+
 def _ids(saved: SavedModelSpec) -> Iterator[Problem]:
-    for key in ("image_token_id", "code_mask_id", "pad_token_id", "eos_token_id"):
+    for key in (*SINGLE, "decoder_start_token_id"):
         number = getattr(saved, key)
         if number is not None and number >= saved.vocab_size:
             yield Problem((key,), f"found {number}", expected=f"below {saved.vocab_size}")
-    for key in ("location_token_ids", "code_token_ids"):
+    for key in RANGES:
         pair = getattr(saved, key)
         if pair is not None and not pair[0] < pair[1] <= saved.vocab_size:
             found, ends = f"found {list(pair)}", f"two ascending ids up to {saved.vocab_size}"
             yield Problem((key,), found, expected=ends)
+    yield from _shared_ids(saved)
+
+
+def _shared_ids(saved: SavedModelSpec) -> Iterator[Problem]:
+    """Special ids that are those of another: an end that is padding is never written."""
+    taken = [
+        (key, *((number, number + 1) if key in SINGLE else number))
+        for key in (*SINGLE, *RANGES)
+        if (number := getattr(saved, key)) is not None
+    ]
+    for place, (key, first, end) in enumerate(taken):
+        for other, its_first, its_end in taken[:place]:
+            if first < its_end and its_first < end:
+                found = f"found {first}" if key in SINGLE else f"found {[first, end]}"
+                yield Problem((key,), found, expected=f"another id than that of {other}")
+                break
 
 
 FOLLOWERS.append(partial(SavedModelSpec.model_rebuild, force=True))
