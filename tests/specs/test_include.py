@@ -10,7 +10,13 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from unified_vl.errors import UserError
-from unified_vl.specs.load import load_task, load_tasks
+from unified_vl.specs.load import (
+    load_image_tokenizer,
+    load_mixture,
+    load_run,
+    load_task,
+    load_tasks,
+)
 from unified_vl.specs.parse import parse_text, validate
 from unified_vl.specs.schema import editor_schemas
 from unified_vl.specs.task import TaskSpec
@@ -157,3 +163,19 @@ def test_editors_ask_for_no_key_that_is_included() -> None:
     assert errors("include: a.yaml\ndata: {path: b, images: null}\nscore: [{iou: 0.5}]\n") == []
     assert any("'kind' is a required" in e for e in errors(BASE.replace("kind: image, ", "")))
     assert any("'pth' was unexpected" in e for e in errors("include: a.yaml\ndata: {pth: b}\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("mixture: a\nversion: 1\ninclude: b.yaml\n", "this is a mixture file; .*in their specs"),
+        ("run: a\nversion: 1\ninclude: b.yaml\n", "this is a run file; .*train RUN"),
+        ("image_tokenizer: a\nversion: 1\ninclude: b.yaml\n", "this is a image tokenizer file"),
+    ],
+)
+def test_only_task_specs_include(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    load = {"mixture": load_mixture, "run": load_run, "image_tokenizer": load_image_tokenizer}
+    with pytest.raises(UserError, match=rf"a.yaml:3: include: is a key of task .* {says}"):
+        load[text.split(":")[0]](path)

@@ -185,6 +185,29 @@ def test_a_full_disk_has_its_own_code(folder: Path, monkeypatch: pytest.MonkeyPa
     assert same(weights(train_image_tokenizer(spec(), resume=True)), weights(whole))
 
 
+@pytest.mark.parametrize("beside", ["specs", "specs/deep", "."])
+def test_paths_are_relative_to_the_file_and_overrides_to_the_working_directory(
+    folder: Path, beside: str
+) -> None:
+    (folder / beside).mkdir(parents=True, exist_ok=True)
+    path = folder / beside / "a.yaml"
+    up = "../" * (0 if beside == "." else len(Path(beside).parts))
+    path.write_text(SPEC.replace("data: data", f"data: {up}data"))
+    found = load_image_tokenizer(path)
+    assert found.data.resolve() == folder / "data"
+    assert found.output.resolve() == folder / beside / "out"
+    found = load_image_tokenizer(path, ["data=data", "output=here"])
+    assert (found.data, found.output) == (Path("data"), Path("here"))
+
+
+def test_paths_that_began_at_the_working_directory_are_told(folder: Path) -> None:
+    (folder / "specs").mkdir()
+    (folder / "specs/a.yaml").write_text(SPEC)
+    says = "paths of an image tokenizer's file are .*; expected data: ../data, output: ../out"
+    with pytest.raises(UserError, match=says):
+        load_image_tokenizer("specs/a.yaml")
+
+
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_shipped_tokenizer_takes_a_step(path: Path, folder: Path) -> None:
     """On small images: its layers and codes are what could be wrong."""

@@ -185,9 +185,7 @@ class ImageTokenizerSpec(Spec):
         description="Decides everything that is random.",
         examples=[0],
     )
-    data: Path = Field(
-        description="The data root, relative to the working directory.", examples=["data"]
-    )
+    data: Path = Field(description="The data root, relative to this file.", examples=["data"])
     images: tuple[str, ...] = Field(
         min_length=1,
         description="Patterns of the images to learn from, below the data root.",
@@ -199,7 +197,7 @@ class ImageTokenizerSpec(Spec):
         examples=[["photos/test/*.jpg"]],
     )
     output: Path = Field(
-        description="Directory to write, relative to the working directory.",
+        description="Directory to write, relative to this file.",
         examples=["tokenizers/image/photos"],
     )
     image_size: tuple[Count, Count] = Field(

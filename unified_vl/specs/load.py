@@ -11,7 +11,7 @@ from unified_vl.specs.mixture import Mixture, load_mixture
 from unified_vl.specs.parse import validate
 from unified_vl.specs.plugins import load_plugins
 from unified_vl.specs.run import Run
-from unified_vl.specs.run_paths import resolve_paths
+from unified_vl.specs.run_paths import OF_TOKENIZER, refuse_old_paths, resolve_paths
 from unified_vl.specs.spec_file import file_kind, overridden, parse_kind
 from unified_vl.specs.task import TaskSpec, load_task
 
@@ -102,7 +102,10 @@ def load_image_tokenizer(path: str | Path, overrides: Sequence[str] = ()) -> Ima
         UserError: for a bad file or override.
     """
     parsed = parse_kind(Path(path), "image_tokenizer")
-    return validate(ImageTokenizerSpec, overridden(parsed, overrides))
+    resolve_paths(parsed, Path(path).parent, OF_TOKENIZER)
+    spec = validate(ImageTokenizerSpec, overridden(parsed, overrides))
+    refuse_old_paths(spec, OF_TOKENIZER[:1])
+    return spec
 
 
 load_plugins()  # they find all of specs imported

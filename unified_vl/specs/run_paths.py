@@ -1,9 +1,10 @@
-"""The paths of a run file: relative to the file, and whether what they name can be used."""
+"""The paths of a run file, or of an image tokenizer's: relative to the file, and whether what they
+name can be used."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os.path import normpath, relpath
 from pathlib import Path
@@ -13,34 +14,40 @@ from unified_vl.errors import UserError, nearest
 from unified_vl.specs.parse import Parsed
 
 if TYPE_CHECKING:
+    from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
     from unified_vl.specs.run import Run
 
+OF_TOKENIZER = ("data", "output")  # the paths of an image tokenizer's file
 PATHS = ("mixture", "data", "tokenizer", "output", "engine")  # relative to the run file
 FOLDERS = ("data", "tokenizer")  # what has to be there before a training
 LONGEST_ENDING = len(".partial")  # of folders that are written beside their place
 
 
-def resolve_paths(parsed: Parsed, folder: Path) -> None:
+def resolve_paths(parsed: Parsed, folder: Path, keys: Sequence[str] = PATHS) -> None:
     """Make each path of a run file, relative to its folder, one that can be opened."""
-    for key in PATHS:
+    for key in keys:
         value = parsed.values.get(key)
         if isinstance(value, str) and value:
             parsed.values[key] = normpath(folder / value)
 
 
-def refuse_old_paths(run: Run) -> None:
-    """Refuse a run file whose paths were written when they began at the working directory.
+def refuse_old_paths(run: Run | ImageTokenizerSpec, folders: Sequence[str] = FOLDERS) -> None:
+    """Refuse a file whose paths were written when they began at the working directory.
+
+    Args:
+        run: what the file says.
+        folders: its keys of folders that have to be there.
 
     Raises:
         UserError: with all paths as they have to be written now.
     """
-    for key in FOLDERS:
+    for key in folders:
         if not _exists(getattr(run, key)) and _meant_before(run, key) is not None:
-            now = (f"{each}: {_rewritten(run, each)}" for each in (*FOLDERS, "output"))
+            now = (f"{each}: {_rewritten(run, each)}" for each in (*folders, "output"))
             raise run.error(
                 (key,),
-                f"there is no {str(getattr(run, key))!r}: paths of a run file are relative to the "
-                "file, no longer to the working directory",
+                f"there is no {str(getattr(run, key))!r}: paths of {_kind(run)} are relative to "
+                "the file, no longer to the working directory",
                 expected=", ".join(now),
             )
 
@@ -86,7 +93,7 @@ def told_at_its_key(run: Run) -> Iterator[None]:
         raise run.error(path, error.message, expected=told, nearest=close) from error
 
 
-def _meant_before(run: Run, key: str) -> Path | None:
+def _meant_before(run: Run | ImageTokenizerSpec, key: str) -> Path | None:
     """What a path named when it was relative to the working directory, if that is there."""
     if run.file is None or run.is_overridden((key,)):
         return None
@@ -94,13 +101,17 @@ def _meant_before(run: Run, key: str) -> Path | None:
     return before if _exists(before) else None
 
 
-def _rewritten(run: Run, key: str) -> str:
+def _rewritten(run: Run | ImageTokenizerSpec, key: str) -> str:
     """A path that began at the working directory, from the folder of the run file."""
     assert run.file is not None
     path: Path = getattr(run, key)
     if run.is_overridden((key,)):
         return relpath(path, run.file.parent)
     return relpath(relpath(path, run.file.parent), run.file.parent)
+
+
+def _kind(run: Run | ImageTokenizerSpec) -> str:
+    return "a run file" if hasattr(run, "mixture") else "an image tokenizer's file"
 
 
 def _exists(path: Path) -> bool:

@@ -9,9 +9,14 @@ from typing import Any
 
 from unified_vl.errors import UserError
 from unified_vl.specs.document import COMMAND_LINE, KeyPath, dotted
-from unified_vl.specs.include import read_including
+from unified_vl.specs.include import INCLUDE, read_including
 from unified_vl.specs.parse import Parsed, parse_file, parse_text
 
+INSTEAD = {  # of `include`, in files that have none
+    "mixture": "; what its tasks have in common is `include` in their specs",
+    "run": ", or what differs as KEY=VALUE behind `train RUN`",
+    "image_tokenizer": ", or what differs as KEY=VALUE behind `image-tokenizer train FILE`",
+}
 KINDS = ("task", "mixture", "run", "image_tokenizer")  # the key that says what a file is
 
 
@@ -33,6 +38,14 @@ def parse_kind(path: Path, kind: str) -> Parsed:
         found = "run" if "run" in others else others[0]
         file, line = parsed.origin.place((found,))
         raise UserError(f"is a {found} file", file=file, line=line, expected=f"a {kind}")
+    if kind != "task" and INCLUDE in parsed.values:
+        raise UserError(
+            f"is a key of task specs alone, and this is a {kind.replace('_', ' ')} file",
+            file=path,
+            line=parsed.origin.line((INCLUDE,)),
+            field=INCLUDE,
+            expected=f"all keys in this file{INSTEAD[kind]}",
+        )
     return parsed
 
 
