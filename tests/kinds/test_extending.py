@@ -255,6 +255,16 @@ def test_the_page_asks_for_them(root: Path, saved: SavedModel) -> None:
         )
 
 
+def test_drafts_know_them(root: Path, tmp_path: Path) -> None:
+    drafted = tmp_path / "drafted.yaml"
+    command = ["new", "--from", str(root / "train.jsonl"), "--output", str(drafted)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    spec = load_task(drafted)
+    assert spec.fields["gaze"].kind == spec.generate.allow == "arrow"
+    assert spec.primary.metric == "points_at"
+
+
 def test_one_arrow_is_itself_a_list(specs: dict[str, TaskSpec]) -> None:
     one, several = split_inputs(specs["tell"], {"gaze": [1, 2, 3, 4]}, "en")
     assert len(one) == 1 and not several

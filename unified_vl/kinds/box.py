@@ -13,7 +13,7 @@ from pydantic import Field
 from unified_vl.geometry import Box, Shape
 from unified_vl.kinds.cells import Cell, Size
 from unified_vl.kinds.frames import Frame, upright
-from unified_vl.kinds.kind import AnyField, Reading, RowType, Rules
+from unified_vl.kinds.kind import AnyField, Draft, Reading, RowType, Rules
 from unified_vl.kinds.pen import Pen
 from unified_vl.kinds.places import PlaceKind
 from unified_vl.parts import KeyPath, Name, Part, Problem, one_of
@@ -88,6 +88,7 @@ class BoxKind(PlaceKind):
     count = 4
     rising = True
     labelled = "labelled_boxes"
+    metrics = ("box_accuracy", "mean_iou")
 
     def problems(self, field: AnyField, place: KeyPath, rules: Rules) -> Iterator[Problem]:
         yield from super().problems(field, place, rules)
@@ -98,6 +99,13 @@ class BoxKind(PlaceKind):
         if not field.many:
             expected = "many: true, a label a box"
             yield Problem((*place, "many"), "one box has no list of labels", expected=expected)
+
+    def is_drafted(self, column: str, counts: set[int]) -> bool:
+        return counts == {4}
+
+    def draft(self, name: str, many: bool, labelled: bool) -> Draft | None:
+        found = super().draft(name, many, labelled)
+        return replace(found, metrics=("coco_map",)) if found is not None and many else found
 
     @property
     def wanted(self) -> str:

@@ -4,6 +4,7 @@ one call of `unified_vl.kinds.registry.register`; docs/extending.md shows one.""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -28,6 +29,23 @@ class AnyField(Protocol):
     @property
     def many(self) -> bool:
         """Whether its column holds a list of values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a draft says of a field that is to be written.
+
+    Attributes:
+        metrics: the scores, the first primary.
+        allow: the grammar.
+        max_tokens: room for an answer.
+        request: what the model is asked where nothing but images says it.
+    """
+
+    metrics: tuple[str, ...]
+    allow: str
+    max_tokens: int
+    request: str
 
 
 class Rules(Protocol):
@@ -198,6 +216,17 @@ class Kind:
 
     def draw(self, pen: Pen, row: Mapping[str, Any]) -> None:
         """Draw its values in a row of predictions, whose pixels are those of the picture."""
+
+    def draft(self, name: str, many: bool, labelled: bool) -> Draft | None:
+        """What `unified-vl new` writes for a field of it that is to be written, where it is not
+        written as any text.
+
+        Args:
+            name: of the field.
+            many: whether it holds a list.
+            labelled: whether there are labels beside it.
+        """
+        return None
 
     def typed(self, text: str) -> Any:
         """A value as a person types it on the page; a row then holds it.

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from unified_vl.kinds.automata import DIGITS, Some, Spelling
 from unified_vl.kinds.cells import Cell, is_number, items_of, said
-from unified_vl.kinds.kind import Kind, Reading
+from unified_vl.kinds.kind import Draft, Kind, Reading
 from unified_vl.parts import Part
 
 
@@ -31,6 +31,10 @@ class NumberKind(Kind):
     name = "number"
     allows = ("number",)
     reads = ("decimals",)
+
+    def draft(self, name: str, many: bool, labelled: bool) -> Draft:
+        metrics = ("mean_absolute_error", "exact_match")
+        return Draft(metrics, "number", 16, f"What is its {name.replace('_', ' ')}?")
 
     def automaton(self, form: Any) -> Spelling:
         digits = form.decimals

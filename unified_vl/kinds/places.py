@@ -12,7 +12,7 @@ from pydantic import Field
 from unified_vl.geometry import Shape, to_pixels
 from unified_vl.kinds.cells import Cell, Size
 from unified_vl.kinds.frames import Frame, short, upright
-from unified_vl.kinds.kind import AnyField, Kind, Reading, RowType, Rules
+from unified_vl.kinds.kind import AnyField, Draft, Kind, Reading, RowType, Rules
 from unified_vl.kinds.pen import Pen
 from unified_vl.parts import KeyPath, Part, Problem, one_of
 
@@ -73,6 +73,8 @@ class PlaceKind(Kind):
         is_open: whether there may be more of them, two by two.
         rising: whether each number of the second half is above its own of the first, as the
             second corner of a box is; answers obey it.
+        metrics: that a draft scores one with, the first primary.
+        tokens: room that a draft gives one.
         labelled: which of `allows` is the grammar where each comes behind a label.
         may_be_flat: whether it may be smaller than a location token tells apart.
     """
@@ -82,6 +84,8 @@ class PlaceKind(Kind):
     count: ClassVar[int]
     is_open: ClassVar[bool] = False
     rising: ClassVar[bool] = False
+    metrics: ClassVar[tuple[str, ...]] = ()
+    tokens: ClassVar[int] = 0
     labelled: ClassVar[str | None] = None
     may_be_flat: ClassVar[bool] = False
     writing = "places"
@@ -155,6 +159,24 @@ class PlaceKind(Kind):
     def draw(self, pen: Pen, row: Mapping[str, Any]) -> None:
         for number, xy in enumerate(row.get(self.rows) or ()):
             pen.line(number, xy)
+
+    def is_drafted(self, column: str, counts: set[int]) -> bool:
+        """Whether lists of numbers in a column look like values of it.
+
+        Args:
+            column: its name, in lower case.
+            counts: how many numbers its lists have.
+        """
+        return False
+
+    def draft(self, name: str, many: bool, labelled: bool) -> Draft | None:
+        if not self.metrics:
+            return None
+        several = 16 if many else 1
+        each = (self.tokens or self.count) + (8 if labelled else 0)
+        allow = self.labelled if labelled and self.labelled else self.name
+        request = "What is where?" if labelled else f"Where is each {self.name}?"
+        return Draft(self.metrics, allow, each * several + 1, request)
 
     def typed(self, text: str) -> list[float]:
         """Numbers, with or without brackets and commas."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unified_vl.geometry import Point
 from unified_vl.kinds.pen import Pen
 from unified_vl.kinds.places import PlaceKind
+
+_NAMED = re.compile(r"point|xy|spot|click|location|cent(?:er|re)")
 
 
 class PointKind(PlaceKind):
@@ -21,6 +24,10 @@ class PointKind(PlaceKind):
     value = Point
     count = 2
     may_be_flat = True
+    metrics = ("point_accuracy",)
+
+    def is_drafted(self, column: str, counts: set[int]) -> bool:
+        return counts == {2} and bool(_NAMED.search(column))
 
     def outline(self, xy: Sequence[float]) -> tuple[str, dict[str, Any]]:
         """A line of no length, whose round ends are a dot of its width."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from unified_vl.kinds.pen import Pen
 from unified_vl.kinds.places import PlaceKind
 
 BETWEEN = ";"
+_NAMED = re.compile(r"poly|segm|outl")
 
 
 class PolygonKind(PlaceKind):
@@ -20,7 +22,13 @@ class PolygonKind(PlaceKind):
     value = Polygon
     count = 6
     is_open = True
+    metrics = ("mask_iou",)
+    tokens = 64
     allows = ("polygon",)
+
+    def is_drafted(self, column: str, counts: set[int]) -> bool:
+        whole = min(counts) >= 6 and all(count % 2 == 0 for count in counts)
+        return whole and bool(_NAMED.search(column))
 
     def made(self, xy: Sequence[float]) -> Polygon:
         return Polygon(tuple(xy))

@@ -14,7 +14,8 @@ from unified_vl.data.image_formats import NAMED
 from unified_vl.kinds.box import Layout
 from unified_vl.kinds.cells import unpacked
 from unified_vl.kinds.kind import Writing
-from unified_vl.kinds.registry import kind_of
+from unified_vl.kinds.places import PlaceKind
+from unified_vl.kinds.registry import KINDS, kind_of
 from unified_vl.specs.data import SplitName
 
 Role = Literal["field", "language", "split", "key", "none"]
@@ -176,20 +177,17 @@ def _guess_lists(name: str, lists: Sequence[list[Any]]) -> Guess:
 
 
 def _guess_shape(name: str, shapes: Sequence[list[float]], many: bool) -> Guess:
-    """A box, a point or a polygon, by how many numbers it has and what they are."""
+    """A place in an image, by how many numbers it has and what they are."""
     lengths = {len(shape) for shape in shapes}
     units: Literal["pixels", "relative"] = "pixels"
     if all(0 <= number <= 1 for shape in shapes for number in shape):
         units = "relative"
     held = tuple(tuple(shape) for shape in shapes)
-    if lengths == {4}:
-        layout, why = _layout(name.lower(), shapes)
-        return Guess(name, "field", "box", many, layout, units, held, why)
     low = name.lower()
-    if lengths == {2} and re.search(r"point|xy|spot|click|location|cent(?:er|re)", low):
-        return Guess(name, "field", "point", many, None, units, held)
-    if min(lengths) >= 6 and all(n % 2 == 0 for n in lengths) and re.search(r"poly|segm|outl", low):
-        return Guess(name, "field", "polygon", many, None, units, held)
+    for kind in reversed(KINDS.values()):  # what was registered knows its own columns best
+        if isinstance(kind, PlaceKind) and kind.is_drafted(low, lengths):
+            layout, why = _layout(low, shapes) if "layout" in kind.reads else (None, "")
+            return Guess(name, "field", kind.name, many, layout, units, held, why)
     return Guess(name, "none", why="holds lists of numbers that are no boxes")
 
 

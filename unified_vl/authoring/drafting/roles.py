@@ -9,6 +9,8 @@ from pathlib import Path
 
 from unified_vl.authoring.drafting.columns import Guess
 from unified_vl.errors import UserError
+from unified_vl.kinds.kind import Draft
+from unified_vl.kinds.registry import kind_of
 
 # words of names, the likeliest first
 WRITTEN = (
@@ -101,18 +103,20 @@ def _rank(name: str, words: Sequence[str]) -> int:
     return next((place for place, word in enumerate(words) if word in parts), len(words))
 
 
+def draft_of(field: Field) -> Draft | None:
+    """What the kind of a field says of drafts that write it."""
+    guess = field.guess
+    return kind_of(guess.kind).draft(field.name, guess.many, field.labels is not None)
+
+
 def scores(field: Field, has_image: bool) -> list[str]:
     """The scores of a draft, as YAML; the first is primary."""
     guess = field.guess
     against = f"against: {field.name}"
-    if guess.kind == "box" and guess.many:
-        metrics = ["coco_map"]
-    elif guess.kind == "box":
-        metrics = ["box_accuracy", "mean_iou"]
-    elif guess.kind in ("point", "polygon"):
-        metrics = ["point_accuracy" if guess.kind == "point" else "mask_iou"]
-    elif guess.kind == "number":
-        metrics = ["mean_absolute_error", "exact_match"]
+    draft = draft_of(field)
+    metrics: Sequence[str]
+    if draft is not None:
+        metrics = draft.metrics
     elif guess.classes:
         metrics = ["accuracy"]
     elif _ANSWERS.search(field.name):
@@ -130,14 +134,9 @@ def scores(field: Field, has_image: bool) -> list[str]:
 def generation(field: Field) -> tuple[str, str]:
     """How answers are made, as YAML, and what was guessed for it."""
     guess = field.guess
-    if guess.writing == "places":
-        each = {"box": 4, "point": 2, "polygon": 64}[guess.kind]
-        count = 16 if guess.many else 1
-        allow = "labelled_boxes" if field.labels else guess.kind
-        words = 8 * count if field.labels else 0
-        return f"{{allow: {allow}, max_tokens: {each * count + words + 1}}}", ""
-    if guess.kind == "number":
-        return "{allow: number, max_tokens: 16}", ""
+    draft = draft_of(field)
+    if draft is not None:
+        return f"{{allow: {draft.allow}, max_tokens: {draft.max_tokens}}}", ""
     if guess.classes:
         why = "the answers are those of the train split"
         return f"{{method: constrained, choices: {{field: {field.name}}}, max_tokens: 32}}", why
@@ -150,10 +149,9 @@ def request(field: Field, read: Sequence[Field], languages: int) -> str:
     """What the model is asked where nothing but images says it; empty where texts do."""
     if any(other.guess.kind != "image" for other in read):
         return ""
-    if field.guess.writing == "places":
-        return f"Where is each {field.guess.kind}?" if not field.labels else "What is where?"
-    if field.guess.kind == "number":
-        return f"What is its {field.name.replace('_', ' ')}?"
+    draft = draft_of(field)
+    if draft is not None:
+        return draft.request
     if field.guess.classes:
         return "What is this?"
     return "Describe the image in {language_name}." if languages > 1 else "Describe the image."
