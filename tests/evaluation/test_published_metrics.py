@@ -19,7 +19,7 @@ from unified_vl.evaluation.evaluate import evaluate
 from unified_vl.evaluation.results import Evaluation
 from unified_vl.evaluation.scoring import notes_of
 from unified_vl.geometry import Point
-from unified_vl.inference.prediction import Alternative
+from unified_vl.inference.prediction import Alternative, Prediction
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
@@ -176,3 +176,27 @@ def test_coco_keypoints_have_their_average_precision(tmp_path: Path, oracle: Any
         "keypoint_ap": pytest.approx(100 * 51 / 101, abs=1e-4),
     }
     assert "keypoint_ap" not in half.report["tasks"]["coco_keypoints"]["intervals"]
+
+
+def test_grounded_captions_have_the_f1_of_their_boxes(tmp_path: Path, oracle: Any) -> None:
+    write_fixture("flickr30k_entities", "entities", tmp_path)
+    specs = shipped("captioning/flickr30k_grounded_captions")
+
+    class Writer(oracle):
+        """Writes the boxes of the sentence, or all of them somewhere else."""
+
+        elsewhere = False
+
+        def predict_examples(self, spec: TaskSpec, examples: Any, size: int, *, n: int = 1) -> Any:
+            for example in examples:
+                boxes = example.references["grounded"]
+                if self.elsewhere:
+                    boxes = [replace(box, x1=0.0, y1=0.0, x2=0.01, y2=0.01) for box in boxes]
+                yield Prediction(example.key, "a man", [], -1.0, segments=tuple(boxes))
+
+    right, wrong = Writer(), Writer()
+    wrong.elsewhere = True
+    for predictor, expected in ((right, 100), (wrong, 0)):
+        found = evaluate(predictor, specs, "test", tmp_path, model_name="m")
+        scores = metrics_of(found, "flickr30k_grounded_captions")
+        assert scores["grounding_f1_all"] == scores["grounding_f1_loc"] == expected

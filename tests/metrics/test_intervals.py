@@ -52,6 +52,7 @@ OF_WHOLE_CORPUS = {
 }  # they look at other rows
 OF_OTHERS = {"box_accuracy", "mean_iou", "point_accuracy", "mask_iou", "mean_absolute_error"}
 OF_OTHERS |= {"psnr", "ssim", "nearest_reference", "joint_accuracy"}
+OF_OTHERS |= {"grounding_f1_all", "grounding_f1_loc"}
 OF_OTHERS |= {name for name, metric in METRICS.items() if metric.ranks}
 
 

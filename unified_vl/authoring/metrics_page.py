@@ -18,6 +18,7 @@ _ONLY_WITH = {  # options that a score must give
     "group": "`group`: the column that is the same within a group",
     "keypoint": "`keypoint`: the column with the point's name",
     "area": "`area`: the column with the object's area in pixels",
+    "rest": "`rest`: the column with the text behind the last box",
     "relevance": "`relevance`: the column with a number for each choice",
     "with": "`with`: the other task; `data.key_column`",
     "positive": "`positive`: the class",

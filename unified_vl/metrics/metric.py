@@ -29,6 +29,7 @@ Option = Literal[
     "relevance",
     "keypoint",
     "area",
+    "rest",
     "top",
     "positive",
     "read_by",

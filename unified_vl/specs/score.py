@@ -37,7 +37,8 @@ class ScoreSpec(Part):
         gt=0,
         le=1,
         allow_inf_nan=False,
-        description="box_accuracy only: the overlap that counts as right (0.5 unless given).",
+        description="box_accuracy and grounding_f1 only: the overlap that counts as right (0.5 "
+        "unless given).",
         examples=[0.5],
     )
     within: float | None = Field(
@@ -77,6 +78,12 @@ class ScoreSpec(Part):
         description="keypoint_ap only, and mandatory there: the column with the area of the "
         "object in pixels, by which distances are measured.",
         examples=["area"],
+    )
+    rest: str | None = Field(
+        default=None,
+        description="grounding_f1_all and grounding_f1_loc only, and mandatory there: the column "
+        "with the text of the caption behind its last box.",
+        examples=["rest"],
     )
     top: int | None = Field(
         default=None,

@@ -25,6 +25,7 @@ COLUMNS = {  # keys that name a column, and what it holds
     "relevance": "a column with a number for each choice",
     "keypoint": "a column with the name of the point",
     "area": "a column with the area of the object in pixels",
+    "rest": "a column with the text behind the last box",
 }
 
 
