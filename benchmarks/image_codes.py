@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from tables import keep, medians, processor_name
 
-from unified_vl.data.image_codes import ImageCodeCache
-from unified_vl.model.image_tokenizer import ImageTokenizer
+from unified_vl.data.images.code_cache import ImageCodeCache
+from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
 
 COMMAND = "python benchmarks/image_codes.py"
 COUNT = 200

@@ -155,7 +155,7 @@ def _status(key: str) -> int:
 
 def _opened(reader: str) -> Callable[[Path], Callable[[], Any]]:
     def prepare(folder: Path) -> Callable[[], Any]:
-        from unified_vl.data.sources import TaskData
+        from unified_vl.data.rows.sources import TaskData
         from unified_vl.specs.load import load_task
 
         spec = load_task(folder / f"{reader}.yaml")
@@ -174,7 +174,7 @@ def _drawn(reader: str) -> Callable[[Path], Callable[[], Any]]:
 
 
 def _checked(folder: Path) -> Callable[[], Any]:
-    from unified_vl.authoring.check import check_paths
+    from unified_vl.authoring.checking.check import check_paths
 
     return lambda: check_paths([folder / "jsonl.yaml"], data=folder, rows=200)
 

@@ -13,14 +13,14 @@ from unified_vl.codecs.image_codes import CodeImages
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.text import train_text_tokenizer
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, standard_tags
-from unified_vl.inference.model_directory import SavedModel
+from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
+from unified_vl.inference.saved_models.model_directory import SavedModel
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.image_tokenizer import ImageTokenizer
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
-from unified_vl.specs.example import IMAGE_MASK_TAG
 from unified_vl.specs.image_tokenizer import ConvolutionSpec, QuantizerSpec
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.tasks.example import IMAGE_MASK_TAG
 
 COLOURS = {"red": "rot", "green": "grün", "blue": "blau", "white": "weiß", "black": "schwarz"}
 SIDE, GRID = 8, (2, 2)

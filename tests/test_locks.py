@@ -88,7 +88,7 @@ def test_a_volume_has_its_lock_within(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def write_tokenizer(output: Path) -> None:
-    from unified_vl.training.tokenizer import train_tokenizer
+    from unified_vl.training.tokenizer_training import train_tokenizer
 
     train_tokenizer(["some text"], [], output, 300)
 
@@ -101,7 +101,7 @@ def write_world(output: Path) -> None:
 
 def write_image_tokenizer(output: Path) -> None:
     from unified_vl.specs.load import load_image_tokenizer
-    from unified_vl.training.image_tokenizer import train_image_tokenizer
+    from unified_vl.training.image_tokenizers.image_tokenizer_training import train_image_tokenizer
 
     folder = Path(__file__).parents[1] / "task_specs" / "image_tokenizers"
     spec = load_image_tokenizer(next(iter(sorted(folder.glob("*.yaml")))), [f"output={output}"])

@@ -39,12 +39,12 @@ from typing import TYPE_CHECKING, Any
 from unified_vl.torchvision_compat import prepare_torchvision
 
 if TYPE_CHECKING:
-    from unified_vl.authoring.check import check
+    from unified_vl.authoring.checking.check import check
     from unified_vl.errors import UserError
     from unified_vl.evaluation.evaluate import evaluate
     from unified_vl.inference.prediction import Prediction
     from unified_vl.inference.predictor import UnifiedVL
-    from unified_vl.inference.retrieval import Retriever
+    from unified_vl.inference.retrieval.retriever import Retriever
     from unified_vl.kinds.kind import Kind
     from unified_vl.kinds.places import PlaceKind
     from unified_vl.kinds.registry import register as register_kind
@@ -96,12 +96,12 @@ _HOMES = {
     "Mixture": "unified_vl.specs.load",
     "PlaceKind": "unified_vl.kinds.places",
     "Prediction": "unified_vl.inference.prediction",
-    "Retriever": "unified_vl.inference.retrieval",
+    "Retriever": "unified_vl.inference.retrieval.retriever",
     "Run": "unified_vl.specs.load",
     "TaskSpec": "unified_vl.specs.load",
     "UnifiedVL": "unified_vl.inference.predictor",
     "UserError": "unified_vl.errors",
-    "check": "unified_vl.authoring.check",
+    "check": "unified_vl.authoring.checking.check",
     "evaluate": "unified_vl.evaluation.evaluate",
     "load_mixture": "unified_vl.specs.load",
     "load_run": "unified_vl.specs.load",

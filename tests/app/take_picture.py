@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from unified_vl.evaluation.browser import BROWSERS
+from unified_vl.evaluation.reporting.browser import BROWSERS
 
 TARGET = Path(__file__).parents[2] / "docs/pictures/app.png"
 TASK, ROW = "emoji_ground", 5

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.app.conftest import Served
 from unified_vl.app.inputs import inputs_of
-from unified_vl.evaluation.browser import BROWSERS
+from unified_vl.evaluation.reporting.browser import BROWSERS
 
 PATIENCE = 120_000  # milliseconds; a busy machine is not a failure
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)

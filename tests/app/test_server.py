@@ -1,4 +1,4 @@
-"""unified_vl/app/server.py and unified_vl/cli/app.py."""
+"""unified_vl/app/server.py and unified_vl/cli/answering/app.py."""
 
 from __future__ import annotations
 

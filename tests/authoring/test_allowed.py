@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image as PILImage
 
-from unified_vl.authoring.check import check_paths
+from unified_vl.authoring.checking.check import check_paths
 
 SPEC = """\
 task: look

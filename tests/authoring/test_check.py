@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from unified_vl.authoring.check import check_paths
-from unified_vl.authoring.tokens import load_codec
+from unified_vl.authoring.checking.check import check_paths
+from unified_vl.authoring.checking.tokens import load_codec
 from unified_vl.cli.main import app
 from unified_vl.errors import UserError
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from unified_vl.authoring.findings import Findings
+from unified_vl.authoring.checking.findings import Findings
 from unified_vl.errors import BadRow, UserError
 
 

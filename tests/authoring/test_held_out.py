@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from unified_vl.authoring.check import check_paths
+from unified_vl.authoring.checking.check import check_paths
 from unified_vl.authoring.drafting.draft import draft
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from unified_vl.authoring.image_hashes import ImageHash, ImageIndex, hash_image
+from unified_vl.authoring.checking.image_hashes import ImageHash, ImageIndex, hash_image
 from unified_vl.errors import BadRow
 
 
@@ -88,8 +88,8 @@ def test_hashes_further_apart_are_others() -> None:
 
 
 def test_many_pictures_of_one_hash_are_compared_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unified_vl.authoring.image_hashes._PAIRS", 7)
-    monkeypatch.setattr("unified_vl.authoring.image_hashes._THUMBNAILS", 3)
+    monkeypatch.setattr("unified_vl.authoring.checking.image_hashes._PAIRS", 7)
+    monkeypatch.setattr("unified_vl.authoring.checking.image_hashes._THUMBNAILS", 3)
     shades = [ImageHash(b"", 0, bytes([shade] * 192)) for shade in range(0, 250, 50)]
     asked = [ImageHash(b"", 0, bytes([shade + 20] * 192)) for shade in range(0, 250, 50)]
     assert ImageIndex(shades).nearest(asked) == list(range(5))

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from unified_vl.authoring.check import CheckResult, check_paths
-from unified_vl.authoring.fingerprints import normal
+from unified_vl.authoring.checking.check import CheckResult, check_paths
+from unified_vl.authoring.checking.fingerprints import normal
 from unified_vl.cli.main import app
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.specs.load import load_task
 
 LONG = "A man rides a wave on top of a surfboard."

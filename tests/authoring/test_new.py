@@ -22,7 +22,7 @@ from unified_vl.authoring.drafting.columns import guess_columns
 from unified_vl.authoring.drafting.draft import draft
 from unified_vl.authoring.drafting.languages import language_of, tags_of
 from unified_vl.cli.main import app
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
@@ -141,7 +141,7 @@ def class_folders(root: Path) -> Path:
 
 def photos_of_many_formats(root: Path) -> Path:
     """The photos of a phone, scans and others, with what an operating system leaves."""
-    from unified_vl.data.image_formats import readable_formats
+    from unified_vl.data.images.image_formats import readable_formats
 
     kinds = [".JPG", ".tiff", ".png", ".webp", *([".HEIC"] if "HEIF" in readable_formats() else [])]
     for number in range(4 * len(kinds)):

@@ -11,11 +11,11 @@ import pytest
 from typer.testing import CliRunner
 
 from tests import annotation_files as tools
-from unified_vl.authoring.check import check_paths
+from unified_vl.authoring.checking.check import check_paths
 from unified_vl.authoring.drafting.draft import draft
 from unified_vl.cli.main import app
-from unified_vl.data.row import Row
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.row import Row
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 

@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from unified_vl.authoring.check import check_paths
+from unified_vl.authoring.checking.check import check_paths
 from unified_vl.authoring.drafting.draft import draft
 from unified_vl.authoring.drafting.language_columns import find_language_columns
 from unified_vl.cli.main import app
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.load import load_task
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image as PILImage
 
-from unified_vl.authoring.check import check_paths
+from unified_vl.authoring.checking.check import check_paths
 
 SPEC = """\
 task: look

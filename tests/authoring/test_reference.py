@@ -17,13 +17,13 @@ from typer.testing import CliRunner
 from unified_vl.authoring.reference import pages
 from unified_vl.authoring.yaml_text import in_flow
 from unified_vl.cli.main import app
-from unified_vl.specs.engine import EngineSpec
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.load import file_kind
 from unified_vl.specs.mixture import Mixture
 from unified_vl.specs.readers import READERS
+from unified_vl.specs.reading.schema import editor_schemas
 from unified_vl.specs.run import Run
-from unified_vl.specs.schema import editor_schemas
+from unified_vl.specs.runs.engine import EngineSpec
 from unified_vl.specs.task import TaskSpec
 
 REPOSITORY = Path(__file__).parents[2]

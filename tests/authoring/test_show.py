@@ -12,9 +12,9 @@ import pytest
 from PIL import Image as PILImage
 from typer.testing import CliRunner
 
+from unified_vl.authoring.checking.tokens import load_codec
 from unified_vl.authoring.page import as_html
 from unified_vl.authoring.show import as_text, show_rows
-from unified_vl.authoring.tokens import load_codec
 from unified_vl.cli.main import app
 from unified_vl.errors import BadRow
 from unified_vl.specs.load import load_task

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from unified_vl.authoring.check import CheckResult, check_paths
-from unified_vl.authoring.tokens import load_codec
+from unified_vl.authoring.checking.check import CheckResult, check_paths
+from unified_vl.authoring.checking.tokens import load_codec
 from unified_vl.codecs.sequence import SequenceCodec
 
 SPEC = """\

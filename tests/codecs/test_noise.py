@@ -15,7 +15,7 @@ from unified_vl.codecs.segments import Noised, Pieces, Segment, Tag, Text
 from unified_vl.codecs.sequence import TEXT_MODEL, SequenceCodec
 from unified_vl.codecs.text import TextCodec, train_text_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
-from unified_vl.specs.example import SENTINELS, sentinel_tag
+from unified_vl.specs.tasks.example import SENTINELS, sentinel_tag
 
 TEXTS = ["a red cat and a dog run over the grass", "eine Katze und ein Hund", "猫と犬", "گربه و سگ"]
 seeds = st.integers(0, 2**64 - 1)

@@ -17,9 +17,9 @@ from unified_vl.codecs.text import TextCodec, train_text_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.other_rows import train_rows
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.other_rows import train_rows
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from unified_vl.codecs.segments import Noised
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.data.streams import TaskStream
 from unified_vl.errors import BadRow, UserError
 

@@ -11,8 +11,8 @@ from PIL import Image as PILImage
 from unified_vl.codecs.segments import Image, Segment, Tag, Text
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.row import Row
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.row import Row
 from unified_vl.errors import BadRow
 from unified_vl.geometry import Box
 from unified_vl.specs.task import TaskSpec

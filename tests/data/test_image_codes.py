@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unified_vl.data.image_codes import ImageCodeCache, cache_directory
+from unified_vl.data.images.code_cache import ImageCodeCache, cache_directory
 
 
 class MeanCodec:

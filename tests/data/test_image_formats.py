@@ -9,8 +9,8 @@ import pytest
 from PIL import Image as PILImage
 from PIL import TiffImagePlugin
 
-from unified_vl.data.high_bit_depth import to_8_bit
-from unified_vl.data.image_formats import (
+from unified_vl.data.images.high_bit_depth import to_8_bit
+from unified_vl.data.images.image_formats import (
     FORMATS,
     SUFFIXES,
     WITH_EXTRA,
@@ -19,7 +19,7 @@ from unified_vl.data.image_formats import (
     named,
     readable_formats,
 )
-from unified_vl.data.images import ImageLoader
+from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.errors import BadRow
 
 SIZE = (8, 8)
@@ -124,7 +124,8 @@ def test_heic_without_its_extra_says_what_would_read_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     PILImage.new("RGB", (16, 16), RED).save(tmp_path / "a.heic", "HEIF")
-    monkeypatch.setattr("unified_vl.data.images.readable_formats", lambda: tuple(FORMATS))
+    loader = "unified_vl.data.images.image_loader"
+    monkeypatch.setattr(f"{loader}.readable_formats", lambda: tuple(FORMATS))
     with pytest.raises(BadRow, match=r"pip install 'unified_vl\[heic\]'"):
         ImageLoader(tmp_path, SIZE).load("a.heic", "row")
     assert "unified_vl[heic]" in named([Path("a.heic"), Path("b.svg")])

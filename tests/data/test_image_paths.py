@@ -13,9 +13,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from unified_vl.cli.main import app
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.row import Row
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.row import Row
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow
 from unified_vl.specs.load import load_task
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image as PILImage
 from PIL import ImageFile
 
-from unified_vl.data.images import ImageLoader
+from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.errors import BadRow
 
 RED = (255, 0, 0)

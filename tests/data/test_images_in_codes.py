@@ -17,9 +17,9 @@ from unified_vl.codecs.noise import SMALLEST_BLOCK, blocks_to_mask
 from unified_vl.codecs.segments import ImageCodes, Text
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.examples import ExampleBuilder
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.row import Row
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.row import Row
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.task import TaskSpec
 

@@ -10,8 +10,8 @@ import pytest
 from unified_vl.codecs.segments import Tag, Text
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.data.examples import ExampleBuilder
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec

@@ -17,9 +17,9 @@ from unified_vl.cli.main import app
 from unified_vl.codecs.segments import Image as ImageSegment
 from unified_vl.codecs.segments import Text
 from unified_vl.data.examples import ExampleBuilder
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.selection import is_blank
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.selection import is_blank
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.load import load_task
 

@@ -10,14 +10,14 @@ import pytest
 from PIL import ExifTags
 from PIL import Image as PILImage
 
-from unified_vl.authoring.check import check_paths
+from unified_vl.authoring.checking.check import check_paths
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary, standard_tags
 from unified_vl.data.batching import IGNORED, collate
 from unified_vl.data.examples import ExampleBuilder
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.geometry import Box, coordinates
 from unified_vl.specs.load import load_task

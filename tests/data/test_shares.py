@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_vl.data.shares import split_of
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.shares import split_of
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
-from unified_vl.specs.data import SplitName
 from unified_vl.specs.load import load_task
+from unified_vl.specs.tasks.data import SplitName
 
 SPEC = """\
 task: task

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
@@ -246,7 +246,7 @@ def test_what_is_missing_is_named(tmp_path: Path, old: str, new: str, message: s
 READ = """
 import sys
 from pathlib import Path
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.specs.load import load_task
 root = Path(sys.argv[1])
 print(len(TaskData(load_task(root / "task.yaml"), "train", root)))

@@ -1,4 +1,4 @@
-"""unified_vl/data/values.py: what the columns of a row mean, kind by kind."""
+"""unified_vl/data/rows/values.py: what the columns of a row mean, kind by kind."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from PIL import Image as PILImage
 from unified_vl.codecs.segments import Image, Text
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.row import Row
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.row import Row
 from unified_vl.errors import BadRow
 from unified_vl.geometry import Box, Point, Polygon
 from unified_vl.kinds.cells import unpacked

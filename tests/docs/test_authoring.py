@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from tests.docs.test_examples import run
 from unified_vl.specs.load import load_task
-from unified_vl.specs.schema import editor_schemas
+from unified_vl.specs.reading.schema import editor_schemas
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/authoring.md").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from tests.inference.conftest import tiny_model
 from unified_vl.cli.main import app
 from unified_vl.errors import UserError
-from unified_vl.inference.model_directory import save_model
+from unified_vl.inference.saved_models.model_directory import save_model
 from unified_vl.specs.load import load_tasks
 
 ROOT = Path(__file__).parents[2]

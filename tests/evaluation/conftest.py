@@ -14,8 +14,8 @@ from PIL import Image
 from unified_vl.codecs.segments import Segment, Text
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.evaluation.evaluate import evaluate
 from unified_vl.evaluation.results import Evaluation, write_results
 from unified_vl.geometry import Box, to_pixels

@@ -1,4 +1,4 @@
-"""unified_vl/evaluation/browser.py, with a stand-in for the browser."""
+"""unified_vl/evaluation/reporting/browser.py, with a stand-in for the browser."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from unified_vl.errors import UserError
-from unified_vl.evaluation.browser import picture_of
+from unified_vl.evaluation.reporting.browser import picture_of
 
 DRAWS = """
 import sys

@@ -1,4 +1,4 @@
-"""unified_vl/evaluation/charts.py"""
+"""unified_vl/evaluation/reporting/charts.py"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_vl.evaluation.charts import Curve, curves_of, draw_curve, thinned
+from unified_vl.evaluation.reporting.charts import Curve, curves_of, draw_curve, thinned
 
 values = st.lists(st.floats(0, 10), max_size=50)
 

@@ -14,9 +14,9 @@ from tests.painting import COLOURS, TASKS, painter, task
 from unified_vl.codecs.image_codes import GREY
 from unified_vl.errors import UserError
 from unified_vl.evaluation.comparison import compare_reports
-from unified_vl.evaluation.drawings import SHOWN, drawings
 from unified_vl.evaluation.evaluate import evaluate
-from unified_vl.evaluation.report import write_report
+from unified_vl.evaluation.reporting.drawings import SHOWN, drawings
+from unified_vl.evaluation.reporting.report import write_report
 from unified_vl.evaluation.results import Evaluation, read_predictions, write_results
 from unified_vl.evaluation.rows import read_rows, rows_path
 from unified_vl.inference.predictor import UnifiedVL

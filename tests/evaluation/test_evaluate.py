@@ -290,7 +290,7 @@ def test_a_row_of_several_images_names_them_all(oracle, tmp_path: Path) -> None:
 def test_the_terminal_shows_an_interval_beside_its_score(world, oracle) -> None:
     from rich.console import Console
 
-    from unified_vl.cli.evaluate import table_of
+    from unified_vl.cli.evaluation.evaluate import table_of
 
     report = world.evaluate(oracle(lambda e: Text("?") if e.language == "fa" else None)).report
     console = Console(width=160, record=True, file=io.StringIO())

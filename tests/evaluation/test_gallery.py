@@ -1,4 +1,4 @@
-"""unified_vl/evaluation/gallery.py: what single rows the report shows."""
+"""unified_vl/evaluation/reporting/gallery.py: what single rows the report shows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from unified_vl.evaluation.gallery import (
+from unified_vl.evaluation.reporting.gallery import (
     LINES_A_SCENE,
     SCENES,
     load_picture,

@@ -20,14 +20,14 @@ from unified_vl.codecs.segments import Text
 from unified_vl.data.example import Example
 from unified_vl.evaluation.comparison import compare_reports
 from unified_vl.evaluation.evaluate import evaluate
-from unified_vl.evaluation.report import write_report
+from unified_vl.evaluation.reporting.report import write_report
 from unified_vl.evaluation.results import write_results
 from unified_vl.metrics import registry
 from unified_vl.metrics.metric import plain_mean
 from unified_vl.metrics.statistics import Floats, per_row
 from unified_vl.specs.load import load_task
-from unified_vl.specs.schema import json_schemas
-from unified_vl.training.best import Best
+from unified_vl.specs.reading.schema import json_schemas
+from unified_vl.training.record.best import Best
 from unified_vl.training.schedule import lower_is_better, make_schedule
 
 PRIMARY = "{metric: exact_match, against: caption, primary: true}"

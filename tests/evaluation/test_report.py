@@ -1,4 +1,4 @@
-"""unified_vl/evaluation/report.py: one page, whole, from what a run wrote."""
+"""unified_vl/evaluation/reporting/report.py: one page, whole, from what a run wrote."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from unified_vl.errors import UserError
-from unified_vl.evaluation import browser
 from unified_vl.evaluation.metric_names import pretty
-from unified_vl.evaluation.report import PARTS, render, write_pictures, write_report
+from unified_vl.evaluation.reporting import browser
+from unified_vl.evaluation.reporting.report import PARTS, render, write_pictures, write_report
 
 VOID = {"meta", "image", "rect", "br", "path", "use", "link"}
 

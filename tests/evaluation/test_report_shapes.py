@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from unified_vl.codecs.segments import Segment
-from unified_vl.evaluation.browser import BROWSERS
-from unified_vl.evaluation.charts import Curve, draw_curve
 from unified_vl.evaluation.evaluate import evaluate
-from unified_vl.evaluation.report import write_report
+from unified_vl.evaluation.reporting.browser import BROWSERS
+from unified_vl.evaluation.reporting.charts import Curve, draw_curve
+from unified_vl.evaluation.reporting.report import write_report
 from unified_vl.evaluation.results import write_results
 from unified_vl.geometry import Box, Point, Polygon, to_pixels
 from unified_vl.inference.prediction import Prediction

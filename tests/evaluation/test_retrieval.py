@@ -1,4 +1,4 @@
-"""unified_vl/evaluation/retrieval.py and transfer.py against what they promise, by hand."""
+"""Evaluation of retrieval and of transfer against what they promise, by hand."""
 
 from __future__ import annotations
 
@@ -13,21 +13,25 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from unified_vl.cli.evaluate_retrieval import evaluate_retrieval as retrieval_command
-from unified_vl.cli.evaluate_transfer import evaluate_transfer as transfer_command
+from unified_vl.cli.evaluation.evaluate_retrieval import evaluate_retrieval as retrieval_command
+from unified_vl.cli.evaluation.evaluate_transfer import evaluate_transfer as transfer_command
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.text import train_text_tokenizer
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, standard_tags
 from unified_vl.errors import UserError
-from unified_vl.evaluation.report import render
+from unified_vl.evaluation.reporting.report import render
 from unified_vl.evaluation.results import RETRIEVAL, write_json
-from unified_vl.evaluation.retrieval import evaluate_retrieval, rank_language, read_gallery
+from unified_vl.evaluation.retrieval_evaluation import (
+    evaluate_retrieval,
+    rank_language,
+    read_gallery,
+)
 from unified_vl.evaluation.transfer import evaluate_transfer
-from unified_vl.inference.features import image_features, text_features
-from unified_vl.inference.late_interaction import TEMPERATURE, late_interaction
-from unified_vl.inference.model_directory import SavedModel, save_model
 from unified_vl.inference.pair_scoring import PairScorer, Sentence
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.inference.retrieval.features import image_features, text_features
+from unified_vl.inference.retrieval.late_interaction import TEMPERATURE, late_interaction
+from unified_vl.inference.saved_models.model_directory import SavedModel, save_model
 from unified_vl.metrics.retrieval import ranks
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration

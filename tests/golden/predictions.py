@@ -15,7 +15,7 @@ from unified_vl import Retriever, UnifiedVL
 from unified_vl.inference.inputs import source_fields
 from unified_vl.inference.prediction import Alternative, Prediction
 from unified_vl.specs.load import load_task
-from unified_vl.specs.overrides import with_generate
+from unified_vl.specs.reading.overrides import with_generate
 from unified_vl.specs.task import TaskSpec
 
 TASKS = Path(__file__).parent / "tasks"

@@ -10,10 +10,10 @@ import os
 import sys
 from pathlib import Path
 
-from unified_vl.model.image_tokenizer import ImageTokenizer
+from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
 from unified_vl.specs.load import load_run
-from unified_vl.training.engine import stop_process
-from unified_vl.training.tokenizer import texts_of_specs, train_tokenizer
+from unified_vl.training.distributed.engine import stop_process
+from unified_vl.training.tokenizer_training import texts_of_specs, train_tokenizer
 from unified_vl.training.trainer import train
 from unified_vl.worlds.emoji import EmojiWorldOptions, write_emoji_world
 

@@ -14,7 +14,7 @@ from PIL import Image
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.text import train_text_tokenizer
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, standard_tags
-from unified_vl.inference.model_directory import SavedModel, save_model
+from unified_vl.inference.saved_models.model_directory import SavedModel, save_model
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.load import load_task

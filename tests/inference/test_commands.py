@@ -1,4 +1,4 @@
-"""unified_vl/cli/evaluate.py, predict.py and report.py on a saved model."""
+"""unified_vl/cli/evaluation/evaluate.py, predict.py and report.py on a saved model."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from unified_vl.cli.evaluate import evaluate
-from unified_vl.cli.predict import parse_fields, predict
-from unified_vl.cli.report import report
+from unified_vl.cli.answering.predict import parse_fields, predict
+from unified_vl.cli.evaluation.evaluate import evaluate
+from unified_vl.cli.evaluation.report import report
 from unified_vl.errors import UserError
 from unified_vl.inference.prediction import FLAGS
 from unified_vl.inference.predictor import UnifiedVL

@@ -18,7 +18,7 @@ from unified_vl.decoding.grammars.grammar import Grammar
 from unified_vl.decoding.grammars.trie import build_trie
 from unified_vl.decoding.grammars.values import ShapeGrammar, TextGrammar, grammar_of
 from unified_vl.errors import UserError
-from unified_vl.specs.generate import AnswerForm, GenerateSpec
+from unified_vl.specs.tasks.generate import AnswerForm, GenerateSpec
 
 CPU = torch.device("cpu")
 VOCABULARY = Vocabulary(30, ("image", "task:t"), location_bins=4, image_code_count=5)

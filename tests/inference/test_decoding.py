@@ -17,7 +17,7 @@ from unified_vl.data.example import Example
 from unified_vl.decoding.generator import Generator
 from unified_vl.decoding.grammars.values import grammar_of
 from unified_vl.errors import UserError
-from unified_vl.specs.generate import AnswerForm, GenerateSpec
+from unified_vl.specs.tasks.generate import AnswerForm, GenerateSpec
 
 TEXTS = ("a", "a red cat", "yes", "eine rote Katze und ein Hund", "گربه قرمز")
 SPECS = [

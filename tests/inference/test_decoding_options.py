@@ -12,7 +12,7 @@ import pytest
 from tests.inference.test_commands import call
 from unified_vl.errors import UserError
 from unified_vl.inference.predictor import UnifiedVL
-from unified_vl.specs.overrides import with_generate
+from unified_vl.specs.reading.overrides import with_generate
 
 
 @pytest.mark.parametrize(

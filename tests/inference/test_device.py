@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from unified_vl.cli.main import app
 from unified_vl.errors import UserError
-from unified_vl.inference.model_directory import find_device, usable_device
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.inference.saved_models.model_directory import find_device, usable_device
 
 
 @pytest.mark.parametrize(

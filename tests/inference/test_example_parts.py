@@ -14,14 +14,14 @@ from PIL import Image
 from tests.inference.conftest import tiny_model
 from unified_vl import UnifiedVL
 from unified_vl.codecs.segments import Tag
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.other_rows import Shots
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.other_rows import Shots
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.decoding.grammars.values import grammar_of
 from unified_vl.errors import UserError
 from unified_vl.evaluation.evaluate import evaluate
 from unified_vl.inference.files import predict_file
-from unified_vl.inference.model_directory import SavedModel, load_model, save_model
+from unified_vl.inference.saved_models.model_directory import SavedModel, load_model, save_model
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 

@@ -19,7 +19,7 @@ from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary
 from unified_vl.decoding.grammars.grammar import Grammar
 from unified_vl.decoding.grammars.values import grammar_of
 from unified_vl.geometry import Box, Polygon
-from unified_vl.specs.generate import AnswerForm, GenerateSpec
+from unified_vl.specs.tasks.generate import AnswerForm, GenerateSpec
 
 CPU = torch.device("cpu")
 LONGEST = 40

@@ -19,8 +19,8 @@ from unified_vl.codecs.vocabulary import EOS_ID
 from unified_vl.data.batching import collate
 from unified_vl.errors import UserError
 from unified_vl.inference.files import predict_file
-from unified_vl.inference.model_directory import load_model, save_model
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.inference.saved_models.model_directory import load_model, save_model
 
 SAMPLE = "method: sample, allow: image_codes, max_tokens: 5, top_k: 20"
 
@@ -130,7 +130,7 @@ def test_of_several_pictures_the_one_is_best_that_shows_the_text_best(tmp_path: 
     for one in answer.alternatives:  # the mean log-probability of the name, by the other task
         file = tmp_path / "drawn.png"
         one.images[0].save(file)
-        from unified_vl.data.row import Row
+        from unified_vl.data.rows.row import Row
 
         row = Row({"picture": str(file), "name": "grün", "language": "de"}, "drawn", 0, "de")
         example = model.builder(caption, None).build(row, seed=None)

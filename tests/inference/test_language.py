@@ -20,8 +20,8 @@ from unified_vl.decoding.grammars.values import TextGrammar
 from unified_vl.errors import UserError
 from unified_vl.inference.other_script import in_other_script
 from unified_vl.languages.scripts import scripts_of, strange_parts
-from unified_vl.specs.generate import GenerateSpec
 from unified_vl.specs.load import load_task
+from unified_vl.specs.tasks.generate import GenerateSpec
 
 CPU = torch.device("cpu")
 LANGUAGES = ("en", "fa", "zh", "ja", "ko", "ru", "hi", "sr-Latn", "pt-BR")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from unified_vl.cli.predict import _say_variants
+from unified_vl.cli.answering.predict import _say_variants
 from unified_vl.errors import UserError
 from unified_vl.inference.inputs import input_language
-from unified_vl.specs.parse import parse_text, validate
+from unified_vl.specs.reading.parse import parse_text, validate
 from unified_vl.specs.task import TaskSpec
 
 SPEC = """

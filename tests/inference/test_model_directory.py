@@ -1,4 +1,4 @@
-"""unified_vl/inference/model_directory.py"""
+"""unified_vl/inference/saved_models/model_directory.py"""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from unified_vl.data.choices import learn_choices
+from unified_vl.data.rows.closed_answers import learn_choices
 from unified_vl.errors import UserError
-from unified_vl.inference.model_directory import load_model, save_model
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.inference.saved_models.model_directory import load_model, save_model
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 

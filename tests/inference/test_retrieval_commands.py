@@ -1,4 +1,4 @@
-"""unified_vl/cli/index.py and retrieve.py on a saved model."""
+"""unified_vl/cli/answering/index.py and retrieve.py on a saved model."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from unified_vl import Retriever, UnifiedVL
-from unified_vl.cli.index import index
-from unified_vl.cli.retrieve import retrieve
+from unified_vl.cli.answering.index import index
+from unified_vl.cli.answering.retrieve import retrieve
 from unified_vl.errors import UserError
 from unified_vl.locks import only_writer
 

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from unified_vl.inference.drawing import draw_shapes
-from unified_vl.inference.model_directory import load_model, save_model
 from unified_vl.inference.prediction import FLAGS
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.inference.saved_models.model_directory import load_model, save_model
 from unified_vl.specs.load import load_task
 
 SPEC = """\

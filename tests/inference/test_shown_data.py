@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from unified_vl.cli.main import app
 from unified_vl.errors import UserError, visible
-from unified_vl.evaluation.charts import Curve, draw_curve
+from unified_vl.evaluation.reporting.charts import Curve, draw_curve
 from unified_vl.inference.answers import answer_format, no_formula
 from unified_vl.inference.prediction import Prediction
 

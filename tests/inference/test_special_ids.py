@@ -15,10 +15,10 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.errors import UserError
-from unified_vl.inference.model_directory import SavedModel, load_model, save_model
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.inference.saved_models.model_directory import SavedModel, load_model, save_model
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
-from unified_vl.specs.overrides import with_generate
+from unified_vl.specs.reading.overrides import with_generate
 
 IDS = {"pad_id": 2, "eos_id": 0, "unk_id": 1}
 NUMBERS = torch.tensor([IDS["pad_id"], IDS["eos_id"], IDS["unk_id"]])  # of the usual 0, 1, 2
@@ -96,7 +96,7 @@ def test_answers_do_not_depend_on_the_numbers_of_special_ids(
 
 
 def test_features_of_texts_leave_the_end_and_padding_out(tiny: Tiny, other: SavedModel) -> None:
-    from unified_vl.inference.features import text_features
+    from unified_vl.inference.retrieval.features import text_features
 
     usual, found = (
         text_features(UnifiedVL(s), ["a dog", "eine Katze und"]) for s in (tiny.saved, other)

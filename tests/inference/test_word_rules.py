@@ -12,7 +12,7 @@ from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.decoding.grammars.word_rules import WordRules, word_ids
 from unified_vl.decoding.search import beam_search, write
 from unified_vl.decoding.special_ids import SpecialIds
-from unified_vl.specs.generate import GenerateSpec
+from unified_vl.specs.tasks.generate import GenerateSpec
 
 NO_WORDS = {"bad_words_ids": []}  # those that a test finds in what is said without the rule
 OPTIONS = {  # ours, and theirs

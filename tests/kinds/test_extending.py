@@ -24,25 +24,25 @@ from unified_vl.authoring.page import as_html
 from unified_vl.authoring.show import as_text, show_rows
 from unified_vl.cli.main import app
 from unified_vl.data.examples import ExampleBuilder
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.decoding.grammars.values import grammar_of
 from unified_vl.errors import UserError
 from unified_vl.evaluation.evaluate import evaluate
-from unified_vl.evaluation.report import write_report
+from unified_vl.evaluation.reporting.report import write_report
 from unified_vl.evaluation.results import write_results
 from unified_vl.inference.files import predict_file
 from unified_vl.inference.inputs import split_inputs
-from unified_vl.inference.model_directory import SavedModel, load_model, save_model
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.inference.saved_models.model_directory import SavedModel, load_model, save_model
 from unified_vl.kinds import registry
 from unified_vl.kinds.kind import Kind
 from unified_vl.metrics.registry import _known
 from unified_vl.parts import Part
-from unified_vl.specs.generate import GenerateSpec
 from unified_vl.specs.load import load_task
-from unified_vl.specs.schema import json_schemas
+from unified_vl.specs.reading.schema import json_schemas
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.tasks.generate import GenerateSpec
 
 PAGE = (Path(__file__).parents[2] / "docs/extending.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("## Add a kind of value")[2].partition("\n## ")[0]

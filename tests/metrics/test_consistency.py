@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from unified_vl.data.example import Example
-from unified_vl.data.row import Row
+from unified_vl.data.rows.row import Row
 from unified_vl.evaluation.scoring import Scored, measure, score_task
 from unified_vl.inference.prediction import Prediction
 from unified_vl.metrics.answers import Answers

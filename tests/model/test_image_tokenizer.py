@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unified_vl.errors import UserError
-from unified_vl.model.convert_vqmodel import from_vqmodel
-from unified_vl.model.image_tokenizer import ImageTokenizer, to_bytes, to_floats
+from unified_vl.image_tokenizer.convert_vqmodel import from_vqmodel
+from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer, to_bytes, to_floats
 from unified_vl.specs.image_tokenizer import ConvolutionSpec, QuantizerSpec
 
 QUANTIZERS: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unified_vl.errors import UserError
-from unified_vl.specs.engine import read_engine_config
+from unified_vl.specs.runs.engine import read_engine_config
 
 CONFIGS = Path(__file__).parents[2] / "deepspeed_configs"
 OF_THE_TRAINER = """\

@@ -17,8 +17,8 @@ from unified_vl.specs.load import (
     load_task,
     load_tasks,
 )
-from unified_vl.specs.parse import parse_text, validate
-from unified_vl.specs.schema import editor_schemas
+from unified_vl.specs.reading.parse import parse_text, validate
+from unified_vl.specs.reading.schema import editor_schemas
 from unified_vl.specs.task import TaskSpec
 
 BASE = """\

@@ -8,7 +8,7 @@ import pytest
 
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_mixture, load_run, load_task, load_tasks
-from unified_vl.specs.parse import MOST_PROBLEMS
+from unified_vl.specs.reading.parse import MOST_PROBLEMS
 
 TASK = """\
 task: {name}

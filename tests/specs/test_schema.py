@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from unified_vl.specs.schema import json_schemas
+from unified_vl.specs.reading.schema import json_schemas
 
 
 def objects(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_vl.specs.template import Slot, TemplateError, fill, parse_template, slots
+from unified_vl.specs.tasks.template import Slot, TemplateError, fill, parse_template, slots
 
 names = st.from_regex(r"[a-z][a-z0-9_]*", fullmatch=True)
 pieces = st.lists(st.one_of(st.text(min_size=1), names.map(Slot)), max_size=6)

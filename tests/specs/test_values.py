@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from unified_vl.authoring.reference import _parts
-from unified_vl.specs.document import Document, Origin
-from unified_vl.specs.engine import EngineSpec
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.mixture import Mixture
-from unified_vl.specs.parse import InvalidSpec, Parsed, validate
+from unified_vl.specs.reading.document import Document, Origin
+from unified_vl.specs.reading.parse import InvalidSpec, Parsed, validate
 from unified_vl.specs.run import Run
+from unified_vl.specs.runs.engine import EngineSpec
 from unified_vl.specs.task import TaskSpec
 
 DOCUMENTS: tuple[type[Document], ...] = (TaskSpec, Mixture, Run, ImageTokenizerSpec, EngineSpec)

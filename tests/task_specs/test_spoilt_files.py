@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from unified_vl.data.paths import existing
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.paths import existing
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_task
 from unified_vl.specs.readers import READERS

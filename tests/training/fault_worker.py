@@ -23,8 +23,8 @@ import torch
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.errors import TrainingEnded, UserError
 from unified_vl.specs.load import load_run
-from unified_vl.training.engine import Engine, start_process
-from unified_vl.training.models import ModelWriter
+from unified_vl.training.distributed.engine import Engine, start_process
+from unified_vl.training.record.models import ModelWriter
 from unified_vl.training.trainer import train
 
 STAGES = ("zero0", "zero1", "zero2", "zero3", "zero0_bf16", "zero1_bf16")

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from unified_vl.files import write_atomically
-from unified_vl.training.signals import StopSignals, name_of
+from unified_vl.training.distributed.signals import StopSignals, name_of
 
 
 def main(folder: Path) -> None:

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from unified_vl.training.best import Best
+from unified_vl.training.record.best import Best
 
 
 def test_without_scores_the_lowest_mean_loss_is_the_best() -> None:

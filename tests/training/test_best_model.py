@@ -14,12 +14,12 @@ import pytest
 
 from unified_vl import files
 from unified_vl.errors import DiskFull
-from unified_vl.inference import model_directory
-from unified_vl.inference.model_directory import load_model
+from unified_vl.inference.saved_models import model_directory
+from unified_vl.inference.saved_models.model_directory import load_model
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
-from unified_vl.training.engine import Engine
-from unified_vl.training.models import ModelWriter
+from unified_vl.training.distributed.engine import Engine
+from unified_vl.training.record.models import ModelWriter
 from unified_vl.training.trainer import train
 
 SETTINGS = ("validate_every=2", "checkpoint_every=2", "keep_checkpoints=1")

@@ -13,7 +13,7 @@ import torch
 
 from unified_vl.errors import DiskFull, UserError
 from unified_vl.training import checkpoint
-from unified_vl.training.process import Process
+from unified_vl.training.distributed.process import Process
 
 
 class FakeEngine:

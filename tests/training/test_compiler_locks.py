@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from torch.utils.file_baton import FileBaton
 
-from unified_vl.training.compiler_locks import OLD, release_compiler_locks
+from unified_vl.training.distributed.compiler_locks import OLD, release_compiler_locks
 
 KILLED = (  # what FileBaton.try_acquire does, without importing torch
     "import os, signal, sys; os.open(sys.argv[1], os.O_CREAT | os.O_EXCL);"

@@ -8,7 +8,7 @@ import pytest
 
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_run
-from unified_vl.training.differences import differences
+from unified_vl.training.record.differences import differences
 from unified_vl.training.trainer import train
 
 SAVED = {

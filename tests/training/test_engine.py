@@ -16,12 +16,12 @@ from safetensors.torch import load_file
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_run
 from unified_vl.training.build import build
-from unified_vl.training.engine import (
+from unified_vl.training.distributed.engine import (
     Engine,
     start_process,
 )
+from unified_vl.training.distributed.process import Process
 from unified_vl.training.optimizer import build_optimizer
-from unified_vl.training.process import Process
 from unified_vl.training.trainer import train
 
 CONFIGS = Path(__file__).parents[2] / "deepspeed_configs"

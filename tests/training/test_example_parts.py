@@ -16,7 +16,7 @@ from unified_vl.files import write_atomically
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
 from unified_vl.training.build import build
-from unified_vl.training.engine import Engine
+from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.trainer import train
 
 HERE = """

@@ -13,7 +13,7 @@ import pytest
 from unified_vl import Run, UnifiedVL, UserError, load_run, train
 from unified_vl.authoring.reference import pages
 from unified_vl.model.encoders import registry as encoders
-from unified_vl.specs.schema import editor_schemas, json_schemas
+from unified_vl.specs.reading.schema import editor_schemas, json_schemas
 
 ROOT = Path(__file__).parents[2]
 SECTIONS = re.split(r"^## (.+)\n", (ROOT / "docs/extending.md").read_text(), flags=re.M)[1:]

@@ -25,7 +25,7 @@ from safetensors.torch import load_file
 from unified_vl.errors import HUNG, Stopped
 from unified_vl.specs.load import load_run
 from unified_vl.training.checkpoint import newest
-from unified_vl.training.engine import Engine
+from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.trainer import train
 
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"

@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 from unified_vl.cli.main import main
 from unified_vl.errors import DiskFull, UserError
 from unified_vl.files import write_atomically
-from unified_vl.model.image_tokenizer import ImageTokenizer
+from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.load import load_image_tokenizer
-from unified_vl.training import image_tokenizer as training
-from unified_vl.training.image_tokenizer import train_image_tokenizer
+from unified_vl.training.image_tokenizers import image_tokenizer_training as training
+from unified_vl.training.image_tokenizers.image_tokenizer_training import train_image_tokenizer
 
 SHIPPED = sorted((Path(__file__).parents[2] / "task_specs/image_tokenizers").glob("*.yaml"))
 SPEC = """\

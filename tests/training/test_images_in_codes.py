@@ -14,7 +14,7 @@ from unified_vl import UnifiedVL
 from unified_vl.cli.main import app
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
-from unified_vl.model.image_tokenizer import ImageTokenizer
+from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
 from unified_vl.training.build import build

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from unified_vl.specs.load import load_run
-from unified_vl.training.journal import Journal
-from unified_vl.training.running_mean import RunningMean
+from unified_vl.training.record.journal import Journal
+from unified_vl.training.record.running_mean import RunningMean
 from unified_vl.training.update import TaskLoss
 
 

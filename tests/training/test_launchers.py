@@ -16,7 +16,7 @@ import pytest
 
 from unified_vl.errors import HUNG, LostRank
 from unified_vl.training.checkpoint import newest
-from unified_vl.training.signals import LOOKS
+from unified_vl.training.distributed.signals import LOOKS
 
 BIN = Path(sys.executable).parent
 RANK = Path(__file__).with_name("launched_rank.py")

@@ -20,9 +20,9 @@ from unified_vl.errors import (
     TrainingFault,
     UserError,
 )
-from unified_vl.training import signals as module
-from unified_vl.training.launcher import Launcher, own_launcher
-from unified_vl.training.signals import LAUNCHER_GONE, StopSignals, name_of
+from unified_vl.training.distributed import signals as module
+from unified_vl.training.distributed.launcher import Launcher, own_launcher
+from unified_vl.training.distributed.signals import LAUNCHER_GONE, StopSignals, name_of
 
 ASKING = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2]
 

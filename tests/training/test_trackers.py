@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
-from unified_vl.training.journal import Journal
+from unified_vl.training.record.journal import Journal
 from unified_vl.training.stop_and_go import Transition
 from unified_vl.training.update import TaskLoss
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from unified_vl.specs.load import load_run
-from unified_vl.training.engine import stop_process
+from unified_vl.training.distributed.engine import stop_process
 from unified_vl.training.trainer import train
 
 

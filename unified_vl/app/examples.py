@@ -10,15 +10,15 @@ from typing import Any
 from PIL import Image as PILImage
 
 from unified_vl.app.inputs import Input, inputs_of, read_image
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.paths import existing, languages_apart
-from unified_vl.data.row import Row
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.paths import existing, languages_apart
+from unified_vl.data.rows.row import Row
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
-from unified_vl.inference.images import images_below
-from unified_vl.specs.data import SplitName
+from unified_vl.inference.image_folder import images_below
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import fill
+from unified_vl.specs.tasks.data import SplitName
+from unified_vl.specs.tasks.template import fill
 
 A_TASK = 8
 SPLITS: tuple[SplitName, ...] = ("test", "validation", "train")  # the first that is there

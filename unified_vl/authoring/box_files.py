@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from unified_vl.data.images import open_image, orientation_of
+from unified_vl.data.images.image_loader import open_image, orientation_of
 from unified_vl.data.readers.coco import pictures as coco_pictures
 from unified_vl.data.readers.detection_formats import DETECTIONS, FRACTIONS
 from unified_vl.data.readers.detections import Annotations, Picture, Pictures

@@ -9,7 +9,7 @@ from unified_vl.authoring.metrics_page import WRITTEN, metrics_page
 from unified_vl.authoring.yaml_text import in_flow
 from unified_vl.specs.reader_info import ReaderInfo
 from unified_vl.specs.readers import READERS
-from unified_vl.specs.schema import json_schemas
+from unified_vl.specs.reading.schema import json_schemas
 
 Schema = Mapping[str, Any]
 TITLES = {

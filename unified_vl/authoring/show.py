@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from unified_vl.authoring.fingerprints import normal
+from unified_vl.authoring.checking.fingerprints import normal
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Image, ImageCodes, Noised, Pieces, Segment, Tag, Text
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
@@ -17,17 +17,17 @@ from unified_vl.codecs.vocabulary import IMAGE_TAG
 from unified_vl.data.batching import naming
 from unified_vl.data.example import Example, Reference
 from unified_vl.data.examples import ExampleBuilder
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.other_rows import train_rows
-from unified_vl.data.row import Row
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.other_rows import train_rows
+from unified_vl.data.rows.row import Row
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow
 from unified_vl.files import parse_json
 from unified_vl.geometry import Shape, coordinates, to_pixels
 from unified_vl.kinds.registry import kind_of_place
-from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import fill
+from unified_vl.specs.tasks.data import SplitName
+from unified_vl.specs.tasks.template import fill
 
 Size = tuple[int, int]
 

@@ -11,27 +11,27 @@ from typing import Annotated
 import typer
 
 from unified_vl import __version__
-from unified_vl.cli.app import app as open_page
+from unified_vl.cli.answering.app import app as open_page
+from unified_vl.cli.answering.index import index
+from unified_vl.cli.answering.predict import predict
+from unified_vl.cli.answering.retrieve import retrieve
 from unified_vl.cli.application import Application
-from unified_vl.cli.check import check
-from unified_vl.cli.compare import compare
-from unified_vl.cli.convert import convert_app
-from unified_vl.cli.data import data_app
-from unified_vl.cli.demo import demo
-from unified_vl.cli.evaluate import evaluate
-from unified_vl.cli.evaluate_retrieval import evaluate_retrieval
-from unified_vl.cli.evaluate_transfer import evaluate_transfer
-from unified_vl.cli.image_tokenizer import image_tokenizer_app
-from unified_vl.cli.index import index
-from unified_vl.cli.new import new
-from unified_vl.cli.predict import predict
-from unified_vl.cli.report import report
-from unified_vl.cli.retrieve import retrieve
-from unified_vl.cli.schedule import schedule
-from unified_vl.cli.schema import schema
-from unified_vl.cli.show import show
-from unified_vl.cli.tokenizer import tokenizer_app
-from unified_vl.cli.train import train
+from unified_vl.cli.authoring.check import check
+from unified_vl.cli.authoring.convert import convert_app
+from unified_vl.cli.authoring.data import data_app
+from unified_vl.cli.authoring.new import new
+from unified_vl.cli.authoring.schema import schema
+from unified_vl.cli.authoring.show import show
+from unified_vl.cli.evaluation.compare import compare
+from unified_vl.cli.evaluation.evaluate import evaluate
+from unified_vl.cli.evaluation.evaluate_retrieval import evaluate_retrieval
+from unified_vl.cli.evaluation.evaluate_transfer import evaluate_transfer
+from unified_vl.cli.evaluation.report import report
+from unified_vl.cli.training.demo import demo
+from unified_vl.cli.training.image_tokenizer import image_tokenizer_app
+from unified_vl.cli.training.schedule import schedule
+from unified_vl.cli.training.tokenizer import tokenizer_app
+from unified_vl.cli.training.train import train
 from unified_vl.errors import (
     WRONG_INPUT,
     DiskFull,

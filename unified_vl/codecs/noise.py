@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import regex
 
 from unified_vl.codecs.segments import Noised, Pieces, Segment, Tag
-from unified_vl.specs.example import SENTINELS, sentinel_tag
+from unified_vl.specs.tasks.example import SENTINELS, sentinel_tag
 
 if TYPE_CHECKING:
     from unified_vl.codecs.sequence import SequenceCodec

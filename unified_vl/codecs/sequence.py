@@ -20,7 +20,7 @@ from unified_vl.errors import BadRow, UserError
 from unified_vl.files import write_atomically
 from unified_vl.geometry import Shape
 from unified_vl.kinds.registry import usual_place
-from unified_vl.specs.example import IMAGE_MASK_TAG
+from unified_vl.specs.tasks.example import IMAGE_MASK_TAG
 
 TEXT_MODEL = "text.model"
 VOCABULARY = "vocabulary.json"

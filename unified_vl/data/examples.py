@@ -16,7 +16,7 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG
 from unified_vl.data.draws import Draws
 from unified_vl.data.example import Example, Reference
-from unified_vl.data.images import ImageLoader
+from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.noising import (
     as_read,
     given_image,
@@ -25,10 +25,11 @@ from unified_vl.data.noising import (
     noised_parts,
     sentinels,
 )
-from unified_vl.data.other_rows import OtherRows, Shot, Shots
-from unified_vl.data.row import Row, check_readable
+from unified_vl.data.rows.other_rows import OtherRows, Shot, Shots
+from unified_vl.data.rows.row import Row, check_readable
+from unified_vl.data.rows.sources import TaskData
+from unified_vl.data.rows.values import Value, ValueReader, unlisted
 from unified_vl.data.shapes import Noted
-from unified_vl.data.sources import TaskData
 from unified_vl.data.templates import (
     Part,
     Plan,
@@ -38,11 +39,10 @@ from unified_vl.data.templates import (
     merged,
     slot_parts,
 )
-from unified_vl.data.values import Value, ValueReader, unlisted
 from unified_vl.errors import BadRow
-from unified_vl.specs.example import IMAGE_MASK_TAG, MASK_TAG, SHOTS, sentinel_tag
 from unified_vl.specs.task import TaskSpec, TaskTags
-from unified_vl.specs.template import slots
+from unified_vl.specs.tasks.example import IMAGE_MASK_TAG, MASK_TAG, SHOTS, sentinel_tag
+from unified_vl.specs.tasks.template import slots
 
 Parts = Mapping[str, Sequence[Part]]
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from unified_vl.codecs.noise import blocks_to_mask, mask_words, switch_words
 from unified_vl.codecs.segments import ImageCodes, Noised, Pieces, Tag
 from unified_vl.data.templates import Part
-from unified_vl.specs.example import MASK_TAG, MEAN_SPAN, NoiseSpec, sentinel_tag
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.tasks.example import MASK_TAG, MEAN_SPAN, NoiseSpec, sentinel_tag
 
 if TYPE_CHECKING:
     from unified_vl.codecs.sequence import SequenceCodec

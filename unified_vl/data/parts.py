@@ -10,17 +10,17 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from unified_vl.data.columns import needed_columns
-from unified_vl.data.paths import existing, in_split
 from unified_vl.data.readers.reader import Source
 from unified_vl.data.readers.registry import READERS
 from unified_vl.data.readers.table import is_utf8
-from unified_vl.data.row import Row
-from unified_vl.data.selection import Selection, drop_missing, unpivoted
-from unified_vl.data.shares import keep_share
+from unified_vl.data.rows.columns import needed_columns
+from unified_vl.data.rows.paths import existing, in_split
+from unified_vl.data.rows.row import Row
+from unified_vl.data.rows.selection import Selection, drop_missing, unpivoted
+from unified_vl.data.rows.shares import keep_share
 from unified_vl.errors import UserError
-from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.tasks.data import SplitName
 
 
 @dataclass(frozen=True)

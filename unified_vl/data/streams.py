@@ -15,8 +15,8 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.batching import Batch, EncodedExample, collate_encoded, encode_example
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.order import LanguageOrder, Order, RowOrder, draw_seed, permutation
-from unified_vl.data.row import Row
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.row import Row
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 
 WINDOW_BATCHES = 16  # sorted together: enough that lengths in a batch are close

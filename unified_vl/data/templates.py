@@ -8,12 +8,12 @@ from random import Random
 
 from unified_vl.codecs.segments import Segment, Tag, Text
 from unified_vl.data.draws import Draws
-from unified_vl.data.values import Value, pieces_of
+from unified_vl.data.rows.values import Value, pieces_of
 from unified_vl.errors import BadRow
 from unified_vl.kinds.choice import letter
 from unified_vl.languages.tags import language_name
 from unified_vl.specs.task import TaskSpec, TaskTags
-from unified_vl.specs.template import Slot, Template, fill, parse_template
+from unified_vl.specs.tasks.template import Slot, Template, fill, parse_template
 
 Part = str | Segment  # of what fills a slot; neighbouring texts become one
 Planned = tuple[str | Slot | Tag, ...]

@@ -33,7 +33,7 @@ from unified_vl.decoding.search import Guidance, Hypothesis, Memory, beam_search
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.errors import UserError
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
-from unified_vl.specs.generate import AnswerForm, GenerateSpec
+from unified_vl.specs.tasks.generate import AnswerForm, GenerateSpec
 
 
 @dataclass(frozen=True, slots=True)

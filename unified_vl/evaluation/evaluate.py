@@ -13,10 +13,10 @@ from typing import Any
 from PIL.Image import Image
 
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.data.choices import learn_choices
 from unified_vl.data.example import Example
-from unified_vl.data.row import Row
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.closed_answers import learn_choices
+from unified_vl.data.rows.row import Row
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.evaluation.partners import Rights, in_order_of_need, right_partners
 from unified_vl.evaluation.rankings import asked_to_rank, ranking_of
@@ -38,9 +38,9 @@ from unified_vl.inference.prediction import FLAGS
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.kinds.registry import kind_of_place, names_where
 from unified_vl.metrics.intervals import RESAMPLES
-from unified_vl.specs.data import SplitName
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import fill
+from unified_vl.specs.tasks.data import SplitName
+from unified_vl.specs.tasks.template import fill
 
 READ_AT_ONCE = 512  # rows; bounds what is held in memory
 LIMIT_SEED = 0

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from unified_vl.data.example import Example
-from unified_vl.data.row import Row
+from unified_vl.data.rows.row import Row
 from unified_vl.errors import UserError
 from unified_vl.inference.prediction import Prediction
 from unified_vl.kinds.choice import written_choices
-from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import fill
+from unified_vl.specs.tasks.score import ScoreSpec
+from unified_vl.specs.tasks.template import fill
 
 
 def asked_to_rank(spec: TaskSpec) -> dict[str, int]:

@@ -10,8 +10,8 @@ from unified_vl.errors import UserError
 from unified_vl.inference.inputs import input_row, source_fields, target_fields
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.predictor import UnifiedVL
-from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.tasks.score import ScoreSpec
 
 Readings = Mapping[str, Sequence[tuple[str, ...]]]
 """By what `reading_of` gives: of each row the texts that are read in the picture, best first."""

@@ -25,8 +25,8 @@ from safetensors import SafetensorError, safe_open
 from unified_vl.errors import UserError
 from unified_vl.evaluation.rows import ScoredRows, rows_path, write_rows
 from unified_vl.files import check_writable, parse_json, read_json_object, write_atomically
-from unified_vl.inference.model_directory import FACTS, WEIGHTS
 from unified_vl.inference.pictures import PictureFolder
+from unified_vl.inference.saved_models.model_directory import FACTS, WEIGHTS
 from unified_vl.locks import only_writer
 
 REPORT = "report.json"

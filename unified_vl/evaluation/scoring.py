@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.data.example import Example
-from unified_vl.data.row import Row
+from unified_vl.data.rows.row import Row
 from unified_vl.evaluation.metric_names import parts_of
 from unified_vl.evaluation.rankings import of_row, relevances_of
 from unified_vl.evaluation.readings import Readings, reading_of
@@ -25,9 +25,9 @@ from unified_vl.metrics.intervals import intervals
 from unified_vl.metrics.metric import Metric
 from unified_vl.metrics.registry import METRICS
 from unified_vl.metrics.statistics import RowStatistics
-from unified_vl.specs.score import ScoreSpec
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import fill
+from unified_vl.specs.tasks.score import ScoreSpec
+from unified_vl.specs.tasks.template import fill
 
 
 @dataclass

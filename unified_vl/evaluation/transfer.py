@@ -20,17 +20,17 @@ from typing import Any
 import torch
 
 from unified_vl.data.example import Example
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.evaluation.evaluate import chosen_rows
-from unified_vl.evaluation.retrieval import Gallery, image_of, read_gallery
+from unified_vl.evaluation.retrieval_evaluation import Gallery, image_of, read_gallery
 from unified_vl.evaluation.scoring import Scored, measure, score_task
-from unified_vl.inference.features import image_features
 from unified_vl.inference.inputs import chunks
-from unified_vl.inference.late_interaction import Features, late_interaction
 from unified_vl.inference.pair_scoring import PairScorer
 from unified_vl.inference.prediction import Prediction
-from unified_vl.specs.data import SplitName
+from unified_vl.inference.retrieval.features import image_features
+from unified_vl.inference.retrieval.late_interaction import Features, late_interaction
+from unified_vl.specs.tasks.data import SplitName
 
 SIZES = (100, 300, 1_000, 3_000, 10_000)
 SEED = 0

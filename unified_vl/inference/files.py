@@ -29,7 +29,7 @@ from unified_vl.inference.rows import RowFile, Values, open_rows
 from unified_vl.inference.tally import Tally
 from unified_vl.kinds.registry import KINDS
 from unified_vl.locks import only_writer
-from unified_vl.specs.overrides import with_generate
+from unified_vl.specs.reading.overrides import with_generate
 from unified_vl.specs.task import TaskSpec
 
 

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL.Image import Image
 
-from unified_vl.data.row import Row
+from unified_vl.data.rows.row import Row
 from unified_vl.errors import UserError, nearest
 from unified_vl.languages.tags import nearest_tag, subtags
-from unified_vl.specs.fields import FieldSpec
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import fill
+from unified_vl.specs.tasks.fields import FieldSpec
+from unified_vl.specs.tasks.template import fill
 
 T = TypeVar("T")
 # what a field of one input may be; a list is several inputs, or one of a field with `many`

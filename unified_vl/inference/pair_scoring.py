@@ -21,17 +21,17 @@ from PIL import Image as PILImage
 from torch.nn import functional as F
 
 from unified_vl.data.batching import IGNORED, EncodedExample, encode_example, pad
-from unified_vl.data.row import Row
+from unified_vl.data.rows.row import Row
 from unified_vl.decoding.choice_scoring import ChoiceScorer
 from unified_vl.decoding.finite import refuse_no_numbers
 from unified_vl.decoding.search import Memory
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.errors import UserError
-from unified_vl.inference.features import BATCH
 from unified_vl.inference.inputs import chunks, input_language, source_fields, target_fields
-from unified_vl.inference.late_interaction import Features
+from unified_vl.inference.retrieval.features import BATCH
+from unified_vl.inference.retrieval.late_interaction import Features
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import fill
+from unified_vl.specs.tasks.template import fill
 
 if TYPE_CHECKING:
     from unified_vl.inference.predictor import UnifiedVL

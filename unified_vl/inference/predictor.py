@@ -17,10 +17,10 @@ from unified_vl.codecs.shapes import with_labels
 from unified_vl.data.batching import EncodedExample, collate_encoded, encode_example
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder
-from unified_vl.data.image_codes import cache_directory
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.other_rows import train_rows
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.code_cache import cache_directory
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.other_rows import train_rows
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.decoding.decoders.compiled import compile_model
 from unified_vl.decoding.generator import Generator
 from unified_vl.decoding.search import Hypothesis
@@ -32,10 +32,10 @@ from unified_vl.inference.inputs import (
     split_inputs,
     target_fields,
 )
-from unified_vl.inference.model_directory import SavedModel, load_model
 from unified_vl.inference.other_script import in_other_script
 from unified_vl.inference.prediction import Alternative, Prediction
 from unified_vl.inference.reranking import Reranker
+from unified_vl.inference.saved_models.model_directory import SavedModel, load_model
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from unified_vl.codecs.images import LoadedImage, resize
 from unified_vl.errors import UserError
-from unified_vl.inference.features import image_features
 from unified_vl.inference.pair_scoring import PairScorer, Sentence
+from unified_vl.inference.retrieval.features import image_features
 
 if TYPE_CHECKING:
     from PIL.Image import Image

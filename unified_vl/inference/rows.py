@@ -13,7 +13,7 @@ from unified_vl.data.readers.delimited import SEPARATORS, Delimited, DelimitedFi
 from unified_vl.data.readers.json_text import parse_json
 from unified_vl.data.readers.table import Unreadable, is_utf8, values_of
 from unified_vl.errors import UserError, nearest
-from unified_vl.inference.images import images_below
+from unified_vl.inference.image_folder import images_below
 
 Values = dict[str, Any]
 NumberedRow = tuple[int, Values | UserError]

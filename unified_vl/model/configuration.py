@@ -9,8 +9,8 @@ from transformers import PretrainedConfig
 from unified_vl.codecs.image_codes import code_grid
 from unified_vl.errors import UserError, nearest
 from unified_vl.model.encoders.registry import grid_size
+from unified_vl.specs.runs.vision import ENCODERS, VisionSpec
 from unified_vl.specs.task import TaskTags
-from unified_vl.specs.vision import ENCODERS, VisionSpec
 
 
 class UnifiedVLConfig(PretrainedConfig):

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from unified_vl.specs.document import (
+from unified_vl.specs.reading.document import (
     KeyPath,
     Name,
     Part,

@@ -8,11 +8,11 @@ from pathlib import Path
 from unified_vl.errors import UserError
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.mixture import Mixture, load_mixture
-from unified_vl.specs.parse import validate
-from unified_vl.specs.plugins import load_plugins
+from unified_vl.specs.reading.parse import validate
+from unified_vl.specs.reading.plugins import load_plugins
+from unified_vl.specs.reading.spec_file import file_kind, overridden, parse_kind
 from unified_vl.specs.run import Run
-from unified_vl.specs.run_paths import OF_TOKENIZER, refuse_old_paths, resolve_paths
-from unified_vl.specs.spec_file import file_kind, overridden, parse_kind
+from unified_vl.specs.runs.run_paths import OF_TOKENIZER, refuse_old_paths, resolve_paths
 from unified_vl.specs.task import TaskSpec, load_task
 
 __all__ = [

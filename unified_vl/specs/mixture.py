@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 from pydantic import Field, PrivateAttr
 
 from unified_vl.errors import nearest
-from unified_vl.specs.document import Name, Origin, Part, Rows, Steps, Version, Weight
 from unified_vl.specs.mixture_rules import check_entry, check_schedule, check_tasks_asked
-from unified_vl.specs.parse import validate
+from unified_vl.specs.reading.document import Name, Origin, Part, Rows, Steps, Version, Weight
+from unified_vl.specs.reading.parse import validate
+from unified_vl.specs.reading.spec_file import parse_kind
 from unified_vl.specs.spec import FileOrMade, Spec
-from unified_vl.specs.spec_file import parse_kind
 from unified_vl.specs.task import TaskSpec, TaskTags, load_task
 from unified_vl.specs.written import TASK_FILE
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from unified_vl.errors import nearest
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.template import Slot, Template
+from unified_vl.specs.tasks.template import Slot, Template
 
 if TYPE_CHECKING:
     from unified_vl.specs.mixture import Mixture

@@ -10,9 +10,9 @@ from pydantic_core import PydanticCustomError
 
 from unified_vl.specs.annotation_readers import ANNOTATIONS
 from unified_vl.specs.benchmarks import BENCHMARKS
-from unified_vl.specs.document import one_of
 from unified_vl.specs.multilingual_benchmarks import MULTILINGUAL
 from unified_vl.specs.reader_info import Column, ReaderInfo
+from unified_vl.specs.reading.document import one_of
 from unified_vl.specs.reasoning_benchmarks import REASONING
 
 TABLES = {

@@ -10,7 +10,8 @@ from pydantic import Field, PrivateAttr, model_validator
 
 from unified_vl.errors import nearest
 from unified_vl.parts import FOLLOWERS
-from unified_vl.specs.document import (
+from unified_vl.specs.mixture import Mixture, load_mixture
+from unified_vl.specs.reading.document import (
     Name,
     Origin,
     Part,
@@ -22,13 +23,12 @@ from unified_vl.specs.document import (
     one_of,
     refuse,
 )
-from unified_vl.specs.engine import read_engine_config
-from unified_vl.specs.mixture import Mixture, load_mixture
-from unified_vl.specs.model import ModelSpec
-from unified_vl.specs.parse import missing_file
-from unified_vl.specs.run_paths import refuse_old_paths
+from unified_vl.specs.reading.parse import missing_file
+from unified_vl.specs.runs.engine import read_engine_config
+from unified_vl.specs.runs.model import ModelSpec
+from unified_vl.specs.runs.run_paths import refuse_old_paths
+from unified_vl.specs.runs.vision import ENCODERS
 from unified_vl.specs.spec import FileOrMade, Spec
-from unified_vl.specs.vision import ENCODERS
 from unified_vl.specs.written import MIXTURE
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]

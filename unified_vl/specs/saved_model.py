@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from unified_vl.parts import FOLLOWERS
-from unified_vl.specs.document import Document, Problem, refuse
-from unified_vl.specs.model import ModelSpec
+from unified_vl.specs.reading.document import Document, Problem, refuse
+from unified_vl.specs.runs.model import ModelSpec
 from unified_vl.specs.task import TaskTags
 
 Id = Annotated[int, Field(ge=0, lt=1 << 22)]

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel, GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, core_schema
 
-from unified_vl.specs.document import Document, Origin, Problem, refuse
-from unified_vl.specs.include import INCLUDE, including
-from unified_vl.specs.parse import Parsed, make
+from unified_vl.specs.reading.document import Document, Origin, Problem, refuse
+from unified_vl.specs.reading.include import INCLUDE, including
+from unified_vl.specs.reading.parse import Parsed, make
 
 MADE = "made in Python"  # stands for a document among values
 
@@ -23,7 +23,7 @@ class Spec(Document):
     >>> TaskSpec(task="caption_photos", version=1, about="Describe an image.")
     Traceback (most recent call last):
     ...
-    unified_vl.specs.parse.InvalidSpec: data: is missing; expected keys and values
+    unified_vl.specs.reading.parse.InvalidSpec: data: is missing; expected keys and values
 
     Args:
         values: of its keys, as a file has them: mappings, lists, texts, numbers, paths. What is

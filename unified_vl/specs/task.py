@@ -18,20 +18,20 @@ from pydantic_core import PydanticCustomError
 from unified_vl.kinds.registry import usual_place
 from unified_vl.languages.tags import find
 from unified_vl.parts import FOLLOWERS
-from unified_vl.specs.checks import named_slots
-from unified_vl.specs.choices import load_choices, load_class_names
-from unified_vl.specs.code_switch import Dictionary, load_dictionaries
-from unified_vl.specs.data import DataSpec
-from unified_vl.specs.document import Name, Origin, Version, refuse
-from unified_vl.specs.example import ExampleSpec
-from unified_vl.specs.fields import FieldSpec
-from unified_vl.specs.generate import AnswerForm, GenerateSpec
-from unified_vl.specs.parse import validate
-from unified_vl.specs.rules import task_problems
-from unified_vl.specs.score import ScoreSpec
+from unified_vl.specs.reading.checks import named_slots
+from unified_vl.specs.reading.document import Name, Origin, Version, refuse
+from unified_vl.specs.reading.parse import validate
+from unified_vl.specs.reading.rules import task_problems
+from unified_vl.specs.reading.spec_file import parse_kind
 from unified_vl.specs.spec import Spec
-from unified_vl.specs.spec_file import parse_kind
-from unified_vl.specs.template import Template, parse_template, slots
+from unified_vl.specs.tasks.choices import load_choices, load_class_names
+from unified_vl.specs.tasks.code_switch import Dictionary, load_dictionaries
+from unified_vl.specs.tasks.data import DataSpec
+from unified_vl.specs.tasks.example import ExampleSpec
+from unified_vl.specs.tasks.fields import FieldSpec
+from unified_vl.specs.tasks.generate import AnswerForm, GenerateSpec
+from unified_vl.specs.tasks.score import ScoreSpec
+from unified_vl.specs.tasks.template import Template, parse_template, slots
 
 TaskTags = Literal["task", "family", "none"]
 

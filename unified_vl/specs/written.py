@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unified_vl.files import write_atomically
-from unified_vl.specs.choices import CARRIED, carried_names
-from unified_vl.specs.code_switch import carried_dictionary
-from unified_vl.specs.run_paths import PATHS
+from unified_vl.specs.runs.run_paths import PATHS
+from unified_vl.specs.tasks.choices import CARRIED, carried_names
+from unified_vl.specs.tasks.code_switch import carried_dictionary
 
 if TYPE_CHECKING:
     from unified_vl.specs.run import Run

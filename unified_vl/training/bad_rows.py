@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unified_vl.data.batching import Batch
-from unified_vl.training.journal import Journal
+from unified_vl.training.record.journal import Journal
 
 
 class BadRows:

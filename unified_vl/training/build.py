@@ -8,28 +8,28 @@ from dataclasses import dataclass
 
 import torch
 
-from unified_vl.authoring.runs import refuse_other_vocabulary
+from unified_vl.authoring.checking.runs import refuse_other_vocabulary
 from unified_vl.codecs.image_codes import CodeImages, ImageCodec
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary
-from unified_vl.data.choices import learn_choices
 from unified_vl.data.examples import ExampleBuilder
-from unified_vl.data.image_codes import cache_directory
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.other_rows import train_rows
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.code_cache import cache_directory
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.closed_answers import learn_choices
+from unified_vl.data.rows.other_rows import train_rows
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.data.streams import WINDOW_BATCHES, TaskStream
+from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.image_tokenizer import load_image_tokenizer
 from unified_vl.model.initialization import start_codes_from_codebook
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
-from unified_vl.specs.data import SplitName
-from unified_vl.specs.engine import read_engine_config
-from unified_vl.specs.example import IMAGE_MASK_TAG
 from unified_vl.specs.run import Run
-from unified_vl.specs.run_paths import refuse_unusable_paths, told_at_its_key
+from unified_vl.specs.runs.engine import read_engine_config
+from unified_vl.specs.runs.run_paths import refuse_unusable_paths, told_at_its_key
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.tasks.data import SplitName
+from unified_vl.specs.tasks.example import IMAGE_MASK_TAG
 from unified_vl.training.schedule import Schedule, make_schedule
 
 NUMBER_OF_ROWS = "the number of rows of task"

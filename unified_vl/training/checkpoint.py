@@ -25,10 +25,10 @@ from typing import Any
 
 from unified_vl.errors import TrainingEnded, UserError
 from unified_vl.files import parse_json, sync, sync_below, telling_disk_full, write_atomically
-from unified_vl.training.agreement import together
-from unified_vl.training.differences import ROWS, differences
-from unified_vl.training.engine import STATE, Engine
-from unified_vl.training.shards import SHARDS
+from unified_vl.training.distributed.agreement import together
+from unified_vl.training.distributed.engine import STATE, Engine
+from unified_vl.training.distributed.shards import SHARDS
+from unified_vl.training.record.differences import ROWS, differences
 
 POINTER = "pointer.json"
 MANIFEST = "manifest.json"

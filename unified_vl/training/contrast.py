@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from unified_vl.inference.late_interaction import TEMPERATURE
+from unified_vl.inference.retrieval.late_interaction import TEMPERATURE
 
 
 def similarity(

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from unified_vl.data.paths import existing, languages_apart
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.paths import existing, languages_apart
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, with_slashes
 from unified_vl.specs.readers import READERS

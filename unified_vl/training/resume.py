@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.training import checkpoint
-from unified_vl.training.agreement import together
 from unified_vl.training.build import NUMBER_OF_ROWS
-from unified_vl.training.changes import CHECKPOINTS, refuse_lost, settings_of, tell_changes
 from unified_vl.training.data_files import (
     changed_files,
     files_of,
@@ -16,7 +14,9 @@ from unified_vl.training.data_files import (
     read_seen,
     refusal,
 )
-from unified_vl.training.models import mend_best_model
+from unified_vl.training.distributed.agreement import together
+from unified_vl.training.record.changes import CHECKPOINTS, refuse_lost, settings_of, tell_changes
+from unified_vl.training.record.models import mend_best_model
 from unified_vl.training.state import Training
 
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from unified_vl.data.batching import Batch
 from unified_vl.specs.run import Run
 from unified_vl.training.bad_rows import BadRows
-from unified_vl.training.best import Best
 from unified_vl.training.build import Parts
 from unified_vl.training.data_files import SeenFile
-from unified_vl.training.engine import Engine
+from unified_vl.training.distributed.engine import Engine
+from unified_vl.training.distributed.process import Process
 from unified_vl.training.gradients import GradientGuard
-from unified_vl.training.journal import Journal
-from unified_vl.training.models import ModelWriter
-from unified_vl.training.process import Process
-from unified_vl.training.scoring import Scorer
+from unified_vl.training.record.best import Best
+from unified_vl.training.record.journal import Journal
+from unified_vl.training.record.models import ModelWriter
+from unified_vl.training.validation_scores import Scorer
 
 
 @dataclass(frozen=True)

@@ -17,27 +17,27 @@ from unified_vl.locks import WITHIN, only_writer
 from unified_vl.specs.run import Run
 from unified_vl.specs.written import write_run
 from unified_vl.training import checkpoint
-from unified_vl.training.agreement import agree, together
 from unified_vl.training.bad_rows import BadRows
-from unified_vl.training.best import Best
 from unified_vl.training.build import Parts, build, fingerprints
-from unified_vl.training.changes import CHECKPOINTS
 from unified_vl.training.data_files import to_json
-from unified_vl.training.engine import Engine, start_process
+from unified_vl.training.distributed.agreement import agree, together
+from unified_vl.training.distributed.engine import Engine, start_process
+from unified_vl.training.distributed.lost import failing_alike, lost_ranks
+from unified_vl.training.distributed.process import Process
+from unified_vl.training.distributed.signals import StopSignals, name_of
+from unified_vl.training.distributed.watchdog import STACKS, Watchdog
 from unified_vl.training.gradients import GradientGuard
-from unified_vl.training.journal import Journal, name_of_update
-from unified_vl.training.lost import failing_alike, lost_ranks
-from unified_vl.training.models import MODEL, ModelWriter
 from unified_vl.training.optimizer import build_optimizer, learning_rate
 from unified_vl.training.prefetch import Prefetch
-from unified_vl.training.process import Process
+from unified_vl.training.record.best import Best
+from unified_vl.training.record.changes import CHECKPOINTS
+from unified_vl.training.record.journal import Journal, name_of_update
+from unified_vl.training.record.models import MODEL, ModelWriter
 from unified_vl.training.resume import look_at_data, progress_of, restore
 from unified_vl.training.schedule import Schedule, lower_is_better
-from unified_vl.training.scoring import Scorer
-from unified_vl.training.signals import StopSignals, name_of
 from unified_vl.training.state import Training
 from unified_vl.training.update import TaskBatch, backward, target_loss_sum
-from unified_vl.training.watchdog import STACKS, Watchdog
+from unified_vl.training.validation_scores import Scorer
 
 LEFT = {WITHIN, STACKS}  # what a start that was killed or hung may leave in the output
 SPECS = "specs"  # the folder of `run.yaml` and its like, of a run that was made in Python

@@ -11,7 +11,7 @@ from unified_vl.data.batching import IGNORED, Batch
 from unified_vl.model.unified import UnifiedVLOutput
 from unified_vl.specs.run import Run
 from unified_vl.training.contrast import contrastive_loss
-from unified_vl.training.engine import Engine
+from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.loss import step_loss, token_loss_sum
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.specs.load import load_task
 from unified_vl.specs.readers import READERS
 

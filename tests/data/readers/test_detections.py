@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from tests import annotation_files as tools
-from unified_vl.authoring.check import check_paths
+from unified_vl.authoring.checking.check import check_paths
 from unified_vl.data.examples import ExampleBuilder
-from unified_vl.data.images import ImageLoader
-from unified_vl.data.sources import TaskData
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.geometry import Box, to_pixels
 from unified_vl.specs.load import load_task

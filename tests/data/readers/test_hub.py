@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from unified_vl.data.images import ImageLoader
+from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.errors import UserError
 
 README = """---

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from unified_vl.authoring.check import check_paths
-from unified_vl.data.images import ImageLoader
+from unified_vl.authoring.checking.check import check_paths
+from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.errors import UserError
 
 FIELDS = {"image": "image, kind: image", "answer": "caption"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from unified_vl.data.images import ImageLoader
+from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.errors import BadRow, UserError
 
 FOLDER = 'reader: imagefolder, path: "pets/{split}"'

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from unified_vl.data.readers import json_text
 from unified_vl.data.readers.indexed import RowIndex
 from unified_vl.data.readers.table import NO_TEXT
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 
 DATA = 'reader: jsonl, path: "{split}.jsonl", key_column: id'

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from unified_vl.data.images import ImageLoader
+from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.errors import BadRow, UserError
 
 CAPTION = 'reader: ofa_tsv, path: "{split}.tsv", columns: [id, image_id, caption, objects, image]'

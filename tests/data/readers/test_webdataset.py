@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from unified_vl.data.images import ImageLoader
+from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.readers import compressed
 from unified_vl.data.readers.table import NO_TEXT
 from unified_vl.errors import BadRow, UserError

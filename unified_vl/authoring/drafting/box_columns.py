@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from unified_vl.authoring.drafting.samples import Columns
+from unified_vl.authoring.drafting.files.samples import Columns
 from unified_vl.data.readers.box_tokens import kind_of
 from unified_vl.kinds.box import Layout
-from unified_vl.specs.fields import as_one
+from unified_vl.specs.tasks.fields import as_one
 
 _SIDES: tuple[tuple[tuple[str, ...], Layout], ...] = (
     (("xmin", "ymin", "xmax", "ymax"), "xyxy"),

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from unified_vl.authoring.drafting.files.samples import Columns
 from unified_vl.authoring.drafting.languages import is_language
-from unified_vl.authoring.drafting.samples import Columns
-from unified_vl.data.image_formats import NAMED
+from unified_vl.data.images.image_formats import NAMED
 from unified_vl.kinds.box import Layout
 from unified_vl.kinds.cells import unpacked
 from unified_vl.kinds.kind import Writing
 from unified_vl.kinds.places import PlaceKind
 from unified_vl.kinds.registry import KINDS, kind_of
-from unified_vl.specs.data import SplitName
+from unified_vl.specs.tasks.data import SplitName
 
 Role = Literal["field", "language", "split", "key", "none"]
 SPLITS: dict[SplitName, tuple[str, ...]] = {

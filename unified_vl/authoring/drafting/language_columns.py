@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import regex
 
 from unified_vl.authoring.drafting.columns import guess_columns
+from unified_vl.authoring.drafting.files.samples import Columns
 from unified_vl.authoring.drafting.languages import tags_of
-from unified_vl.authoring.drafting.samples import Columns
 
 _TAG = r"(?P<tag>[a-z]{2,3}([-_][A-Z][A-Za-z]{1,3})?|[A-Z]{2}([-_][A-Z]{2})?|[A-Za-z]{4,})"
 _BEHIND = regex.compile(rf"(?<=[^\W_])(?:[_.\- ]{_TAG}|\ ?\({_TAG}\)|\ ?\[{_TAG}\])$")

@@ -10,7 +10,7 @@ from functools import cache
 import regex
 
 from unified_vl.languages.tags import find
-from unified_vl.specs.document import LANGUAGE_PATTERN
+from unified_vl.specs.reading.document import LANGUAGE_PATTERN
 
 # a script, and the language that most texts in it are in
 _SCRIPTS = {

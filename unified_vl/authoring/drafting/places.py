@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from unified_vl.authoring.drafting.annotation_files import (
+from unified_vl.authoring.drafting.columns import SPLITS
+from unified_vl.authoring.drafting.files.annotation_files import (
     annotation_reader,
     annotations_in,
     root_of,
     splits_of,
 )
-from unified_vl.authoring.drafting.columns import SPLITS
-from unified_vl.authoring.drafting.written_files import without_written
-from unified_vl.data.image_formats import is_image
+from unified_vl.authoring.drafting.files.written_files import without_written
+from unified_vl.data.images.image_formats import is_image
 from unified_vl.errors import UserError
 from unified_vl.languages.tags import subtags
-from unified_vl.specs.data import SplitName
+from unified_vl.specs.tasks.data import SplitName
 
 TABLES = {
     ".parquet": "parquet",

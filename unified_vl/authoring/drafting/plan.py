@@ -10,28 +10,28 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from unified_vl.authoring.drafting.annotation_files import FOUND_ON_DISK, annotation_sample
 from unified_vl.authoring.drafting.box_columns import notes_of_tokens, with_boxes
 from unified_vl.authoring.drafting.columns import SPLITS, Guess, guess_columns
-from unified_vl.authoring.drafting.conversations import HISTORY, conversations_sample
-from unified_vl.authoring.drafting.image_folders import (
+from unified_vl.authoring.drafting.files.annotation_files import FOUND_ON_DISK, annotation_sample
+from unified_vl.authoring.drafting.files.conversations import HISTORY, conversations_sample
+from unified_vl.authoring.drafting.files.image_folders import (
     find_absolute_images,
     find_images,
     folder_sample,
     texts_sample,
 )
-from unified_vl.authoring.drafting.json_files import read_json_sample
+from unified_vl.authoring.drafting.files.json_files import read_json_sample
+from unified_vl.authoring.drafting.files.samples import Columns, distinct_values, read_sample
 from unified_vl.authoring.drafting.language_columns import find_language_columns
 from unified_vl.authoring.drafting.languages import language_of, tags_of
 from unified_vl.authoring.drafting.places import Place
 from unified_vl.authoring.drafting.roles import Field, Roles, choose_roles
-from unified_vl.authoring.drafting.samples import Columns, distinct_values, read_sample
 from unified_vl.data.readers.detection_formats import DETECTIONS, FRACTIONS
 from unified_vl.files import is_absolute
 from unified_vl.kinds.box import Layout
 from unified_vl.parts import NAME_PATTERN
-from unified_vl.specs.checks import RESERVED
-from unified_vl.specs.data import SplitName
+from unified_vl.specs.reading.checks import RESERVED
+from unified_vl.specs.tasks.data import SplitName
 
 READ_WHOLE = ("imagefolder", "image_texts", "coco_captions", "coco_instances", *DETECTIONS)
 ANNOTATIONS = ("annotations", "annotation", "labels")

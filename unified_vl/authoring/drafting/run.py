@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from unified_vl.data.sources import TaskData
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec

@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping
 
 from unified_vl.authoring.drafting.columns import Guess
+from unified_vl.authoring.drafting.files.samples import delimiter_of
 from unified_vl.authoring.drafting.plan import Plan
 from unified_vl.authoring.drafting.roles import Field, Roles, generation, request, scores
-from unified_vl.authoring.drafting.samples import delimiter_of
 from unified_vl.authoring.yaml_text import quoted
-from unified_vl.specs.data import SplitName
-from unified_vl.specs.parse import parse_text, validate
+from unified_vl.specs.reading.parse import parse_text, validate
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.tasks.data import SplitName
 
 HISTORY_TURN = "{questions} {answers}"
 MOST_TURNS = 10

@@ -11,7 +11,7 @@ from typing import Any
 from unified_vl.data.readers.annotations import read_items, read_json_lines, reader_of
 from unified_vl.data.readers.reader import Source
 from unified_vl.errors import UserError, nearest
-from unified_vl.specs.document import one_of
+from unified_vl.specs.reading.document import one_of
 
 TURNS = ("conversations", "messages", "conversation")
 IMAGES = ("image", "images", "image_path", "image_paths", "image_file", "img", "file_name")

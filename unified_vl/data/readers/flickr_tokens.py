@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from unified_vl.data.image_formats import is_image
+from unified_vl.data.images.image_formats import is_image
 from unified_vl.data.readers.annotations import reader_of
 from unified_vl.data.readers.moses import text_lines
 from unified_vl.data.readers.reader import Source

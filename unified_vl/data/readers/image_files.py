@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from unified_vl.data.image_formats import is_image, is_unread_image, named
+from unified_vl.data.images.image_formats import is_image, is_unread_image, named
 from unified_vl.data.readers.reader import Source
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from unified_vl.data.image_formats import is_image
+from unified_vl.data.images.image_formats import is_image
 from unified_vl.data.readers.annotations import reader_of
 from unified_vl.data.readers.image_files import files_below, note_links
 from unified_vl.data.readers.reader import Source

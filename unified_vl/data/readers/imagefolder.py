@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from unified_vl.data.image_formats import expected_formats, is_image
+from unified_vl.data.images.image_formats import expected_formats, is_image
 from unified_vl.data.readers.image_files import files_below, note_links
 from unified_vl.data.readers.jsonl import read_jsonl
 from unified_vl.data.readers.reader import Reader, Source

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from unified_vl.specs.data import DataSpec
+from unified_vl.specs.tasks.data import DataSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from unified_vl.data.readers.reader import Source, place_type
 from unified_vl.data.readers.table import ArrowTable, Table
 from unified_vl.errors import UserError
-from unified_vl.specs.fields import FieldSpec
+from unified_vl.specs.tasks.fields import FieldSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,7 +18,7 @@ from unified_vl.data.readers.table import ArrowTable, Table
 from unified_vl.data.readers.xml_elements import parsed
 from unified_vl.errors import UserError
 from unified_vl.languages.tags import canonical, nearest_tag, subtags
-from unified_vl.specs.document import one_of
+from unified_vl.specs.reading.document import one_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

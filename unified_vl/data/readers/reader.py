@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from unified_vl.data.readers.table import Table
 from unified_vl.errors import nearest
-from unified_vl.specs.document import KeyPath
-from unified_vl.specs.fields import FieldSpec
+from unified_vl.specs.reading.document import KeyPath
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.tasks.fields import FieldSpec
 
 MOST_NAMES, LONG_NAME = 50, 60  # of columns that a message lists
 

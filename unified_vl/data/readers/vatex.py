@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from unified_vl.data.image_formats import is_image
+from unified_vl.data.images.image_formats import is_image
 from unified_vl.data.readers.annotations import member, read_json, reader_of, texts
 from unified_vl.data.readers.reader import Reader, Source
 from unified_vl.data.readers.table import Table

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unified_vl.data.image_formats import is_image
+from unified_vl.data.images.image_formats import is_image
 from unified_vl.data.readers.detections import (
     Annotations,
     Picture,
@@ -24,7 +24,7 @@ from unified_vl.data.readers.detections import (
 )
 from unified_vl.errors import UserError, nearest
 from unified_vl.kinds.box import corners
-from unified_vl.specs.parse import parse_text
+from unified_vl.specs.reading.parse import parse_text
 
 SPLITS = ("train", "val", "test")
 

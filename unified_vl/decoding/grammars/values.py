@@ -14,8 +14,8 @@ from unified_vl.decoding.grammars.image import ImageGrammar
 from unified_vl.decoding.grammars.spelled import SpelledGrammar
 from unified_vl.errors import UserError
 from unified_vl.kinds.registry import KINDS, place_kind
-from unified_vl.specs.example import SENTINELS, sentinel_tag
-from unified_vl.specs.generate import MIXED, AnswerForm, GenerateSpec
+from unified_vl.specs.tasks.example import SENTINELS, sentinel_tag
+from unified_vl.specs.tasks.generate import MIXED, AnswerForm, GenerateSpec
 
 
 def grammar_of(

@@ -15,7 +15,7 @@ from unified_vl.codecs.text import TextCodec
 from unified_vl.data.example import Example
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.decoding.special_ids import SpecialIds
-from unified_vl.specs.generate import GenerateSpec
+from unified_vl.specs.tasks.generate import GenerateSpec
 
 SPACE = "\u2581"
 

@@ -31,7 +31,8 @@ class Encoder:
 
     Attributes:
         name: what specs call it.
-        keys: its own keys under `vision`, each with a default; `unified_vl.specs.document.Part`.
+        keys: its own keys under `vision`, each with a default;
+            `unified_vl.parts.Part`.
         grid: rows and columns of the features of one image, for these keys. Raises `UserError`
             with a `field` (`model.vision.KEY`) for images that it cannot take.
         build: the module, given the keys and the width of the model, that makes (N, M, R, L) of

@@ -6,7 +6,7 @@ from torch import nn
 
 from unified_vl.errors import UserError
 from unified_vl.model.encoders.encoder import Encoder, Vision
-from unified_vl.specs.vision import PatchKeys
+from unified_vl.specs.runs.vision import PatchKeys
 
 
 def grid(vision: Vision) -> tuple[int, int]:

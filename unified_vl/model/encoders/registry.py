@@ -6,7 +6,7 @@ from unified_vl.model.encoders.encoder import Encoder, Vision
 from unified_vl.model.encoders.patches import PATCHES
 from unified_vl.model.encoders.stem import STEM
 from unified_vl.model.encoders.timm_backbone import TIMM
-from unified_vl.specs import vision as specs
+from unified_vl.specs.runs import vision as specs
 
 ENCODERS = {encoder.name: encoder for encoder in (PATCHES, STEM, TIMM)}
 

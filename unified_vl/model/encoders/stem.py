@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from unified_vl.errors import UserError
 from unified_vl.model.encoders.encoder import Encoder, Vision
 from unified_vl.model.encoders.patches import grid
-from unified_vl.specs.vision import CHANNELS_OF_A_GROUP, STEM_STRIDE, StemKeys
+from unified_vl.specs.runs.vision import CHANNELS_OF_A_GROUP, STEM_STRIDE, StemKeys
 
 
 class ResidualBlock(nn.Module):

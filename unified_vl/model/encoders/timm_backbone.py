@@ -15,7 +15,7 @@ from torch import nn
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.model.encoders.encoder import Encoder, Vision
-from unified_vl.specs.vision import TimmKeys
+from unified_vl.specs.runs.vision import TimmKeys
 
 
 @dataclass(frozen=True)

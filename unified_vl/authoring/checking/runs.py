@@ -1,0 +1,58 @@
+"""What a run file names and asks for, before its training."""
+
+from __future__ import annotations
+
+from unified_vl.authoring.checking.findings import Findings, Severity
+from unified_vl.codecs.sequence import load_tokenizer
+from unified_vl.codecs.vocabulary import Vocabulary
+from unified_vl.data.templates import task_tags
+from unified_vl.errors import UserError
+from unified_vl.model.encoders.registry import grid_size
+from unified_vl.specs.run import Run
+from unified_vl.specs.runs.run_paths import told_at_its_key, unusable_paths
+
+
+def check_run(run: Run, findings: Findings, missing: Severity) -> None:
+    """Find what would keep a run from training.
+
+    Args:
+        run: of `load_run`.
+        findings: takes what is found.
+        missing: what a folder is that is not there yet.
+    """
+    for error in unusable_paths(run):
+        findings.add(error, missing)
+    try:
+        if run.tokenizer.is_dir():
+            refuse_other_vocabulary(run, load_tokenizer(run.tokenizer)[0])
+        with told_at_its_key(run):
+            rows, columns = grid_size(run.model.vision.model_dump(mode="json"))
+    except UserError as error:
+        findings.add(error)
+        return
+    if run.max_source_tokens <= rows * columns:
+        findings.add(
+            run.error(
+                ("max_source_tokens",),
+                f"an image alone takes {rows * columns} tokens",
+                expected=f"more than {rows * columns}",
+            )
+        )
+
+
+def refuse_other_vocabulary(run: Run, vocabulary: Vocabulary) -> None:
+    """That a tokenizer's vocabulary has the tags that the tasks of a run write.
+
+    Raises:
+        UserError: at the run's `tokenizer`.
+    """
+    for spec in run.loaded_mixture.specs:
+        for name in task_tags(spec, run.loaded_mixture.tags):
+            try:
+                vocabulary.tag_id(name)
+            except UserError as error:
+                raise run.error(
+                    ("tokenizer",),
+                    f"{error.message}, which the task {spec.task!r} writes",
+                    expected="a tokenizer trained on the specs of the mixture",
+                ) from error

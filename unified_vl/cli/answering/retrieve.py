@@ -1,0 +1,60 @@
+"""`unified-vl retrieve`: find images by a sentence, or texts and images by an image."""
+
+from __future__ import annotations
+
+import json as encoder
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unified_vl.errors import UserError, visible
+
+
+def retrieve(
+    model: Annotated[Path, typer.Argument(help="The directory of a saved model.")],
+    index: Annotated[Path, typer.Argument(help="An index that `unified-vl index` wrote.")],
+    text: Annotated[str | None, typer.Option(help="The query, in any language.")] = None,
+    image: Annotated[Path | None, typer.Option(help="The query, in place of a text.")] = None,
+    language: Annotated[str | None, typer.Option(help="Language of --text: de, zh, ...")] = None,
+    top: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many to print.")] = 10,
+    candidates: Annotated[
+        int,
+        typer.Option(
+            min=0, max=1_000_000, help="How many of the first stage are scored again; 0 for none."
+        ),
+    ] = 10,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|SPEC",
+            help="Scores by this captioning or matching task; the captioning task unless given.",
+        ),
+    ] = None,
+    yes: Annotated[
+        str, typer.Option(help="The answer of a matching task that says they belong together.")
+    ] = "yes",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
+    ] = "auto",
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Print control characters of the data as they are.")
+    ] = False,
+) -> None:
+    """Print what of a collection fits a text or an image best: score, then file or text."""
+    from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.inference.retrieval.retriever import Retriever
+
+    if (text is None) == (image is None):
+        raise UserError(
+            "the query is missing" if text is None else "two queries are given",
+            file="command line",
+            expected="one of --text and --image",
+        )
+    retriever = Retriever(UnifiedVL.from_pretrained(model, device), index, task, yes)
+    for hit in retriever.search(text, language, image=image, top=top, candidates=candidates):
+        shown = hit.text if hit.path is None else hit.path
+        row = encoder.dumps(hit.as_row(), ensure_ascii=False)
+        line = row if json else f"{hit.score:.3f}\t{shown}"
+        typer.echo(line if raw else visible(line), color=raw or None)

@@ -1,0 +1,90 @@
+"""`unified-vl check`: find mistakes in specs and data before training does."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+
+def check(
+    specs: Annotated[
+        list[Path], typer.Argument(help="Task, mixture and run files, or folders of them.")
+    ],
+    data: Annotated[
+        Path | None, typer.Option(help="The data root; without it only the files are checked.")
+    ] = None,
+    rows: Annotated[
+        int,
+        typer.Option(min=0, max=10**9, help="Rows of each split, over all languages; 0 takes all."),
+    ] = 200,
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="Check also that texts survive this tokenizer, and fit.")
+    ] = None,
+    max_source: Annotated[
+        int, typer.Option(min=2, max=1 << 20, help="Longest source, in tokens.")
+    ] = 256,
+    max_target: Annotated[
+        int, typer.Option(min=2, max=1 << 20, help="Longest target, in tokens.")
+    ] = 128,
+    image_tokens: Annotated[int, typer.Option(min=1, max=1 << 20, help="Tokens of an image.")] = 16,
+    leakage: Annotated[
+        bool,
+        typer.Option(help="Compare all rows for images and texts that a held-out split has too."),
+    ] = True,
+    write_leaks: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the train rows that leak to a file below the data root, where "
+            "`data.exclude` reads them."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Print control characters of the data as they are.")
+    ] = False,
+) -> None:
+    """Check specs: keys, names, columns, rows, images, boxes, texts and leakage.
+
+    One line for each kind of finding, with what to do about it, then what was checked. Exit
+    code 2 for an error. Given several specs, their train splits are compared with the test
+    splits of all.
+    """
+    from unified_vl.authoring.checking.check import CHECKED_SIZE, check_paths
+    from unified_vl.authoring.checking.leakage import as_jsonl, file_of_leaks
+    from unified_vl.authoring.checking.tokens import load_codec
+    from unified_vl.errors import UserError, visible
+    from unified_vl.files import write_atomically
+
+    if write_leaks is not None and (data is None or not leakage):
+        expected = "--data, and no --no-leakage"
+        raise UserError("has no rows to compare", field="--write-leaks", expected=expected)
+    leaks_file = None if write_leaks is None or data is None else file_of_leaks(data, write_leaks)
+    codec = load_codec(
+        tokenizer,
+        image_size=CHECKED_SIZE,
+        image_tokens=image_tokens,
+        max_source=max_source,
+        max_target=max_target,
+    )
+    with Console(stderr=True).status("checking") as status:
+        result = check_paths(
+            specs, data=data, rows=rows, codec=codec, leakage=leakage, progress=status.update
+        )
+    if leaks_file is not None and data is not None:
+        write_atomically(leaks_file, as_jsonl(result.leaks))
+        named = leaks_file.resolve().relative_to(data.resolve()).as_posix()
+        print(f"wrote {leaks_file}; data.exclude: {named} leaves them out", file=sys.stderr)
+    if as_json:
+        findings = [finding.to_json() for finding in result.findings]
+        lines = [json.dumps({"findings": findings, "checked": result.checked}, ensure_ascii=False)]
+    else:
+        lines = [*map(str, result.findings), result.summary()]
+    for line in lines:
+        print(line if raw else visible(line))
+    if result.failed:
+        raise typer.Exit(2)

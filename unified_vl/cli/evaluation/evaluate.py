@@ -1,0 +1,191 @@
+"""`unified-vl evaluate`: score a saved model on its tasks."""
+
+from __future__ import annotations
+
+import json as encoder
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from unified_vl.cli.answering.decoding import decoding_options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from unified_vl.evaluation.evaluate import Progress
+
+
+WIDEST_DIMENSION = 4  # values that get a column of the printed table each
+
+
+@decoding_options
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="The directory of a saved model.")],
+    data: Annotated[Path, typer.Option(help="Data root: the specs' paths are relative to it.")],
+    specs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TASK|SPEC", help="Its tasks by name, or spec files; none: all its tasks."
+        ),
+    ] = None,
+    split: Annotated[
+        Literal["train", "validation", "test"] | None,
+        typer.Option(
+            help="The rows to score; unless given test, or validation where a task has "
+            "no test split."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where to write the report (JSON), and beside it what `compare` needs."),
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Where to write every answer (JSONL).")
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, max=10**9, help="Score so many rows of a task, drawn at random."),
+    ] = None,
+    resamples: Annotated[
+        int, typer.Option(min=0, max=100_000, help="Resamples of the 95 % intervals; 0 for none.")
+    ] = 1000,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=65_536, help="Rows that are read at once.")
+    ] = 128,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
+    ] = "auto",
+    compile: Annotated[
+        bool,
+        typer.Option("--compile", help="Compile the model first (half a minute), for many rows."),
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    *,
+    generate: dict[str, Any],
+) -> None:
+    """Score a model by its specs: in all, by language, and by what else a spec reports by."""
+    from rich.console import Console
+
+    from unified_vl.errors import visible
+    from unified_vl.evaluation.evaluate import evaluate as score
+    from unified_vl.evaluation.results import check_outputs, only_writer_of, write_results
+    from unified_vl.evaluation.scoring import notes_of
+    from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.specs.load import load_tasks
+    from unified_vl.specs.reading.overrides import with_generate
+
+    check_outputs(output, predictions)
+    with only_writer_of(output, predictions):
+        predictor = UnifiedVL.from_pretrained(model, device, compile=compile)
+        chosen = []
+        for name in specs or predictor.specs:
+            folder = name not in predictor.specs and Path(name).is_dir()
+            chosen += load_tasks([name]) if folder else [predictor.spec(name)]
+        chosen = [with_generate(spec, generate) for spec in chosen]
+        with progress_of_tasks() as progress:
+            evaluation = score(
+                predictor,
+                chosen,
+                split,
+                data,
+                model_name=str(model),
+                batch_size=batch_size,
+                limit=limit,
+                resamples=resamples,
+                progress=progress,
+            )
+        write_results(evaluation, output, predictions)
+    if json:
+        typer.echo(visible(encoder.dumps(evaluation.report, ensure_ascii=False, indent=1)))
+    else:
+        Console().print(table_of(evaluation.report))
+    if split is None:
+        for task, found in evaluation.report["tasks"].items():
+            if found["split"] != "test":
+                typer.echo(f"note: {task} has no test split: {found['split']} was scored", err=True)
+    for note in notes_of(evaluation.report):
+        typer.echo(f"note: {note}", err=True)
+    for warning in warnings_of(evaluation.report):
+        typer.echo(warning, err=True)
+
+
+def warnings_of(report: dict[str, Any]) -> Iterator[str]:
+    """A line a task and flag that some of its answers have."""
+    from unified_vl.inference.prediction import FLAGS
+
+    for name, task in report["tasks"].items():
+        for flag, said in FLAGS.items():
+            rate = task["flags"][flag]
+            if rate:
+                yield f"warning: {name}: {rate:.3g} % of the answers are {said} ({flag})"
+
+
+@contextmanager
+def progress_of_tasks() -> Iterator[Progress]:
+    """A bar a task on a terminal, a line a task elsewhere, on stderr."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    bars: dict[str, TaskID] = {}
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal
+    ) as progress:
+
+        def show(task: str, done: int, total: int) -> None:
+            if task not in bars:
+                bars[task] = progress.add_task(task, total=total)
+            progress.update(bars[task], completed=done)
+            if done == total and not console.is_terminal:
+                console.print(f"{task}: {total} rows done")
+
+        yield show
+
+
+def table_of(report: dict[str, Any]) -> Table:
+    """The scores for a terminal: a row a metric, in all and by the dimensions of few values."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from unified_vl.errors import visible
+
+    tasks = report["tasks"].items()
+    cells = [
+        (dimension, value)
+        for dimension, values in _values_of_dimensions(report).items()
+        if dimension != "language" and len(values) <= WIDEST_DIMENSION
+        for value in values
+    ]
+    table = Table(title=f"{report['model']} ({report['seconds']:.0f} s)")
+    table.add_column("task", overflow="fold")
+    table.add_column("metric", overflow="fold")
+    for name in ("rows", "all", "95 %", *(value for _, value in cells)):
+        table.add_column(Text(visible(name)), justify="right", no_wrap=True)  # only names fold
+    for name, task in tasks:
+        for metric, value in task["metrics"].items():
+            groups = [task["by"].get(dimension, {}).get(cell, {}) for dimension, cell in cells]
+            shown = [f"{g[metric]:.1f}" if metric in g else "" for g in groups]
+            ends = task.get("intervals", {}).get(metric)
+            interval = "" if ends is None else f"{ends[0]:.1f}–{ends[1]:.1f}"
+            table.add_row(name, metric, str(task["count"]), f"{value:.1f}", interval, *shown)
+    return table
+
+
+def _values_of_dimensions(report: dict[str, Any]) -> dict[str, list[str]]:
+    """Every dimension that scores are broken down by, with the values it takes."""
+    found: dict[str, dict[str, None]] = {}
+    for task in report["tasks"].values():
+        for dimension, values in task["by"].items():
+            found.setdefault(dimension, {}).update(dict.fromkeys(values))
+    return {dimension: list(values) for dimension, values in found.items()}

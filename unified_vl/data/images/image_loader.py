@@ -1,0 +1,340 @@
+"""Image files to 8-bit RGB at the network's size; their bytes are not trusted.
+
+Legend: H height, W width, C channels.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO, TypeGuard
+
+import numpy as np
+from PIL import ExifTags, ImageOps
+from PIL import Image as PILImage
+
+from unified_vl.codecs.images import LoadedImage, resize
+from unified_vl.data.images.high_bit_depth import to_8_bit
+from unified_vl.data.images.image_formats import HEIC_HINT, expected_formats, readable_formats
+from unified_vl.data.truncation import finish_truncated
+from unified_vl.errors import BadRow, nearest
+from unified_vl.files import with_slashes
+
+MOST_PIXELS = 64_000_000
+MOST_BYTES = 1 << 28  # of an image within a file of others
+_LIMIT = "at most 64 million pixels"
+_LONG_NAME = 255  # characters; more is hardly the name of a file
+_BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "data:image/")  # PNG, JPEG, GIF, WebP
+_NO_BASE64 = "a path; images in base64 are read by `reader: ofa_tsv` alone"
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+
+
+class ImageLoader:
+    """Reads images and keeps those that came from a file.
+
+    Args:
+        root: folder that paths are relative to and may not leave; None trusts any
+            path, for images that a person names.
+        size: (height, width) of what comes out.
+        cache_bytes: pixels to keep; the image used longest ago goes first.
+        holes: whether to say where images are transparent.
+    """
+
+    def __init__(
+        self,
+        root: Path | None,
+        size: tuple[int, int],
+        cache_bytes: int = 1 << 30,
+        *,
+        holes: bool = False,
+    ) -> None:
+        self.root = None if root is None else root.resolve()
+        self.size = size
+        self.cache_bytes = cache_bytes
+        self.holes = holes
+        self._cache: OrderedDict[str, LoadedImage] = OrderedDict()
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def load(
+        self, value: object, where: str, linked: Sequence[Path] = (), *, truncated: bool = False
+    ) -> LoadedImage:
+        """The image that a row holds.
+
+        Args:
+            value: a path, bytes, `{"bytes": ..., "path": ...}` as `datasets` stores
+                images, `{"file": ..., "offset": ..., "size": ..., "base64": ...}` for bytes
+                within a file (a tar, a TSV), a PIL image, or a uint8 array [H, W] or
+                [H, W, 3 or 4].
+            where: the row, for messages.
+            linked: files and folders outside the root that count as in it.
+            truncated: whether an image may be one whose file ends early.
+
+        Raises:
+            BadRow: when it is missing, outside the root, of another format, too
+                large, or broken.
+        """
+        image = self._load(value, where, linked)
+        if image.truncated and not truncated:
+            expected = "a whole file; data.truncated_images: allow reads what there is of it"
+            raise BadRow(image.truncated, file=where, expected=expected)
+        return image
+
+    def _load(self, value: object, where: str, linked: Sequence[Path]) -> LoadedImage:
+        if isinstance(value, Mapping):
+            if value.get("file") is not None:
+                return self._load_place(value, where, linked)
+            value = value.get("bytes") or value.get("path")
+        if isinstance(value, np.ndarray):
+            value = _from_array(value, where)
+        if isinstance(value, PILImage.Image):
+            return self._prepare(value, where, "the image")
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return self._decode(io.BytesIO(value), where, f"{len(value)} bytes")
+        if isinstance(value, (str, Path)):
+            return self._load_path(str(value), where, linked)
+        found = "nothing" if value is None else type(value).__name__
+        raise BadRow(f"found {found} in place of an image", file=where)
+
+    def content(self, value: object, where: str, linked: Sequence[Path] = ()) -> bytes:
+        """The bytes of the image file that a row holds, not decoded.
+
+        Args:
+            value: as for `load`, but no PIL image.
+            where: the row, for messages.
+            linked: files and folders outside the root that count as in it.
+
+        Raises:
+            BadRow: when it is missing, outside the root, or cannot be read.
+        """
+        if isinstance(value, Mapping):
+            if value.get("file") is not None:
+                return self._bytes_at(value, where, linked)
+            value = value.get("bytes") or value.get("path")
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return bytes(value)
+        if isinstance(value, (str, Path)):
+            try:
+                return self.resolve(str(value), where, linked).read_bytes()
+            except OSError as error:
+                raise BadRow(f"{value!r} cannot be read: {error.strerror}", file=where) from error
+        found = "nothing" if value is None else type(value).__name__
+        raise BadRow(f"found {found} in place of an image", file=where)
+
+    def _load_place(
+        self, value: Mapping[str, Any], where: str, linked: Sequence[Path]
+    ) -> LoadedImage:
+        key = f"{value['file']}\0{value.get('offset')}"  # no path has a NUL
+        found = self._cached(key)
+        if found is not None:
+            return found
+        data = self._bytes_at(value, where, linked)
+        said = f"of {value['size']} bytes in {value['file']!r}"
+        image = self._decode(io.BytesIO(data), where, said)
+        self._keep(key, image)
+        return image
+
+    def _bytes_at(self, value: Mapping[str, Any], where: str, linked: Sequence[Path]) -> bytes:
+        """What lies at a place within a file."""
+        name, start, size = value["file"], value.get("offset"), value.get("size")
+        if not isinstance(name, str) or not _is_count(start) or not _is_count(size):
+            raise BadRow(
+                "found no place of an image",
+                file=where,
+                expected="file, and offset and size in bytes",
+            )
+        said = f"of {size} bytes in {name!r}"
+        if size > MOST_BYTES:
+            raise BadRow(f"the image {said} is too large", file=where, expected="at most 256 MiB")
+        try:
+            with self.resolve(name, where, linked).open("rb") as file:
+                file.seek(start)
+                data = file.read(size)
+        except (OSError, OverflowError, ValueError) as error:  # an offset beyond all files
+            reason = getattr(error, "strerror", None) or error
+            raise BadRow(f"{name!r} cannot be read: {reason}", file=where) from error
+        if len(data) < size:
+            raise BadRow(f"{name!r} ends before the image {said} does", file=where)
+        if value.get("base64"):
+            try:
+                # OFA writes either alphabet
+                data = base64.b64decode(data.translate(_URL_SAFE), validate=True)
+            except ValueError as error:
+                raise BadRow(f"the image {said} is not base64: {error}", file=where) from error
+        return data
+
+    def _cached(self, key: str) -> LoadedImage | None:
+        with self._lock:
+            found = self._cache.get(key)
+            if found is not None:
+                self._cache.move_to_end(key)
+            return found
+
+    def _load_path(self, name: str, where: str, linked: Sequence[Path]) -> LoadedImage:
+        key = f"{linked[0]}\0{name}" if linked else name  # without, it may be refused
+        found = self._cached(key)
+        if found is not None:
+            return found
+        path = self.resolve(name, where, linked)
+        try:
+            with path.open("rb") as file:
+                image = self._decode(file, where, repr(name))
+        except OSError as error:
+            raise BadRow(f"{name!r} cannot be read: {error.strerror}", file=where) from error
+        self._keep(key, image)
+        return image
+
+    def resolve(self, name: str, where: str, linked: Sequence[Path] = ()) -> Path:
+        """The file that a path names; with backslashes, too, as Windows writes them.
+
+        Args:
+            name: the path, relative to the root.
+            where: the row, for messages.
+            linked: files and folders outside the root that count as in it.
+
+        Raises:
+            BadRow: when there is none, or it is outside the root.
+        """
+        shown = name if len(name) <= _LONG_NAME else f"{name[:57]}..."
+        no_base64 = _NO_BASE64 if name.startswith(_BASE64) else None
+        try:
+            path = with_slashes(Path(name) if self.root is None else self.root / name).resolve()
+            within = self.root is None or path.is_relative_to(self.root)
+            if not within and not any(path.is_relative_to(folder) for folder in linked):
+                raise BadRow(
+                    f"the image {shown!r} leaves the data root",
+                    file=where,
+                    expected=no_base64 or "a path in it",
+                )
+            if not path.is_file():
+                close = nearest(path.name, (p.name for p in path.parent.glob("*")))
+                raise BadRow(
+                    f"there is no image {shown!r}",
+                    file=where,
+                    expected=no_base64,
+                    nearest=close,
+                )
+        except (ValueError, OSError, RuntimeError) as error:  # a NUL byte, a link to itself
+            shown = repr(name if len(name) <= 60 else f"{name[:57]}...")
+            reason = getattr(error, "strerror", None) or error
+            raise BadRow(f"{shown} is no path: {reason}", file=where) from error
+        return path
+
+    def _keep(self, key: str, image: LoadedImage) -> None:
+        size = image.pixels_HWC.nbytes
+        with self._lock:
+            if key in self._cache or size > self.cache_bytes:
+                return
+            self._cache[key] = image
+            self._held += size
+            while self._held > self.cache_bytes:
+                self._held -= self._cache.popitem(last=False)[1].pixels_HWC.nbytes
+
+    def _decode(self, file: BinaryIO, where: str, name: str) -> LoadedImage:
+        return self._prepare(open_image(file, where, name), where, name)
+
+    def _prepare(self, image: PILImage.Image, where: str, name: str) -> LoadedImage:
+        truncated = ""
+        try:
+            rgb = to_rgb(image, where, name)
+        except BadRow as error:
+            if not finish_truncated(image, error.__cause__):
+                raise
+            truncated = error.message
+            rgb = to_rgb(image, where, name)
+        loaded = resize(rgb, self.size, _hole(image) if self.holes else None)
+        if truncated:
+            loaded = replace(loaded, truncated=truncated)
+        orientation = orientation_of(image)
+        return loaded if orientation == 1 else replace(loaded, orientation=orientation)
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def open_image(file: BinaryIO, where: str, name: str) -> PILImage.Image:
+    """Read the header of an image; nothing is decoded yet.
+
+    Raises:
+        BadRow: when the format is none that is read (`image_formats.py`).
+    """
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own limit is higher than that of `to_rgb`
+            warnings.simplefilter("ignore", PILImage.DecompressionBombWarning)
+            return PILImage.open(file, formats=readable_formats())
+    except PILImage.DecompressionBombError as error:
+        # what Pillow refuses outright is far above our limit
+        raise BadRow(f"the image {name} is too large", file=where, expected=_LIMIT) from error
+    except Exception as error:  # Pillow's parsers raise almost anything on hostile bytes
+        raise BadRow(
+            f"the image {name} cannot be read",
+            file=where,
+            expected=HEIC_HINT if _looks_like_heic(file) else expected_formats(),
+        ) from error
+
+
+def _looks_like_heic(file: BinaryIO) -> bool:
+    """Whether the first box is that of a HEIC image (ISO/IEC 23008-12)."""
+    with contextlib.suppress(OSError, ValueError):
+        file.seek(4)
+        return file.read(8) in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc")
+    return False
+
+
+def to_rgb(image: PILImage.Image, where: str, name: str) -> PILImage.Image:
+    """Decode an image, upright (EXIF) and in 8-bit RGB, on white where it is transparent.
+
+    Raises:
+        BadRow: before decoding when it has more than 64 million pixels; when the file
+            is truncated or broken.
+    """
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise BadRow(f"the image {name} is {width} x {height} pixels", file=where, expected=_LIMIT)
+    try:
+        image.load()
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode.startswith(("I", "F")):
+            return to_8_bit(upright, image)
+        if upright.has_transparency_data:
+            layer = upright.convert("RGBA")
+            ground = PILImage.new("RGBA", layer.size, "white")
+            return PILImage.alpha_composite(ground, layer).convert("RGB")
+        return upright.convert("RGB")
+    except Exception as error:  # as above: the bytes are not trusted
+        raise BadRow(f"the image {name} is broken or truncated: {error}", file=where) from error
+
+
+def orientation_of(image: PILImage.Image) -> int:
+    """How EXIF turns an image: 2 to 8; 1 where it does not, or says nothing that is known."""
+    said = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return said if said in range(2, 9) else 1
+
+
+def _hole(image: PILImage.Image) -> PILImage.Image | None:
+    """White (L, upright) where an image that was decoded is transparent; None where it is not."""
+    upright = ImageOps.exif_transpose(image)
+    if not upright.has_transparency_data:
+        return None
+    alpha = upright.convert("RGBA").getchannel("A")
+    return alpha.point(lambda value: 255 * (value < 128))
+
+
+def _from_array(pixels: np.ndarray[Any, Any], where: str) -> PILImage.Image:
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels not in (1, 3, 4):
+        raise BadRow(
+            f"found an array of {pixels.dtype} [{', '.join(map(str, pixels.shape))}]",
+            file=where,
+            expected="uint8 [height, width] or [height, width, 3 or 4]",
+        )
+    return PILImage.fromarray(pixels[..., 0] if pixels.ndim == 3 and channels == 1 else pixels)

@@ -1,0 +1,101 @@
+"""The files of a split: path templates filled in, and `*` matched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from unified_vl.errors import nearest
+from unified_vl.specs.readers import READERS
+from unified_vl.specs.reading.document import KeyPath
+from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.tasks.data import SplitName
+from unified_vl.specs.tasks.template import fill
+
+
+def filled(spec: TaskSpec, split: SplitName, language: str | None) -> dict[str, str]:
+    """The files of a split by name, relative to the data root ("path" for a single one)."""
+    return {n: in_split(spec, t, split, language) for n, t in spec.data.templates.items()}
+
+
+def in_split(spec: TaskSpec, text: str, split: SplitName, language: str | None) -> str:
+    """A template of `data` with what the files call a split and a language."""
+    tag = spec.data.language_name(language or spec.data.languages[0])
+    return fill(text, split=spec.data.splits[split], language=tag)
+
+
+def languages_apart(spec: TaskSpec, split: SplitName) -> Sequence[str | None]:
+    """The languages that have files of their own; None alone where a column names them."""
+    languages = spec.data.languages
+    config = spec.data.config or ""
+    places = {
+        (*filled(spec, split, tag).values(), in_split(spec, config, split, tag))
+        for tag in languages
+    }
+    return languages if len(places) == len(languages) else [None]
+
+
+def existing(
+    spec: TaskSpec, split: SplitName, root: Path, language: str | None
+) -> list[dict[str, Path]]:
+    """The files of a split that are read together, each by its name.
+
+    A name with `*` stands for several, sorted; where several names have one, the first
+    files of each belong together, then the second.
+
+    Raises:
+        UserError: for a file or folder that is not there, a `*` that nothing matches, or
+            names that do not match as many files.
+    """
+    found: dict[str, list[Path]] = {}
+    for name, text in filled(spec, split, language).items():
+        if READERS[spec.data.reader].path == "id":
+            found[name] = [root / text]
+        elif "*" in text:
+            found[name] = _matched(spec, root, text, name)
+        else:
+            found[name] = [_existing(spec, root / text, name)]
+    first = next(iter(found))
+    for name, paths in found.items():
+        if len(paths) != len(found[first]):
+            raise spec.error(
+                _place(name),
+                f"there are {len(paths)} files of it, and {len(found[first])} of {first!r}",
+            )
+    return [dict(zip(found, paths, strict=True)) for paths in zip(*found.values(), strict=True)]
+
+
+def _matched(spec: TaskSpec, root: Path, text: str, name: str) -> list[Path]:
+    pattern = re.sub(r"([?\[])", r"[\1]", text)  # only * has a meaning
+    paths = sorted(path for path in root.glob(pattern) if _is_right(spec, path))
+    if not paths:
+        what = "folder" if READERS[spec.data.reader].path == "folder" else "file"
+        raise spec.error(_place(name), f"no {what} matches {str(root / text)!r}")
+    return paths
+
+
+def _existing(spec: TaskSpec, path: Path, name: str) -> Path:
+    if not path.exists():
+        what = "folder" if READERS[spec.data.reader].path == "folder" else "file"
+        close = _nearest_file(path)
+        raise spec.error(_place(name), f"there is no {what} {str(path)!r}", nearest=close)
+    if not _is_right(spec, path):
+        found, right = ("folder", "file") if path.is_dir() else ("file", "folder")
+        raise spec.error(_place(name), f"{str(path)!r} is a {found}", expected=f"a {right}")
+    return path
+
+
+def _is_right(spec: TaskSpec, path: Path) -> bool:
+    kind = READERS[spec.data.reader].path
+    return (kind != "file" and path.is_dir()) or (kind != "folder" and path.is_file())
+
+
+def _place(name: str) -> KeyPath:
+    return ("data", "path") if name == "path" else ("data", "files", name)
+
+
+def _nearest_file(path: Path) -> str | None:
+    if not path.parent.is_dir():
+        return None
+    return nearest(path.name, (p.name for p in path.parent.iterdir()))

@@ -1,0 +1,287 @@
+"""A saved model: a folder that needs nothing beside it.
+
+    config.json              sizes, limits and the fingerprint of the vocabulary
+    generation_config.json
+    model.safetensors
+    training.json            facts about how it came to be, for people and reports
+    tokenizer/text.model
+    tokenizer/vocabulary.json
+    tokenizer/image/         the image tokenizer of a model that reads or writes images in codes
+    specs/NAME.yaml          the task specs it was trained on, word for word
+    specs/NAME.choices.txt   the closed answers of a task that has them elsewhere
+    specs/NAME.FIELD.names.txt   the names of classes, likewise
+    specs/NAME.FIELD.dictionary.tsv   the words of a code-switched text, likewise
+    specs/NAME.shots.json    the rows that the task shows as examples, images in NAME.shots/
+
+Weights are safetensors and nothing in the folder is unpickled, so a model from
+elsewhere can be opened without trusting it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers.utils import logging as transformers_logging
+
+from unified_vl.codecs.image_codes import CodeImages
+from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY, SequenceCodec, load_tokenizer
+from unified_vl.data.rows.other_rows import Shots
+from unified_vl.errors import UserError
+from unified_vl.files import new_directory, read_json_object, write_atomically
+from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
+from unified_vl.inference.saved_models.shot_files import read_shots, write_shots
+from unified_vl.inference.saved_models.weights import load_weights
+from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.specs.load import load_task
+from unified_vl.specs.reading.parse import Parsed, json_origin, validate
+from unified_vl.specs.saved_model import REMARKS, SavedModelSpec
+from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.written import write_task
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+FACTS = "training.json"
+TOKENIZER = "tokenizer"
+SPECS = "specs"
+REQUIRED = ("vocabulary_fingerprint", "text_fingerprint", "max_source_tokens", "max_target_tokens")
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What a model directory holds.
+
+    Attributes:
+        model: in evaluation mode.
+        codec: its tokenizer, vocabulary and limits.
+        specs: the tasks it was trained on, by name.
+        facts: what was recorded about its training.
+        shots: the rows that tasks show as examples, by task.
+    """
+
+    model: UnifiedVLForConditionalGeneration
+    codec: SequenceCodec
+    specs: dict[str, TaskSpec]
+    facts: dict[str, Any]
+    shots: Mapping[str, Shots] = field(default_factory=dict)
+
+
+def save_model(
+    directory: str | Path,
+    model: UnifiedVLForConditionalGeneration,
+    codec: SequenceCodec,
+    specs: Iterable[TaskSpec],
+    facts: Mapping[str, Any] | None = None,
+    *,
+    state_dict: dict[str, torch.Tensor] | None = None,
+    shots: Mapping[str, Shots] | None = None,
+) -> None:
+    """Write a model directory, whole or not at all; one that is there is replaced.
+
+    Args:
+        directory: the folder to write.
+        model: its weights are written, unless `state_dict` is given.
+        codec: its tokenizer, vocabulary, and limits.
+        specs: the tasks that it was trained on.
+        facts: what `training.json` records of its training (JSON values).
+        state_dict: the weights to write, where the model's own are in pieces (ZeRO-3).
+        shots: the rows that tasks show as examples, by task (`ExampleBuilder.shots`).
+
+    Raises:
+        DiskFull: when there is no room for it; a directory that is there stays as it was.
+        UserError: when a task's choices or shots are not known.
+    """
+    config = model.config
+    config.vocabulary_fingerprint = codec.vocabulary.fingerprint
+    config.text_fingerprint = _fingerprint(codec.text.model)
+    config.max_source_tokens = codec.max_source
+    config.max_target_tokens = codec.max_target
+    with new_directory(Path(directory)) as partial:
+        _write_parts(partial, model, codec, specs, state_dict, shots or {})
+        told = json.dumps(dict(facts or {}), indent=1, ensure_ascii=False)
+        write_atomically(partial / FACTS, told)
+
+
+def _write_parts(
+    partial: Path,
+    model: UnifiedVLForConditionalGeneration,
+    codec: SequenceCodec,
+    specs: Iterable[TaskSpec],
+    state_dict: dict[str, torch.Tensor] | None,
+    shots: Mapping[str, Shots],
+) -> None:
+    # One file whatever its size: the name of the weights is part of the format.
+    with _without_bars():
+        model.save_pretrained(partial, state_dict=state_dict, max_shard_size="100TB")
+    codec.save(partial / TOKENIZER)
+    for spec in specs:
+        path = partial / SPECS / f"{spec.task}.yaml"
+        closed = spec.generate.choices
+        if closed is not None and closed.values is None and not spec.choices:
+            raise UserError(f"the choices of the task {spec.task!r} are not known", file=path)
+        write_task(spec, path)
+        if spec.example.shots is not None:
+            if not shots.get(spec.task):
+                raise UserError(f"the shots of the task {spec.task!r} are not known", file=path)
+            write_shots(partial / SPECS, spec, shots[spec.task])
+
+
+def saved_facts(directory: Path) -> dict[str, Any] | None:
+    """What `training.json` says of a directory that `save_model` wrote whole; else None.
+
+    Only the header of the weights is read: it says how long their file has to be.
+    """
+    try:
+        with safe_open(directory / WEIGHTS, framework="pt"):
+            pass
+        parts = [directory / CONFIG, directory / TOKENIZER / VOCABULARY, directory / SPECS]
+        facts = read_json_object(directory / FACTS)
+    except (OSError, SafetensorError, UserError):
+        return None
+    return facts if all(part.exists() for part in parts) else None
+
+
+def find_device(name: str | torch.device) -> torch.device:
+    """That of a name; "auto" is a GPU where there is one, else the CPU.
+
+    Raises:
+        RuntimeError: for a name that torch does not know.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def usable_device(name: str | torch.device) -> torch.device:
+    """That of `find_device`, once it has been tried.
+
+    Raises:
+        UserError: when this machine, or this torch, cannot compute on it.
+    """
+    try:
+        device = find_device(name)
+        torch.ones(1, device=device).item()  # "meta" has shapes and no numbers
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(f"cannot compute on {str(name)!r}: {reason}", field="device") from error
+    return device
+
+
+def load_model(
+    directory: str | Path, device: str | torch.device = "cpu", *, check_weights: bool = True
+) -> SavedModel:
+    """Read a model directory.
+
+    Args:
+        directory: of `save_model`.
+        device: of `usable_device`, to compute on.
+        check_weights: look at every weight, which must be a finite number.
+
+    Raises:
+        UserError: naming the file, when a part is missing or broken or the parts do
+            not belong together, or the device cannot be used.
+    """
+    found = usable_device(device)  # first: it takes no time
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise UserError("there is no model directory here", file=directory)
+    config = _load_config(directory / CONFIG)
+    vocabulary, text = load_tokenizer(directory / TOKENIZER)
+    tokenizer = directory / TOKENIZER
+    _check_same(tokenizer / VOCABULARY, vocabulary.fingerprint, config.vocabulary_fingerprint)
+    _check_same(tokenizer / TEXT_MODEL, _fingerprint(text.model), config.text_fingerprint)
+    specs = _load_specs(directory / SPECS)
+    shots = {
+        name: read_shots(directory / SPECS, spec, config.image_size)
+        for name, spec in specs.items()
+        if spec.example.shots is not None
+    }
+    image_tokenizer = load_image_tokenizer(tokenizer, vocabulary)
+    code_images = None
+    if image_tokenizer is not None and config.code_grid is not None:
+        code_images = CodeImages(image_tokenizer, config.code_grid)
+    codec = SequenceCodec(
+        vocabulary,
+        text,
+        image_tokens=config.image_tokens,
+        image_size=config.image_size,
+        max_source=config.max_source_tokens,
+        max_target=config.max_target_tokens,
+        code_images=code_images,
+    )
+    model = load_weights(directory / WEIGHTS, config, check=check_weights).eval()
+    model.to(device=found)
+    if image_tokenizer is not None:
+        image_tokenizer.to(device=found)
+    return SavedModel(model, codec, specs, _load_json(directory / FACTS), shots)
+
+
+def _load_config(path: Path) -> UnifiedVLConfig:
+    values = _load_json(path)
+    if values.get("model_type") != UnifiedVLConfig.model_type:
+        raise UserError(
+            f"this is a {values.get('model_type')!r} model",
+            file=path,
+            field="model_type",
+            expected=repr(UnifiedVLConfig.model_type),
+        )
+    for key in REQUIRED:
+        if values.get(key) is None:
+            raise UserError(
+                "the key is missing", file=path, field=key, expected="a saved unified_vl model"
+            )
+    spec = validate(SavedModelSpec, Parsed(values, json_origin(path)))
+    config = UnifiedVLConfig(**spec.model_dump(mode="json", exclude=set(REMARKS)))
+    try:
+        _ = config.image_tokens, config.code_grid  # sizes that do not fit each other show here
+    except UserError as error:
+        error.file = str(path)
+        raise
+    return config
+
+
+def _load_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError("the file is missing", file=path, expected="a saved unified_vl model")
+    return read_json_object(path)
+
+
+def _check_same(path: Path, found: str, expected: str | None) -> None:
+    if found != expected:
+        raise UserError(
+            f"this file (fingerprint {found}) is not the one that the model was trained with",
+            file=path,
+            expected=f"fingerprint {expected}, named in {CONFIG}",
+        )
+
+
+def _load_specs(directory: Path) -> dict[str, TaskSpec]:
+    files = sorted(directory.glob("*.yaml"))
+    if not files:
+        raise UserError("the model's task specs are missing", file=directory, expected="NAME.yaml")
+    specs = [load_task(path) for path in files]
+    return {spec.task: spec for spec in specs}
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keep the progress bars of transformers, one weight a tick, off the terminal."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()
+
+
+def _fingerprint(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

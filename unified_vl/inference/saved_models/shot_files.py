@@ -1,0 +1,149 @@
+"""The rows that a saved model shows as examples: one JSON file a task, images as PNG.
+
+    specs/NAME.shots.json   {LANGUAGE: [{"where", "language", "matches", "values"}, ...]}
+    specs/NAME.shots/0.png  ..., at the size that the network reads
+
+A text stands for itself, any other value is `{"kind": "Box", "x1": ...}` with what its segment
+holds; of an image `{"kind": "Image", "file": 0, "width", "height"}`, the user's size.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as PILImage
+
+from unified_vl.codecs.images import LoadedImage
+from unified_vl.codecs.segments import Image, ImageCodes, Tag
+from unified_vl.data.images.image_loader import open_image, to_rgb
+from unified_vl.data.rows.other_rows import Shot, Shots
+from unified_vl.data.rows.values import Value
+from unified_vl.errors import UserError
+from unified_vl.files import read_json_object, write_atomically
+from unified_vl.kinds.places import PlaceKind
+from unified_vl.kinds.registry import KINDS
+from unified_vl.specs.task import TaskSpec
+
+
+def write_shots(folder: Path, spec: TaskSpec, shots: Shots) -> None:
+    """Write `NAME.shots.json` and its images below `folder`."""
+    images = _Images(folder / f"{spec.task}.shots")
+    content = {
+        language: [
+            {
+                "where": shot.where,
+                "language": shot.language,
+                "matches": shot.matches,
+                "values": {
+                    name: [images.written(item) for item in value]
+                    for name, value in shot.values.items()
+                    if name in spec.fields_of(spec.shot or ())
+                },
+            }
+            for shot in several
+        ]
+        for language, several in shots.items()
+    }
+    text = json.dumps(content, ensure_ascii=False, indent=1)
+    write_atomically(folder / f"{spec.task}.shots.json", text)
+
+
+def read_shots(folder: Path, spec: TaskSpec, image_size: tuple[int, int]) -> Shots:
+    """What `write_shots` wrote.
+
+    Args:
+        folder: of the model's specs.
+        spec: the task.
+        image_size: (height, width) that its images have.
+
+    Raises:
+        UserError: when a file is missing, is not what it should be, or an image has
+            another size.
+    """
+    path = folder / f"{spec.task}.shots.json"
+    if not path.is_file():
+        raise UserError("the rows that the task shows as examples are missing", file=path)
+    images = folder / f"{spec.task}.shots"
+    fields = spec.fields_of(spec.shot or ())
+    shots = {}
+    for language, several in read_json_object(path).items():
+        try:
+            shots[language] = [
+                Shot(
+                    str(shot["where"]),
+                    _one_of(spec.data.languages, shot["language"]),
+                    {name: _values(shot["values"][name], images, image_size) for name in fields},
+                    bool(shot["matches"]),
+                )
+                for shot in several
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"these are no rows of the task: {error!r}"
+            raise UserError(message, file=path, field=language) from error
+    return shots
+
+
+class _Images:
+    """Writes images, each different one once."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._numbers: dict[bytes, int] = {}
+
+    def written(self, item: Any) -> Any:
+        """A value as JSON has it."""
+        if isinstance(item, str):
+            return item
+        if isinstance(item, ImageCodes):
+            return {"kind": "ImageCodes", "codes": item.codes, "columns": item.columns}
+        if not isinstance(item, Image):
+            return {"kind": type(item).__name__, **asdict(item)}
+        buffer = io.BytesIO()
+        PILImage.fromarray(item.image.pixels_HWC).save(buffer, "PNG")
+        png = buffer.getvalue()
+        number = self._numbers.setdefault(png, len(self._numbers))
+        write_atomically(self._folder / f"{number}.png", png)
+        size = {"width": item.image.width, "height": item.image.height}
+        return {"kind": "Image", "file": number, **size}
+
+
+def _one_of(known: Sequence[str], name: Any) -> str:
+    if name not in known:
+        raise ValueError(f"{name!r} is not a language of the task")
+    return str(name)
+
+
+def _values(items: Any, folder: Path, size: tuple[int, int]) -> Value:
+    if not isinstance(items, list):
+        raise TypeError(f"found {items!r}")
+    return tuple(_value(item, folder, size) for item in items)
+
+
+def _value(item: Any, folder: Path, size: tuple[int, int]) -> Any:
+    if isinstance(item, str):
+        return item
+    kind, rest = item["kind"], {name: held for name, held in item.items() if name != "kind"}
+    if kind != "Image":
+        lists = {name: tuple(v) if isinstance(v, list) else v for name, v in rest.items()}
+        return _class_of(kind)(**lists)
+    path = folder / f"{int(rest['file'])}.png"
+    if not path.is_file():
+        raise UserError("the image is missing", file=path)
+    image = to_rgb(open_image(io.BytesIO(path.read_bytes()), str(path), "of a shot"), str(path), "")
+    if (image.height, image.width) != size:
+        found = f"{image.width} x {image.height} pixels"
+        raise UserError(f"found {found}", file=path, expected=f"{size[1]} x {size[0]}")
+    pixels_HWC = np.asarray(image, dtype=np.uint8)
+    return Image(LoadedImage(pixels_HWC, int(rest["width"]), int(rest["height"])))
+
+
+def _class_of(name: str) -> Callable[..., Any]:
+    """The class of a value that is no text."""
+    places = [kind.value for kind in KINDS.values() if isinstance(kind, PlaceKind)]
+    return {value.__name__: value for value in (Tag, ImageCodes, *places)}[name]

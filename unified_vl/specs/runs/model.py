@@ -1,0 +1,100 @@
+"""The sizes and choices of a model: the `model` section of a run file."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from unified_vl.parts import FOLLOWERS
+from unified_vl.specs.reading.document import Part, Problem, refuse
+from unified_vl.specs.runs.vision import Side, VisionSpec, Width
+
+MOST_LAYERS = 512
+
+Depth = Annotated[int, Field(ge=1, le=MOST_LAYERS)]
+
+
+class ModelSpec(Part):
+    """Sizes and choices of the encoder-decoder; what the tokenizer decides is not here."""
+
+    d_model: Width = Field(default=512, description="Width of the model.", examples=[512])
+    d_kv: Width = Field(default=64, description="Width of a head.", examples=[64])
+    d_ff: Annotated[int, Field(ge=1, le=1 << 20)] = Field(
+        default=1024, description="Width of the feed-forward layer.", examples=[1024]
+    )
+    num_layers: Depth = Field(default=8, description="Blocks of the encoder.", examples=[8])
+    num_decoder_layers: Depth | None = Field(
+        default=None,
+        description="Blocks of the decoder; those of the encoder unless given.",
+        examples=[8],
+    )
+    num_heads: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=6, description="Heads of every attention.", examples=[8]
+    )
+    activation: Literal["gelu_new", "gelu", "silu", "relu"] = Field(
+        default="gelu_new",
+        description="Of the gate of the feed-forward layer: GELU in its tanh form (T5 v1.1, mT5, "
+        "umT5) or exact, SiLU (UL2, Flan-UL2) or ReLU.",
+        examples=["silu"],
+    )
+    relative_attention_num_buckets: Annotated[int, Field(ge=4, le=4096, multiple_of=2)] = Field(
+        default=32, description="Buckets of T5's relative positions.", examples=[32]
+    )
+    relative_attention_max_distance: Annotated[int, Field(ge=3, le=1 << 20)] = Field(
+        default=128,
+        description="Distance in tokens from which on all share a bucket; more than half of the "
+        "buckets.",
+        examples=[128],
+    )
+    bias_per_layer: bool = Field(
+        default=False,
+        description="Whether every layer has position biases of its own (umT5), not only the "
+        "first (T5, mT5).",
+        examples=[True],
+    )
+    dropout_rate: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        default=0.0, description="Dropout, everywhere.", examples=[0.1]
+    )
+    layer_norm_epsilon: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
+        default=1e-6, description="Added to the mean square in every norm.", examples=[1e-06]
+    )
+    scale_attention: bool = Field(
+        default=True,
+        description="Whether scores are divided by the square root of `d_kv`. T5 folds this into "
+        "small initial queries, which suits Adafactor and not Adam.",
+        examples=[False],
+    )
+    scale_decoder_output: bool = Field(
+        default=False,
+        description="Whether the decoder's output is multiplied by d_model ** -0.5 before the "
+        "head, as in T5 with a tied head.",
+        examples=[True],
+    )
+    tie_word_embeddings: bool = Field(
+        default=False, description="Whether the head is the embedding.", examples=[True]
+    )
+    code_image_size: tuple[Side, Side] | None = Field(
+        default=None,
+        description="Height and width in pixels of images in codes; that of `vision` unless given.",
+        examples=[[64, 64]],
+    )
+    vision: VisionSpec = Field(
+        default_factory=VisionSpec,
+        description="How an image becomes a grid of features.",
+        examples=[{"kind": "stem", "image_size": [224, 224], "patch_size": 16}],
+    )
+
+    @model_validator(mode="after")
+    def _obey_rules(self) -> ModelSpec:
+        exact = self.relative_attention_num_buckets // 2
+        if self.relative_attention_max_distance <= exact:
+            key = "relative_attention_max_distance"
+            found = f"{self.relative_attention_max_distance} for "
+            found += f"{self.relative_attention_num_buckets} buckets"
+            refuse([Problem((key,), found, expected=f"more than {exact}, half of the buckets")])
+        return self
+
+
+FOLLOWERS.append(partial(ModelSpec.model_rebuild, force=True))

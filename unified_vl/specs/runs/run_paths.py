@@ -1,0 +1,137 @@
+"""The paths of a run file, or of an image tokenizer's: relative to the file, and whether what they
+name can be used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from os.path import normpath, relpath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unified_vl.errors import UserError, nearest
+from unified_vl.specs.reading.parse import Parsed
+
+if TYPE_CHECKING:
+    from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
+    from unified_vl.specs.run import Run
+
+OF_TOKENIZER = ("data", "output")  # the paths of an image tokenizer's file
+PATHS = ("mixture", "data", "tokenizer", "output", "engine")  # relative to the run file
+FOLDERS = ("data", "tokenizer")  # what has to be there before a training
+LONGEST_ENDING = len(".partial")  # of folders that are written beside their place
+
+
+def resolve_paths(parsed: Parsed, folder: Path, keys: Sequence[str] = PATHS) -> None:
+    """Make each path of a run file, relative to its folder, one that can be opened."""
+    for key in keys:
+        value = parsed.values.get(key)
+        if isinstance(value, str) and value:
+            parsed.values[key] = normpath(folder / value)
+
+
+def refuse_old_paths(run: Run | ImageTokenizerSpec, folders: Sequence[str] = FOLDERS) -> None:
+    """Refuse a file whose paths were written when they began at the working directory.
+
+    Args:
+        run: what the file says.
+        folders: its keys of folders that have to be there.
+
+    Raises:
+        UserError: with all paths as they have to be written now.
+    """
+    for key in folders:
+        if not _exists(getattr(run, key)) and _meant_before(run, key) is not None:
+            now = (f"{each}: {_rewritten(run, each)}" for each in (*folders, "output"))
+            raise run.error(
+                (key,),
+                f"there is no {str(getattr(run, key))!r}: paths of {_kind(run)} are relative to "
+                "the file, no longer to the working directory",
+                expected=", ".join(now),
+            )
+
+
+def unusable_paths(run: Run) -> Iterator[UserError]:
+    """What keeps a training from its data, its tokenizer and its output."""
+    for key in FOLDERS:
+        path: Path = getattr(run, key)
+        if not path.is_dir():
+            found = "is not a folder" if path.exists() else "does not exist"
+            parent = path.parent
+            beside = [p.name for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
+            yield run.error((key,), f"{str(path)!r} {found}", nearest=nearest(path.name, beside))
+    fault = _cannot_be_written(run.output)
+    if fault is not None:
+        yield run.error(("output",), fault, expected="a folder, or a name where one can be made")
+
+
+def refuse_unusable_paths(run: Run) -> None:
+    """Raise the first of `unusable_paths`.
+
+    Raises:
+        UserError: with file, line and key.
+    """
+    for error in unusable_paths(run):
+        raise error
+
+
+@contextmanager
+def told_at_its_key(run: Run) -> Iterator[None]:
+    """Give errors that name a key of the run its file and line.
+
+    Raises:
+        UserError: what was raised inside, with its place.
+    """
+    try:
+        yield
+    except UserError as error:
+        if error.field is None or error.file is not None:
+            raise
+        path = tuple(error.field.split("."))
+        told, close = error.expected, error.nearest
+        raise run.error(path, error.message, expected=told, nearest=close) from error
+
+
+def _meant_before(run: Run | ImageTokenizerSpec, key: str) -> Path | None:
+    """What a path named when it was relative to the working directory, if that is there."""
+    if run.file is None or run.is_overridden((key,)):
+        return None
+    before = Path(relpath(getattr(run, key), run.file.parent))
+    return before if _exists(before) else None
+
+
+def _rewritten(run: Run | ImageTokenizerSpec, key: str) -> str:
+    """A path that began at the working directory, from the folder of the run file."""
+    assert run.file is not None
+    path: Path = getattr(run, key)
+    if run.is_overridden((key,)):
+        return relpath(path, run.file.parent)
+    return relpath(relpath(path, run.file.parent), run.file.parent)
+
+
+def _kind(run: Run | ImageTokenizerSpec) -> str:
+    return "a run file" if hasattr(run, "mixture") else "an image tokenizer's file"
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def _cannot_be_written(path: Path) -> str | None:
+    """Why no folder can be made at `path`; None where one can."""
+    try:
+        folder = next(each for each in (path, *path.parents) if each.exists())
+    except OSError as error:
+        return f"{str(path)[:60]!r} cannot be a folder: {error.strerror}"
+    if not folder.is_dir():
+        return f"{str(folder)!r} is a file"
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return f"{str(folder)!r} may not be written to"
+    longest = os.pathconf(folder, "PC_NAME_MAX") - LONGEST_ENDING
+    if any(len(os.fsencode(part)) > longest for part in path.parts):
+        return f"{str(path)[:60]!r} has a name that is too long for the file system"
+    return None

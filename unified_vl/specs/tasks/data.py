@@ -1,0 +1,235 @@
+"""Where the rows of a task are."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, PrivateAttr
+
+from unified_vl.languages.tags import canonical, find
+from unified_vl.specs.readers import READERS, known_reader
+from unified_vl.specs.reading.document import LanguageTag, Name, Part
+
+SplitName = Literal["train", "validation", "test"]
+Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+class SplitsSpec(Part):
+    """What each split is called in the files, or its share of the rows."""
+
+    train: str | None = Field(
+        default=None, description="What the files call the train split.", examples=["train"]
+    )
+    validation: str | None = Field(
+        default=None, description="What they call the validation split.", examples=["dev"]
+    )
+    test: str | None = Field(
+        default=None, description="What they call the test split.", examples=["test"]
+    )
+    fraction: dict[SplitName, Share] | None = Field(
+        default=None,
+        min_length=1,
+        description="In place of names, for rows that nobody has split: the share of each split, "
+        "together 1. A hash of the row decides, the same for ever (docs/own_data.md).",
+        examples=[{"train": 0.8, "validation": 0.1, "test": 0.1}],
+    )
+    by: str | None = Field(
+        default=None,
+        min_length=1,
+        description="With `fraction`: the column that decides; rows of one value are in one split. "
+        "Unless given, that of the image, or else key_column.",
+        examples=["image"],
+    )
+
+
+class DataSpec(Part):
+    """Where the rows are."""
+
+    reader: Annotated[str, BeforeValidator(known_reader)] = Field(
+        description="The format of the files; docs/readers.md says what each one reads and gives.",
+        json_schema_extra={"enum": list(READERS)},
+        examples=["jsonl"],
+    )
+    path: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The file, relative to the data root; {split} and {language} are filled in, "
+        "and * stands for any part of a name: several files then are read one after the other, "
+        "sorted. For some readers a folder, or the id of a data set.",
+        examples=["photos/{split}_{language}.jsonl"],
+    )
+    files: dict[Name, str] | None = Field(
+        default=None,
+        description="In place of `path`, for a reader of several files: each by its name.",
+        examples=[{"source": "wmt/{split}.en", "target": "wmt/{split}.de"}],
+    )
+    columns: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Names of the columns, in their order, of a csv, tsv or ofa_tsv file that has "
+        "no line of names.",
+        examples=[["id", "image", "caption"]],
+    )
+    delimiter: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1,
+        description="What stands between the values of a csv file, where that is not a comma.",
+        examples=[";"],
+    )
+    encoding: str | None = Field(
+        default=None,
+        description="The encoding of a csv or tsv file, where that is not UTF-8: cp1252, latin-1, "
+        "utf-16, gb18030, shift_jis and all others of Python that hold ASCII as it is.",
+        examples=["cp1252"],
+    )
+    config: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Reader `hub` only: the data set's configuration; {split} and {language} are "
+        "filled in.",
+        examples=["en-de"],
+    )
+    streaming: bool = Field(
+        default=False,
+        description="Reader `hub` only: read the first rows (`take`) without downloading the rest.",
+        examples=[True],
+    )
+    take: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**15,
+        description="Reader `hub` only: how many rows of a split to take.",
+        examples=[10000],
+    )
+    images: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The folder that image paths of the rows are relative to, below the data "
+        "root; {split} and {language} are filled in.",
+        examples=["photos/{split}"],
+    )
+    images_from: Literal["root", "file"] = Field(
+        default="root",
+        description="Whether image paths, and `images`, are relative to the data root or to the "
+        "folder of the file that names them.",
+        examples=["file"],
+    )
+    image_prefix: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The folder, of whatever machine, that absolute image paths of the rows begin "
+        "with; what follows it is relative to `images`, as paths that are not absolute are. "
+        "Without it an absolute path has to lie in the data root.",
+        examples=["/home/ann/coco"],
+    )
+    splits_: SplitsSpec = Field(
+        alias="splits",
+        description="What each split is called in the path, or in split_column; or how large each "
+        "one is.",
+        examples=[{"train": "train", "validation": "dev", "test": "test"}],
+    )
+    split_column: str | None = Field(
+        default=None,
+        description="The column that names a row's split, where all splits are in one file.",
+        examples=["split"],
+    )
+    languages: tuple[LanguageTag, ...] = Field(
+        min_length=1,
+        description="Tags of all languages of the rows, in any spelling (zh-CN, zh_CN, zho_Hans, "
+        "sr@latin): paths, columns and reports keep it, and every other one is understood.",
+        examples=[["en", "de", "pt-BR"]],
+    )
+    language_names: dict[LanguageTag, str] = Field(
+        default_factory=dict,
+        description="What the files call a language, where that is not its tag: in {language} of "
+        "paths, in language_column and in fields of kind `language`.",
+        examples=[{"de": "German"}],
+    )
+    language_column: str | None = Field(
+        default=None,
+        description="The column that names a row's language; otherwise it is the {language} of "
+        "the path, or the only one.",
+        examples=["language"],
+    )
+    unpivot: bool = Field(
+        default=False,
+        description="Whether the files have a column a language: each row then is one in each of "
+        "the languages, with the cells of the columns that fields name by {language} (what the "
+        "files call it). Rows without these cells are left out in that language, and counted.",
+        examples=[True],
+    )
+    language_temperature: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="In training, languages are drawn in proportion to their rows to the power of "
+        "this: 1 as they are, 0 all alike (mT5 has 0.3). Unless given, every row comes once an "
+        "epoch.",
+        examples=[0.3],
+    )
+    key_column: str | None = Field(
+        default=None,
+        description="The column that names a row in predictions and reports, alone among the rows "
+        "of its language.",
+        examples=["id"],
+    )
+    exclude: str | None = Field(
+        default=None,
+        min_length=1,
+        description="A JSONL file below the data root whose lines name rows by `key`, and by "
+        "`task` where it serves several: the train split is without them. "
+        "`unified-vl check --write-leaks FILE` writes one there.",
+        examples=["leaks.jsonl"],
+    )
+    on_bad_row: Literal["stop", "skip"] = Field(
+        default="stop",
+        description="Whether a row that breaks the spec stops the work or is skipped and counted.",
+        examples=["skip"],
+    )
+    truncated_images: Literal["refuse", "allow"] = Field(
+        default="refuse",
+        description="Whether a row is bad whose image file (JPEG, PNG, GIF or BMP) ends early, or "
+        "is read with the pixels that there are and counted; a JPEG often lacks only its end mark.",
+        examples=["allow"],
+    )
+
+    @property
+    def splits(self) -> dict[SplitName, str]:
+        """What the files call each split; of shares, where all are in one: train."""
+        if self.splits_.fraction is not None:
+            return {name: "train" for name in SPLITS if name in self.splits_.fraction}
+        said = {name: getattr(self.splits_, name) for name in SPLITS}
+        return {name: text for name, text in said.items() if text is not None}
+
+    @property
+    def shares(self) -> dict[SplitName, float] | None:
+        """The share of each split, where they are not told apart by names."""
+        return self.splits_.fraction
+
+    @property
+    def templates(self) -> dict[str, str]:
+        """The path templates by the name of the file; "path" for that of a single one."""
+        return {"path": self.path} if self.path is not None else dict(self.files or {})
+
+    _tags: dict[str, str | None] = PrivateAttr(default_factory=dict)
+
+    def language_name(self, tag: str) -> str:
+        """What the files call a language."""
+        return self.language_names.get(find(tag, self.language_names) or "", tag)
+
+    def tag_of(self, said: str) -> str | None:
+        """The one of `languages` that a file or a person means, None where it is none of them.
+
+        What `language_names` says comes first; then tags count in any spelling.
+        """
+        if said not in self._tags:
+            tags = {name: tag for tag, name in self.language_names.items()}
+            found = tags.get(said) or find(said, self.languages)
+            if found is None:
+                called = {canonical(name): tag for name, tag in tags.items()}
+                found = called.get(canonical(said))
+            self._tags[said] = None if found is None else find(found, self.languages)
+        return self._tags[said]

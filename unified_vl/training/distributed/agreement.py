@@ -1,0 +1,145 @@
+"""What the ranks decide together, so that none waits for one that is gone or elsewhere.
+
+Ranks that train different tasks, or send different module graphs through ZeRO, get wrong
+gradients without an error; and a rank that fails alone leaves the others in a collective
+for ever. So every step begins with one small collective, in which all tell what they are
+about to do and how it goes, and whatever may fail on one rank is done `together`. What
+all ranks end with is told by rank 0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.distributed
+
+from unified_vl.errors import WRONG_INPUT, EndedElsewhere, TrainingEnded, TrainingFault, UserError
+from unified_vl.training.distributed.process import Process
+from unified_vl.training.update import TaskBatch
+
+BUG = 1  # Python's exit code for an exception
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """What all ranks know of a step before they compute.
+
+    Attributes:
+        batches: this rank's share of it.
+        tokens: target tokens of all ranks, of each batch.
+        stop: number of a signal that asks any rank to end after this step, or 0.
+    """
+
+    batches: list[TaskBatch]
+    tokens: list[int]
+    stop: int
+
+
+def agree(
+    process: Process,
+    step: int,
+    make: Callable[[], list[TaskBatch]],
+    contrasts: Mapping[str, float],
+    stop: int = 0,
+) -> Agreed:
+    """Make this rank's batches and be sure that all ranks do the same with theirs.
+
+    Compared are the step, the tasks, the module graphs (images or only text, with or
+    without the contrastive loss) and the bad rows that were left out.
+
+    Args:
+        step: of which these are the batches, counted from 1.
+        make: this rank's share; what it raises ends the training on all ranks.
+        contrasts: weights of the tasks' contrastive losses, 0 where there is none.
+        stop: number of the signal that asked this rank to end, or 0.
+
+    Raises:
+        TrainingFault: when the ranks differ.
+        EndedElsewhere: when another rank's `make` failed.
+    """
+    batches: list[TaskBatch] = []
+    failure = None
+    try:
+        batches = make()
+    except Exception as error:  # whatever it is, the others must hear of it
+        failure = error
+    own = [sum(part.target_tokens for part in batch.parts) for batch in batches]
+    if process.world == 1:
+        if failure is not None:
+            raise failure
+        return Agreed(batches, own, stop)
+    plan = _describe(step, batches, contrasts)
+    digest = int.from_bytes(hashlib.sha256(plan.encode()).digest()[:7], "big")
+    mine = torch.tensor([digest, stop, failure is not None], device=process.device)
+    every = [torch.empty_like(mine) for _ in range(process.world)]
+    torch.distributed.all_gather(every, mine)
+    digests, signals, failed = torch.stack(every).T.tolist()
+    if any(failed):
+        fail_together(process, failure)
+    if min(digests) != max(digests):
+        plans = process.gather_objects(plan)
+        told = "; ".join(f"rank {rank} is at {plan}" for rank, plan in enumerate(plans))
+        raise TrainingFault(f"the processes disagree ({told}): same code, run file and data?")
+    tokens = torch.tensor(own, device=process.device)
+    torch.distributed.all_reduce(tokens)
+    return Agreed(batches, tokens.tolist(), max(signals))
+
+
+@contextlib.contextmanager
+def together(process: Process) -> Iterator[None]:
+    """What fails inside on one rank ends the training on all of them.
+
+    Inside there may be no collective that a rank which fails would leave out.
+
+    Raises:
+        EndedElsewhere: when another rank failed.
+    """
+    failure = None
+    try:
+        yield
+    except Exception as error:
+        failure = error
+    fail_together(process, failure)
+
+
+def fail_together(process: Process, failure: Exception | None) -> None:
+    """Nothing where no rank has a failure; where one has, all ranks end with its exit code.
+
+    Raises:
+        EndedElsewhere: on ranks without a failure. Rank 0's message tells what happened,
+            whichever rank met it; a bug keeps its traceback on the rank that has it.
+    """
+    told = None if failure is None else (exit_code_of(failure), str(failure))
+    failures = process.gather_objects(told)
+    first = next((rank for rank, found in enumerate(failures) if found), None)
+    if first is None:
+        return
+    code, message = failures[first]
+    if failure is not None and (process.rank == 0 or code == BUG):
+        raise failure
+    raise EndedElsewhere(f"rank {first}: {message}", code) from failure
+
+
+def _describe(step: int, batches: Sequence[TaskBatch], contrasts: Mapping[str, float]) -> str:
+    plans = [_plan(batch, contrasts[batch.task] > 0) for batch in batches]
+    return f"step {step} of {', then '.join(plans)}"
+
+
+def _plan(batch: TaskBatch, contrast: bool) -> str:
+    graphs = ["only text" if p.pixel_values_NCHW is None else "images" for p in batch.parts]
+    graph = " and ".join(dict.fromkeys(graphs)) + (" and contrast" if contrast else "")
+    skipped = sorted({row for part in batch.parts for row in part.skipped})
+    without = f" without {', '.join(skipped)}" if skipped else ""
+    times = f" in {len(graphs)} parts" if len(graphs) > 1 else ""
+    return f"task {batch.task!r} with {graph}{times}{without}"
+
+
+def exit_code_of(failure: Exception) -> int:
+    """What the process ends with."""
+    if isinstance(failure, UserError):
+        return WRONG_INPUT
+    return failure.exit_code if isinstance(failure, TrainingEnded) else BUG

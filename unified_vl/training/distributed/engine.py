@@ -1,0 +1,318 @@
+"""DeepSpeed, and nothing else of the project knows it.
+
+Works as one process and under the `deepspeed` launcher: the launcher's environment
+(`RANK`, `WORLD_SIZE`, `LOCAL_RANK`, `MASTER_ADDR`, `MASTER_PORT`) is used where it is
+set and made up for one process where it is not.
+
+Legend: B batch, T target length, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed
+from torch import nn
+
+from unified_vl.data.batching import IGNORED, Batch
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration, UnifiedVLOutput
+from unified_vl.specs.run import Run
+from unified_vl.specs.runs.engine import read_engine_config
+from unified_vl.training.distributed.compiler_locks import release_compiler_locks
+from unified_vl.training.distributed.process import Process
+from unified_vl.training.distributed.shards import load_shards, save_shard
+
+SHARED_MEMORY_OPERATOR = "deepspeed_shm_comm"
+STATE = "state"  # the folder of weights and optimiser in a checkpoint
+
+
+def start_process() -> Process:
+    """Join the processes of the run, or be its only one; may be called again.
+
+    The backend is NCCL on CUDA and gloo on CPU. `DS_ACCELERATOR=cpu` keeps a machine
+    with a GPU on its CPU.
+    """
+    accelerator = os.environ.setdefault(
+        "DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu"
+    )
+    backend = "nccl" if accelerator == "cuda" else "gloo"
+    if "RANK" not in os.environ:
+        os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", MASTER_ADDR="127.0.0.1")
+        # any port: one that is free now may be taken by another run a moment later
+        os.environ["MASTER_PORT"] = "0"
+    # collectives that DeepSpeed calls by their old names
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
+    device = torch.device("cpu")
+    if accelerator == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    if os.environ.get("LOCAL_RANK") == "0":
+        for line in release_compiler_locks():
+            print(line, file=sys.stderr)
+    with _quiet():
+        import deepspeed
+
+        logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+        # on CPU, DeepSpeed would compile a C++ operator that nothing here calls
+        deepspeed.ops.__compatible_ops__[SHARED_MEMORY_OPERATOR] = False
+        deepspeed.init_distributed(dist_backend=backend, verbose=False)
+    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return Process(rank, world, device)
+
+
+class Engine:
+    """A model and its optimiser, sharded and stepped by DeepSpeed.
+
+    Args:
+        process: of `start_process`.
+        model: the same weights on every rank.
+        optimizer: over the model's parameters; its learning rate is set at each step.
+        run: batch size and clipping.
+
+    Raises:
+        UserError: for a bad engine file, or a batch that the ranks cannot share evenly.
+    """
+
+    def __init__(
+        self,
+        process: Process,
+        model: UnifiedVLForConditionalGeneration,
+        optimizer: torch.optim.Optimizer,
+        run: Run,
+    ) -> None:
+        config = read_engine_config(run.engine)
+        zero = config.get("zero_optimization", {})
+        parts = process.world * run.accumulate
+        if run.batch_size % parts:
+            raise run.error(
+                ("batch_size",),
+                f"{run.batch_size} rows cannot be shared by {process.world} processes"
+                f" in {run.accumulate} parts each evenly",
+                expected=f"a multiple of {parts}",
+            )
+        self.process = process
+        self.model = model
+        self._clip = run.clip
+        stage = zero.get("stage", 0)
+        # without shards or masters the gradients lie in the parameters: clipped here, in
+        # one pass that also gives their norm, which DeepSpeed then would not tell
+        self._stage = stage
+        self._plain = stage == 0 and not config.get("bf16", {}).get("enabled", False)
+        with _quiet():
+            import deepspeed
+
+            try:
+                self._engine, *_ = deepspeed.initialize(
+                    model=model,
+                    optimizer=optimizer,
+                    config={
+                        **config,
+                        "train_batch_size": run.batch_size,
+                        "gradient_accumulation_steps": 1,
+                        "gradient_clipping": 0.0 if self._plain else run.clip or 0.0,
+                        # the optimiser is torch's, also where its state is offloaded
+                        "zero_force_ds_cpu_optimizer": False,
+                    },
+                )
+            except (ValueError, AssertionError, NotImplementedError) as error:
+                # the message names the key, or what this machine cannot do
+                raise run.error(("engine",), f"DeepSpeed refuses it: {error}") from error
+        self._accept: Callable[[float], bool] | None = None
+        self._accepted: bool | None = None
+        self._norm: torch.Tensor | None = None
+        self._optimizer = optimizer
+        self._inner_step = optimizer.step
+        optimizer.step = self._update  # type: ignore[method-assign, assignment]
+        if stage == 0 and process.world == 1:
+            # one process without shards: there is nothing to reduce, only copies to save
+            self._engine.enable_backward_allreduce = False
+
+    def outputs(self, batch: Batch, *, contrast: bool = False) -> UnifiedVLOutput:
+        """Logits (B, T, V) for the batch's labels, which the decoder reads one to the right.
+
+        With `contrast` also the features of its images and of its targets as captions.
+        """
+        assert batch.labels_BT is not None, "training and validation need targets"
+        captions = {}
+        if contrast:
+            mask_BT = batch.labels_BT != IGNORED
+            captions["caption_ids"] = batch.labels_BT.masked_fill(
+                ~mask_BT, self.model.config.pad_token_id
+            )
+            captions["caption_mask"] = mask_BT.long()
+        output: UnifiedVLOutput = self._engine(
+            **batch.model_inputs(),
+            **captions,
+            decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(batch.labels_BT),
+            use_cache=False,
+        )
+        return output
+
+    def backward(self, loss: torch.Tensor, *, last: bool = True) -> None:
+        """Add to the gradients, averaged over the ranks by DeepSpeed.
+
+        Args:
+            loss: of a part of an update.
+            last: whether `step` follows; otherwise more parts do.
+        """
+        self._engine.set_gradient_accumulation_boundary(last)
+        self._engine.backward(loss)
+        if not last:
+            self._engine.step()  # at no boundary it counts the part, and changes no weight
+
+    def step(self, learning_rate: float, accept: Callable[[float], bool] | None = None) -> float:
+        """Clip, update the weights and forget the gradients; returns the gradient's norm.
+
+        Args:
+            learning_rate: of this step.
+            accept: told the norm, the same on all ranks, before anything is updated; where it
+                says no, weights, masters and the optimiser's state stay as they are.
+        """
+        for group in self._engine.optimizer.param_groups:
+            group["lr"] = learning_rate * group.get("lr_scale", 1.0)
+        self._accept, self._accepted, self._norm = accept, None, None
+        if self._plain:
+            self._norm = nn.utils.clip_grad_norm_(
+                self.model.parameters(), self._clip or float("inf")
+            )
+        self._engine.step()
+        if self._accepted is None:  # DeepSpeed met inf or NaN and did not come to its optimiser
+            self._accepted = accept is None or accept(self._global_norm())
+        return self._global_norm()
+
+    def _global_norm(self) -> float:
+        """Of the step's gradient before clipping; infinite where it is no number."""
+        norm: Any = self._norm if self._plain else self._engine.optimizer._global_grad_norm
+        found = math.nan if norm is None else float(norm)
+        return found if found >= 0 else math.inf  # DeepSpeed says -1 for what is no number
+
+    def _update(self) -> None:
+        """What DeepSpeed calls as the optimiser's `step`, once for each of its shards.
+
+        By then it has reduced, measured and clipped the gradients, at every stage and
+        precision, and does nothing afterwards but copy the masters to the weights.
+        """
+        if self._accepted is None:
+            self._accepted = self._accept is None or self._accept(self._global_norm())
+        if self._accepted:
+            self._inner_step()
+
+    @contextlib.contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """No dropout and no gradients inside."""
+        self._engine.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            self._engine.train()
+
+    @contextlib.contextmanager
+    def whole_model(self) -> Iterator[UnifiedVLForConditionalGeneration]:
+        """The model in evaluation mode, without gradients, free of any other rank.
+
+        Under ZeRO-3 this is a copy: its shards would have to be gathered anew for each
+        token that is written, by all ranks at the same time.
+        """
+        model = self.model
+        if self._stage == 3:
+            model = self._copy_of_shards()
+        model.eval()
+        try:
+            with torch.no_grad():
+                yield model
+        finally:
+            self.model.train()
+
+    def _copy_of_shards(self) -> UnifiedVLForConditionalGeneration:
+        import deepspeed
+
+        parameters = dict(self.model.named_parameters())
+        copy = type(self.model)(self.model.config)
+        first = next(iter(parameters.values()))
+        nn.Module.to(copy, device=self.process.device, dtype=first.dtype)
+        with deepspeed.zero.GatheredParameters(list(parameters.values())):
+            copy.load_state_dict(self.model.state_dict())
+        return copy
+
+    def save(self, directory: Path) -> None:
+        """Write this rank's share of the weights and the optimiser's state.
+
+        Raises:
+            OSError: when it cannot be written.
+        """
+        process, optimizer = self.process, self._engine.optimizer
+        save_shard(
+            directory / STATE,
+            self.model,
+            optimizer,
+            self._optimizer.state,
+            process.rank,
+            process.world,
+        )
+
+    def load(self, directory: Path) -> None:
+        """Read what `save` wrote, on whatever number of ranks, and compute with it."""
+        optimizer = self._engine.optimizer
+        sharded_weights = hasattr(optimizer, "fp16_partitioned_groups_flat")  # ZeRO 3
+        if sharded_weights:
+            optimizer.checkpoint_event_prologue()
+        load_shards(
+            directory / STATE, self.model, optimizer, self._optimizer.state, self.process.rank
+        )
+        if hasattr(optimizer, "update_lp_params"):  # ZeRO 1 and 2
+            optimizer.update_lp_params()
+        elif sharded_weights:
+            flats = optimizer.fp16_partitioned_groups_flat
+            for weights, masters in zip(flats, optimizer.fp32_partitioned_groups_flat, strict=True):
+                weights.data.copy_(masters.data)
+            optimizer.checkpoint_event_epilogue()
+        elif hasattr(optimizer, "fp32_groups"):
+            pairs = zip(optimizer.fp16_groups, optimizer.fp32_groups, strict=True)
+            for of_weights, of_masters in pairs:
+                for weight, master in zip(of_weights, of_masters, strict=True):
+                    weight.data.copy_(master.data)
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The whole model in float32 on the CPU; empty on ranks other than 0.
+
+        With bf16 these are the weights that training computed with.
+        """
+        with _quiet():
+            import deepspeed
+
+            with deepspeed.zero.GatheredParameters(list(self.model.parameters())):
+                if self.process.rank != 0:
+                    return {}
+                return {
+                    name: value.detach().to("cpu", torch.float32, copy=True)
+                    for name, value in self.model.state_dict().items()
+                }
+
+
+def stop_process() -> None:
+    """Leave the other processes; another training may follow in this one."""
+    if not torch.distributed.is_initialized():
+        return
+    from deepspeed import comm
+
+    if comm.is_initialized():
+        comm.destroy_process_group()  # which also forgets the groups that it has kept
+    else:
+        torch.distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What DeepSpeed prints goes to stderr: stdout is for results."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield

@@ -1,0 +1,102 @@
+"""What a start with `--resume` finds changed or lost, and says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from unified_vl.errors import UserError
+from unified_vl.files import parse_json
+from unified_vl.specs.run import OptimizerSpec, Run
+from unified_vl.training.checkpoint import POINTER
+from unified_vl.training.optimizer import learning_rate
+from unified_vl.training.record.journal import EVENTS, Journal
+from unified_vl.training.record.models import BEST_MODEL, MODEL
+
+CHECKPOINTS = "checkpoints"
+# keys that are fingerprints, name places, or change nothing of what is trained
+NOT_TOLD = frozenset(
+    {"run", "version", "seed", "mixture", "data", "tokenizer", "output", "batch_size", "model"}
+    | {"engine", "max_source_tokens", "max_target_tokens", "log_every", "trackers", "hang_timeout"}
+)
+
+
+def refuse_lost(run: Run) -> None:
+    """An output without a checkpoint may not be that of a run which had some.
+
+    Raises:
+        UserError: naming what shows that there were checkpoints.
+    """
+    output = run.output
+    traces = [output / MODEL, output / BEST_MODEL, output / CHECKPOINTS / POINTER]
+    trace = next((str(path) for path in traces if path.exists()), None)
+    last = _last_step(output / EVENTS)
+    if trace is None and last > run.checkpoint_every:
+        trace = f"step {last} in {output / EVENTS}"
+    if trace is not None:
+        raise UserError(
+            f"there is {trace}, but no checkpoint to go on from",
+            file=output / CHECKPOINTS,
+            expected="the checkpoints that were here, or another output directory",
+        )
+
+
+def _last_step(events: Path) -> int:
+    """The last step that a record tells of."""
+    last = 0
+    for line in events.read_bytes().splitlines() if events.is_file() else ():
+        try:
+            last = max(last, parse_json(line)["step"])
+        except (ValueError, KeyError, TypeError):
+            continue  # broken, or of no step
+    return last
+
+
+@dataclass(frozen=True)
+class Change:
+    """A key of the run file that a resume finds at another value."""
+
+    key: str
+    before: Any
+    now: Any
+
+
+def settings_of(run: Run) -> dict[str, Any]:
+    """The keys of a run that may change between two starts, as JSON values."""
+    return run.model_dump(mode="json", exclude=set(NOT_TOLD))
+
+
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+    """The keys, dotted, whose values differ."""
+    old, new = dict(_flat(before)), dict(_flat(now))
+    return [Change(key, old[key], new[key]) for key in new if key in old and old[key] != new[key]]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def tell_changes(before: Mapping[str, Any], run: Run, step: int, journal: Journal) -> None:
+    """An event and a line for each changed key, and for what the learning rate does then.
+
+    Args:
+        before: `settings_of` the run that wrote the checkpoint.
+        step: of the checkpoint.
+    """
+    found = changes(before, settings_of(run))
+    for change in found:
+        journal.note("changed", step, key=change.key, before=change.before, now=change.now)
+        journal.say(f"{change.key} was {change.before} and is {change.now} from here")
+    if not any(change.key.partition(".")[0] in ("steps", "optimizer") for change in found):
+        return
+    optimizer = OptimizerSpec.model_validate(before["optimizer"])
+    old = learning_rate(max(step - 1, 0), before["steps"], optimizer)
+    new = learning_rate(min(step, run.steps - 1), run.steps, run.optimizer)
+    journal.note("changed", step, key="learning rate", before=old, now=new)
+    journal.say(f"the learning rate was {old:.4g} at step {step} and is {new:.4g} at the next")

@@ -1,0 +1,96 @@
+"""The tokenizer of a model: SentencePiece pieces, and the id ranges around them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from unified_vl.codecs.sequence import IMAGE_TOKENIZER, TEXT_MODEL, VOCABULARY
+from unified_vl.codecs.text import train_text_tokenizer
+from unified_vl.codecs.training_text import training_text
+from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
+from unified_vl.data.rows.sources import TaskData
+from unified_vl.errors import UserError
+from unified_vl.files import write_atomically
+from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
+from unified_vl.locks import only_writer
+from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.tasks.template import fill, parse_template
+
+
+def train_tokenizer(
+    texts: Iterable[str],
+    tasks: Sequence[TaskSpec],
+    directory: Path,
+    vocabulary_size: int,
+    image_tokenizer: ImageTokenizer | None = None,
+    tell: Callable[[str], None] = lambda note: None,
+) -> Vocabulary:
+    """Train on `texts`, each counted once, and write `text.model` and `vocabulary.json`.
+
+    An image tokenizer is written beside them, and its codes get ids.
+
+    Args:
+        texts: what to learn pieces from.
+        tasks: their names, families and languages become tags, and what their noise needs.
+        directory: where to write.
+        vocabulary_size: most pieces of text.
+        image_tokenizer: whose codes are to be read and written.
+        tell: takes a line on each thing that was done to the texts, such as cutting long ones.
+
+    Raises:
+        UserError: when there is no text, or it needs more pieces than allowed.
+    """
+    learnt_from = training_text(sorted(set(texts)))
+    for note in learnt_from.notes():
+        tell(note)
+    with only_writer(directory):
+        text = train_text_tokenizer(learnt_from, directory / TEXT_MODEL, vocabulary_size)
+        languages = (language for task in tasks for language in task.data.languages)
+        families = (task.family for task in tasks if task.family is not None)
+        noise = (tag for task in tasks for tag in task.example.tags)
+        tags = standard_tags(languages, (task.task for task in tasks), families, noise)
+        vocabulary = Vocabulary(
+            len(text),
+            tags,
+            image_code_count=0 if image_tokenizer is None else image_tokenizer.codes,
+            image_tokenizer=None if image_tokenizer is None else image_tokenizer.fingerprint,
+        )
+        if image_tokenizer is not None:
+            image_tokenizer.save_pretrained(directory / IMAGE_TOKENIZER)
+        write_atomically(directory / VOCABULARY, vocabulary.to_json())
+    return vocabulary
+
+
+def texts_of_specs(tasks: Iterable[TaskSpec], root: Path) -> Iterator[str]:
+    """Every text of the specs' training splits, and the words of their templates."""
+    for task in tasks:
+        for text in task.example.templates:
+            yield from (piece for piece in parse_template(text) if isinstance(piece, str))
+        yield from task.example.words
+        for wording in task.wording.values():
+            yield from (text for several in wording.values() for text in several)
+        for dictionary in task.dictionaries.values():
+            yield from (cell for line in dictionary.lines for cell in line.split("\t"))
+        if "train" not in task.data.splits:
+            continue  # for scoring alone
+        languages = task.data.languages
+        data = TaskData(task, "train", root)
+        for field in task.fields.values():
+            if field.kind == "text":
+                for column in sorted({fill(field.column, language=x) for x in languages}):
+                    yield from data.distinct(column)
+
+
+def texts_of_files(paths: Iterable[Path]) -> Iterator[str]:
+    """The lines of UTF-8 text files.
+
+    Raises:
+        UserError: for a file that is missing or is not UTF-8.
+    """
+    for path in paths:
+        try:
+            with path.open(encoding="utf-8") as lines:
+                yield from (line.rstrip("\n") for line in lines)
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"cannot be read as text: {error}", file=path) from error
