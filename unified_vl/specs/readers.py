@@ -216,7 +216,8 @@ CONVERSATIONS = {
 GRIT = {
     "grit": ReaderInfo(
         "GRIT's pairs of image and caption, whose phrases have boxes: JSON as img2dataset writes "
-        "it beside each image, an object a line. Of phrases that overlap the surest are kept.",
+        "it beside each image, an object a line. Of phrases that overlap the longest is kept, and "
+        "of several boxes of a phrase the surest; the others are counted.",
         columns={
             "key": Column("text", "the image's key"),
             "image": Column("image", "its file: 00000/000000012.jpg for the key 000000012"),

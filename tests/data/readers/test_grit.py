@@ -44,13 +44,29 @@ def test_a_caption_is_cut_behind_its_phrases(tmp_path: Path, open_task: Callable
     ]
 
 
-def test_of_phrases_that_overlap_the_surest_is_kept(tmp_path: Path, open_task: Callable) -> None:
-    whole = [0, 23, 0.0, 0.0, 1.0, 1.0, 0.8]
-    same = [0, 5, 0.6, 0.2, 0.7, 0.9, 0.85]
-    (row,) = read(tmp_path, open_task, {**ROW, "ref_exps": [*ROW["ref_exps"], whole, same]})
-    assert row["pieces"] == ["A dog", "in a hat"]
-    (row,) = read(tmp_path, open_task, {**ROW, "ref_exps": [[*whole[:6], 0.95]]})
-    assert (row["pieces"], row["rest"]) == ([ROW["caption"]], [])
+LOST = "boxes of phrases within longer ones, and further boxes of a phrase"
+DOG, HAT = [0.1, 0.2, 0.5, 0.9], [0.2, 0.1, 0.4, 0.3]
+
+
+@pytest.mark.parametrize(
+    ("more", "pieces", "boxes", "lost"),
+    [
+        ([], ["A dog", "in a hat"], [DOG, HAT], 0),
+        ([[0, 5, 0.6, 0.2, 0.7, 0.9, 0.85]], ["A dog", "in a hat"], [DOG, HAT], 1),
+        ([[0, 14, 0.0, 0.2, 0.7, 0.9, 0.66]], ["A dog in a hat"], [[0.0, 0.2, 0.7, 0.9]], 2),
+        ([[6, 8, 0.0, 0.2, 0.7, 0.9, 0.99]], ["A dog", "in", "a hat"], [DOG, None, HAT], 0),
+    ],
+)
+def test_of_phrases_that_overlap_the_longest_is_kept(
+    tmp_path: Path, open_task: Callable, more: list, pieces: list, boxes: list, lost: int
+) -> None:
+    row = {**ROW, "ref_exps": [*ROW["ref_exps"], *more]}
+    (tmp_path / "train.jsonl").write_text(json.dumps(row) + "\n")
+    data = open_task(GRIT, **FIELDS)
+    found = data[0].columns
+    assert found["pieces"] == pieces
+    assert found["boxes"] == [box or more[0][2:6] for box in boxes]
+    assert data.lost == ({LOST: lost} if lost else {})
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from unified_vl.data.readers.reader import Source
 from unified_vl.errors import UserError
 
 SHARD = 5  # digits of a key that name its folder, as img2dataset writes files
+_OVERLAPPING = "boxes of phrases within longer ones, and further boxes of a phrase"
 
 
 def _rows(source: Source) -> Iterator[dict[str, Any]]:
@@ -19,7 +20,9 @@ def _rows(source: Source) -> Iterator[dict[str, Any]]:
     for line, row in read_json_lines(path):
         key = member(row, "key", str, path, f"line {line}")
         caption = member(row, "caption", str, path, f"line {line}")
-        phrases = _phrases(row, caption, path, line)
+        found = _phrases(row, caption, path, line)
+        phrases = _apart(found)
+        source.lose(_OVERLAPPING, len(found) - len(phrases))
         ends = [0, *(end for _, end, _ in phrases)]
         pieces = [caption[a:b].strip() for a, b in pairwise(ends)]
         rest = caption[ends[-1] :].strip()
@@ -36,7 +39,7 @@ def _rows(source: Source) -> Iterator[dict[str, Any]]:
 def _phrases(
     row: dict[str, Any], caption: str, path: Path, line: int
 ) -> list[tuple[int, int, list[float]]]:
-    """First and last place in the caption, and the box, of phrases that do not overlap."""
+    """First and last place in the caption, and the box, of all phrases, the surest first."""
     field = f"line {line}.ref_exps"
     found = []
     for number, phrase in enumerate(member(row, "ref_exps", list, path, f"line {line}")):
@@ -56,8 +59,15 @@ def _phrases(
                 field=f"{field}.{number}",
             )
         found.append((-float(phrase[6]), start, end, [float(v) for v in phrase[2:6]]))
+    return [(start, end, box) for _, start, end, box in sorted(found)]
+
+
+def _apart(
+    found: list[tuple[int, int, list[float]]],
+) -> list[tuple[int, int, list[float]]]:
+    """Those that do not overlap: the longest, as Kosmos-2 was trained, of these the surest."""
     kept: list[tuple[int, int, list[float]]] = []
-    for _, start, end, box in sorted(found):  # the surest first
+    for start, end, box in sorted(found, key=lambda phrase: phrase[0] - phrase[1]):
         if all(end <= first or start >= last for first, last, _ in kept):
             kept.append((start, end, box))
     return sorted(kept)
