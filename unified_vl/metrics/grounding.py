@@ -141,7 +141,7 @@ def grounding_rows(answers: Answers, everything: bool) -> Floats:
                     values_5C[part + 1, place[name]] += 1
         for name in Counter(name for name, _ in row.right):
             values_5C[4, place[name]] = 1
-    return values_N5C.reshape(len(rows), -1)
+    return values_N5C.reshape(len(rows), 5 * values_N5C.shape[2])
 
 
 def _text(rest: Any) -> str:
