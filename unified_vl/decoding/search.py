@@ -20,7 +20,6 @@ from unified_vl.decoding.decoders.compiled import beam_decoder
 from unified_vl.decoding.decoders.incremental import BeamDecoder
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.decoding.guidance import GuidedDecoder
-from unified_vl.decoding.selection import first_largest
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
@@ -62,7 +61,7 @@ Choose = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 
 def likeliest(score_RC: torch.Tensor, source_B: torch.Tensor, step: int) -> torch.Tensor:
     """Greedy decoding: the first of the best."""
-    return first_largest(score_RC)
+    return score_RC.argmax(-1)
 
 
 def write(

@@ -1,8 +1,8 @@
 """A model whose encoder and steps of decoding are compiled programs.
 
 Legend: B sources still running, K hypotheses of a source, H heads, D width of a head,
-G = B * H, S source length, T positions, N slots (T * K), P = S or N, V vocabulary, R = B * K,
-C candidates, L layers, 2 keys and values.
+S source length, T positions, N slots (T * K), P = S or N, V vocabulary, R = B * K, C candidates,
+L layers, 2 keys and values.
 """
 
 from __future__ import annotations
@@ -101,15 +101,13 @@ class CompiledBeamDecoder(BeamDecoder):
     def _running(self) -> list[torch.Tensor]:
         """What of the memory belongs to the sources still running: its bias, what was written
         and what they are, each a dense tensor."""
-        groups = self.sources * self.heads
         views = [self._memory_bias()]
-        for memory_L2GPD in (self._kept_L2GND, self._cross_L2GSD):
-            for part_GPD in memory_L2GPD.flatten(0, 1):
-                views.append(part_GPD[:groups].unflatten(0, (-1, self.heads)))
+        for memory_L2BHPD in (self._kept_L2BHND, self._cross_L2BHSD):
+            views += [part_BHPD[: self.sources] for part_BHPD in memory_L2BHPD.flatten(0, 1)]
         return views
 
     def _memory_bias(self) -> torch.Tensor:
         if self._memory_bias_B11S is None:
-            length = self._cross_L2GSD.shape[3]
-            return self._cross_L2GSD.new_zeros(self.sources, 1, 1, length)
+            length = self._cross_L2BHSD.shape[4]
+            return self._cross_L2BHSD.new_zeros(self.sources, 1, 1, length)
         return self._memory_bias_B11S[: self.sources]

@@ -14,7 +14,7 @@ long answers:
 - sources that are done leave the batch: the last ones move into their places.
 
 Legend: B sources, K hypotheses of a source, H heads, D width of a head, I = H * D,
-G = B * H, M width (d_model), V vocabulary, S source length, T positions, N slots (T * K),
+M width (d_model), V vocabulary, S source length, T positions, N slots (T * K),
 P keys that a query meets, L layers, 2 keys and values.
 """
 
@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -33,29 +33,6 @@ from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.model.attention import attend
 from unified_vl.model.layers import of_each_layer, own_biases
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, padding_bias
-
-
-def attend_once(
-    query_BHKD: torch.Tensor,
-    key_GPD: torch.Tensor,
-    value_GPD: torch.Tensor,
-    bias_GKP: torch.Tensor | None,
-) -> torch.Tensor:
-    """`attend` for a few queries, (B, H, K, D), without the copies that it makes on a CPU.
-
-    `bias_GKP` may be (G, 1, P), the same for all queries.
-    """
-    if key_GPD.device.type != "cpu":
-        shape = query_BHKD.shape[:2]
-        key, value = key_GPD.unflatten(0, shape), value_GPD.unflatten(0, shape)
-        bias = None if bias_GKP is None else bias_GKP.unflatten(0, shape)
-        return attend(query_BHKD, key, value, bias)
-    query_GKD, key_GDP = query_BHKD.flatten(0, 1), key_GPD.transpose(1, 2)
-    if bias_GKP is None:
-        score_GKP = torch.bmm(query_GKD, key_GDP)
-    else:
-        score_GKP = torch.baddbmm(bias_GKP, query_GKD, key_GDP)
-    return torch.bmm(torch.softmax(score_GKP, -1), value_GPD).view_as(query_BHKD)
 
 
 class IncrementalDecoder(ABC):
@@ -88,7 +65,7 @@ class IncrementalDecoder(ABC):
         for layer, block in enumerate(self.blocks):
             key_value = block.attend_cross.kv(memory_BSM).view(sources, length, 2, self.heads, -1)
             cross[layer] = key_value.permute(2, 0, 3, 1, 4)
-        self._cross_L2GSD = cross.flatten(2, 3)
+        self._cross_L2BHSD = cross
         padded = not bool(mask_BS.all())
         self._memory_bias_B11S = padding_bias(mask_BS, memory_BSM.dtype) if padded else None
         self._positions_1H1T = [
@@ -97,15 +74,13 @@ class IncrementalDecoder(ABC):
 
     def step(self, ids_BK: torch.Tensor) -> torch.Tensor:
         """Hidden states (B, K, M) behind the next ids; `model.logits` turns them into scores."""
-        memory_bias_G1S: torch.Tensor | None = None
-        if self._memory_bias_B11S is not None:
-            bias_B11S = self._memory_bias_B11S[: self.sources]
-            memory_bias_G1S = bias_B11S.expand(-1, self.heads, -1, -1).flatten(0, 1)
+        bias_B11S = self._memory_bias_B11S
+        bias_B11S = None if bias_B11S is None else bias_B11S[: self.sources]
         x_BKM = self._embedded(ids_BK)
         biases = zip(self.blocks, self._self_biases(), strict=True)
-        for layer, (block, bias_GKP) in enumerate(biases):
-            attend_self = partial(self._attend_self, layer, bias_GKP)
-            x_BKM = block(x_BKM, attend_self, partial(self._attend_cross, layer, memory_bias_G1S))
+        for layer, (block, bias_1HKN) in enumerate(biases):
+            attend_self = partial(self._attend_self, layer, bias_1HKN)
+            x_BKM = block(x_BKM, attend_self, partial(self._attend_cross, layer, bias_B11S))
         self.step_count += 1
         return self.model.decoder.norm(x_BKM)
 
@@ -133,26 +108,20 @@ class IncrementalDecoder(ABC):
         return x_BK1M.view(*ids_BK.shape, -1)
 
     def _self_biases(self) -> Iterator[torch.Tensor]:
-        """Of each layer."""
+        """The bias of each layer that `_attend_self` takes: of the positions so far."""
         start = self.positions - 1 - self.step_count  # distances count back from the newest
-        own = (
-            self._self_bias(position_1H1T[..., start:]) for position_1H1T in self._positions_1H1T
-        )
+        own = (position_1H1T[..., start:] for position_1H1T in self._positions_1H1T)
         return of_each_layer(self.blocks, own)
 
     def _attend_cross(
-        self, layer: int, bias_G1S: torch.Tensor | None, query_BKI: torch.Tensor
+        self, layer: int, bias_B11S: torch.Tensor | None, query_BKI: torch.Tensor
     ) -> torch.Tensor:
         batch, width, inner = query_BKI.shape
         query_BKI = self.blocks[layer].attend_cross.scaled(query_BKI)
         query_BHKD = query_BKI.view(batch, width, self.heads, -1).transpose(1, 2)
-        key_GSD, value_GSD = self._cross_L2GSD[layer, :, : batch * self.heads]
-        y_BHKD = attend_once(query_BHKD, key_GSD, value_GSD, bias_G1S)
+        key_BHSD, value_BHSD = self._cross_L2BHSD[layer, :, :batch]
+        y_BHKD = attend(query_BHKD, key_BHSD, value_BHSD, bias_B11S)
         return y_BHKD.transpose(1, 2).reshape(batch, width, inner)
-
-    @abstractmethod
-    def _self_bias(self, position_1H1T: torch.Tensor) -> torch.Tensor:
-        """The bias that `_attend_self` takes, from that of the positions so far."""
 
     @abstractmethod
     def _attend_self(self, layer: int, bias: torch.Tensor, qkv_BKI: torch.Tensor) -> torch.Tensor:
@@ -179,10 +148,11 @@ class BeamDecoder(IncrementalDecoder):
         super().__init__(model, memory_BSM, mask_BS, positions)
         self.width = width
         slots = min(positions, self.first_positions) * width
-        shape = (len(self.blocks), 2, self.sources * self.heads, slots, model.config.d_kv)
-        self._kept_L2GND = memory_BSM.new_empty(shape)
+        shape = (len(self.blocks), 2, self.sources, self.heads, slots, model.config.d_kv)
+        self._kept_L2BHND = memory_BSM.new_empty(shape)
         slots_K = torch.arange(width, device=memory_BSM.device)
         self._slots_BKT = slots_K[None, :, None].repeat(self.sources, 1, positions)
+        self._hidden_B1KN: torch.Tensor | None = None  # made of the slots, when it is needed
 
     def step(self, ids_BK: torch.Tensor) -> torch.Tensor:
         self.make_room()
@@ -198,17 +168,19 @@ class BeamDecoder(IncrementalDecoder):
 
     def make_room(self) -> bool:
         """Whether the next step needed more slots; few answers come near a high limit."""
-        slots = self._kept_L2GND.shape[3]
+        slots = self._kept_L2BHND.shape[4]
         if self.step_count * self.width < slots:
             return False
         more = min(slots, self.positions * self.width - slots)
-        self._kept_L2GND = F.pad(self._kept_L2GND, (0, 0, 0, more))
+        self._kept_L2BHND = F.pad(self._kept_L2BHND, (0, 0, 0, more))
+        self._hidden_B1KN = None
         return True
 
     def reorder(self, origin_BK: torch.Tensor) -> None:
         """Hypothesis k of a source goes on from its hypothesis `origin_BK[:, k]`."""
         now_BKT = self._slots_BKT[: self.sources]
         self._slots_BKT = moved_slots(now_BKT, origin_BK, self.step_count - 1)
+        self._hidden_B1KN = None
 
     def keep(self, running_B: torch.Tensor) -> torch.Tensor:
         """Let sources leave; the last ones take their places.
@@ -225,29 +197,38 @@ class BeamDecoder(IncrementalDecoder):
         moving = running_B[left:].nonzero()[:, 0] + left
         order_B[empty] = moving
         if len(empty):
-            written = self._kept_L2GND[..., : self.step_count * self.width, :]
-            for memory_L2GPD in (self._cross_L2GSD, written):
-                memory_L2BHPD = memory_L2GPD.unflatten(2, (-1, self.heads))
+            written = self._kept_L2BHND[..., : self.step_count * self.width, :]
+            for memory_L2BHPD in (self._cross_L2BHSD, written):
                 memory_L2BHPD[:, :, empty] = memory_L2BHPD[:, :, moving]
             self._slots_BKT[empty] = self._slots_BKT[moving]
             if self._memory_bias_B11S is not None:
                 self._memory_bias_B11S[empty] = self._memory_bias_B11S[moving]
         self.sources = left
+        self._hidden_B1KN = None
         return order_B[:left]
 
-    def _self_bias(self, position_1H1T: torch.Tensor) -> torch.Tensor:
-        if self.width == 1:
-            return position_1H1T.expand(self.sources, -1, -1, -1).flatten(0, 1)
-        slots_BKT = self._slots_BKT[: self.sources, :, : self.step_count + 1]
-        position_1H1N = position_1H1T.repeat_interleave(self.width, -1)
-        return (position_1H1N + hiding_others(slots_BKT, position_1H1N.dtype)).flatten(0, 1)
+    @cached_property
+    def _positions_1H1N(self) -> list[torch.Tensor]:
+        """The biases of the slots of all positions."""
+        return [bias_1H1T.repeat_interleave(self.width, -1) for bias_1H1T in self._positions_1H1T]
+
+    def _self_biases(self) -> Iterator[torch.Tensor]:
+        if self._hidden_B1KN is None:
+            room = self._kept_L2BHND.shape[4] // self.width
+            slots_BKT = self._slots_BKT[: self.sources, :, :room]
+            self._hidden_B1KN = hiding_others(slots_BKT, self._kept_L2BHND.dtype)
+        written = (self.step_count + 1) * self.width
+        start = self.positions * self.width - written  # distances count back from the newest
+        hidden_B1KN = self._hidden_B1KN[..., :written]
+        own = (bias_1H1N[..., start:] + hidden_B1KN for bias_1H1N in self._positions_1H1N)
+        return of_each_layer(self.blocks, own)
 
     def _attend_self(self, layer: int, bias: torch.Tensor, qkv_BKI: torch.Tensor) -> torch.Tensor:
         batch, width, _ = qkv_BKI.shape
         qkv_3BHKD = qkv_BKI.view(batch, width, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         start = self.step_count * width
-        kept_2GND = self._kept_L2GND[layer, :, : batch * self.heads, : start + width]
-        kept_2GND.unflatten(1, (batch, -1))[..., start:, :] = qkv_3BHKD[1:]
+        kept_2BHND = self._kept_L2BHND[layer, :, :batch, :, : start + width]
+        kept_2BHND[..., start:, :] = qkv_3BHKD[1:]
         query_BHKD = self.blocks[layer].attend_self.scaled(qkv_3BHKD[0])
-        y_BHKD = attend_once(query_BHKD, kept_2GND[0], kept_2GND[1], bias)
+        y_BHKD = attend(query_BHKD, kept_2BHND[0], kept_2BHND[1], bias)
         return y_BHKD.transpose(1, 2).reshape(batch, width, -1)

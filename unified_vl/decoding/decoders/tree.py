@@ -34,9 +34,6 @@ class TreeDecoder(IncrementalDecoder):
         """The next step's hypotheses go on from these of the last."""
         self._parent_K = parent_K
 
-    def _self_bias(self, position_1H1T: torch.Tensor) -> torch.Tensor:
-        return position_1H1T
-
     def _attend_self(self, layer: int, bias: torch.Tensor, qkv_BKI: torch.Tensor) -> torch.Tensor:
         batch, width, _ = qkv_BKI.shape
         qkv = qkv_BKI.view(batch, width, 3, self.heads, -1)
