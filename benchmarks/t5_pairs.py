@@ -12,14 +12,8 @@ import torch
 
 from unified_vl.decoding.decoders.compiled import compile_model
 from unified_vl.decoding.grammars.grammar import Grammar
-from unified_vl.decoding.search import (
-    Choose,
-    Hypothesis,
-    Memory,
-    beam_search,
-    likeliest,
-    write,
-)
+from unified_vl.decoding.protocol import Memory
+from unified_vl.decoding.search import Choose, Hypothesis, beam_search, likeliest, write
 from unified_vl.model.convert import from_t5
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 

@@ -15,9 +15,10 @@ import torch
 from tests.inference.test_commands import call
 from tests.inference.test_search import LIMIT, build, memory_of, sources
 from tests.inference.test_word_rules import ours, words_of
-from unified_vl.decoding.decoders.compiled import CompiledBeamDecoder, beam_decoder, compile_model
+from unified_vl.decoding.decoders.compiled import CompiledBeamDecoder, compile_model
 from unified_vl.decoding.decoders.incremental import BeamDecoder
-from unified_vl.decoding.search import Hypothesis, Memory, beam_search, write
+from unified_vl.decoding.protocol import Memory, start
+from unified_vl.decoding.search import Hypothesis, beam_search, write
 from unified_vl.errors import UserError
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
@@ -60,7 +61,7 @@ def test_a_step_gives_the_same_logits_whatever_was_written(
     monkeypatch.setattr(BeamDecoder, "first_positions", 16)
     ids_BS, mask_BS = sources(width)
     memory_BSM = pair[0].encoder(ids_BS, mask_BS)[0]
-    one, other = (beam_decoder(model, memory_BSM, mask_BS, 40, width) for model in pair)
+    one, other = (start(model, Memory(memory_BSM, mask_BS), 40, width) for model in pair)
     assert type(one) is BeamDecoder and type(other) is CompiledBeamDecoder
     generator = torch.Generator().manual_seed(width)
     for step in range(40):

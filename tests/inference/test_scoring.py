@@ -12,7 +12,7 @@ from unified_vl.data.example import Example
 from unified_vl.decoding import choice_scoring
 from unified_vl.decoding.choice_scoring import ChoiceScorer
 from unified_vl.decoding.generator import Generator
-from unified_vl.decoding.search import Memory
+from unified_vl.decoding.protocol import Memory
 from unified_vl.specs.tasks.generate import GenerateSpec
 
 CHOICES = (

@@ -7,7 +7,8 @@ import torch
 
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.decoding.decoders.incremental import BeamDecoder
-from unified_vl.decoding.search import Memory, beam_search, write
+from unified_vl.decoding.protocol import Memory
+from unified_vl.decoding.search import beam_search, write
 from unified_vl.decoding.selection import BLOCK
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration

@@ -9,7 +9,8 @@ import torch
 
 from tests.painting import painter, task
 from unified_vl.decoding.decoders.incremental import BeamDecoder
-from unified_vl.decoding.search import Memory, write
+from unified_vl.decoding.protocol import Memory
+from unified_vl.decoding.search import write
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import torch
 
 from unified_vl.decoding.decoders.tree import TreeDecoder
 from unified_vl.decoding.grammars.trie import Trie, build_trie
-from unified_vl.decoding.search import Memory
+from unified_vl.decoding.protocol import Memory, start_tree
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 MOST_CHOICES = 2048  # of one tree; bounds the keys and values that are held
@@ -75,8 +75,7 @@ class ChoiceScorer:
             at_once = max(1, MOST_ROWS // tree.widest)
             for start in range(0, sources, at_once):
                 rows = slice(start, start + at_once)
-                part = Memory(memory.hidden_ASM[rows], memory.mask_AS[rows])
-                score_BC[rows, tree.places_C] = tree.score(model, part)
+                score_BC[rows, tree.places_C] = tree.score(model, memory.rows(rows))
         return score_BC
 
 
@@ -91,7 +90,7 @@ class _Tree:
 
     def score(self, model: UnifiedVLForConditionalGeneration, memory: Memory) -> torch.Tensor:
         sources = len(memory.mask_AS)
-        decoder = TreeDecoder(model, memory.hidden_ASM, memory.mask_AS, len(self._levels))
+        decoder = start_tree(model, memory, len(self._levels))
         total_BK = torch.zeros((sources, 1), device=memory.mask_AS.device)
         totals = []
         for level in self._levels:

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-
-from unified_vl.decoding.search import Hypothesis, Memory
+from unified_vl.decoding.protocol import Memory, read_targets, refuse_no_numbers
+from unified_vl.decoding.search import Hypothesis
 from unified_vl.decoding.special_ids import SpecialIds
-from unified_vl.errors import UserError
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 IMPROBABLE = -1e4  # a mean log-probability that no model has which computes numbers
-
-
-def refuse_no_numbers(computed: torch.Tensor, part: str = "encoder") -> None:
-    """Raise where a part of the model gives NaN or infinity.
-
-    Raises:
-        UserError: then.
-    """
-    if not bool(computed.isfinite().all()):
-        raise UserError(
-            f"the model's {part} gives no numbers but NaN or infinity: some of its weights are "
-            "none, or too large for their type",
-            expected="finite weights",
-        )
 
 
 def refuse_made_up(
@@ -39,8 +23,6 @@ def refuse_made_up(
     """
     if all(row and all(answer.score > IMPROBABLE for answer in row) for row in answers):
         return
-    start_A1 = memory.mask_AS.new_full((len(memory.mask_AS), 1), SpecialIds.of(model.config).start)
-    hidden_A1M = model.decoder(
-        model.encoder.embed_target(start_A1, 0), memory.hidden_ASM, memory.mask_AS, None, None
-    )
-    refuse_no_numbers(model.logits(hidden_A1M), "decoder")
+    sources = len(memory.mask_AS)
+    nothing_A1 = memory.mask_AS.new_full((sources, 1), SpecialIds.of(model.config).end)
+    refuse_no_numbers(read_targets(model, memory, nothing_A1), "decoder")

@@ -16,7 +16,7 @@ from unified_vl.codecs.segments import Text
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.batching import Batch
 from unified_vl.decoding.choice_scoring import ChoiceScorer
-from unified_vl.decoding.finite import refuse_made_up, refuse_no_numbers
+from unified_vl.decoding.finite import refuse_made_up
 from unified_vl.decoding.grammars.choices import ChoiceGrammar
 from unified_vl.decoding.grammars.grammar import Grammar
 from unified_vl.decoding.grammars.language import (
@@ -28,8 +28,9 @@ from unified_vl.decoding.grammars.language import (
 from unified_vl.decoding.grammars.trie import build_trie
 from unified_vl.decoding.grammars.values import grammar_of
 from unified_vl.decoding.grammars.word_rules import WordRules, word_ids
+from unified_vl.decoding.protocol import Memory, encode
 from unified_vl.decoding.sampling import Sampler, uniform_numbers
-from unified_vl.decoding.search import Guidance, Hypothesis, Memory, beam_search, write
+from unified_vl.decoding.search import Guidance, Hypothesis, beam_search, write
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.errors import UserError
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
@@ -160,11 +161,9 @@ class Generator:
         return self._codec.decode_text(ids) if choice is None else choice
 
     def _memory(self, batch: Batch) -> Memory:
-        encoded = self.model.encoder(
-            batch.input_ids_BS, batch.attention_mask_BS, batch.pixel_values_NCHW
+        return encode(
+            self.model, batch.input_ids_BS, batch.attention_mask_BS, batch.pixel_values_NCHW
         )
-        refuse_no_numbers(encoded[0])
-        return Memory(encoded[0], batch.attention_mask_BS)
 
     def _answer(
         self, memory: Memory, batch: Batch, alternatives: int, guidance: Guidance | None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import torch
 
-from unified_vl.decoding.decoders.incremental import BeamDecoder
+from unified_vl.decoding.protocol import Decoder
 
 
 class GuidedDecoder:
@@ -20,7 +20,7 @@ class GuidedDecoder:
         scale: 0 ignores the condition, 1 is the conditioned decoder, more exaggerates.
     """
 
-    def __init__(self, conditioned: BeamDecoder, without: BeamDecoder, scale: float) -> None:
+    def __init__(self, conditioned: Decoder, without: Decoder, scale: float) -> None:
         self._conditioned = conditioned
         self._without = without
         self._scale = scale
@@ -28,16 +28,16 @@ class GuidedDecoder:
     def next_scores(
         self, ids_BK: torch.Tensor, *, likeliest: bool = False
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Guided log-probabilities (R, V) behind the next ids, as `BeamDecoder.next_scores`."""
+        """Guided log-probabilities (R, V) behind the next ids, as `Decoder.next_scores`."""
         return self.next_logits(ids_BK).log_softmax(-1), None
 
     def next_logits(self, ids_BK: torch.Tensor) -> torch.Tensor:
-        """Guided logits (R, V) behind the next ids, as `BeamDecoder.next_logits`."""
+        """Guided logits (R, V) behind the next ids, as `Decoder.next_logits`."""
         conditioned_RV = self._conditioned.next_logits(ids_BK)
         without_RV = self._without.next_logits(ids_BK)
         return without_RV + self._scale * (conditioned_RV - without_RV)
 
     def keep(self, running_B: torch.Tensor) -> torch.Tensor:
-        """Let sources leave, as `BeamDecoder.keep` does."""
+        """Let sources leave, as `Decoder.keep` does."""
         self._without.keep(running_B)
         return self._conditioned.keep(running_B)

@@ -16,10 +16,9 @@ from typing import NamedTuple
 import torch
 
 from unified_vl.decoding.beams import IMPOSSIBLE, Beams, Ended, take
-from unified_vl.decoding.decoders.compiled import beam_decoder
-from unified_vl.decoding.decoders.incremental import BeamDecoder
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.decoding.guidance import GuidedDecoder
+from unified_vl.decoding.protocol import Decoder, Memory, SearchDecoder, start
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
@@ -37,14 +36,6 @@ class Hypothesis:
     ids: list[int]
     score: float
     cut: bool = False
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What the encoder made of A sources: `hidden_ASM` and its padding mask."""
-
-    hidden_ASM: torch.Tensor
-    mask_AS: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -95,12 +86,10 @@ def write(
     """
     sources = len(memory.mask_AS)
     device = memory.mask_AS.device
-    decoder: BeamDecoder | GuidedDecoder
     positions = len(prefix) + max_tokens
-    decoder = beam_decoder(model, memory.hidden_ASM, memory.mask_AS, positions, width)
+    decoder: Decoder = start(model, memory, positions, width)
     if guidance is not None:
-        other = guidance.without
-        without = beam_decoder(model, other.hidden_ASM, other.mask_AS, positions, width)
+        without = start(model, guidance.without, positions, width)
         decoder = GuidedDecoder(decoder, without, guidance.scale)
     source_B = torch.arange(sources, device=device)
     running_BK = torch.ones((sources, width), dtype=torch.bool, device=device)
@@ -139,9 +128,7 @@ def write(
     return _behind(prefix, _joined(steps, sources, special))
 
 
-def _read(
-    decoder: BeamDecoder | GuidedDecoder, start_id: int, prefix: Sequence[int], shape: torch.Tensor
-) -> int:
+def _read(decoder: Decoder, start_id: int, prefix: Sequence[int], shape: torch.Tensor) -> int:
     """Read what all hypotheses begin with but its last id, which is given back.
 
     Args:
@@ -212,7 +199,7 @@ def beam_search(
     sources = len(memory.mask_AS)
     device = memory.mask_AS.device
     positions = len(prefix) + max_tokens
-    decoder = beam_decoder(model, memory.hidden_ASM, memory.mask_AS, positions, width)
+    decoder = start(model, memory, positions, width)
     special = SpecialIds.of(model.config)
     ended_A = Ended.none(sources, width, max_tokens, special.pad, device)
     source_B = torch.arange(sources, device=device)
@@ -247,7 +234,7 @@ def beam_search(
 
 
 def _grow(
-    decoder: BeamDecoder,
+    decoder: SearchDecoder,
     beams: Beams,
     grammar: Grammar | None,
     state_RF: torch.Tensor | None,
@@ -255,7 +242,7 @@ def _grow(
     end_id: int,
     length_penalty: float,
 ) -> tuple[Beams, torch.Tensor | None]:
-    """`BeamDecoder.grow` with what a grammar allows, and the grammar's next state."""
+    """`SearchDecoder.grow` with what a grammar allows, and the grammar's next state."""
     scores_RV, _ = decoder.next_scores(beams.next_BK)
     allowed = Scored(scores_RV)
     if grammar is not None and state_RF is not None:

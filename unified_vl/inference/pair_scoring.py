@@ -23,8 +23,7 @@ from torch.nn import functional as F
 from unified_vl.data.batching import IGNORED, EncodedExample, encode_example, pad
 from unified_vl.data.rows.row import Row
 from unified_vl.decoding.choice_scoring import ChoiceScorer
-from unified_vl.decoding.finite import refuse_no_numbers
-from unified_vl.decoding.search import Memory
+from unified_vl.decoding.protocol import Memory, encode, read_targets
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.errors import UserError
 from unified_vl.inference.inputs import chunks, input_language, source_fields, target_fields
@@ -127,18 +126,16 @@ class PairScorer:
             ordered = sorted(row, key=lambda place: len(targets[pairs[place][1]]))
             for batch in chunks(ordered, BATCH):
                 rows = torch.tensor([row[place] for place in batch], device=memory.mask_AS.device)
-                part = Memory(memory.hidden_ASM[rows], memory.mask_AS[rows])
-                yield batch, self._likelihood(part, [targets[pairs[p][1]] for p in batch])
+                yield (
+                    batch,
+                    self._likelihood(memory.rows(rows), [targets[pairs[p][1]] for p in batch]),
+                )
 
     def _likelihood(self, memory: Memory, targets: Sequence[list[int]]) -> torch.Tensor:
         """Mean log-probabilities (R,) of a target each, eos included."""
         model = self.predictor.model
         labels_RT = torch.from_numpy(pad(targets, IGNORED, 1)[0]).to(model.device)
-        logits_RTV = model(
-            encoder_outputs=(memory.hidden_ASM,),
-            attention_mask=memory.mask_AS,
-            decoder_input_ids=model.prepare_decoder_input_ids_from_labels(labels_RT),
-        ).logits
+        logits_RTV = read_targets(model, memory, labels_RT)
         lost_X = F.cross_entropy(
             logits_RTV.flatten(0, 1).float(), labels_RT.flatten(), reduction="none"
         )
@@ -161,9 +158,7 @@ class PairScorer:
         model, pad_id = self.predictor.model, self.predictor.codec.vocabulary.pad_id
         ids_NS, mask_NS = (torch.from_numpy(x).to(model.device) for x in pad(sources, pad_id, 1))
         feature_NPM = images.vectors_ATM.to(model.device, model.dtype)
-        hidden_NSM = model.encoder(ids_NS, mask_NS.long(), image_features=feature_NPM)[0]
-        refuse_no_numbers(hidden_NSM)
-        return Memory(hidden_NSM, mask_NS.long())
+        return encode(model, ids_NS, mask_NS.long(), image_features=feature_NPM)
 
     def _target(self, sentence: Sentence) -> list[int]:
         encoded = self._encode(sentence.text, sentence.language)

@@ -32,18 +32,6 @@ def compile_model(model: UnifiedVLForConditionalGeneration) -> None:
     model.encoder.compiled_blocks = model.programs.encode
 
 
-def beam_decoder(
-    model: UnifiedVLForConditionalGeneration,
-    memory_BSM: torch.Tensor,
-    mask_BS: torch.Tensor,
-    positions: int,
-    width: int = 1,
-) -> BeamDecoder:
-    """The decoder of a model: compiled where the model is."""
-    kind = BeamDecoder if model.programs is None else CompiledBeamDecoder
-    return kind(model, memory_BSM, mask_BS, positions, width)
-
-
 class CompiledBeamDecoder(BeamDecoder):
     """`BeamDecoder` whose steps are a program's."""
 

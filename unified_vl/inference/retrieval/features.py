@@ -14,7 +14,7 @@ import torch
 
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.data.batching import pad
-from unified_vl.decoding.finite import refuse_no_numbers
+from unified_vl.decoding.protocol import encode, refuse_no_numbers
 from unified_vl.errors import UserError
 from unified_vl.inference.inputs import chunks
 from unified_vl.inference.retrieval.late_interaction import Features
@@ -69,8 +69,7 @@ def text_features(predictor: UnifiedVL, texts: Sequence[str]) -> Features:
     for batch in chunks(order, BATCH):
         ids_NT, mask_NT = (torch.from_numpy(x) for x in pad([ids[i] for i in batch], pad_id, 1))
         ids_NT = ids_NT.to(model.device)
-        hidden_NTM = model.encoder(ids_NT, mask_NT.long().to(model.device))[0]
-        refuse_no_numbers(hidden_NTM)
+        hidden_NTM = encode(model, ids_NT, mask_NT.long().to(model.device)).hidden_ASM
         # without the last column, which is the longest text's end token
         words_NT = ((ids_NT != pad_id) & (ids_NT != eos_id))[:, :-1].cpu()
         parts.append(Features.of(hidden_NTM[:, :-1].cpu(), words_NT))
