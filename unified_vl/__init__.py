@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from unified_vl.metrics.registry import register as register_metric
     from unified_vl.model.encoders.encoder import Encoder
     from unified_vl.model.encoders.registry import register as register_encoder
+    from unified_vl.readers.reader import Reader
+    from unified_vl.readers.registry import register as register_reader
     from unified_vl.specs.load import load_mixture, load_run, load_task
     from unified_vl.specs.mixture import Mixture
     from unified_vl.specs.run import Run
@@ -70,6 +72,7 @@ __all__ = [
     "Mixture",
     "PlaceKind",
     "Prediction",
+    "Reader",
     "Retriever",
     "Run",
     "TaskSpec",
@@ -84,6 +87,7 @@ __all__ = [
     "register_encoder",
     "register_kind",
     "register_metric",
+    "register_reader",
     "train",
 ]
 
@@ -96,6 +100,7 @@ _HOMES = {
     "Mixture": "unified_vl.specs.load",
     "PlaceKind": "unified_vl.kinds.places",
     "Prediction": "unified_vl.inference.prediction",
+    "Reader": "unified_vl.readers.reader",
     "Retriever": "unified_vl.inference.retrieval.retriever",
     "Run": "unified_vl.specs.load",
     "TaskSpec": "unified_vl.specs.load",
@@ -109,6 +114,7 @@ _HOMES = {
     "register_encoder": "unified_vl.model.encoders.registry:register",
     "register_kind": "unified_vl.kinds.registry:register",
     "register_metric": "unified_vl.metrics.registry:register",
+    "register_reader": "unified_vl.readers.registry:register",
     "train": "unified_vl.training.trainer",
 }
 

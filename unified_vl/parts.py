@@ -19,6 +19,12 @@ FOLLOWERS: list[Callable[[], object]] = []
 """What is made anew, in this order, when something is registered that has keys of its own."""
 
 
+def keys_changed() -> None:
+    """Let all who follow know that the keys which specs may have are others."""
+    for follow in FOLLOWERS:
+        follow()
+
+
 class Part(BaseModel):
     """A mapping of a spec file: immutable, and no key but its own."""
 

@@ -141,7 +141,7 @@ def class_folders(root: Path) -> Path:
 
 def photos_of_many_formats(root: Path) -> Path:
     """The photos of a phone, scans and others, with what an operating system leaves."""
-    from unified_vl.data.images.image_formats import readable_formats
+    from unified_vl.image_formats import readable_formats
 
     kinds = [".JPG", ".tiff", ".png", ".webp", *([".HEIC"] if "HEIF" in readable_formats() else [])]
     for number in range(4 * len(kinds)):

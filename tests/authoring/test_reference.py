@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 from unified_vl.authoring.reference import pages
 from unified_vl.authoring.yaml_text import in_flow
 from unified_vl.cli.main import app
+from unified_vl.readers.registry import READERS
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.load import file_kind
 from unified_vl.specs.mixture import Mixture
-from unified_vl.specs.readers import READERS
 from unified_vl.specs.reading.schema import editor_schemas
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.engine import EngineSpec
@@ -40,9 +40,10 @@ def models(*kinds: Any) -> Iterator[type[BaseModel]]:
             yield from models(*get_args(kind))
 
 
+DOCUMENTS = (TaskSpec, Mixture, Run, ImageTokenizerSpec, EngineSpec)
 KEYS = {
     f"{model.__name__}.{key}": field
-    for model in models(TaskSpec, Mixture, Run, ImageTokenizerSpec, EngineSpec)
+    for model in models(*DOCUMENTS, *(reader.keys for reader in READERS.values()))
     for key, field in model.model_fields.items()
 }
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_vl.codecs.box_conventions import (
+from unified_vl.box_conventions import (
     from_florence,
     from_ofa,
     from_paligemma,

@@ -10,7 +10,9 @@ from PIL import Image as PILImage
 from PIL import TiffImagePlugin
 
 from unified_vl.data.images.high_bit_depth import to_8_bit
-from unified_vl.data.images.image_formats import (
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.errors import BadRow
+from unified_vl.image_formats import (
     FORMATS,
     SUFFIXES,
     WITH_EXTRA,
@@ -19,8 +21,6 @@ from unified_vl.data.images.image_formats import (
     named,
     readable_formats,
 )
-from unified_vl.data.images.image_loader import ImageLoader
-from unified_vl.errors import BadRow
 
 SIZE = (8, 8)
 RED = (200, 30, 30)

@@ -15,8 +15,8 @@ import pytest
 from unified_vl.data.rows.paths import existing
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
+from unified_vl.readers.registry import READERS
 from unified_vl.specs.load import load_task
-from unified_vl.specs.readers import READERS
 
 SPECS = Path(__file__).parents[2] / "task_specs"
 FIXTURES = (

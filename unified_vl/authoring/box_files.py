@@ -10,16 +10,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unified_vl.data.images.image_loader import open_image, orientation_of
-from unified_vl.data.readers.coco import pictures as coco_pictures
-from unified_vl.data.readers.detection_formats import DETECTIONS, FRACTIONS
-from unified_vl.data.readers.detections import Annotations, Picture, Pictures
 from unified_vl.errors import UserError
 from unified_vl.geometry import to_pixels
 from unified_vl.kinds.box import box_in
 from unified_vl.kinds.frames import Frame
+from unified_vl.readers.benchmarks.coco import pictures as coco_pictures
+from unified_vl.readers.detections import Annotations, Picture
+from unified_vl.readers.registry import detection_readers
 
 BoxFile = Literal["coco", "jsonl"]
-FORMATS: dict[str, Pictures] = {"coco": coco_pictures, **DETECTIONS}
+COCO = "coco"  # whose readers of specs give other rows
+
+
+def formats() -> tuple[str, ...]:
+    """What `convert_boxes` reads."""
+    return (COCO, *detection_readers())
 
 
 @dataclass(frozen=True)
@@ -58,9 +63,10 @@ def convert_boxes(
             whose size nothing says.
     """
     opened = Annotations(path, path if path.is_dir() else path.parent, split, named=True)
-    rows = []
-    for picture in FORMATS[reader](opened):
-        rows.append(_row(picture, reader, path, images, opened.lost))
+    of = detection_readers().get(reader)
+    pictures = coco_pictures if of is None else of.pictures
+    relative = of is not None and of.relative
+    rows = [_row(picture, relative, path, images, opened.lost) for picture in pictures(opened)]
     if not rows:
         raise UserError("annotates no image", file=path)
     lost = opened.lost + Counter({f"rows that {why}": n for why, n in opened.left_out.items()})
@@ -74,10 +80,10 @@ def convert_boxes(
 
 
 def _row(
-    picture: Picture, reader: str, path: Path, images: Path | None, lost: Counter[str]
+    picture: Picture, relative: bool, path: Path, images: Path | None, lost: Counter[str]
 ) -> dict[str, Any]:
     width, height = picture.size or _size_on_disk(picture, path, images)
-    frame = Frame(width, height, reader in FRACTIONS)
+    frame = Frame(width, height, relative)
     boxes = []
     for thing in picture.things:
         try:

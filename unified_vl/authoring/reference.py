@@ -7,8 +7,8 @@ from typing import Any
 
 from unified_vl.authoring.metrics_page import WRITTEN, metrics_page
 from unified_vl.authoring.yaml_text import in_flow
-from unified_vl.specs.reader_info import ReaderInfo
-from unified_vl.specs.readers import READERS
+from unified_vl.readers.reader import Reader
+from unified_vl.readers.registry import READERS
 from unified_vl.specs.reading.schema import json_schemas
 
 Schema = Mapping[str, Any]
@@ -178,7 +178,7 @@ def readers_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _reads(name: str, info: ReaderInfo) -> list[str]:
+def _reads(name: str, info: Reader) -> list[str]:
     if info.files:
         files = ", ".join(f"`{n}`{' (optional)' if n in info.optional else ''}" for n in info.files)
         lines = [f"- `data.files`: {files}"]

@@ -10,15 +10,15 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from unified_vl.data.readers.reader import Source
-from unified_vl.data.readers.registry import READERS
-from unified_vl.data.readers.table import is_utf8
 from unified_vl.data.rows.columns import needed_columns
-from unified_vl.data.rows.paths import existing, in_split
+from unified_vl.data.rows.paths import existing, in_split, own_filled
 from unified_vl.data.rows.row import Row
 from unified_vl.data.rows.selection import Selection, drop_missing, unpivoted
 from unified_vl.data.rows.shares import keep_share
 from unified_vl.errors import UserError
+from unified_vl.readers.registry import READERS
+from unified_vl.readers.source import Source
+from unified_vl.readers.table import is_utf8
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 
@@ -73,26 +73,44 @@ def read_parts(
     Raises:
         UserError: when a file or a column is missing, or a file cannot be read.
     """
-    said = spec.data.splits[split]
+    data, said = spec.data, spec.data.splits[split]
     languages = spec.data.languages if language is None else (language,)
     needed = needed_columns(spec, languages)
     images = in_split(spec, spec.data.images or "", split, language)
-    config = in_split(spec, spec.data.config or "", split, language) or None
+    own = data.own.model_copy(update=own_filled(spec, split, language))
+    marks = (data.key_column, data.language_column, data.split_column)
     for files in existing(spec, split, root, language):
-        source = Source(spec, files, needed, said, language, root, images, config)
-        if spec.data.images_from == "file":
+        source = Source(
+            files,
+            needed,
+            fields=spec.fields,
+            languages=data.languages,
+            language_name=data.language_name,
+            tag_of=data.tag_of,
+            error=spec.error,
+            root=root,
+            split=said,
+            language=language,
+            images=images,
+            keys=own,
+            columns=data.columns or (),
+            markers=[column for column in needed if column in marks],
+            skips=data.on_bad_row == "skip",
+            alone=len(data.splits) == 1 or "{split}" in (data.path or ""),
+        )
+        if data.images_from == "file":
             folder = posixpath.dirname(source.name(source.path))
             source = replace(source, images=posixpath.join(folder, images).rstrip("/"))
-        yield from _parts_of(source, split)
+        yield from _parts_of(source, spec, split)
 
 
-def _parts_of(source: Source, split: SplitName) -> Iterator[Part]:
+def _parts_of(source: Source, spec: TaskSpec, split: SplitName) -> Iterator[Part]:
     """The rows of a file; where it has a column a language, those of one language after the
     other."""
-    spec, data, kept = source.spec, source.spec.data, source.kept
+    data, kept = spec.data, source.kept
     if not all(is_utf8(str(path)) for path in source.files.values()):
         raise UserError("has a name that is not UTF-8", file=source.path)
-    table = READERS[data.reader](source)
+    table = READERS[data.reader].open(source)
     rows = Selection(table, spec, kept.numbers, kept.left_out, kept.lost, kept.files)
     if data.split_column is not None:
         _keep_split(rows, data.split_column, source)

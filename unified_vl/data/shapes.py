@@ -10,7 +10,7 @@ from unified_vl.geometry import Shape
 from unified_vl.kinds.cells import Cell, items_of, list_of_numbers, said
 from unified_vl.kinds.frames import TURNED, Frame
 from unified_vl.kinds.registry import place_kind
-from unified_vl.specs.readers import stated_size
+from unified_vl.readers.registry import READERS
 from unified_vl.specs.task import TaskSpec
 
 STORED = "orientation: stored of the field"
@@ -43,7 +43,7 @@ class ShapeReader:
     """
 
     def __init__(self, spec: TaskSpec) -> None:
-        self._stated = stated_size(spec.data.reader)
+        self._stated = READERS[spec.data.reader].stated_size
         self.notes: dict[tuple[str, str], Noted] = {}
 
     def read(self, cell: Cell, image: LoadedImage | None) -> tuple[Shape, ...]:

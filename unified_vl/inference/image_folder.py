@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from unified_vl.data.images.image_formats import is_image, is_unread_image
+from unified_vl.image_formats import is_image, is_unread_image
 
 
 def images_below(folder: Path) -> list[Path]:

@@ -9,11 +9,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-from unified_vl.data.readers.delimited import SEPARATORS, Delimited, DelimitedFile, separator_of
-from unified_vl.data.readers.json_text import parse_json
-from unified_vl.data.readers.table import Unreadable, is_utf8, values_of
 from unified_vl.errors import UserError, nearest
 from unified_vl.inference.image_folder import images_below
+from unified_vl.readers.delimited import SEPARATORS, Delimited, DelimitedFile, separator_of
+from unified_vl.readers.json_text import parse_json
+from unified_vl.readers.table import Unreadable, is_utf8, values_of
 
 Values = dict[str, Any]
 NumberedRow = tuple[int, Values | UserError]

@@ -18,7 +18,7 @@ from unified_vl.kinds.places import PlaceKeys, PlaceKind
 from unified_vl.kinds.point import PointKind
 from unified_vl.kinds.polygon import PolygonKind
 from unified_vl.kinds.text import TextKind
-from unified_vl.parts import FOLLOWERS, NAME_PATTERN
+from unified_vl.parts import NAME_PATTERN, keys_changed
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -66,18 +66,13 @@ def register(kind: Kind) -> None:
         if field.get_default() is not None or field.is_required():
             raise ValueError(f"the key {key!r} is not None unless given; see Kind.mandatory")
     KINDS[kind.name] = kind
-    _tell()
+    keys_changed()
 
 
 def unregister(name: str) -> None:
     """Take a kind away that was added, as tests do."""
     del KINDS[name]
-    _tell()
-
-
-def _tell() -> None:
-    for follow in FOLLOWERS:
-        follow()
+    keys_changed()
 
 
 def kind_of(name: str) -> Kind:

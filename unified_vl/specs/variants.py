@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unified_vl.parts import FOLLOWERS, NAME_PATTERN, Part, Problem
+from unified_vl.parts import FOLLOWERS, NAME_PATTERN, Part, Problem, keys_changed
 
 
 def _none(part: Any) -> Iterable[Problem]:
@@ -81,12 +81,12 @@ class Variants(Mapping[str, Variant]):
             if key in self._general or (key in self._keys() and not self._same(key, variant.keys)):
                 raise ValueError(f"the key {key!r} means something else already")
         self._known[variant.name] = variant
-        _follow_all()
+        keys_changed()
 
     def remove(self, name: str) -> None:
         """Take one away that was added, as tests do."""
         del self._known[name]
-        _follow_all()
+        keys_changed()
 
     def idle_keys(self, name: str, given: Iterable[str]) -> list[str]:
         """Those of some keys that only other variants than `name` read."""
@@ -108,8 +108,3 @@ class Variants(Mapping[str, Variant]):
             for key, field in variant.keys.model_fields.items():
                 fields.setdefault(key, field)
         self._part.model_rebuild(force=True)
-
-
-def _follow_all() -> None:
-    for follow in FOLLOWERS:
-        follow()

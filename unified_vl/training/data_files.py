@@ -17,7 +17,7 @@ from unified_vl.data.rows.paths import existing, languages_apart
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, with_slashes
-from unified_vl.specs.readers import READERS
+from unified_vl.readers.registry import READERS
 from unified_vl.training.build import Parts
 
 MOST_CONTENT = 1 << 31  # bytes that are read for digests; of files beyond, size and time count

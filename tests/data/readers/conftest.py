@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from unified_vl.data.rows.sources import TaskData
+from unified_vl.readers.registry import READERS
 from unified_vl.specs.load import load_task
-from unified_vl.specs.readers import READERS
 
 SPEC = """\
 task: task

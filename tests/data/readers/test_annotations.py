@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_vl.data.readers.annotations import read_items
 from unified_vl.errors import UserError
+from unified_vl.readers.json_files import read_items
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

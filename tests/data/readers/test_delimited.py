@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified_vl.data.readers import delimited
-from unified_vl.data.readers.delimited import Delimited, DelimitedFile
 from unified_vl.errors import UserError
+from unified_vl.readers import delimited
+from unified_vl.readers.delimited import Delimited, DelimitedFile
 
 OPENED = 'image,caption\n{}red.png,"an opened quote\n{}'
 ROWS = "".join(f"{n}.png,a caption\n" for n in range(10))

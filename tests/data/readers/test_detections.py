@@ -15,8 +15,8 @@ from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.geometry import Box, to_pixels
+from unified_vl.readers.registry import READERS
 from unified_vl.specs.load import load_task
-from unified_vl.specs.readers import READERS
 
 SPEC = """\
 task: things

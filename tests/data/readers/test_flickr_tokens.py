@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from unified_vl.data.readers.flickr_tokens import images_of_list
 from unified_vl.errors import UserError
+from unified_vl.readers.benchmarks.flickr_tokens import images_of_list
 
 TOKENS = "2.jpg#0\tA cat .\n1.jpg#0\tA dog .\n\n2.jpg#1\tA small cat .\n3.jpg#0\tA hen .\n"
 

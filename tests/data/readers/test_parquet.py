@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified_vl.data.readers import parquet
-from unified_vl.data.readers.parquet import ParquetTable, RowGroups
-from unified_vl.data.readers.table import NO_TEXT
+from unified_vl.readers.formats import parquet
+from unified_vl.readers.formats.parquet import ParquetTable, RowGroups
+from unified_vl.readers.table import NO_TEXT
 
 ROWS = 1000
 

@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from unified_vl.data.images.image_loader import ImageLoader
-from unified_vl.data.readers import compressed
-from unified_vl.data.readers.table import NO_TEXT
 from unified_vl.errors import BadRow, UserError
+from unified_vl.readers import compressed
+from unified_vl.readers.table import NO_TEXT
 
 WDS = 'reader: webdataset, path: "{split}.tar"'
 FIELDS = {"image": "jpg;png, kind: image", "answer": "txt"}

@@ -14,7 +14,7 @@ from unified_vl.data.shapes import Noted
 from unified_vl.errors import BadRow, UserError
 from unified_vl.geometry import Shape, coordinates
 from unified_vl.kinds.registry import kind_of_place
-from unified_vl.specs.readers import stated_size
+from unified_vl.readers.registry import READERS
 from unified_vl.specs.task import TaskSpec
 
 
@@ -52,7 +52,7 @@ def report_notes(notes: Sequence[Noted], spec: TaskSpec, findings: Findings) -> 
     for note in notes:
         error = UserError(note.what, file=note.where, field=f"fields.{note.field}")
         remedy = next(remedy for start, remedy in _REMEDIES.items() if start in note.what)
-        size = ", ".join(stated_size(spec.data.reader)) or "WIDTH, HEIGHT"
+        size = ", ".join(READERS[spec.data.reader].stated_size) or "WIDTH, HEIGHT"
         remedy = remedy.format(size=size)
         findings.add(error, "warning", remedy=remedy, count=note.count)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from unified_vl.authoring.drafting.files.samples import Columns
-from unified_vl.data.readers.box_tokens import kind_of
 from unified_vl.kinds.box import Layout
+from unified_vl.readers.annotation_tools.box_tokens import kind_of
 from unified_vl.specs.tasks.fields import as_one
 
 _SIDES: tuple[tuple[tuple[str, ...], Layout], ...] = (

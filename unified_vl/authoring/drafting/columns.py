@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from unified_vl.authoring.drafting.files.samples import Columns
 from unified_vl.authoring.drafting.languages import is_language
-from unified_vl.data.images.image_formats import NAMED
+from unified_vl.image_formats import NAMED
 from unified_vl.kinds.box import Layout
 from unified_vl.kinds.cells import unpacked
 from unified_vl.kinds.kind import Writing

@@ -17,7 +17,7 @@ from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow, UserError, nearest
 from unified_vl.parts import NAME_PATTERN
-from unified_vl.specs.reading.encodings import is_text_encoding, text_encodings
+from unified_vl.readers.encodings import is_text_encoding, text_encodings
 
 TRIED = 40  # rows of each split
 ENCODED = ("csv", "tsv")  # readers of files whose encoding a spec can say

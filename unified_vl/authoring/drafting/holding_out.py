@@ -9,7 +9,7 @@ from unified_vl.authoring.drafting.plan import Plan
 from unified_vl.authoring.drafting.writing import spec_of
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
-from unified_vl.specs.readers import READERS
+from unified_vl.readers.registry import READERS
 from unified_vl.specs.tasks.data import SplitName
 
 SHARES: tuple[dict[SplitName, float], ...] = (  # of few rows a tenth may be none

@@ -16,8 +16,8 @@ from unified_vl.authoring.drafting.files.annotation_files import (
     splits_of,
 )
 from unified_vl.authoring.drafting.files.written_files import without_written
-from unified_vl.data.images.image_formats import is_image
 from unified_vl.errors import UserError
+from unified_vl.image_formats import is_image
 from unified_vl.languages.tags import subtags
 from unified_vl.specs.tasks.data import SplitName
 

@@ -26,14 +26,14 @@ from unified_vl.authoring.drafting.language_columns import find_language_columns
 from unified_vl.authoring.drafting.languages import language_of, tags_of
 from unified_vl.authoring.drafting.places import Place
 from unified_vl.authoring.drafting.roles import Field, Roles, choose_roles
-from unified_vl.data.readers.detection_formats import DETECTIONS, FRACTIONS
 from unified_vl.files import is_absolute
 from unified_vl.kinds.box import Layout
 from unified_vl.parts import NAME_PATTERN
+from unified_vl.readers.registry import detection_readers
 from unified_vl.specs.reading.checks import RESERVED
 from unified_vl.specs.tasks.data import SplitName
 
-READ_WHOLE = ("imagefolder", "image_texts", "coco_captions", "coco_instances", *DETECTIONS)
+READ_WHOLE = ("imagefolder", "image_texts", "coco_captions", "coco_instances")
 ANNOTATIONS = ("annotations", "annotation", "labels")
 _TELLS_APART = re.compile(
     rf"(?:{'|'.join(word for words in SPLITS.values() for word in words)}|[a-z]{{2}}|of|)\d*"
@@ -98,9 +98,8 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
     """
     place, columns = _sample(place)
     folder = place.reader in ("imagefolder", "image_texts", *FOUND_ON_DISK)
-    found = (
-        None if place.languages or place.reader in READ_WHOLE else find_language_columns(columns)
-    )
+    whole = place.reader in (*READ_WHOLE, *detection_readers())
+    found = None if place.languages or whole else find_language_columns(columns)
     if found is not None:
         columns = found.columns
         place = replace(place, languages=tuple(found.names))
@@ -118,9 +117,10 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
         guesses = [replace(g, per_language=g.column in found.templates) for g in guesses]
     if place.reader == "coco_instances":
         guesses = [replace(g, layout="xywh", why="") if g.kind == "box" else g for g in guesses]
-    if place.reader in DETECTIONS:
+    detections = detection_readers().get(place.reader)
+    if detections is not None:
         units: Literal["pixels", "relative"]
-        units = "relative" if place.reader in FRACTIONS else "pixels"
+        units = "relative" if detections.relative else "pixels"
         guesses = [
             replace(g, layout="xyxy", units=units, why="") if g.kind == "box" else g
             for g in guesses
@@ -192,7 +192,7 @@ def _may_be_none(guess: Guess, columns: Columns) -> bool:
 
 
 def _sample(place: Place) -> tuple[Place, Columns]:
-    if place.reader in DETECTIONS:
+    if place.reader in detection_readers():
         found = annotation_sample(place.reader, place.file, place.root, place.splits)
         return place, found
     if place.reader == "json":

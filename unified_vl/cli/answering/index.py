@@ -32,8 +32,8 @@ def index(
     from rich.console import Console
     from rich.progress import Progress
 
-    from unified_vl.data.images.image_formats import named
     from unified_vl.errors import BadRow, visible
+    from unified_vl.image_formats import named
     from unified_vl.inference.image_folder import unread_below
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.inference.retrieval.corpus import read_corpus

@@ -29,8 +29,8 @@ def refcoco(
     Nothing that the pickle names is imported or called: one that holds more than lists,
     mappings, texts and numbers is refused.
     """
-    from unified_vl.data.readers.refcoco import read_refs
     from unified_vl.files import write_atomically
+    from unified_vl.readers.benchmarks.refcoco import read_refs
 
     found = read_refs(refs)
     write_atomically(output, json.dumps(found, ensure_ascii=False) + "\n")
@@ -51,12 +51,12 @@ def boxes(
     split: Annotated[str | None, typer.Option(help="One split, as the files call it.")] = None,
 ) -> None:
     """Write boxes of an annotation tool as COCO's JSON or as JSONL, in pixels."""
-    from unified_vl.authoring.box_files import FORMATS, convert_boxes
+    from unified_vl.authoring.box_files import convert_boxes, formats
     from unified_vl.errors import UserError, nearest
     from unified_vl.files import write_atomically
 
     for option, given, known in (
-        ("--from", source, tuple(FORMATS)),
+        ("--from", source, formats()),
         ("--to", to, ("coco", "jsonl")),
     ):
         if given not in known:

@@ -22,10 +22,10 @@ from PIL import Image as PILImage
 
 from unified_vl.codecs.images import LoadedImage, resize
 from unified_vl.data.images.high_bit_depth import to_8_bit
-from unified_vl.data.images.image_formats import HEIC_HINT, expected_formats, readable_formats
 from unified_vl.data.truncation import finish_truncated
 from unified_vl.errors import BadRow, nearest
 from unified_vl.files import with_slashes
+from unified_vl.image_formats import HEIC_HINT, expected_formats, readable_formats
 
 MOST_PIXELS = 64_000_000
 MOST_BYTES = 1 << 28  # of an image within a file of others

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from unified_vl.data.readers.table import Unreadable
-from unified_vl.specs.readers import stated_size
+from unified_vl.readers.registry import READERS
+from unified_vl.readers.table import Unreadable
 from unified_vl.specs.reading.document import KeyPath
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.template import fill
@@ -25,7 +25,7 @@ def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPat
             for column in getattr(field, key) or ():
                 needed.setdefault(column, ("fields", name, key))
     if spec.image_field is not None and any(f.units == "pixels" for f in spec.fields.values()):
-        for column in stated_size(spec.data.reader):
+        for column in READERS[spec.data.reader].stated_size:
             needed.setdefault(column, ("data", "reader"))
     for key in ("language_column", "key_column", "split_column"):
         column = getattr(spec.data, key)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unified_vl.errors import nearest
-from unified_vl.specs.readers import READERS
+from unified_vl.readers.registry import READERS
 from unified_vl.specs.reading.document import KeyPath
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
@@ -19,6 +19,11 @@ def filled(spec: TaskSpec, split: SplitName, language: str | None) -> dict[str, 
     return {n: in_split(spec, t, split, language) for n, t in spec.data.templates.items()}
 
 
+def own_filled(spec: TaskSpec, split: SplitName, language: str | None) -> dict[str, str]:
+    """The keys of the reader that have slots, filled in as paths are."""
+    return {key: in_split(spec, t, split, language) for key, t in spec.data.own_templates.items()}
+
+
 def in_split(spec: TaskSpec, text: str, split: SplitName, language: str | None) -> str:
     """A template of `data` with what the files call a split and a language."""
     tag = spec.data.language_name(language or spec.data.languages[0])
@@ -28,9 +33,8 @@ def in_split(spec: TaskSpec, text: str, split: SplitName, language: str | None) 
 def languages_apart(spec: TaskSpec, split: SplitName) -> Sequence[str | None]:
     """The languages that have files of their own; None alone where a column names them."""
     languages = spec.data.languages
-    config = spec.data.config or ""
     places = {
-        (*filled(spec, split, tag).values(), in_split(spec, config, split, tag))
+        (*filled(spec, split, tag).values(), *own_filled(spec, split, tag).values())
         for tag in languages
     }
     return languages if len(places) == len(languages) else [None]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from unified_vl.data.readers.table import Unreadable
 from unified_vl.errors import BadRow
 from unified_vl.files import is_absolute
+from unified_vl.readers.table import Unreadable
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.data.parts import read_parts, without_rows
-from unified_vl.data.readers.table import Unreadable
 from unified_vl.data.rows.exclusion import excluded_keys
 from unified_vl.data.rows.paths import languages_apart
 from unified_vl.data.rows.row import Row
 from unified_vl.errors import BadRow, UserError
+from unified_vl.readers.table import Unreadable
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 from unified_vl.specs.tasks.template import fill

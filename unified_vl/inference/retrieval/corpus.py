@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.data.images.image_formats import expected_formats
 from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.errors import BadRow, UserError, nearest
+from unified_vl.image_formats import expected_formats
 from unified_vl.inference.image_folder import images_below
 from unified_vl.inference.rows import JsonLines, numbered_lines
 from unified_vl.languages.tags import find, nearest_tag

@@ -11,10 +11,6 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import DuplicateKeyError
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.parts import FOLLOWERS
@@ -28,11 +24,9 @@ from unified_vl.specs.reading.document import (
     one_of,
 )
 from unified_vl.specs.reading.schema_parts import expected_at, keys_at
+from unified_vl.yaml_text import parse_yaml, say
 
-# bytes, which take seconds to parse; aliases may repeat a part, so nodes are counted too
-LARGEST_FILE = 1 << 18
-MOST_NODES = 100_000
-DEEPEST = 20
+LARGEST_FILE = 1 << 18  # bytes, which take seconds to parse
 MOST_PROBLEMS = 100  # told of one file; nearly known names are looked for, which takes its time
 D = TypeVar("D", bound=Document)
 
@@ -90,17 +84,7 @@ def parse_text(text: str, file: Path | None = None) -> Parsed:
     Raises:
         UserError: when it is not YAML or not a mapping.
     """
-    try:
-        yaml = YAML(typ="safe", pure=True)
-        root = yaml.compose(text)
-        lines = dict(_lines(root)) if root is not None else {}
-        values = None if root is None else yaml.constructor.construct_document(root)
-    except YAMLError as error:
-        raise _yaml_error(error, file) from error
-    except (ValueError, RecursionError, TypeError) as error:
-        raise UserError(f"is not YAML: {error}", file=file) from error
-    if not isinstance(values, dict):
-        raise UserError(f"found {_say(values)}", file=file, line=1, expected="keys and values")
+    values, lines = parse_yaml(text, file)
     return Parsed(values, Origin(file, text, lines))
 
 
@@ -116,38 +100,6 @@ def json_origin(path: Path) -> Origin:
         if error.field is not None:
             raise
         return Origin(path)  # JSON that is no YAML, such as with some escapes
-
-
-def _lines(root: Node) -> Iterator[tuple[KeyPath, int]]:
-    """Each key and item with its line.
-
-    Raises:
-        ValueError: when aliases make the tree far larger than its text, or endless.
-    """
-    stack: list[tuple[Node, KeyPath, int]] = [(root, (), root.start_mark.line + 1)]
-    count = 0
-    while stack:
-        node, path, line = stack.pop()
-        count += 1
-        if count > MOST_NODES or len(path) > DEEPEST:
-            raise ValueError("too many or too deeply nested values for a spec")
-        yield path, line
-        if isinstance(node, MappingNode):
-            for key, value in node.value:
-                stack.append((value, (*path, str(key.value)), key.start_mark.line + 1))
-        elif isinstance(node, SequenceNode):
-            for index, item in enumerate(node.value):
-                stack.append((item, (*path, index), item.start_mark.line + 1))
-
-
-def _yaml_error(error: YAMLError, file: Path | None) -> UserError:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    line = None if mark is None else mark.line + 1
-    if isinstance(error, DuplicateKeyError):
-        key = str(error.problem).split('"')[1]
-        return UserError("the key is there twice", file=file, line=line, field=key)
-    problem = error.problem if isinstance(error, MarkedYAMLError) else str(error).split("\n")[0]
-    return UserError(f"is not YAML: {problem}", file=file, line=line)
 
 
 def validate(model: type[D], parsed: Parsed) -> D:
@@ -272,7 +224,7 @@ def _translate(detail: ErrorDetails, schema: Mapping[str, Any]) -> Problem:
         found = path[-1]
     if kind == "missing":
         return Problem(path, "is missing", expected_at(schema, path))
-    message = f"found {_say(found)}"
+    message = f"found {say(found)}"
     if kind == "literal_error":
         choices = [str(value) for value in _choices(context["expected"])]
         close = nearest(found, choices) if isinstance(found, str) else None
@@ -320,18 +272,3 @@ _MEANT = {
 def _choices(expected: str) -> list[str]:
     """The names in pydantic's `'a', 'b' or 'c'`."""
     return expected.split("'")[1::2]
-
-
-def _say(value: object) -> str:
-    """A value as a message names it."""
-    match value:
-        case None:
-            return "nothing"
-        case bool():
-            return str(value).lower()
-        case dict():
-            return f"a mapping of {len(value)} keys" if value else "an empty mapping"
-        case list() | tuple():
-            return f"a list of {len(value)}" if value else "an empty list"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr
+from pydantic.config import JsonDict
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from unified_vl.languages.tags import canonical, find
-from unified_vl.specs.readers import READERS, known_reader
-from unified_vl.specs.reading.document import LanguageTag, Name, Part
+from unified_vl.parts import FOLLOWERS
+from unified_vl.readers.keys import ReaderKeys
+from unified_vl.readers.reader import Reader
+from unified_vl.readers.registry import READERS
+from unified_vl.specs.reading.document import LanguageTag, Name, Part, one_of
 
 SplitName = Literal["train", "validation", "test"]
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
@@ -43,12 +50,24 @@ class SplitsSpec(Part):
     )
 
 
+def _known_reader(name: object) -> object:
+    """The name of a reader, as it is."""
+    if isinstance(name, str) and name not in READERS:
+        context = {"expected": one_of(READERS), "names": tuple(READERS)}
+        raise PydanticCustomError("unknown_name", "{expected}", context)
+    return name
+
+
+def _name_readers(schema: JsonDict) -> None:
+    schema["enum"] = list(READERS)
+
+
 class DataSpec(Part):
     """Where the rows are."""
 
-    reader: Annotated[str, BeforeValidator(known_reader)] = Field(
+    reader: Annotated[str, BeforeValidator(_known_reader)] = Field(
         description="The format of the files; docs/readers.md says what each one reads and gives.",
-        json_schema_extra={"enum": list(READERS)},
+        json_schema_extra=_name_readers,
         examples=["jsonl"],
     )
     path: str | None = Field(
@@ -70,38 +89,6 @@ class DataSpec(Part):
         description="Names of the columns, in their order, of a csv, tsv or ofa_tsv file that has "
         "no line of names.",
         examples=[["id", "image", "caption"]],
-    )
-    delimiter: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=1,
-        description="What stands between the values of a csv file, where that is not a comma.",
-        examples=[";"],
-    )
-    encoding: str | None = Field(
-        default=None,
-        description="The encoding of a csv or tsv file, where that is not UTF-8: cp1252, latin-1, "
-        "utf-16, gb18030, shift_jis and all others of Python that hold ASCII as it is.",
-        examples=["cp1252"],
-    )
-    config: str | None = Field(
-        default=None,
-        min_length=1,
-        description="Reader `hub` only: the data set's configuration; {split} and {language} are "
-        "filled in.",
-        examples=["en-de"],
-    )
-    streaming: bool = Field(
-        default=False,
-        description="Reader `hub` only: read the first rows (`take`) without downloading the rest.",
-        examples=[True],
-    )
-    take: int | None = Field(
-        default=None,
-        ge=1,
-        le=10**15,
-        description="Reader `hub` only: how many rows of a split to take.",
-        examples=[10000],
     )
     images: str | None = Field(
         default=None,
@@ -197,6 +184,20 @@ class DataSpec(Part):
     )
 
     @property
+    def own(self) -> ReaderKeys:
+        """The keys of its reader."""
+        keys = READERS[self.reader].keys
+        return keys.model_construct(**{name: getattr(self, name) for name in keys.model_fields})
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Keys that have no effect with its reader, though with another, and are given."""
+        fields = DataSpec.model_fields
+        known = GENERAL | set(READERS[self.reader].keys.model_fields)
+        others = [name for name in fields if name not in known]
+        return tuple(name for name in others if getattr(self, name) != fields[name].default)
+
+    @property
     def splits(self) -> dict[SplitName, str]:
         """What the files call each split; of shares, where all are in one: train."""
         if self.splits_.fraction is not None:
@@ -213,6 +214,12 @@ class DataSpec(Part):
     def templates(self) -> dict[str, str]:
         """The path templates by the name of the file; "path" for that of a single one."""
         return {"path": self.path} if self.path is not None else dict(self.files or {})
+
+    @property
+    def own_templates(self) -> dict[str, str]:
+        """Keys of the reader that have slots, as paths have."""
+        found = {key: getattr(self.own, key) for key in self.own.templates}
+        return {key: text for key, text in found.items() if text is not None}
 
     _tags: dict[str, str | None] = PrivateAttr(default_factory=dict)
 
@@ -233,3 +240,31 @@ class DataSpec(Part):
                 found = called.get(canonical(said))
             self._tags[said] = None if found is None else find(found, self.languages)
         return self._tags[said]
+
+
+GENERAL = frozenset(DataSpec.model_fields)
+
+
+def _own_keys(reader: Reader) -> Mapping[str, FieldInfo]:
+    for name in reader.keys.model_fields:
+        if name in GENERAL:
+            raise ValueError(f"{name!r} is a key of all readers, and {reader.name!r} has it too")
+    return reader.keys.model_fields
+
+
+def _follow_readers() -> None:
+    """Let `data` have the keys of the readers that there are now, and of no others."""
+    fields = DataSpec.__pydantic_fields__
+    found: dict[str, FieldInfo] = {}
+    for name in [name for name in fields if name in GENERAL]:
+        found[name] = fields[name]
+        if name == "columns":  # as these, they say how files are read
+            for reader in READERS.values():
+                found.update(_own_keys(reader))
+    fields.clear()
+    fields.update(found)
+    DataSpec.model_rebuild(force=True)
+
+
+FOLLOWERS.append(_follow_readers)
+_follow_readers()

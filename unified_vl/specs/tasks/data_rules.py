@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from unified_vl.errors import nearest
 from unified_vl.files import is_absolute
 from unified_vl.languages.tags import find, nearest_tag
-from unified_vl.specs.readers import READERS
+from unified_vl.readers.registry import READERS
 from unified_vl.specs.reading.checks import named_slots, parse, repeated, same_languages
 from unified_vl.specs.reading.document import KeyPath, Problem, one_of
-from unified_vl.specs.reading.encodings import is_text_encoding, text_encodings
 from unified_vl.specs.tasks.share_rules import share_problems
 from unified_vl.specs.tasks.template import slots
 
@@ -32,8 +31,8 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
         for name, text in data.templates.items()
     ]
     images: list[tuple[KeyPath, str]] = [(("data", "images"), data.images)] if data.images else []
-    config: list[tuple[KeyPath, str]] = [(("data", "config"), data.config)] if data.config else []
-    for place, text in (*places, *images, *config):
+    own: list[tuple[KeyPath, str]] = [(("data", k), t) for k, t in data.own_templates.items()]
+    for place, text in (*places, *images, *own):
         template, problems = parse(text, place, ("split", "language"))
         yield from problems
         broken = broken or bool(problems)
@@ -125,33 +124,11 @@ def _reader_problems(data: DataSpec) -> Iterator[Problem]:
         place = ("data", "image_prefix")
         yield Problem(place, f"{prefix!r} is not absolute", expected="a folder such as /data/coco")
     yield from repeated(("data", "columns"), data.columns or ())
-    yield from _text_problems(data, info.keys)
-    if info.path == "id":
-        if data.streaming and data.take is None:
-            yield Problem(("data", "take"), "is missing", expected="how many rows to stream")
-        if data.path is not None and "*" in data.path:
-            yield Problem(("data", "path"), f"found {data.path!r}", expected="one id, without *")
-        return
-    for key in ("config", "streaming", "take"):
-        if getattr(data, key):
-            yield Problem(("data", key), f"has no effect with the reader {data.reader!r}")
-
-
-def _text_problems(data: DataSpec, keys: Collection[str]) -> Iterator[Problem]:
-    """That what is said of a file of text makes sense."""
-    for key in ("delimiter", "encoding"):
-        if getattr(data, key) is not None and key not in keys:
-            yield Problem(("data", key), f"has no effect with the reader {data.reader!r}")
-    if data.delimiter in ('"', "\r", "\n"):
-        message = f"found {data.delimiter!r}"
-        yield Problem(("data", "delimiter"), message, expected="another character: ; or |")
-    if data.encoding is not None and not is_text_encoding(data.encoding):
-        yield Problem(
-            ("data", "encoding"),
-            f"found {data.encoding!r}",
-            expected="the name of a text encoding, such as cp1252, utf-16 or gb18030",
-            nearest=nearest(data.encoding.lower(), text_encodings()),
-        )
+    for key in data.foreign:
+        yield Problem(("data", key), f"has no effect with the reader {data.reader!r}")
+    yield from data.own.problems()
+    if info.path == "id" and data.path is not None and "*" in data.path:
+        yield Problem(("data", "path"), f"found {data.path!r}", expected="one id, without *")
 
 
 def _split_problems(

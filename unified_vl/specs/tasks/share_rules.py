@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from unified_vl.specs.readers import READERS
+from unified_vl.readers.registry import READERS
 from unified_vl.specs.reading.checks import named_slots
 from unified_vl.specs.reading.document import KeyPath, Problem
 

@@ -11,14 +11,14 @@ from typing import Any
 
 from unified_vl.authoring.drafting.columns import SPLITS
 from unified_vl.authoring.drafting.files.samples import ROWS, Columns
-from unified_vl.data.readers.annotations import read_json
-from unified_vl.data.readers.box_tokens import kind_of
-from unified_vl.data.readers.csv_boxes import SIDES
-from unified_vl.data.readers.detection_formats import DETECTIONS
-from unified_vl.data.readers.detections import Annotations
-from unified_vl.data.readers.pascal_voc import LISTS
-from unified_vl.data.readers.yolo import data_set
 from unified_vl.errors import UserError
+from unified_vl.readers.annotation_tools.box_tokens import kind_of
+from unified_vl.readers.annotation_tools.csv_boxes import SIDES
+from unified_vl.readers.annotation_tools.pascal_voc import LISTS
+from unified_vl.readers.annotation_tools.yolo import data_set
+from unified_vl.readers.detections import Annotations
+from unified_vl.readers.json_files import read_json
+from unified_vl.readers.registry import detection_readers
 from unified_vl.specs.tasks.data import SplitName
 
 FOUND_ON_DISK = ("pascal_voc", "labelme", "yolo")  # which look for their images themselves
@@ -121,7 +121,7 @@ def annotation_sample(reader: str, path: Path, root: Path, splits: dict[SplitNam
     own = splits_of(reader, path)
     split = next(iter(splits.values())) if own else None
     opened = Annotations(path, root, split)
-    pictures = list(islice(DETECTIONS[reader](opened), ROWS))
+    pictures = list(islice(detection_readers()[reader].pictures(opened), ROWS))
     if not any(picture.things for picture in pictures):
         raise UserError("annotates no object", file=path)
     boxes: list[Any] = [[list(t.box) for t in picture.things] for picture in pictures]

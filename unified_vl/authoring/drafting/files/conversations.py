@@ -6,8 +6,8 @@ from itertools import islice
 from pathlib import Path
 
 from unified_vl.authoring.drafting.files.samples import ROWS, Columns
-from unified_vl.data.readers.conversations import SAID, SPEAKER, TURNS, items, rows_of
 from unified_vl.errors import UserError
+from unified_vl.readers.formats.conversations import SAID, SPEAKER, TURNS, items, rows_of
 
 HISTORY = ("questions", "answers")
 

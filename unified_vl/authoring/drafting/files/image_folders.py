@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from unified_vl.authoring.drafting.files.samples import ROWS, Columns, read_sample
 from unified_vl.authoring.drafting.places import MOST_FILES, Place
-from unified_vl.data.images.image_formats import is_image
 from unified_vl.errors import UserError
 from unified_vl.files import with_slashes
+from unified_vl.image_formats import is_image
 
 LOOKED_FOR = 20  # images, of which most must be in a folder
 _MOST_FOLDERS = 500

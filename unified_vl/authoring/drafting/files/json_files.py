@@ -11,9 +11,9 @@ from typing import Any
 from unified_vl.authoring.drafting.files.conversations import conversations_sample
 from unified_vl.authoring.drafting.files.samples import ROWS, Columns, read_sample
 from unified_vl.authoring.drafting.places import KNOWN, Place
-from unified_vl.data.readers.annotations import member, read_json
-from unified_vl.data.readers.coco import annotations_of, categories_of, category_of, images_of
 from unified_vl.errors import UserError
+from unified_vl.readers.benchmarks.coco import annotations_of, categories_of, category_of, images_of
+from unified_vl.readers.json_files import member, read_json
 
 
 def read_json_sample(place: Place) -> tuple[Place, Columns]:

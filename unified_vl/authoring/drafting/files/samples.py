@@ -10,17 +10,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from unified_vl.data.images.image_formats import NAMED
-from unified_vl.data.readers import webdataset
-from unified_vl.data.readers.annotations import read_items
-from unified_vl.data.readers.compressed import open_unpacked
-from unified_vl.data.readers.delimited import Delimited, DelimitedFile, separator_of
-from unified_vl.data.readers.pairs import units
-from unified_vl.data.readers.reader import first_line
-from unified_vl.data.readers.roboflow_classes import rows_of
 from unified_vl.errors import UserError
 from unified_vl.files import parse_json
+from unified_vl.image_formats import NAMED
 from unified_vl.languages.tags import canonical
+from unified_vl.readers.annotation_tools.roboflow_classes import rows_of
+from unified_vl.readers.compressed import open_unpacked
+from unified_vl.readers.delimited import Delimited, DelimitedFile, separator_of
+from unified_vl.readers.formats import webdataset
+from unified_vl.readers.formats.translations import units
+from unified_vl.readers.json_files import read_items
+from unified_vl.readers.source import first_line
 
 NOT_UTF8 = "is not UTF-8 text"
 ROWS = 200  # enough to tell what a column holds

@@ -1,0 +1,87 @@
+"""JSON Lines: every line is looked at once, and read again when its row is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from unified_vl.errors import UserError
+from unified_vl.readers.indexed import IndexedRows, RowIndex
+from unified_vl.readers.json_text import fast_json, parse_json
+from unified_vl.readers.kept_columns import KeptColumns
+from unified_vl.readers.reader import Reader
+from unified_vl.readers.source import Source
+from unified_vl.readers.table import NO_TEXT, Table, holds_no_text
+
+BOM = b"\xef\xbb\xbf"
+_EXACT = 1 << 53  # whole numbers beyond 64 bits are floats to `orjson`; so are few others
+
+
+def read_jsonl(source: Source) -> Table:
+    """The columns that the spec names, whatever their values and those of others are."""
+    path = source.path
+    missing = set(source.needed)
+    names: dict[str, None] = {}
+    kept = KeptColumns(source.markers)
+    with path.open("rb") as file:
+        start = len(BOM) if file.read(len(BOM)) == BOM else 0
+        file.seek(start)
+        index = RowIndex(start)
+        end = start
+        for number, line in enumerate(file, 1):
+            end += len(line)
+            row = _object(line, path, number)
+            if row is None:
+                index.skip(end)
+                continue
+            index.add(end)
+            kept.add(row, end)
+            if missing:  # a column that nobody has a value in is none
+                missing.difference_update(n for n, value in row.items() if value is not None)
+                names.update(dict.fromkeys(n for n, value in row.items() if value is not None))
+        kept.close(end)
+    if len(index):  # a file without rows lacks no column
+        source.require([*names, *filter(source.may_lack, missing)])
+    return IndexedRows(path, source.needed, index, _values, kept)
+
+
+def _values(line: bytes, names: Iterable[str]) -> dict[str, Any]:
+    """What the object in a line has under some names."""
+    try:
+        row = orjson.loads(line)
+        found = {name: row.get(name) for name in names}
+        if all(type(value) is not float or abs(value) < _EXACT for value in found.values()):
+            return found
+    except ValueError:  # which a surrogate and a NaN are to it
+        pass
+    row = parse_json(line)
+    found = {name: row.get(name) for name in names}
+    return {n: NO_TEXT if holds_no_text(value) else value for n, value in found.items()}
+
+
+def _object(line: bytes, path: Path, number: int) -> dict[str, Any] | None:
+    """The object in a line; None for an empty one."""
+    try:
+        row = fast_json(line)
+    except UnicodeDecodeError as error:
+        raise UserError("is not UTF-8 text", file=path, line=number) from error
+    except ValueError as error:
+        if not line.strip():
+            return None
+        raise UserError(f"is not JSON: {error}", file=path, line=number) from error
+    if not isinstance(row, dict):
+        expected = "reader: json, for one list of all rows" if number == 1 else None
+        raise UserError("is not an object", file=path, line=number, expected=expected)
+    return row
+
+
+JSONL = Reader(
+    "jsonl",
+    "A JSON object a line, in a file of any size: a line is read when its row is asked for. "
+    "Values may be of any kind, also different ones in a column; columns that the spec does "
+    "not name do not count.",
+    read=read_jsonl,
+)
