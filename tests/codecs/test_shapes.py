@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_vl.codecs.segments import Text
-from unified_vl.codecs.shapes import ShapeCodec, with_labels
+from unified_vl.codecs.shapes import ShapeCodec
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.geometry import Box, Point, Polygon, coordinates
+from unified_vl.kinds.box import with_labels
 
 CODEC = ShapeCodec(Vocabulary(300, ("image",)))
 

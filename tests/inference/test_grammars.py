@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from unified_vl.codecs.segments import Text
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.shapes import with_labels
 from unified_vl.codecs.text import TextCodec, train_text_tokenizer
 from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary
 from unified_vl.decoding.grammars.grammar import Grammar
 from unified_vl.decoding.grammars.values import grammar_of
 from unified_vl.geometry import Box, Polygon
+from unified_vl.kinds.box import with_labels
 from unified_vl.specs.tasks.generate import AnswerForm, GenerateSpec
 
 CPU = torch.device("cpu")

@@ -6,16 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from unified_vl.geometry import Shape
-from unified_vl.kinds.segments import Image, ImageCodes, Tag
+from unified_vl.kinds.segments import Image, ImageCodes, Tag, Text
 
 __all__ = ["Image", "ImageCodes", "Noised", "Pieces", "Segment", "Shape", "Tag", "Text"]
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Plain text in any script."""
-
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

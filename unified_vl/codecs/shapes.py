@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
-from unified_vl.codecs.segments import Segment, Text
 from unified_vl.codecs.vocabulary import Vocabulary
-from unified_vl.geometry import Box, Shape
+from unified_vl.geometry import Shape
 from unified_vl.kinds.registry import place_kind
 
 
@@ -50,15 +48,3 @@ class ShapeCodec:
             return [self.decode(ids[:whole], kind)] if whole >= size else []
         starts = range(0, len(ids) // size * size, size)
         return [self.decode(ids[i : i + size], kind) for i in starts]
-
-
-def with_labels(segments: Sequence[Segment]) -> tuple[Segment, ...]:
-    """The segments with each text that stands before a box as that box's label."""
-    found: list[Segment] = []
-    for segment in segments:
-        if isinstance(segment, Box) and found and isinstance(found[-1], Text):
-            label = found.pop()
-            assert isinstance(label, Text)
-            segment = replace(segment, label=label.text.strip())
-        found.append(segment)
-    return tuple(found)

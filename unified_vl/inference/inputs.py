@@ -31,7 +31,7 @@ def source_fields(spec: TaskSpec) -> tuple[str, ...]:
     names = list(spec.fields_of(spec.source))
     if spec.image_field is not None:
         names.append(spec.image_field)
-    beside = [n for name in names for n in (spec.fields[name].labels, spec.fields[name].of) if n]
+    beside = [other for name in names for other in spec.fields[name].beside]
     return tuple(dict.fromkeys([*names, *beside]))
 
 

@@ -13,7 +13,6 @@ import torch
 from PIL import Image as PILImage
 
 from unified_vl.codecs.segments import ImageCodes
-from unified_vl.codecs.shapes import with_labels
 from unified_vl.data.batching import EncodedExample, collate_encoded, encode_example
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder
@@ -344,12 +343,12 @@ class UnifiedVL:
         size = example.image_size or (1, 1)
         segments = self.codec.decode(found.ids, spec.answer_form.shape)
         written = [spec.fields[name] for name in target_fields(spec)]
-        if any(field.labels is not None for field in written):
-            segments = with_labels(segments)
+        kinds = {field.kind: field.of_kind for field in written}
         shapes: dict[str, list[Any]] = {}
-        for kind in dict.fromkeys(field.of_kind for field in written):
-            of_kind = [field for field in written if field.of_kind is kind]
-            shapes |= kind.row(text, segments, size, of_kind)
+        for name, kind in kinds.items():
+            fields = [field for field in written if field.kind == name]
+            segments = tuple(kind.answered(segments, fields))
+            shapes |= kind.row(text, segments, size, fields)
         return Alternative(
             text,
             found.score,

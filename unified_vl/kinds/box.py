@@ -16,6 +16,7 @@ from unified_vl.kinds.frames import Frame, upright
 from unified_vl.kinds.kind import AnyField, Draft, Reading, RowType, Rules
 from unified_vl.kinds.pen import Pen
 from unified_vl.kinds.places import PlaceKind
+from unified_vl.kinds.segments import Text
 from unified_vl.parts import KeyPath, Name, Part, Problem, one_of
 
 Layout = Literal["xyxy", "xywh", "cxcywh"]
@@ -83,6 +84,7 @@ class BoxKind(PlaceKind):
     allows = ("box", "labelled_boxes")
     reads = ("layout", "columns", *PlaceKind.reads, "labels")
     mandatory = MappingProxyType({"layout": one_of(get_args(Layout)), **PlaceKind.mandatory})
+    beside = ("labels",)
     numbers = 4
     value = Box
     count = 4
@@ -136,6 +138,9 @@ class BoxKind(PlaceKind):
         x1, y1, x2, y2 = xy
         return "rect", {"x": x1, "y": y1, "width": x2 - x1, "height": y2 - y1}
 
+    def answered(self, segments: Sequence[Any], fields: Sequence[Any]) -> Sequence[Any]:
+        return with_labels(segments) if any(f.labels is not None for f in fields) else segments
+
     def row_types(self) -> Mapping[str, RowType]:
         return {self.rows: "numbers", "labels": "labels"}
 
@@ -168,3 +173,14 @@ class BoxKind(PlaceKind):
     def grammar(self, fields: Sequence[AnyField]) -> str:
         labelled = any(isinstance(f, BoxKeys) and f.labels is not None for f in fields)
         return self.allows[1] if labelled else self.allows[0]
+
+
+def with_labels(segments: Sequence[Any]) -> tuple[Any, ...]:
+    """The segments with each text that stands before a box as that box's label."""
+    found: list[Any] = []
+    for segment in segments:
+        if isinstance(segment, Box) and found and isinstance(found[-1], Text):
+            label = found.pop()
+            segment = replace(segment, label=label.text.strip())
+        found.append(segment)
+    return tuple(found)

@@ -38,6 +38,7 @@ class ChoiceKind(Kind):
     asks = False
     lists = False
     reads = ("first", "of", "write")
+    beside = ("of",)
     mandatory = MappingProxyType({"of": "a field of kind 'text' with many: true"})
     may_lack = False
 

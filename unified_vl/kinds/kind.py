@@ -106,6 +106,7 @@ class Kind:
         mandatory: those of them that it must have, with what is expected.
         keys: the keys that it alone has, as a mapping of the spec; they are attributes of its
             fields, and None unless given, as they are in fields of other kinds.
+        beside: those keys, and those of its own, that name another field, which is read with it.
         numbers: how many columns its numbers may be in, one each; None where they may not.
         may_lack: whether `missing` says something about it.
         closed: whether its values may be the closed answers of a task, and labels of boxes.
@@ -126,6 +127,7 @@ class Kind:
     reads: ClassVar[tuple[str, ...]] = ()
     mandatory: ClassVar[Mapping[str, str]] = MappingProxyType({})
     keys: ClassVar[type[Part] | None] = None
+    beside: ClassVar[tuple[str, ...]] = ()
     numbers: ClassVar[int | None] = None
     may_lack: ClassVar[bool] = True
     closed: ClassVar[bool] = False
@@ -190,6 +192,16 @@ class Kind:
             form: the `AnswerForm` of the task; its `fields` are those that the target writes.
         """
         return None
+
+    def answered(self, segments: Sequence[Any], fields: Sequence[Any]) -> Sequence[Any]:
+        """The segments of an answer with what belongs to its values, as the label of a box that is
+        a text before it.
+
+        Args:
+            segments: of the answer, as they were written.
+            fields: those of the target that are of this kind.
+        """
+        return segments
 
     def row_types(self) -> Mapping[str, RowType]:
         """The keys that it adds to rows of predictions, each with a list of values: lists of

@@ -1,10 +1,17 @@
-"""The typed pieces of a sequence that kinds of values make, beside texts and places."""
+"""The typed pieces of a sequence that kinds of values make, beside places in an image."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Plain text in any script."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

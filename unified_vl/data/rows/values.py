@@ -214,7 +214,7 @@ def _only_joined(spec: TaskSpec) -> frozenset[str]:
 def _of_none(spec: TaskSpec) -> frozenset[str]:
     """Lists of shapes that may be of none, and those of their labels."""
     shapes = [(name, field) for name, field in spec.fields.items() if field.empty]
-    return frozenset(n for name, field in shapes for n in (name, field.labels) if n is not None)
+    return frozenset(n for name, field in shapes for n in (name, *field.beside))
 
 
 def pieces_of(kind: Kind, values: Value) -> Sequence[str | Segment]:

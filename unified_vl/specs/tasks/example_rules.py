@@ -119,7 +119,7 @@ def _joined(spec: TaskSpec, direct: set[str]) -> tuple[set[str], list[Problem]]:
 
 def _unused_problems(spec: TaskSpec, direct: set[str], joined: set[str]) -> Iterator[Problem]:
     used = direct | joined | {score.against for score in spec.score}
-    beside = {name for f in spec.fields.values() for name in (f.labels, f.of) if name is not None}
+    beside = {name for field in spec.fields.values() for name in field.beside}
     for name in spec.fields:
         if name not in used | beside:
             yield Problem(("fields", name), "is never used", expected=f"{{{name}}} in a template")

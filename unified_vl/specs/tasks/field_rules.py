@@ -106,7 +106,7 @@ def _missing_problems(spec: TaskSpec, name: str) -> Iterator[Problem]:
         return
     example = spec.example
     mismatch = None if example.mismatch is None else example.mismatch.field
-    others = [f for f in spec.fields.values() if name in (f.labels, f.of)]
+    others = [field for field in spec.fields.values() if name in field.beside]
     uses = {
         "is written": name in _written(spec),
         "is scored": any(score.against == name for score in spec.score),

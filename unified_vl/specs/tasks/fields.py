@@ -65,6 +65,12 @@ class FieldSpec(SharedKeys, GeneralKeys):
         return kind_of(self.kind).writing
 
     @property
+    def beside(self) -> tuple[str, ...]:
+        """The other fields that it names, which are read with it."""
+        named = (getattr(self, key) for key in self.of_kind.beside)
+        return tuple(name for name in named if name is not None)
+
+    @property
     def in_codes(self) -> bool:
         """Whether the model meets it as codes of the image tokenizer."""
         return self.writing == "codes" or self.as_ == "codes"
