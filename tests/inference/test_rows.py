@@ -52,6 +52,30 @@ def read_jsonl(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b"key,text\n1,a cat\n2,no\n"),
+        ("a.csv", b"key;text\n1;a cat\n2;no\n"),
+        ("a.csv", b'"key";"text"\r\n"1";"a cat"\r\n"2";"no"\r\n'),
+        ("a.csv", b"key\ttext\n1\ta cat\n2\tno\n"),
+        ("a.tsv", b"key\ttext\n1\ta cat\n2\tno\n"),
+        ("a.TSV", b"key\ttext\n1\ta cat\n2\tno\n"),
+        ("a.csv", b"key|text\n1|a cat\n2|no\n"),
+        ("a.csv", "\ufeffkey;text\n1;a cat\n2;no\n".encode()),
+        ("a.csv", "key\ttext\n1\ta cat\n2\tno\n".encode("utf-16")),
+    ],
+)
+def test_tables_are_read_as_spreadsheets_write_them(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    opened = open_rows(tmp_path / name, None)
+    found = [row for _, row in opened.rows(0)]
+    assert found == [{"key": "1", "text": "a cat"}, {"key": "2", "text": "no"}]
+    assert len(opened) == 2
+
+
 ROWS = [
     {"key": f"k{i}", "text": text}
     for i, text in enumerate(["yes", "a red cat", "", "no", "a dog and a cat", "cat", "a"] * 6)
@@ -344,7 +368,6 @@ def test_a_cell_of_more_than_128_kib(predictor, tmp_path: Path) -> None:
         ("rows.csv", b"", r"rows\.csv:1: the first line does not name the columns"),
         ("rows.csv", b"a,a\n1,2\n", r"rows\.csv:1: the first line does not name the columns"),
         ("rows.csv", b'text\n"yes\n', r"rows\.csv:2: a quote opens here and never ends"),
-        ("rows.csv", b"text;key\nyes;1\n", r"rows\.csv:1: its values stand between semicolons"),
     ],
 )
 def test_files_that_are_no_rows(
@@ -370,6 +393,6 @@ def test_what_cannot_be_asked_of_a_file(predictor, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds no image"):
         (tmp_path / "empty").mkdir()
         predict_file(predictor, "tiny_caption", tmp_path / "empty", tmp_path / "out.csv")
-    with pytest.raises(UserError, match="no task with images is named"):
+    with pytest.raises(UserError, match="the task 'tiny_copy' reads no image"):
         predict_file(predictor, "tiny_copy", tmp_path / "empty", tmp_path / "out.csv")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "rows.jsonl"]

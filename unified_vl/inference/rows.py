@@ -1,17 +1,19 @@
-"""Rows to answer: the lines of a JSONL or CSV file, the rows of a Parquet file, or the images
+"""Rows to answer: the lines of a JSONL, CSV or TSV file, the rows of a Parquet file, or the images
 of a folder. None of them is read as a whole."""
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.inference.image_folder import images_below
-from unified_vl.readers.delimited import SEPARATORS, Delimited, DelimitedFile, separator_of
+from unified_vl.readers.delimited import Delimited, DelimitedFile, Record, separator_of
 from unified_vl.readers.json_text import parse_json
 from unified_vl.readers.table import Unreadable, is_utf8, values_of
 
@@ -41,7 +43,7 @@ def open_rows(source: Path, image_field: str | None) -> RowFile:
     """The rows of a file by its ending, or of a folder of images.
 
     Args:
-        source: NAME.jsonl, NAME.parquet, NAME.csv or a folder.
+        source: NAME.jsonl, NAME.parquet, NAME.csv, NAME.tsv or a folder.
         image_field: what a folder's images are given as; None where no task says it.
 
     Raises:
@@ -103,24 +105,34 @@ class JsonLines(_File):
 
 
 class Csv(_File):
-    """Text by column; the first line names the columns, and an empty cell holds nothing."""
+    """Text by column; the first line names the columns, and an empty cell holds nothing.
+
+    Values may stand between commas, semicolons, tabs or bars, which the first line tells; a mark
+    of the byte order tells UTF-16.
+    """
 
     def __len__(self) -> int:
         return sum(1 for _ in self.rows(0))
 
     def rows(self, start: int) -> Iterator[NumberedRow]:
-        # bytes that are no text are lost with their row alone
-        records = DelimitedFile(self.path, Delimited(errors="surrogateescape")).records()
+        records = self._records()
         head = next(records, None)
         names = [] if head is None else head.cells
-        other = separator_of(names, ",") if len(names) == 1 else None
-        if other is not None:
-            found = f"its values stand between {SEPARATORS[other]}"
-            raise UserError(found, file=self.path, line=1, expected="commas")
         if not names or "" in names or len(set(names)) < len(names):
             raise UserError("the first line does not name the columns", file=self.path, line=1)
         for record in islice(records, start, None):
             yield record.line, self._parse(names, record.cells, record.line)
+
+    def _records(self) -> Iterator[Record]:
+        with self.path.open("rb") as file:
+            wide = file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        # bytes that are no text are lost with their row alone
+        how = Delimited(encoding="utf-16" if wide else "utf-8", errors="surrogateescape")
+        as_it_stands = DelimitedFile(self.path, replace(how, quoted=False)).records()
+        head = next(as_it_stands, None)
+        if head is not None and len(head.cells) == 1:
+            how = replace(how, delimiter=separator_of(head.cells, ",") or ",")
+        return DelimitedFile(self.path, how).records()
 
     def _parse(self, names: list[str], cells: list[str], number: int) -> Values | UserError:
         if len(cells) != len(names):
@@ -213,4 +225,5 @@ READERS: dict[str, Callable[[Path], RowFile]] = {
     ".jsonl": JsonLines,
     ".parquet": Parquet,
     ".csv": Csv,
+    ".tsv": Csv,
 }

@@ -40,8 +40,8 @@ def predict(
     input: Annotated[
         Path | None,
         typer.Option(
-            help="Rows in place of one input: a .jsonl, .parquet or .csv file, or a folder of "
-            "images."
+            help="Rows in place of one input: a .jsonl, .parquet, .csv or .tsv file, or a folder "
+            "of images."
         ),
     ] = None,
     output: Annotated[
