@@ -13,10 +13,10 @@ from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 from tables import medians
 
-from unified_vl.metrics import captions
 from unified_vl.metrics.answers import Answers
 from unified_vl.metrics.intervals import intervals
 from unified_vl.metrics.registry import METRICS
+from unified_vl.metrics.texts import captions
 
 
 def main() -> None:

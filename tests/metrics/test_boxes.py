@@ -1,4 +1,4 @@
-"""unified_vl/metrics/boxes.py: parity with torchvision, and laws."""
+"""unified_vl/metrics/places/boxes.py: parity with torchvision, and laws."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from unified_vl import torchvision_compat
 from unified_vl.geometry import Box
-from unified_vl.metrics import boxes
 from unified_vl.metrics.answers import Answers
+from unified_vl.metrics.places import boxes
 from unified_vl.metrics.registry import METRICS
 
 fractions = st.lists(

@@ -1,4 +1,4 @@
-"""unified_vl/metrics/captions.py: parity with pycocoevalcap on tokenized input."""
+"""unified_vl/metrics/texts/captions.py: parity with pycocoevalcap on tokenized input."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
-from unified_vl.metrics import captions
 from unified_vl.metrics.answers import Answers
 from unified_vl.metrics.registry import METRICS
+from unified_vl.metrics.texts import captions
 
 words = st.lists(
     st.sampled_from(["a", "the", "cat", "dog", "on", "red", "big", "猫", "table's"]), max_size=9

@@ -9,8 +9,8 @@ from unified_vl.data.rows.row import Row
 from unified_vl.evaluation.scoring import Scored, measure, score_task
 from unified_vl.inference.prediction import Prediction
 from unified_vl.metrics.answers import Answers
-from unified_vl.metrics.consistency import group_accuracy
 from unified_vl.metrics.registry import METRICS
+from unified_vl.metrics.texts.consistency import group_accuracy
 from unified_vl.specs.load import load_task
 
 KEYS = ["whole", "part", "colour", "alone"]

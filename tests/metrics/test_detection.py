@@ -1,4 +1,4 @@
-"""unified_vl/metrics/detection.py: parity with pycocotools as people run it."""
+"""unified_vl/metrics/places/detection.py: parity with pycocotools as people run it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 
 from unified_vl.geometry import Box, Point, Polygon
 from unified_vl.metrics.answers import Answers
-from unified_vl.metrics.detection import Detection, all_found, coco_map
+from unified_vl.metrics.places.detection import Detection, all_found, coco_map
 from unified_vl.metrics.registry import METRICS
 
 LEFT, RIGHT = Box(0.0, 0.0, 0.5, 1.0), Box(0.5, 0.0, 1.0, 1.0)

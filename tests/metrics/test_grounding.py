@@ -1,4 +1,4 @@
-"""unified_vl/metrics/grounding.py: the published definition, written out as lists by class."""
+"""unified_vl/metrics/places/grounding.py: the published definition, as lists by class."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from unified_vl.geometry import Box
 from unified_vl.metrics.answers import Answers
-from unified_vl.metrics.boxes import iou
-from unified_vl.metrics.grounding import class_of, singular
+from unified_vl.metrics.places.boxes import iou
+from unified_vl.metrics.places.grounding import class_of, singular
 from unified_vl.metrics.registry import METRICS
 
 NOUNS = ["man", "dog", "boat", "shirt", "hat", "child"]

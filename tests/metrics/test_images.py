@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from unified_vl.metrics.images import codebook_use, psnr, ssim
+from unified_vl.metrics.pictures.images import codebook_use, psnr, ssim
 
 
 def images(seed: int, count: int = 3) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""unified_vl/metrics/keypoints.py: parity with pycocotools as people run it, on COCO's files."""
+"""unified_vl/metrics/places/keypoints.py: parity with pycocotools on COCO's files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pycocotools.cocoeval import COCOeval
 from unified_vl.errors import UserError
 from unified_vl.geometry import Point
 from unified_vl.metrics.answers import Answers
-from unified_vl.metrics.keypoints import NAMES, NOWHERE
+from unified_vl.metrics.places.keypoints import NAMES, NOWHERE
 from unified_vl.metrics.registry import METRICS
 
 WIDTH, HEIGHT = 640, 480

@@ -1,4 +1,4 @@
-"""unified_vl/metrics/pictures.py, on pictures worked out by hand."""
+"""unified_vl/metrics/pictures/pictures.py, on pictures worked out by hand."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_vl.metrics import pictures
 from unified_vl.metrics.answers import Answers
-from unified_vl.metrics.images import psnr, ssim
-from unified_vl.metrics.masks import pictures_iou
+from unified_vl.metrics.pictures import pictures
+from unified_vl.metrics.pictures.images import psnr, ssim
+from unified_vl.metrics.places.masks import pictures_iou
 from unified_vl.metrics.registry import METRICS
 
 BLACK, WHITE = np.zeros((12, 12, 3), np.uint8), np.full((12, 12, 3), 255, np.uint8)

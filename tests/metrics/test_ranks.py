@@ -1,4 +1,4 @@
-"""unified_vl/metrics/ranks.py: NDCG as scikit-learn has it, ranks worked out by hand."""
+"""unified_vl/metrics/texts/ranks.py: NDCG as scikit-learn has it, ranks worked out by hand."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
 from unified_vl.metrics.answers import Answers
-from unified_vl.metrics.ranks import ndcg, rank
 from unified_vl.metrics.registry import METRICS
+from unified_vl.metrics.texts.ranks import ndcg, rank
 
 FITTING = st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=2, max_size=30)
 

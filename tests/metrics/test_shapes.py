@@ -4,8 +4,8 @@ import pytest
 
 from unified_vl.geometry import Box, Point, Polygon
 from unified_vl.metrics.answers import Answers
-from unified_vl.metrics.masks import outlines_iou
-from unified_vl.metrics.points import point_fits
+from unified_vl.metrics.places.masks import outlines_iou
+from unified_vl.metrics.places.points import point_fits
 from unified_vl.metrics.registry import METRICS
 
 LEFT = Polygon((0.0, 0.0, 0.5, 0.0, 0.5, 1.0, 0.0, 1.0))
@@ -53,7 +53,7 @@ def test_the_metrics_of_a_spec() -> None:
 
 def test_boxes_of_other_labels_do_not_meet() -> None:
     def score(label: str) -> float:
-        from unified_vl.metrics.detection import Detection
+        from unified_vl.metrics.places.detection import Detection
 
         found = [[Detection(Box(0, 0, 0.5, 0.5), 1.0, label)]]
         return METRICS["coco_map"].score(Answers(found, [[Box(0, 0, 0.5, 0.5, "猫")]], [None]))

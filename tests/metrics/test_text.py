@@ -1,4 +1,4 @@
-"""unified_vl/metrics/text.py: known cases, and laws."""
+"""unified_vl/metrics/texts/text.py: known cases, and laws."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified_vl.metrics import text
 from unified_vl.metrics.answers import Answers
 from unified_vl.metrics.registry import METRICS
+from unified_vl.metrics.texts import text
 
 OF_TEXTS = [
     name

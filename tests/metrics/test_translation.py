@@ -1,4 +1,4 @@
-"""unified_vl/metrics/translation.py: parity with sacrebleu's own command line."""
+"""unified_vl/metrics/texts/translation.py: parity with sacrebleu's own command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""unified_vl/metrics/vqa.py: the official rules, case by case.
+"""unified_vl/metrics/texts/vqa.py: the official rules, case by case.
 
 The expected values are those of the published evaluation code for VQA v2.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from unified_vl.metrics.vqa import normalise_answer, vqa_accuracy
+from unified_vl.metrics.texts.vqa import normalise_answer, vqa_accuracy
 
 NORMALISED = [
     ("Yes", "yes"),

@@ -34,7 +34,7 @@ def metrics_page() -> str:
         "",
         "What a spec's `score` may name, and what each number is. Higher is better, except where "
         "the table says otherwise. [How scores are computed](scoring.md) says how sentences become "
-        "words, what several languages make, which intervals there are, and how to add a metric.",
+        "words, what several languages make, and which intervals there are.",
         "",
         "| `metric` | in reports | range | what it is | needs |",
         "|---|---|---|---|---|",

@@ -189,11 +189,14 @@ def _answers(spec: TaskSpec, score: ScoreSpec, scored: Scored) -> Answers:
             key: [row.columns.get(column) for row in scored.rows]
             for key, column in score.columns.items()
         },
-        [
-            (image_of(spec, row), example.image_size or (1, 1))
-            for row, example in zip(scored.rows, scored.examples, strict=False)
-        ],
+        _images(spec, scored) if "keypoint" in score.definition.options else (),
     )
+
+
+def _images(spec: TaskSpec, scored: Scored) -> list[tuple[str, tuple[int, int]]]:
+    """What tells the image of each row from others, and its size."""
+    rows = zip(scored.rows, scored.examples, strict=True)
+    return [(image_of(spec, row), example.image_size or (1, 1)) for row, example in rows]
 
 
 def image_of(spec: TaskSpec, row: Row) -> str:

@@ -1,9 +1,8 @@
 """What a metric is: how it scores answers, and all that others need to know of it.
 
 Specs, `check`, `evaluate`, the report, `compare`, stop-and-go and docs/metrics.md read it from
-here. A new metric is one file in this folder with its functions and `METRICS`, a tuple of
-these; outside the package `unified_vl.register_metric` takes one, and so does an entry point
-of the group `unified_vl.metrics`.
+here. A new metric is one file in a folder below with its functions and `METRICS`, a tuple of
+these; outside the package `unified_vl.register_metric` takes one (docs/extending.md).
 
 N rows, K statistics, R choices of rows.
 """

@@ -6,19 +6,16 @@ They are read when one is first asked for, so that `--help` need not wait for nu
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from unified_vl import metrics
-from unified_vl.errors import UserError
 
 if TYPE_CHECKING:
     from unified_vl.metrics.metric import Metric
 
-GROUP = "unified_vl.metrics"  # of entry points: each is a metric, or several
 # what people look for most comes first wherever metrics are listed
 FIRST = ("exact_match", "accuracy", "vqa_accuracy", "anls", "f1", "bleu", "chrf", "ter")
 
@@ -42,8 +39,8 @@ METRICS: Mapping[str, Metric] = _Metrics()
 def register(metric: Metric) -> None:
     """Let task specs name a metric, from now on and in this process.
 
-    An installed package has its metrics known in every process, also on the command line, by an
-    entry point of the group `unified_vl.metrics` whose value is a `Metric` or several.
+    What an installed package registers in a module that it names as an entry point of the group
+    `unified_vl.plugins` is known in every process, also on the command line (docs/extending.md).
 
     Raises:
         ValueError: when another metric has its name.
@@ -64,7 +61,7 @@ def _known() -> dict[str, Metric]:
     own = [metric for family in _families() for metric in getattr(family, "METRICS", ())]
     own.sort(key=lambda each: FIRST.index(each.name) if each.name in FIRST else len(FIRST))
     known: dict[str, Metric] = {}
-    for metric in (*own, *_installed()):
+    for metric in own:
         _add(known, metric)
     return known
 
@@ -75,30 +72,7 @@ def _add(known: dict[str, Metric], metric: Metric) -> None:
 
 
 def _families() -> Iterator[object]:
-    """The modules of this folder."""
-    for module in pkgutil.iter_modules(metrics.__path__, f"{metrics.__name__}."):
+    """The modules of this folder and those below."""
+    for module in pkgutil.walk_packages(metrics.__path__, f"{metrics.__name__}."):
         if module.name != __name__:
             yield import_module(module.name)
-
-
-def _installed() -> Iterator[Metric]:
-    """The metrics of other installed packages.
-
-    Raises:
-        UserError: when one cannot be read.
-    """
-    from unified_vl.metrics.metric import Metric
-
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
-        try:
-            found = point.load()
-            several = tuple(found) if isinstance(found, Iterable) else (found,)
-        except (ImportError, AttributeError, TypeError, ValueError) as error:
-            raise _unreadable(point.value, str(error)) from error
-        if wrong := [each for each in several if not isinstance(each, Metric)]:
-            raise _unreadable(point.value, f"{wrong[0]!r} is no unified_vl.Metric")
-        yield from several
-
-
-def _unreadable(where: str, why: str) -> UserError:
-    return UserError(f"the metrics of {where!r}, an installed package, cannot be read: {why}")

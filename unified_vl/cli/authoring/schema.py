@@ -24,8 +24,10 @@ def schema(
     """
     from unified_vl.authoring.reference import pages
     from unified_vl.files import write_atomically
+    from unified_vl.specs.reading.plugins import load_plugins
     from unified_vl.specs.reading.schema import editor_schemas
 
+    load_plugins()
     if markdown:
         files = pages()
     else:

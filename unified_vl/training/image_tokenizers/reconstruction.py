@@ -18,7 +18,7 @@ from PIL import Image as PILImage
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, write_atomically
 from unified_vl.image_tokenizer.image_tokenizer import CONFIG, ImageTokenizer
-from unified_vl.metrics.images import codebook_use, psnr, ssim
+from unified_vl.metrics.pictures.images import codebook_use, psnr, ssim
 from unified_vl.training.image_tokenizers.image_files import ImageFiles
 
 BATCH = 64

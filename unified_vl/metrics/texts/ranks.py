@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from unified_vl.metrics.answers import Answers
-from unified_vl.metrics.consistency import finish_consistency
 from unified_vl.metrics.metric import Metric, plain_mean
 from unified_vl.metrics.statistics import Floats, per_row
+from unified_vl.metrics.texts.consistency import finish_consistency
 
 
 def rank(ranking: Sequence[str], references: Sequence[str]) -> int:

@@ -18,8 +18,8 @@ import numpy as np
 
 from unified_vl.geometry import Box
 from unified_vl.metrics.answers import Answers, Predicted
-from unified_vl.metrics.boxes import iou
 from unified_vl.metrics.metric import Metric
+from unified_vl.metrics.places.boxes import iou
 from unified_vl.metrics.statistics import Floats
 from unified_vl.metrics.words import is_english, words_of
 

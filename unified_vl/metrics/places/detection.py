@@ -11,8 +11,8 @@ from functools import partial
 
 from unified_vl.geometry import Box
 from unified_vl.metrics.answers import Answers, Predicted
-from unified_vl.metrics.boxes import iou
 from unified_vl.metrics.metric import Metric
+from unified_vl.metrics.places.boxes import iou
 
 # COCO's pictures are about so many pixels on a side. IoU does not depend on it.
 SIDE = 640.0

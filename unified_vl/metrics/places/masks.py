@@ -10,7 +10,7 @@ import numpy as np
 from unified_vl.geometry import Polygon
 from unified_vl.metrics.answers import Predicted, polygons
 from unified_vl.metrics.metric import Metric, credit, half_credit
-from unified_vl.metrics.pictures import Picture, picture_of
+from unified_vl.metrics.pictures.pictures import Picture, picture_of
 
 SIDE = 256  # pixels of a side on which outlines are compared
 BRIGHT = 128  # of a mask: the thing is where the mean of RGB reaches this

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from unified_vl.metrics.answers import Answers
-from unified_vl.metrics.consistency import finish_consistency, right_rows
 from unified_vl.metrics.metric import Metric
 from unified_vl.metrics.statistics import Floats
+from unified_vl.metrics.texts.consistency import finish_consistency, right_rows
 
 
 def joint_rows(answers: Answers) -> Floats:

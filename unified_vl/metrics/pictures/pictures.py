@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from unified_vl.metrics.answers import Answers, Predicted
-from unified_vl.metrics.images import WINDOW, psnr, ssim
 from unified_vl.metrics.metric import Metric, plain_mean
+from unified_vl.metrics.pictures.images import WINDOW, psnr, ssim
 from unified_vl.metrics.statistics import Floats, per_row
 
 Picture = np.ndarray
