@@ -11,7 +11,7 @@ from PIL import Image as PILImage
 
 from unified_vl.geometry import Box, coordinates, to_pixels
 from unified_vl.kinds.box import Layout, box_in
-from unified_vl.kinds.frames import Frame, upright
+from unified_vl.kinds.hooks.frames import Frame, upright
 from unified_vl.kinds.registry import place_kind
 
 SIDES = st.integers(1, 5000)

@@ -13,7 +13,7 @@ from unified_vl.data.images.image_loader import open_image, orientation_of
 from unified_vl.errors import UserError
 from unified_vl.geometry import to_pixels
 from unified_vl.kinds.box import box_in
-from unified_vl.kinds.frames import Frame
+from unified_vl.kinds.hooks.frames import Frame
 from unified_vl.readers.benchmarks.coco import pictures as coco_pictures
 from unified_vl.readers.detections import Annotations, Picture
 from unified_vl.readers.registry import detection_readers

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image as PILImage
 
-from unified_vl.kinds.segments import LoadedImage
+from unified_vl.kinds.hooks.segments import LoadedImage
 
 __all__ = ["LoadedImage", "resize"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.geometry import Shape
-from unified_vl.kinds.cells import Cell, items_of, list_of_numbers, said
-from unified_vl.kinds.frames import TURNED, Frame
+from unified_vl.kinds.hooks.cells import Cell, items_of, list_of_numbers, said
+from unified_vl.kinds.hooks.frames import TURNED, Frame
 from unified_vl.kinds.registry import place_kind
 from unified_vl.readers.registry import READERS
 from unified_vl.specs.task import TaskSpec

@@ -12,7 +12,7 @@ from unified_vl.data.images.image_loader import open_image, to_rgb
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import write_atomically
 from unified_vl.inference.prediction import Prediction
-from unified_vl.kinds.pen import Pen
+from unified_vl.kinds.hooks.pen import Pen
 from unified_vl.kinds.registry import KINDS
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}

@@ -11,12 +11,12 @@ from typing import Any, Literal, cast, get_args
 from pydantic import Field
 
 from unified_vl.geometry import Box, Shape
-from unified_vl.kinds.cells import Cell, Size
-from unified_vl.kinds.frames import Frame, upright
+from unified_vl.kinds.hooks.cells import Cell, Size
+from unified_vl.kinds.hooks.frames import Frame, upright
+from unified_vl.kinds.hooks.pen import Pen
+from unified_vl.kinds.hooks.segments import Text
 from unified_vl.kinds.kind import AnyField, Draft, Reading, RowType, Rules
-from unified_vl.kinds.pen import Pen
 from unified_vl.kinds.places import PlaceKind
-from unified_vl.kinds.segments import Text
 from unified_vl.parts import KeyPath, Name, Part, Problem, one_of
 
 Layout = Literal["xyxy", "xywh", "cxcywh"]

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from unified_vl.kinds.cells import Cell, said, texts_of, whole_number
+from unified_vl.kinds.hooks.cells import Cell, said, texts_of, whole_number
 from unified_vl.kinds.kind import AnyField, Kind, Reading, Rules
 from unified_vl.parts import KeyPath, Name, Part, Problem
 

@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from unified_vl.kinds.cells import Cell, items_of
+from unified_vl.kinds.hooks.cells import Cell, items_of
+from unified_vl.kinds.hooks.segments import Image, ImageCodes
 from unified_vl.kinds.kind import Kind, Reading
-from unified_vl.kinds.segments import Image, ImageCodes
 from unified_vl.parts import Part
 
 

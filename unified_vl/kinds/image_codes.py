@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from unified_vl.kinds.cells import Cell, items_of
+from unified_vl.kinds.hooks.cells import Cell, items_of
+from unified_vl.kinds.hooks.segments import ImageCodes
 from unified_vl.kinds.kind import Kind, Reading
-from unified_vl.kinds.segments import ImageCodes
 
 
 class ImageCodesKind(Kind):

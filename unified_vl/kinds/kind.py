@@ -9,10 +9,10 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol
 
 from unified_vl.geometry import Shape
-from unified_vl.kinds.automata import Automaton
-from unified_vl.kinds.cells import Cell, Size, texts_of
-from unified_vl.kinds.pen import Pen
-from unified_vl.kinds.segments import ImageCodes, LoadedImage
+from unified_vl.kinds.hooks.automata import Automaton
+from unified_vl.kinds.hooks.cells import Cell, Size, texts_of
+from unified_vl.kinds.hooks.pen import Pen
+from unified_vl.kinds.hooks.segments import ImageCodes, LoadedImage
 from unified_vl.parts import KeyPath, Part, Problem
 
 RowType = Literal["numbers", "labels", "texts"]

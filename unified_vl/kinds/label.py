@@ -8,7 +8,7 @@ from types import MappingProxyType
 from pydantic import Field
 
 from unified_vl.errors import nearest
-from unified_vl.kinds.cells import Cell, items_of, said, whole_number
+from unified_vl.kinds.hooks.cells import Cell, items_of, said, whole_number
 from unified_vl.kinds.kind import AnyField, Kind, Reading, Rules
 from unified_vl.parts import KeyPath, Part, Problem
 

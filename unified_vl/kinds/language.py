@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from unified_vl.kinds.cells import Cell
+from unified_vl.kinds.hooks.cells import Cell
+from unified_vl.kinds.hooks.segments import Tag
 from unified_vl.kinds.kind import Kind, Reading
-from unified_vl.kinds.segments import Tag
 
 
 class LanguageKind(Kind):

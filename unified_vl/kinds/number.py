@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from unified_vl.kinds.automata import DIGITS, Some, Spelling
-from unified_vl.kinds.cells import Cell, is_number, items_of, said
+from unified_vl.kinds.hooks.automata import DIGITS, Some, Spelling
+from unified_vl.kinds.hooks.cells import Cell, is_number, items_of, said
 from unified_vl.kinds.kind import Draft, Kind, Reading
 from unified_vl.parts import Part
 

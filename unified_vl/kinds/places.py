@@ -10,10 +10,10 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from unified_vl.geometry import Shape, to_pixels
-from unified_vl.kinds.cells import Cell, Size
-from unified_vl.kinds.frames import Frame, short, upright
+from unified_vl.kinds.hooks.cells import Cell, Size
+from unified_vl.kinds.hooks.frames import Frame, short, upright
+from unified_vl.kinds.hooks.pen import Pen
 from unified_vl.kinds.kind import AnyField, Draft, Kind, Reading, RowType, Rules
-from unified_vl.kinds.pen import Pen
 from unified_vl.parts import KeyPath, Part, Problem, one_of
 
 Orientation = Literal["upright", "stored"]

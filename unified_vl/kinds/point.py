@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from unified_vl.geometry import Point
-from unified_vl.kinds.pen import Pen
+from unified_vl.kinds.hooks.pen import Pen
 from unified_vl.kinds.places import PlaceKind
 
 _NAMED = re.compile(r"point|xy|spot|click|location|cent(?:er|re)")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from unified_vl.geometry import Polygon
-from unified_vl.kinds.pen import Pen
+from unified_vl.kinds.hooks.pen import Pen
 from unified_vl.kinds.places import PlaceKind
 
 BETWEEN = ";"

@@ -8,7 +8,7 @@ from typing import Any
 from unified_vl.authoring.checking.findings import Findings, share
 from unified_vl.data.rows.row import Row
 from unified_vl.errors import UserError
-from unified_vl.kinds.cells import unpacked
+from unified_vl.kinds.hooks.cells import unpacked
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.template import fill
 

@@ -12,7 +12,7 @@ from unified_vl.authoring.drafting.files.samples import Columns
 from unified_vl.authoring.drafting.languages import is_language
 from unified_vl.image_formats import NAMED
 from unified_vl.kinds.box import Layout
-from unified_vl.kinds.cells import unpacked
+from unified_vl.kinds.hooks.cells import unpacked
 from unified_vl.kinds.kind import Writing
 from unified_vl.kinds.places import PlaceKind
 from unified_vl.kinds.registry import KINDS, kind_of

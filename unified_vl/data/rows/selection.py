@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unified_vl.data.rows.columns import together
-from unified_vl.kinds.cells import unpacked
+from unified_vl.kinds.hooks.cells import unpacked
 from unified_vl.readers.table import BLOCK, Table
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.fields import FieldSpec

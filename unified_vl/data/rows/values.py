@@ -18,7 +18,7 @@ from unified_vl.data.rows.selection import is_blank
 from unified_vl.data.shapes import ShapeReader
 from unified_vl.errors import BadRow, nearest
 from unified_vl.geometry import Shape
-from unified_vl.kinds.cells import Cell, Size, said, whole_number
+from unified_vl.kinds.hooks.cells import Cell, Size, said, whole_number
 from unified_vl.kinds.kind import Kind
 from unified_vl.languages.tags import nearest_tag
 from unified_vl.specs.reading.checks import named_slots

@@ -15,7 +15,7 @@ from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.errors import UserError
-from unified_vl.kinds.automata import Automaton
+from unified_vl.kinds.hooks.automata import Automaton
 
 
 class SpelledGrammar(Grammar):

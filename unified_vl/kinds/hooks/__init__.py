@@ -1,0 +1,1 @@
+"""What the hooks of a kind are given and give back."""
