@@ -65,9 +65,10 @@ def test_only_the_engine_knows_deepspeed() -> None:
     assert found == {"training/distributed/engine.py"}
 
 
-@pytest.mark.parametrize(
-    "name", ["training/schedule.py", "specs/task.py", "specs/tasks/template.py"]
-)
+DECIDE = ("training/schedules/registry.py", "specs/task.py", "specs/tasks/template.py")
+
+
+@pytest.mark.parametrize("name", DECIDE)
 def test_what_decides_needs_no_torch(name: str) -> None:
     assert not [m for m in imports(PACKAGE / name) if m.split(".")[0] == "torch"]
 

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from unified_vl.metrics.answers import Answers
     from unified_vl.metrics.metric import Metric
     from unified_vl.metrics.registry import register as register_metric
-    from unified_vl.model.encoders.encoder import Encoder
+    from unified_vl.model.encoders.encoder import EncoderKind
     from unified_vl.model.encoders.registry import register as register_encoder
     from unified_vl.readers.reader import Reader
     from unified_vl.readers.registry import register as register_reader
@@ -59,6 +59,12 @@ if TYPE_CHECKING:
     from unified_vl.specs.mixture import Mixture
     from unified_vl.specs.run import Run
     from unified_vl.specs.task import TaskSpec
+    from unified_vl.training.objectives.objective import Objective, ObjectiveKind
+    from unified_vl.training.objectives.registry import register as register_objective
+    from unified_vl.training.optimizers.optimizer import OptimizerKind
+    from unified_vl.training.optimizers.registry import register as register_optimizer
+    from unified_vl.training.schedules.registry import register as register_schedule
+    from unified_vl.training.schedules.schedule import Schedule, ScheduleKind
     from unified_vl.training.trainer import train
 
 prepare_torchvision()
@@ -66,15 +72,20 @@ prepare_torchvision()
 __version__ = "0.1.0"
 __all__ = [
     "Answers",
-    "Encoder",
+    "EncoderKind",
     "Kind",
     "Metric",
     "Mixture",
+    "Objective",
+    "ObjectiveKind",
+    "OptimizerKind",
     "PlaceKind",
     "Prediction",
     "Reader",
     "Retriever",
     "Run",
+    "Schedule",
+    "ScheduleKind",
     "TaskSpec",
     "UnifiedVL",
     "UserError",
@@ -87,22 +98,30 @@ __all__ = [
     "register_encoder",
     "register_kind",
     "register_metric",
+    "register_objective",
+    "register_optimizer",
     "register_reader",
+    "register_schedule",
     "train",
 ]
 
 # loaded when they are asked for: `--help` stays quick, and specs need no torch
 _HOMES = {
     "Answers": "unified_vl.metrics.answers",
-    "Encoder": "unified_vl.model.encoders.encoder",
+    "EncoderKind": "unified_vl.model.encoders.encoder",
     "Kind": "unified_vl.kinds.kind",
     "Metric": "unified_vl.metrics.metric",
     "Mixture": "unified_vl.specs.load",
+    "Objective": "unified_vl.training.objectives.objective",
+    "ObjectiveKind": "unified_vl.training.objectives.objective",
+    "OptimizerKind": "unified_vl.training.optimizers.optimizer",
     "PlaceKind": "unified_vl.kinds.places",
     "Prediction": "unified_vl.inference.prediction",
     "Reader": "unified_vl.readers.reader",
     "Retriever": "unified_vl.inference.retrieval.retriever",
     "Run": "unified_vl.specs.load",
+    "Schedule": "unified_vl.training.schedules.schedule",
+    "ScheduleKind": "unified_vl.training.schedules.schedule",
     "TaskSpec": "unified_vl.specs.load",
     "UnifiedVL": "unified_vl.inference.predictor",
     "UserError": "unified_vl.errors",
@@ -114,7 +133,10 @@ _HOMES = {
     "register_encoder": "unified_vl.model.encoders.registry:register",
     "register_kind": "unified_vl.kinds.registry:register",
     "register_metric": "unified_vl.metrics.registry:register",
+    "register_objective": "unified_vl.training.objectives.registry:register",
+    "register_optimizer": "unified_vl.training.optimizers.registry:register",
     "register_reader": "unified_vl.readers.registry:register",
+    "register_schedule": "unified_vl.training.schedules.registry:register",
     "train": "unified_vl.training.trainer",
 }
 

@@ -28,7 +28,7 @@ from unified_vl.metrics.statistics import Floats, per_row
 from unified_vl.specs.load import load_task
 from unified_vl.specs.reading.schema import json_schemas
 from unified_vl.training.record.best import Best
-from unified_vl.training.schedule import lower_is_better, make_schedule
+from unified_vl.training.schedules.registry import lower_is_better, make_schedule
 
 PRIMARY = "{metric: exact_match, against: caption, primary: true}"
 OWN = "{metric: extra_letters, against: caption, primary: true}"

@@ -17,7 +17,11 @@ def test_the_parts_are_those_of_the_run(squares: Path) -> None:
     parts = build(load_run(squares / "run.yaml"))
     assert list(parts.specs) == list(parts.streams) == ["see", "say"]
     assert parts.weights == {"see": 1.0, "say": 0.5}
-    assert parts.contrasts == {"see": 0.5, "say": 0.0}
+    assert {task: list(each) for task, each in parts.objectives.items()} == {
+        "see": ["contrast"],
+        "say": [],
+    }
+    assert parts.objectives["see"]["contrast"].weight == 0.5
     assert parts.schedule.batches == {"see": 2, "say": 1}
     assert list(parts.validation) == ["see"]  # `say` has no validation split
     assert parts.model.config.vocab_size == parts.codec.vocabulary.size

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from unified_vl.training.contrast import TEMPERATURE, contrastive_loss, similarity
+from unified_vl.training.objectives.contrast import TEMPERATURE, contrastive_loss, similarity
 
 
 def draw(seed: int, pairs: int, tokens: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

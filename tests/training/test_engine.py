@@ -21,7 +21,7 @@ from unified_vl.training.distributed.engine import (
     start_process,
 )
 from unified_vl.training.distributed.process import Process
-from unified_vl.training.optimizer import build_optimizer
+from unified_vl.training.optimizers.registry import build_optimizer
 from unified_vl.training.trainer import train
 
 CONFIGS = Path(__file__).parents[2] / "deepspeed_configs"

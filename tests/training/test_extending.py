@@ -10,10 +10,15 @@ from typing import Any
 
 import pytest
 
-from unified_vl import Run, UnifiedVL, UserError, load_run, train
+from tests.training.conftest import ENGINES
+from unified_vl import OptimizerKind, Run, UnifiedVL, UserError, load_run, train
 from unified_vl.authoring.reference import pages
 from unified_vl.model.encoders import registry as encoders
+from unified_vl.specs.reading.document import Part
 from unified_vl.specs.reading.schema import editor_schemas, json_schemas
+from unified_vl.training.objectives import registry as objectives
+from unified_vl.training.optimizers import registry as optimizers
+from unified_vl.training.schedules import registry as schedules
 
 ROOT = Path(__file__).parents[2]
 SECTIONS = re.split(r"^## (.+)\n", (ROOT / "docs/extending.md").read_text(), flags=re.M)[1:]
@@ -40,9 +45,13 @@ def a_run(squares: Path, output: Path, **changes: Any) -> Run:
     )
 
 
-def losses(output: Path) -> list[float]:
+def steps_of(output: Path) -> list[dict[str, Any]]:
     events = map(json.loads, (output / "events.jsonl").read_text().splitlines())
-    return [event["loss"] for event in events if event["event"] == "step"]
+    return [event for event in events if event["event"] == "step"]
+
+
+def losses(output: Path) -> list[float]:
+    return [event["loss"] for event in steps_of(output)]
 
 
 def known(where: str, key: str) -> bool:
@@ -90,7 +99,146 @@ def test_the_keys_of_an_encoder_are_keys_as_others(
             a_run(squares, tmp_path, **{"model.vision": vision})
 
 
-def test_a_name_or_a_key_that_is_taken_cannot_be_registered(mosaic: dict[str, Any]) -> None:
-    made = encoders.ENCODERS["mosaic"]
-    with pytest.raises(ValueError, match="there is an image encoder 'mosaic' already"):
-        encoders.register(made)
+def load_with(squares: Path, tmp_path: Path, text: str, **changes: Any) -> Run:
+    """A run of a mixture with this text, beside the specs that it names."""
+    mixture = tmp_path / "mixture.yaml"
+    for name in ("see.yaml", "say.yaml"):
+        (tmp_path / name).write_text((squares / name).read_text(encoding="utf-8"), encoding="utf-8")
+    mixture.write_text("mixture: mine\nversion: 1\n" + text, encoding="utf-8")
+    return a_run(squares, tmp_path / "run", mixture=mixture, **changes)
+
+
+@pytest.fixture
+def doubt() -> Iterator[dict[str, Any]]:
+    yield register("Add an objective")
+    objectives.unregister("doubt")
+    assert not known("mixture", "doubt")
+
+
+def test_an_objective_is_trained_for(doubt: dict[str, Any], squares: Path, tmp_path: Path) -> None:
+    assert known("mixture", "doubt")
+    text = "tasks:\n  - {spec: see.yaml, contrast: 0.1, doubt: 0.1}\n  - {spec: say.yaml}\n"
+    assert "{spec: see.yaml, doubt: 0.1}" in block("Add an objective", "yaml")
+    run = load_with(squares, tmp_path, text)
+    train(run, progress=False)
+    for event in steps_of(run.output):
+        beside = {key for key in ("contrast", "doubt") if key in event}
+        assert beside == ({"contrast", "doubt"} if event["task"] == "see" else set())
+    told = [event["doubt"] for event in steps_of(run.output) if "doubt" in event]
+    assert all(-10 < value < 0 for value in told)  # minus the entropy, in nats
+    without = load_with(squares, tmp_path, text.replace(", doubt: 0.1", ""))
+    train(Run(**{**dict(without), "output": tmp_path / "without"}), progress=False)
+    assert losses(run.output)[0] == losses(tmp_path / "without")[0]
+    assert losses(run.output)[1:] != losses(tmp_path / "without")[1:]
+    with pytest.raises(UserError, match=r"tasks\.0\.doubt: found 11; expected less than"):
+        load_with(squares, tmp_path, text.replace("doubt: 0.1", "doubt: 11"))
+    with pytest.raises(UserError, match=r"tasks\.0\.dout: is not a known key; did you mean 'doubt"):
+        load_with(squares, tmp_path, text.replace("doubt:", "dout:"))
+
+
+@pytest.fixture
+def blocks() -> Iterator[dict[str, Any]]:
+    yield register("Add a schedule")
+    schedules.unregister("blocks")
+    assert not known("mixture", "block")
+
+
+def test_a_schedule_decides_whose_turn_it_is(
+    blocks: dict[str, Any], squares: Path, tmp_path: Path
+) -> None:
+    assert known("mixture", "block")
+    schedule = block("Add a schedule", "yaml")
+    text = f"tasks:\n  - {{spec: see.yaml, batches: 2}}\n  - {{spec: say.yaml}}\n{schedule}"
+    run = load_with(squares, tmp_path, text, steps=8)
+    train(run, progress=False)
+    turns = [event["task"] for event in steps_of(run.output)]
+    assert turns == ["see"] * 4 + ["say"] * 2 + ["see"] * 2
+    for changed, said in {
+        "{kind: block}": "schedule.kind: found 'block'; expected .*; did you mean 'blocks'",
+        "{kind: blocks, block: 0}": "schedule.block: found 0; expected greater than or equal to 1",
+        "{kind: sampled, block: 2}": "schedule.block: a schedule of kind 'sampled' .* `block` for",
+        "{kind: blocks, order: seeded}": "schedule.order: a schedule of kind 'blocks'",
+    }.items():
+        with pytest.raises(UserError, match=said):
+            load_with(squares, tmp_path, text.replace("{kind: blocks, block: 2}", changed))
+
+
+@pytest.fixture
+def sgd() -> Iterator[dict[str, Any]]:
+    yield register("Add an optimiser")
+    optimizers.unregister("sgd")
+    assert not known("run", "momentum")
+
+
+@pytest.mark.parametrize("engine", ["zero0", "zero2", "zero1_bf16"])
+def test_an_optimiser_updates_and_goes_on_from_a_checkpoint(
+    sgd: dict[str, Any], squares: Path, tmp_path: Path, engine: str
+) -> None:
+    assert known("run", "momentum")
+    assert "{name: sgd, lr: 0.1, momentum: 0.5}" in block("Add an optimiser", "yaml")
+    changes = {
+        "optimizer": "{name: sgd, lr: 0.1, momentum: 0.5, decay: constant}",
+        "engine": ENGINES / f"{engine}.json",
+    }
+    whole = a_run(squares, tmp_path / "whole", **changes)
+    train(whole, progress=False)
+    train(a_run(squares, tmp_path / "run", steps=4, **changes), progress=False)
+    train(a_run(squares, tmp_path / "run", **changes), resume=True, progress=False)
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+    assert len(set(losses(tmp_path / "run"))) == whole.steps
+
+
+def test_the_keys_of_an_optimiser_are_its_own(
+    sgd: dict[str, Any], squares: Path, tmp_path: Path
+) -> None:
+    for optimizer, said in {
+        "{name: sdg}": "optimizer.name: found 'sdg'; expected .*; did you mean 'sgd'",
+        "{name: adamw, momentum: 0.5}": "the optimiser 'adamw' does not read this; expected",
+        "{name: sgd, betas: [0.9, 0.9]}": "the optimiser 'sgd' does not read this; expected 'mom",
+        "{name: sgd, momentum: 1.5}": "optimizer.momentum: found 1.5; expected less than 1",
+    }.items():
+        with pytest.raises(UserError, match=said):
+            a_run(squares, tmp_path, optimizer=optimizer)
+
+
+REFUSED = [
+    # (keys of the toy, what is wrong with it)
+    ("Add an image encoder", encoders, "there is an image encoder 'mosaic' already"),
+    ("Add an objective", objectives, "there is an objective 'doubt' already"),
+    ("Add a schedule", schedules, "there is a schedule 'blocks' already"),
+    ("Add an optimiser", optimizers, "there is an optimiser 'sgd' already"),
+]
+
+
+@pytest.mark.parametrize(("title", "registry", "said"), REFUSED)
+def test_a_name_is_registered_once(title: str, registry: Any, said: str) -> None:
+    register(title)
+    with pytest.raises(ValueError, match=said):
+        register(title)
+    registry.unregister(said.split("'")[1])
+
+
+class Mandatory(Part):
+    needed: int
+
+
+class Taken(Part):
+    lr: float = 1.0
+
+
+class Other(Part):
+    eps: str = "small"
+
+
+BAD_KEYS = [
+    (Mandatory, "the key 'needed' of an optimiser 'bad' needs a default"),
+    (Taken, "the key 'lr' means something else already"),
+    (Other, "the key 'eps' means something else already"),
+]
+
+
+@pytest.mark.parametrize(("keys", "said"), BAD_KEYS)
+def test_keys_that_cannot_be_taken_in(keys: type[Part], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        optimizers.register(OptimizerKind("bad", keys, lambda groups, spec: None))
+    assert "bad" not in optimizers.OPTIMIZERS

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from unified_vl.specs.run import OptimizerSpec
-from unified_vl.training.optimizer import build_optimizer, learning_rate
+from unified_vl.specs.optimizer import OptimizerSpec
+from unified_vl.training.learning_rate import learning_rate
+from unified_vl.training.optimizers.registry import build_optimizer
 
 
 def rates(steps: int, **keys: object) -> list[float]:

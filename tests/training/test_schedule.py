@@ -14,15 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_vl.specs.load import load_mixture
-from unified_vl.specs.mixture import StopAndGoSpec
-from unified_vl.training.schedule import (
-    RoundRobin,
-    Rules,
-    Sampled,
-    Schedule,
-    joining_rounds,
-    size_weights,
-)
+from unified_vl.specs.schedule import StopAndGoSpec
+from unified_vl.training.schedules.registry import joining_rounds
+from unified_vl.training.schedules.round_robin import RoundRobin
+from unified_vl.training.schedules.sampled import Sampled, size_weights
+from unified_vl.training.schedules.schedule import Rules, Schedule
 
 SHARES = st.dictionaries(st.sampled_from("abcdef"), st.integers(1, 6), min_size=1)
 ORDERS: st.SearchStrategy[Literal["fixed", "seeded"]] = st.sampled_from(["fixed", "seeded"])

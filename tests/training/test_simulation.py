@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from unified_vl.errors import UserError
-from unified_vl.specs.mixture import StopAndGoSpec
-from unified_vl.training.schedule import RoundRobin, Rules
+from unified_vl.specs.schedule import StopAndGoSpec
+from unified_vl.training.schedules.round_robin import RoundRobin
+from unified_vl.training.schedules.schedule import Rules
 from unified_vl.training.simulation import recorded_scores, simulate, synthetic_scores
 
 RULES = Rules(stop_and_go=StopAndGoSpec(patience=2, min_gain=0.01, gap=4))

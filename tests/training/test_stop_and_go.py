@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_vl.errors import TrainingFault
-from unified_vl.specs.mixture import StopAndGoSpec
-from unified_vl.training.stop_and_go import StopAndGo
+from unified_vl.specs.schedule import StopAndGoSpec
+from unified_vl.training.schedules.stop_and_go import StopAndGo
 
 SCORES = st.lists(st.floats(-100, 100, allow_subnormal=False), min_size=1, max_size=30)
 

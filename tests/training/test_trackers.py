@@ -14,7 +14,7 @@ from unified_vl.errors import UserError
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
 from unified_vl.training.record.journal import Journal
-from unified_vl.training.stop_and_go import Transition
+from unified_vl.training.schedules.stop_and_go import Transition
 from unified_vl.training.update import TaskLoss
 
 

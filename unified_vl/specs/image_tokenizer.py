@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from unified_vl.parts import FOLLOWERS
+from unified_vl.specs.optimizer import OPTIMIZERS, OptimizerSpec
 from unified_vl.specs.reading.document import (
     KeyPath,
     Name,
@@ -18,7 +21,6 @@ from unified_vl.specs.reading.document import (
     Weight,
     refuse,
 )
-from unified_vl.specs.run import OptimizerSpec
 from unified_vl.specs.spec import Spec
 
 Count = Annotated[int, Field(ge=1, le=1 << 16)]
@@ -238,7 +240,11 @@ class ImageTokenizerSpec(Spec):
 
     @model_validator(mode="after")
     def _obey_rules(self) -> ImageTokenizerSpec:
-        refuse([*_sizes(self), *_quantizer(self)])
+        name = self.optimizer.name
+        said = f"the optimiser {name!r} does not read this"
+        given = self.optimizer.model_fields_set
+        idle = OPTIMIZERS.idle_problems(name, given, ("optimizer",), said)
+        refuse([*idle, *_sizes(self), *_quantizer(self)])
         return self
 
 
@@ -291,3 +297,6 @@ def _quantizer(spec: ImageTokenizerSpec) -> list[Problem]:
         found = f"{quantizer.codes} codes for model.latent {latent}"
         return [Problem((*place, "codes"), found, expected=f"2 ** latent, {2**latent}")]
     return []
+
+
+FOLLOWERS.append(partial(ImageTokenizerSpec.model_rebuild, force=True))

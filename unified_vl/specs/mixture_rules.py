@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import nearest
+from unified_vl.specs.objectives import OBJECTIVES
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.tasks.template import Slot, Template
 
 if TYPE_CHECKING:
     from unified_vl.specs.mixture import Mixture
@@ -36,13 +36,7 @@ def check_schedule(mixture: Mixture) -> None:
     schedule = mixture.schedule
     idle = schedule.idle_key()
     if idle is not None:
-        raise mixture.error(
-            ("schedule", idle),
-            f"a schedule of kind {schedule.kind!r} with updates {schedule.update!r} does not "
-            "read this",
-            expected="`order` for round_robin; `by` for sampled, and `temperature` and `limit` "
-            "where that is by rows; `joint_weights` for joint updates",
-        )
+        raise mixture.error(("schedule", *idle.path), idle.message, expected=idle.expected)
     for index, entry in enumerate(mixture.tasks):
         if schedule.curriculum is not None and entry.difficulty is None:
             raise mixture.error(
@@ -60,12 +54,10 @@ def check_schedule(mixture: Mixture) -> None:
 
 def check_entry(mixture: Mixture, index: int, spec: TaskSpec) -> None:
     """What a mixture asks of a task."""
-    if mixture.tasks[index].contrast and not _describes_an_image(spec):
-        raise mixture.error(
-            ("tasks", index, "contrast"),
-            f"the task {spec.task!r} does not describe an image",
-            expected="one image in its source and a text as its target",
-        )
+    for name, objective in OBJECTIVES.items():
+        for problem in objective.rules(spec) if getattr(mixture.tasks[index], name) else ():
+            place = ("tasks", index, *problem.path)
+            raise mixture.error(place, problem.message, expected=problem.expected)
     if mixture.tags == "family" and spec.family is None:
         raise mixture.error(
             ("tags",), f"the task {spec.task!r} has no `family`", expected="one in every task spec"
@@ -75,15 +67,3 @@ def check_entry(mixture: Mixture, index: int, spec: TaskSpec) -> None:
             ("schedule", "stop_and_go"),
             f"the task {spec.task!r} has no validation split to go by",
         )
-
-
-def _describes_an_image(spec: TaskSpec) -> bool:
-    def kinds(template: Template) -> list[str]:
-        slots = (piece.name for piece in template if isinstance(piece, Slot))
-        fields = [spec.fields[name] for name in slots if name in spec.fields]
-        return [
-            "codes" if field.in_codes else "nothing" if field.missing == "allow" else field.kind
-            for field in fields
-        ]
-
-    return kinds(spec.source).count("image") == 1 and kinds(spec.target) == ["text"]

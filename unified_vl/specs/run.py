@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from unified_vl.errors import nearest
 from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.mixture import Mixture, load_mixture
+from unified_vl.specs.optimizer import OPTIMIZERS, OptimizerSpec
 from unified_vl.specs.reading.document import (
     Name,
     Origin,
@@ -20,7 +21,6 @@ from unified_vl.specs.reading.document import (
     Steps,
     Version,
     Weight,
-    one_of,
     refuse,
 )
 from unified_vl.specs.reading.parse import missing_file
@@ -31,8 +31,6 @@ from unified_vl.specs.runs.vision import ENCODERS
 from unified_vl.specs.spec import FileOrMade, Spec
 from unified_vl.specs.written import MIXTURE
 
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Decay = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Tokens = Annotated[int, Field(ge=2, le=1 << 20)]
 Batch = Annotated[int, Field(ge=1, le=1 << 20)]
 DECIDED_ELSEWHERE = (  # keys of a saved model's configuration that are no run's to set
@@ -45,59 +43,6 @@ DECIDED_ELSEWHERE = (  # keys of a saved model's configuration that are no run's
     "vocabulary_fingerprint",
     "task_tags",
 )
-
-
-class OptimizerSpec(Part):
-    """The optimiser and its learning rate over time."""
-
-    name: Literal["adamw"] = Field(
-        default="adamw", description="The optimiser.", examples=["adamw"]
-    )
-    lr: Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)] = Field(
-        default=1e-3, description="The highest learning rate.", examples=[0.0005]
-    )
-    vision_lr_scale: Weight = Field(
-        default=1.0,
-        description="What the learning rate of the image branch is multiplied by.",
-        examples=[3.0],
-    )
-    embedding_lr_scale: Weight = Field(
-        default=1.0,
-        description="What the learning rate of the embeddings is multiplied by: they start at "
-        "unit scale, ten times that of a matrix.",
-        examples=[3.0],
-    )
-    betas: tuple[Decay, Decay] = Field(
-        default=(0.9, 0.98),
-        description="Decay of the two running means of AdamW.",
-        examples=[[0.9, 0.98]],
-    )
-    eps: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
-        default=1e-8, description="Added to the denominator of AdamW.", examples=[1e-08]
-    )
-    weight_decay: float = Field(
-        default=0.01,
-        ge=0,
-        le=1000,
-        allow_inf_nan=False,
-        description="Decoupled weight decay.",
-        examples=[0.01],
-    )
-    warmup_steps: int = Field(
-        default=0,
-        ge=0,
-        le=10**12,
-        description="Steps in which the learning rate rises from zero.",
-        examples=[1000],
-    )
-    decay: Literal["linear", "cosine", "constant"] = Field(
-        default="linear",
-        description="How the learning rate falls to zero at the last step.",
-        examples=["cosine"],
-    )
-    decay_from: Fraction = Field(
-        default=0.5, description="The fraction of all steps after which it falls.", examples=[0.2]
-    )
 
 
 class FaultSpec(Part):
@@ -257,16 +202,13 @@ class Run(Spec):
 
     @model_validator(mode="after")
     def _obey_rules(self) -> Run:
-        vision = self.model.vision
-        reads = ENCODERS[vision.kind].reads
-        refuse(
-            Problem(
-                ("model", "vision", key),
-                f"an image branch of kind {vision.kind!r} does not read this",
-                expected=one_of(reads, "and") or "no such key",
-            )
-            for key in ENCODERS.idle_keys(vision.kind, vision.model_fields_set)
-        )
+        vision, optimizer = self.model.vision, self.optimizer
+        said = f"an image branch of kind {vision.kind!r} does not read this"
+        given = vision.model_fields_set
+        refuse(ENCODERS.idle_problems(vision.kind, given, ("model", "vision"), said))
+        said = f"the optimiser {optimizer.name!r} does not read this"
+        given = optimizer.model_fields_set
+        refuse(OPTIMIZERS.idle_problems(optimizer.name, given, ("optimizer",), said))
         return self
 
     @property

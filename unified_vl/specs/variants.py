@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unified_vl.parts import FOLLOWERS, NAME_PATTERN, Part, Problem, keys_changed
+from unified_vl.parts import FOLLOWERS, NAME_PATTERN, KeyPath, Part, Problem, keys_changed, one_of
 
 
 def _none(part: Any) -> Iterable[Problem]:
@@ -91,6 +91,14 @@ class Variants(Mapping[str, Variant]):
     def idle_keys(self, name: str, given: Iterable[str]) -> list[str]:
         """Those of some keys that only other variants than `name` read."""
         return sorted((set(given) - set(self[name].reads)) & set(self._keys()))
+
+    def idle_problems(
+        self, name: str, given: Iterable[str], place: KeyPath, said: str
+    ) -> Iterator[Problem]:
+        """That `idle_keys` are of no use to `name`, which `said` says."""
+        expected = one_of(self[name].reads, "and") or "no such key"
+        for key in self.idle_keys(name, given):
+            yield Problem((*place, key), said, expected)
 
     def _keys(self) -> dict[str, type[Part]]:
         return {key: variant.keys for variant in self.values() for key in variant.reads}

@@ -30,7 +30,10 @@ from unified_vl.specs.runs.run_paths import refuse_unusable_paths, told_at_its_k
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 from unified_vl.specs.tasks.example import IMAGE_MASK_TAG
-from unified_vl.training.schedule import Schedule, make_schedule
+from unified_vl.training.objectives.objective import Objective
+from unified_vl.training.objectives.registry import objectives_of
+from unified_vl.training.schedules.registry import make_schedule
+from unified_vl.training.schedules.schedule import Schedule
 
 NUMBER_OF_ROWS = "the number of rows of task"
 
@@ -42,7 +45,7 @@ class Parts:
     Attributes:
         specs: the tasks by name, in the order of the mixture.
         weights: what each task's loss is multiplied by.
-        contrasts: weights of the tasks' image-text contrastive losses, 0 where there is none.
+        objectives: of each task, by name, beside the loss of its target tokens.
         validation: streams of the tasks that have a validation split, whose first window
             is what is validated on; none when the run asks for no validation rows.
     """
@@ -51,7 +54,7 @@ class Parts:
     codec: SequenceCodec
     specs: dict[str, TaskSpec]
     weights: dict[str, float]
-    contrasts: dict[str, float]
+    objectives: dict[str, dict[str, Objective]]
     schedule: Schedule
     streams: dict[str, TaskStream]
     validation: dict[str, TaskStream]
@@ -106,7 +109,10 @@ def build(run: Run) -> Parts:
         codec=codec,
         specs=specs,
         weights=dict(zip(specs, (entry.weight for entry in mixture.tasks), strict=True)),
-        contrasts=dict(zip(specs, (entry.contrast for entry in mixture.tasks), strict=True)),
+        objectives={
+            task: objectives_of(entry, config)
+            for task, entry in zip(specs, mixture.tasks, strict=True)
+        },
         schedule=make_schedule(
             mixture,
             {name: len(each.data) for name, each in streams.items()},

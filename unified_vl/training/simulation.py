@@ -12,8 +12,8 @@ from typing import Any
 
 from unified_vl.errors import UserError
 from unified_vl.files import parse_json
-from unified_vl.training.schedule import Schedule
-from unified_vl.training.stop_and_go import Transition
+from unified_vl.training.schedules.schedule import Schedule
+from unified_vl.training.schedules.stop_and_go import Transition
 
 ScoreOf = Callable[[str, int], float]
 """The score of a task after so many of its batches."""

@@ -27,14 +27,16 @@ from unified_vl.training.distributed.process import Process
 from unified_vl.training.distributed.signals import StopSignals, name_of
 from unified_vl.training.distributed.watchdog import STACKS, Watchdog
 from unified_vl.training.gradients import GradientGuard
-from unified_vl.training.optimizer import build_optimizer, learning_rate
+from unified_vl.training.learning_rate import learning_rate
+from unified_vl.training.optimizers.registry import build_optimizer
 from unified_vl.training.prefetch import Prefetch
 from unified_vl.training.record.best import Best
 from unified_vl.training.record.changes import CHECKPOINTS
 from unified_vl.training.record.journal import Journal, name_of_update
 from unified_vl.training.record.models import MODEL, ModelWriter
 from unified_vl.training.resume import look_at_data, progress_of, restore
-from unified_vl.training.schedule import Schedule, lower_is_better
+from unified_vl.training.schedules.registry import lower_is_better
+from unified_vl.training.schedules.schedule import Schedule
 from unified_vl.training.state import Training
 from unified_vl.training.update import TaskBatch, backward, target_loss_sum
 from unified_vl.training.validation_scores import Scorer
@@ -113,10 +115,10 @@ def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], st
     """One update, or its refusal; returns the signal that asks any rank to end, or 0."""
     run, parts, engine, journal = training.run, training.parts, training.engine, training.journal
     tasks = parts.schedule.next_update()
-    agreed = agree(training.process, step, prepared.__next__, parts.contrasts, stop)
+    agreed = agree(training.process, step, prepared.__next__, parts.objectives, stop)
     # dropout, too, is a function of the step: a resume needs no generator's state
     torch.manual_seed(draw_seed(run.seed, "step", step - 1, training.process.rank) % 2**63)
-    told = backward(engine, agreed.batches, agreed.tokens, run, parts.weights, parts.contrasts)
+    told = backward(engine, agreed.batches, agreed.tokens, run, parts.weights, parts.objectives)
     rate = learning_rate(step - 1, run.steps, run.optimizer)
     name = name_of_update(tasks)
     loss = sum(each.loss for each in told)  # no number where one of them is none
@@ -215,7 +217,7 @@ def _stretches(start: int, run: Run, schedule: Schedule) -> Iterator[tuple[int, 
 
     Scores may stop a task or let it go, which ends what can be prepared in advance.
     """
-    every = run.score_every if schedule.controllers else 0
+    every = run.score_every if schedule.goes_by_scores else 0
     while start < run.steps:
         end = min(run.steps, (start // every + 1) * every) if every else run.steps
         yield start, end

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
-from unified_vl.data.batching import IGNORED, Batch
+from unified_vl.data.batching import Batch
 from unified_vl.model.unified import UnifiedVLOutput
 from unified_vl.specs.run import Run
-from unified_vl.training.contrast import contrastive_loss
 from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.loss import step_loss, token_loss_sum
+from unified_vl.training.objectives.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -30,13 +30,13 @@ class TaskLoss:
     Attributes:
         loss: the mean over its target tokens, on all ranks.
         tokens: their number.
-        contrast: its contrastive loss, where the mixture asks for one.
+        objectives: its other losses by name, where the mixture asks for any.
     """
 
     task: str
     loss: float
     tokens: int
-    contrast: float | None = None
+    objectives: Mapping[str, float] = field(default_factory=dict)
 
 
 def backward(
@@ -45,7 +45,7 @@ def backward(
     tokens: Sequence[int],
     run: Run,
     weights: Mapping[str, float],
-    contrasts: Mapping[str, float],
+    objectives: Mapping[str, Mapping[str, Objective]],
 ) -> list[TaskLoss]:
     """Leave the gradients of an update in the engine; says what each batch's loss was.
 
@@ -56,7 +56,8 @@ def backward(
         batches: this rank's share.
         tokens: target tokens of each batch, on all ranks.
         run: label smoothing and, in its mixture, `joint_weights`.
-        weights, contrasts: of the tasks' losses and contrastive losses.
+        weights: of the tasks' losses.
+        objectives: of each task, by name.
     """
     told = []
     for index, batch in enumerate(batches):
@@ -64,33 +65,29 @@ def backward(
         if run.loaded_mixture.schedule.joint_weights == "tokens":
             share = tokens[index] / sum(tokens)
         loss_sum = torch.zeros((), dtype=torch.float64)
-        contrast_sum = 0.0
+        beside = dict.fromkeys(objectives[batch.task], 0.0)
         for number, part in enumerate(batch.parts, 1):
             moved = part.to(engine.process.device)
-            weight = contrasts[batch.task]
-            output = engine.outputs(moved, contrast=weight > 0)
+            output = engine.outputs(moved, _more_inputs(objectives[batch.task], moved))
             part_sum = target_loss_sum(output, moved, run.label_smoothing)
             objective = step_loss(
                 part_sum, tokens[index], engine.process.world, weights[batch.task]
             )
-            if weight > 0:
-                contrast = _contrast(engine, output, moved) / len(batch.parts)
-                # every rank holds the whole loss, but gradients of its own rows only
-                objective = objective + weight * engine.process.world * contrast
-                contrast_sum += contrast.item()
+            for name, other in objectives[batch.task].items():
+                value = other.loss(output, moved, engine.process) / len(batch.parts)
+                # DeepSpeed takes the mean over the ranks of what here is a sum
+                objective = objective + other.weight * engine.process.world * value
+                beside[name] += value.item()
             last = index + 1 == len(batches) and number == len(batch.parts)
             engine.backward(objective * share, last=last)
             loss_sum += part_sum.detach().cpu()
         loss = engine.process.total(loss_sum)[0] / tokens[index]
-        told.append(
-            TaskLoss(
-                batch.task,
-                loss,
-                tokens[index],
-                contrast_sum if contrasts[batch.task] > 0 else None,
-            )
-        )
+        told.append(TaskLoss(batch.task, loss, tokens[index], beside))
     return told
+
+
+def _more_inputs(objectives: Mapping[str, Objective], batch: Batch) -> dict[str, torch.Tensor]:
+    return {key: value for each in objectives.values() for key, value in each.inputs(batch).items()}
 
 
 def target_loss_sum(
@@ -100,17 +97,3 @@ def target_loss_sum(
     assert batch.labels_BT is not None, "rows of training and validation have targets"
     assert output.logits is not None
     return token_loss_sum(output.logits, batch.labels_BT, label_smoothing)
-
-
-def _contrast(engine: Engine, output: UnifiedVLOutput, batch: Batch) -> torch.Tensor:
-    """The contrastive loss of all ranks' rows: a target's end token is no part of a caption."""
-    assert batch.labels_BT is not None
-    assert output.caption_features is not None
-    assert output.image_features is not None
-    ends_BT = batch.labels_BT == engine.model.config.eos_token_id
-    words_BT = (~ends_BT & (batch.labels_BT != IGNORED)).to(output.caption_features.dtype)
-    return contrastive_loss(
-        engine.process.gather(output.caption_features),
-        engine.process.gather(words_BT),
-        engine.process.gather(output.image_features),
-    )

@@ -51,7 +51,7 @@ def schedule(
     from unified_vl.data.rows.sources import TaskData
     from unified_vl.errors import UserError
     from unified_vl.specs.load import load_mixture
-    from unified_vl.training.schedule import make_schedule
+    from unified_vl.training.schedules.registry import make_schedule
     from unified_vl.training.simulation import recorded_scores, simulate, synthetic_scores
 
     loaded = load_mixture(mixture)

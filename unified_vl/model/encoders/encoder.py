@@ -23,7 +23,7 @@ def _none(vision: Any) -> Iterable[Problem]:
 
 
 @dataclass(frozen=True)
-class Encoder:
+class EncoderKind:
     """An image encoder that `vision: {kind: NAME}` names.
 
     The model brings pixels to [-1, 1], and normalises and places the features; training sends a

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from unified_vl.errors import UserError
-from unified_vl.model.encoders.encoder import Encoder, Vision
+from unified_vl.model.encoders.encoder import EncoderKind, Vision
 from unified_vl.specs.runs.vision import PatchKeys
 
 
@@ -30,4 +30,4 @@ def build(vision: Vision, width: int) -> nn.Module:
     return nn.Conv2d(3, width, size, stride=size)
 
 
-PATCHES = Encoder("patches", PatchKeys, grid, build)
+PATCHES = EncoderKind("patches", PatchKeys, grid, build)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified_vl.model.encoders.encoder import Encoder, Vision
+from unified_vl.model.encoders.encoder import EncoderKind, Vision
 from unified_vl.model.encoders.patches import PATCHES
 from unified_vl.model.encoders.stem import STEM
 from unified_vl.model.encoders.timm_backbone import TIMM
@@ -11,7 +11,7 @@ from unified_vl.specs.runs import vision as specs
 ENCODERS = {encoder.name: encoder for encoder in (PATCHES, STEM, TIMM)}
 
 
-def register(encoder: Encoder) -> None:
+def register(encoder: EncoderKind) -> None:
     """Let runs name an image encoder, from now on and in this process.
 
     Whoever trains or opens a model with it registers it first; the command line finds it by an

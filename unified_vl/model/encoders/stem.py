@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from unified_vl.errors import UserError
-from unified_vl.model.encoders.encoder import Encoder, Vision
+from unified_vl.model.encoders.encoder import EncoderKind, Vision
 from unified_vl.model.encoders.patches import grid
 from unified_vl.specs.runs.vision import CHANNELS_OF_A_GROUP, STEM_STRIDE, StemKeys
 
@@ -64,4 +64,4 @@ def build(vision: Vision, width: int) -> nn.Module:
     return Stem(vision["channels"], vision["patch_size"], width)
 
 
-STEM = Encoder("stem", StemKeys, grid, build)
+STEM = EncoderKind("stem", StemKeys, grid, build)

@@ -14,7 +14,7 @@ from einops import rearrange
 from torch import nn
 
 from unified_vl.errors import UserError, nearest
-from unified_vl.model.encoders.encoder import Encoder, Vision
+from unified_vl.model.encoders.encoder import EncoderKind, Vision
 from unified_vl.specs.runs.vision import TimmKeys
 
 
@@ -198,4 +198,4 @@ def build(vision: Vision, width: int) -> nn.Module:
     return TimmBackbone(vision["backbone"], vision["feature_level"], _size(vision), width)
 
 
-TIMM = Encoder("timm", TimmKeys, grid, build)
+TIMM = EncoderKind("timm", TimmKeys, grid, build)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,18 +43,18 @@ def agree(
     process: Process,
     step: int,
     make: Callable[[], list[TaskBatch]],
-    contrasts: Mapping[str, float],
+    objectives: Mapping[str, Collection[str]],
     stop: int = 0,
 ) -> Agreed:
     """Make this rank's batches and be sure that all ranks do the same with theirs.
 
     Compared are the step, the tasks, the module graphs (images or only text, with or
-    without the contrastive loss) and the bad rows that were left out.
+    without other losses) and the bad rows that were left out.
 
     Args:
         step: of which these are the batches, counted from 1.
         make: this rank's share; what it raises ends the training on all ranks.
-        contrasts: weights of the tasks' contrastive losses, 0 where there is none.
+        objectives: of each task, beside the loss of its target tokens.
         stop: number of the signal that asked this rank to end, or 0.
 
     Raises:
@@ -72,7 +72,7 @@ def agree(
         if failure is not None:
             raise failure
         return Agreed(batches, own, stop)
-    plan = _describe(step, batches, contrasts)
+    plan = _describe(step, batches, objectives)
     digest = int.from_bytes(hashlib.sha256(plan.encode()).digest()[:7], "big")
     mine = torch.tensor([digest, stop, failure is not None], device=process.device)
     every = [torch.empty_like(mine) for _ in range(process.world)]
@@ -124,14 +124,16 @@ def fail_together(process: Process, failure: Exception | None) -> None:
     raise EndedElsewhere(f"rank {first}: {message}", code) from failure
 
 
-def _describe(step: int, batches: Sequence[TaskBatch], contrasts: Mapping[str, float]) -> str:
-    plans = [_plan(batch, contrasts[batch.task] > 0) for batch in batches]
+def _describe(
+    step: int, batches: Sequence[TaskBatch], objectives: Mapping[str, Collection[str]]
+) -> str:
+    plans = [_plan(batch, objectives[batch.task]) for batch in batches]
     return f"step {step} of {', then '.join(plans)}"
 
 
-def _plan(batch: TaskBatch, contrast: bool) -> str:
+def _plan(batch: TaskBatch, objectives: Collection[str]) -> str:
     graphs = ["only text" if p.pixel_values_NCHW is None else "images" for p in batch.parts]
-    graph = " and ".join(dict.fromkeys(graphs)) + (" and contrast" if contrast else "")
+    graph = " and ".join((*dict.fromkeys(graphs), *objectives))
     skipped = sorted({row for part in batch.parts for row in part.skipped})
     without = f" without {', '.join(skipped)}" if skipped else ""
     times = f" in {len(graphs)} parts" if len(graphs) > 1 else ""

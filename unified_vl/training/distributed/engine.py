@@ -15,7 +15,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import torch
 import torch.distributed
 from torch import nn
 
-from unified_vl.data.batching import IGNORED, Batch
+from unified_vl.data.batching import Batch
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration, UnifiedVLOutput
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.engine import read_engine_config
@@ -121,6 +121,7 @@ class Engine:
                         "gradient_clipping": 0.0 if self._plain else run.clip or 0.0,
                         # the optimiser is torch's, also where its state is offloaded
                         "zero_force_ds_cpu_optimizer": False,
+                        "zero_allow_untested_optimizer": True,
                     },
                 )
             except (ValueError, AssertionError, NotImplementedError) as error:
@@ -136,22 +137,19 @@ class Engine:
             # one process without shards: there is nothing to reduce, only copies to save
             self._engine.enable_backward_allreduce = False
 
-    def outputs(self, batch: Batch, *, contrast: bool = False) -> UnifiedVLOutput:
+    def outputs(
+        self, batch: Batch, more: Mapping[str, torch.Tensor] | None = None
+    ) -> UnifiedVLOutput:
         """Logits (B, T, V) for the batch's labels, which the decoder reads one to the right.
 
-        With `contrast` also the features of its images and of its targets as captions.
+        Args:
+            batch: has labels.
+            more: what objectives want the model to read beside it.
         """
         assert batch.labels_BT is not None, "training and validation need targets"
-        captions = {}
-        if contrast:
-            mask_BT = batch.labels_BT != IGNORED
-            captions["caption_ids"] = batch.labels_BT.masked_fill(
-                ~mask_BT, self.model.config.pad_token_id
-            )
-            captions["caption_mask"] = mask_BT.long()
         output: UnifiedVLOutput = self._engine(
             **batch.model_inputs(),
-            **captions,
+            **(more or {}),
             decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(batch.labels_BT),
             use_cache=False,
         )

@@ -5,7 +5,8 @@ Each rank writes the fragments of parameters that it holds, as plain tensors wit
     state/rank-00001.safetensors   "master:4096:shared.weight", "exp_avg:4096:shared.weight", ...
 
 `master` are the float32 weights, `exp_avg` and `exp_avg_sq` the moments of AdamW and `step`
-its count of updates; the number is where in the flattened parameter the fragment begins.
+its count of updates, and so on for what another optimiser remembers; the number is where in the
+flattened parameter the fragment begins.
 A reader takes from all files what overlaps with the fragments that it holds itself. So a
 checkpoint fits every number of ranks, nothing is unpickled, and no rank has to hold a
 whole parameter. (DeepSpeed's universal checkpoints are pickles, made in a step of their own
@@ -32,7 +33,7 @@ from torch import nn
 
 from unified_vl.files import OS_ERROR
 
-MOMENTS = ("exp_avg", "exp_avg_sq")
+NUMBER = "number."  # before the name of what an optimiser remembers as one number, but for `step`
 SHARDS = "rank-*.safetensors"
 
 
@@ -116,23 +117,22 @@ def save_shard(
         folder: made if need be.
         model: as given to DeepSpeed.
         optimizer: as for `fragments`.
-        state: of torch's optimiser: by flat tensor, its `step` and moments.
+        state: of torch's optimiser: by flat tensor, what it remembers of it.
         rank: of this process.
         world: number of ranks.
 
     Raises:
         OSError: when it cannot be written, with the system's number of the error.
+        TypeError: for what an optimiser remembers and no checkpoint can hold.
     """
     tensors: dict[str, torch.Tensor] = {}
     for index, (name, fragment) in enumerate(fragments(model, optimizer, rank).items()):
         if fragment.replicated and index % world != rank:
             continue
         tensors[f"master:{fragment.start}:{name}"] = fragment.of(fragment.flat)
-        moments = state.get(fragment.flat)
-        if moments:  # none before the first update
-            for key in MOMENTS:
-                tensors[f"{key}:{fragment.start}:{name}"] = fragment.of(moments[key])
-            tensors[f"step:{fragment.start}:{name}"] = moments["step"].reshape(1)
+        for kind, value in _remembered(state.get(fragment.flat), fragment.flat):  # none at first
+            kept = value.reshape(1) if _is_number(kind) else fragment.of(value)
+            tensors[f"{kind}:{fragment.start}:{name}"] = kept
     if rank == 0:
         for name, buffer in model.named_buffers():
             tensors[f"buffer:0:{name}"] = buffer.reshape(-1)
@@ -158,20 +158,52 @@ def load_shards(folder: Path, model: nn.Module, optimizer: Any, state: Any, rank
         shards = Shards(folder, stack)
         for name, fragment in fragments(model, optimizer, rank).items():
             shards.fill("master", name, fragment, fragment.flat)
-            if not shards.has("exp_avg", name):
-                continue
-            moments = state[fragment.flat]
-            if not moments:
-                device = fragment.flat.device
-                moments["step"] = torch.zeros((), dtype=torch.float32, device=device)
-                for key in MOMENTS:
-                    moments[key] = torch.zeros_like(fragment.flat)
-            moments["step"].fill_(shards.scalar("step", name))
-            for key in MOMENTS:
-                shards.fill(key, name, fragment, moments[key])
+            for kind in shards.kinds(name):
+                _fill_remembered(shards, kind, name, fragment, state[fragment.flat])
         for name, buffer in model.named_buffers():
             whole = Fragment(0, buffer.numel(), buffer, 0)
             shards.fill("buffer", name, whole, buffer)
+
+
+def _is_number(kind: str) -> bool:
+    return kind == "step" or kind.startswith(NUMBER)
+
+
+def _remembered(of_flat: Any, flat: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
+    """What an optimiser remembers of a tensor, by the kind that a file calls it.
+
+    Raises:
+        TypeError: for what is neither one number nor as many as the tensor has.
+    """
+    for name, value in (of_flat or {}).items():
+        if value is None:
+            continue
+        kept = value if isinstance(value, torch.Tensor) else torch.tensor(value)
+        if kept.shape == flat.shape:
+            yield name, kept
+        elif kept.numel() == 1:
+            yield name if name == "step" else f"{NUMBER}{name}", kept
+        else:
+            raise TypeError(
+                f"the optimiser remembers {tuple(kept.shape)} as {name!r} of a tensor of "
+                f"{tuple(flat.shape)}: a checkpoint holds one number, or as many as there are"
+            )
+
+
+def _fill_remembered(
+    shards: Shards, kind: str, name: str, fragment: Fragment, of_flat: dict[str, Any]
+) -> None:
+    """Put back what the optimiser remembered of a fragment."""
+    key = kind.removeprefix(NUMBER)
+    if _is_number(kind):
+        if key not in of_flat:
+            device = fragment.flat.device
+            of_flat[key] = torch.zeros((), dtype=torch.float32, device=device)
+        of_flat[key].fill_(shards.scalar(kind, name))
+        return
+    if key not in of_flat:
+        of_flat[key] = torch.zeros_like(fragment.flat)
+    shards.fill(kind, name, fragment, of_flat[key])
 
 
 class Shards:
@@ -191,8 +223,12 @@ class Shards:
                 where = (int(start), file.get_slice(key))
                 self._found.setdefault((kind, name), []).append(where)
 
-    def has(self, kind: str, name: str) -> bool:
-        return (kind, name) in self._found
+    def kinds(self, name: str) -> list[str]:
+        """What the files hold of a parameter beside its weights, the numbers first."""
+        found = [
+            kind for kind, of in self._found if of == name and kind not in ("master", "buffer")
+        ]
+        return sorted(found, key=lambda kind: not _is_number(kind))
 
     def scalar(self, kind: str, name: str) -> float:
         """The one number that all fragments of `name` carry."""

@@ -29,7 +29,8 @@ from unified_vl.inference.saved_models.model_directory import usable_device
 from unified_vl.locks import WITHIN, only_writer
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.training.image_tokenizers.image_files import ImageFiles
-from unified_vl.training.optimizer import build_optimizer, learning_rate
+from unified_vl.training.learning_rate import learning_rate
+from unified_vl.training.optimizers.registry import build_optimizer
 
 CHECKPOINT = "checkpoint"
 FINGERPRINT = "spec"

@@ -9,9 +9,10 @@ from typing import Any
 
 from unified_vl.errors import UserError
 from unified_vl.files import parse_json
-from unified_vl.specs.run import OptimizerSpec, Run
+from unified_vl.specs.optimizer import OptimizerSpec
+from unified_vl.specs.run import Run
 from unified_vl.training.checkpoint import POINTER
-from unified_vl.training.optimizer import learning_rate
+from unified_vl.training.learning_rate import learning_rate
 from unified_vl.training.record.journal import EVENTS, Journal
 from unified_vl.training.record.models import BEST_MODEL, MODEL
 

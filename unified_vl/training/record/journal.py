@@ -19,10 +19,11 @@ from unified_vl.specs.run import Run
 from unified_vl.streams import unbroken
 from unified_vl.training.record.running_mean import RunningMean
 from unified_vl.training.record.trackers import Tracker, numbers_of, start_trackers
-from unified_vl.training.stop_and_go import Transition
+from unified_vl.training.schedules.stop_and_go import Transition
 from unified_vl.training.update import TaskLoss
 
 EVENTS = "events.jsonl"
+BESIDE = "beside "  # before the name of an objective, among sums that others of a step are in
 AT_THE_END = ("skipped", "truncated")  # events that a run says once, when it ends
 
 
@@ -138,8 +139,8 @@ class Journal:
             sums["steps"] += 1
             sums["loss"] += told.loss
             sums["tokens"] += told.tokens
-            if told.contrast is not None:
-                sums["contrast"] = sums.get("contrast", 0.0) + told.contrast
+            for name, loss in told.objectives.items():
+                sums[BESIDE + name] = sums.get(BESIDE + name, 0.0) + loss
             sums["lr"], sums["grad_norm"] = lr, grad_norm
             self._updates[told.task] = self._updates.get(told.task, 0) + 1
             self._seen[told.task] = self._seen.get(told.task, 0) + 1
@@ -232,7 +233,11 @@ class Journal:
                     "updates": self._updates[task],
                     "epochs": self._epochs(task),
                 }
-                | ({"contrast": sums["contrast"] / sums["steps"]} if "contrast" in sums else {})
+                | {
+                    name.removeprefix(BESIDE): value / sums["steps"]
+                    for name, value in sums.items()
+                    if name.startswith(BESIDE)
+                }
             )
         self._pending = {}
         smoothed = _list({task: mean.value for task, mean in self._means.items()})

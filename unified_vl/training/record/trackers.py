@@ -10,10 +10,11 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from unified_vl.specs.objectives import OBJECTIVES
 from unified_vl.specs.run import Run
 
 NUMBERS: dict[str, tuple[str, ...]] = {  # by event: what of it is drawn
-    "step": ("loss", "contrast", "grad_norm", "lr", "updates", "epochs", "target_tokens"),
+    "step": ("loss", "grad_norm", "lr", "updates", "epochs", "target_tokens"),
     "validation": ("loss",),
     "score": ("score",),
     "stop_and_go": ("state",),
@@ -86,7 +87,8 @@ def numbers_of(event: Mapping[str, Any]) -> dict[str, float]:
     """What of an event is drawn, named `what/task`."""
     kind, task = event["event"], event.get("task")
     numbers = {}
-    for name in NUMBERS.get(kind, ()):
+    names = NUMBERS.get(kind, ())
+    for name in (*names, *OBJECTIVES) if kind == "step" else names:
         if name in event:
             value = event[name] == "GO" if name == "state" else event[name]
             shown = "validation_loss" if kind == "validation" else name

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from unified_vl.errors import TrainingFault
-from unified_vl.specs.mixture import StopAndGoSpec
+from unified_vl.specs.schedule import StopAndGoSpec
 
 State = Literal["GO", "STOP"]
 

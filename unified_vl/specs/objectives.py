@@ -1,0 +1,56 @@
+"""What a task may be trained for beside its target tokens: keys of a mixture's tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from unified_vl.specs.reading.document import Part, Problem
+from unified_vl.specs.tasks.template import Slot, Template
+from unified_vl.specs.variants import Variant, Variants
+
+if TYPE_CHECKING:
+    from unified_vl.specs.task import TaskSpec
+
+
+class ContrastKeys(Part):
+    """Of the image-text contrastive loss."""
+
+    contrast: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description=(
+            "Weight of an image-text contrastive loss beside its own: each target must be "
+            "found by its image among the batch, and each image by its target."
+        ),
+        examples=[0.1],
+    )
+
+
+def _contrast(spec: TaskSpec) -> Iterator[Problem]:
+    if not _describes_an_image(spec):
+        yield Problem(
+            ("contrast",),
+            f"the task {spec.task!r} does not describe an image",
+            expected="one image in its source and a text as its target",
+        )
+
+
+def _describes_an_image(spec: TaskSpec) -> bool:
+    def kinds(template: Template) -> list[str]:
+        slots = (piece.name for piece in template if isinstance(piece, Slot))
+        fields = [spec.fields[name] for name in slots if name in spec.fields]
+        return [
+            "codes" if field.in_codes else "nothing" if field.missing == "allow" else field.kind
+            for field in fields
+        ]
+
+    return kinds(spec.source).count("image") == 1 and kinds(spec.target) == ["text"]
+
+
+# each is asked for by a key of its own name, which without a value (0, null) asks for nothing
+OBJECTIVES = Variants("an objective", Variant("contrast", ContrastKeys, _contrast))

@@ -1,0 +1,86 @@
+"""The optimiser and its learning rate: the `optimizer` keys of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from unified_vl.specs.reading.document import OneOf, Part, Weight, refuse
+from unified_vl.specs.variants import Variant, Variants
+
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Decay = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+
+
+class AdamWKeys(Part):
+    """Of AdamW."""
+
+    betas: tuple[Decay, Decay] = Field(
+        default=(0.9, 0.98),
+        description="Decay of the two running means of AdamW.",
+        examples=[[0.9, 0.98]],
+    )
+    eps: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
+        default=1e-8, description="Added to the denominator of AdamW.", examples=[1e-08]
+    )
+
+
+OPTIMIZERS = Variants("an optimiser", Variant("adamw", AdamWKeys))
+
+
+class GeneralOptimizerKeys(Part):
+    """Of all optimisers."""
+
+    name: Annotated[str, OneOf(lambda: OPTIMIZERS)] = Field(
+        default="adamw", description="The optimiser.", examples=["adamw"]
+    )
+    lr: Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)] = Field(
+        default=1e-3, description="The highest learning rate.", examples=[0.0005]
+    )
+    vision_lr_scale: Weight = Field(
+        default=1.0,
+        description="What the learning rate of the image branch is multiplied by.",
+        examples=[3.0],
+    )
+    embedding_lr_scale: Weight = Field(
+        default=1.0,
+        description="What the learning rate of the embeddings is multiplied by: they start at "
+        "unit scale, ten times that of a matrix.",
+        examples=[3.0],
+    )
+    weight_decay: float = Field(
+        default=0.01,
+        ge=0,
+        le=1000,
+        allow_inf_nan=False,
+        description="Decoupled weight decay.",
+        examples=[0.01],
+    )
+    warmup_steps: int = Field(
+        default=0,
+        ge=0,
+        le=10**12,
+        description="Steps in which the learning rate rises from zero.",
+        examples=[1000],
+    )
+    decay: Literal["linear", "cosine", "constant"] = Field(
+        default="linear",
+        description="How the learning rate falls to zero at the last step.",
+        examples=["cosine"],
+    )
+    decay_from: Fraction = Field(
+        default=0.5, description="The fraction of all steps after which it falls.", examples=[0.2]
+    )
+
+
+class OptimizerSpec(AdamWKeys, GeneralOptimizerKeys):
+    """The optimiser and its learning rate over time."""
+
+    @model_validator(mode="after")
+    def _obey_rules(self) -> OptimizerSpec:
+        refuse(OPTIMIZERS[self.name].rules(self))
+        return self
+
+
+OPTIMIZERS.keys_of(OptimizerSpec)

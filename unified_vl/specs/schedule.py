@@ -1,0 +1,146 @@
+"""Whose turn it is: the `schedule` keys of a mixture."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from unified_vl.specs.reading.document import OneOf, Part, Problem, Rows, Steps, refuse
+from unified_vl.specs.variants import Variant, Variants
+
+Batches = Annotated[int, Field(ge=1, le=10**6)]
+Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+
+
+class StopAndGoSpec(Part):
+    """When a task rests and when it trains again (12-in-1, arXiv 1912.02315)."""
+
+    patience: Batches = Field(
+        default=2,
+        description="Evaluations without a gain after which a task rests.",
+        examples=[2],
+    )
+    min_gain: Share = Field(
+        default=0.001,
+        description="What counts as a gain, relative to the last one.",
+        examples=[0.001],
+    )
+    gap: Batches = Field(
+        default=4, description="A resting task trains in every so many rounds.", examples=[4]
+    )
+    max_drop: Share = Field(
+        default=0.005,
+        description="The fall below its best, relative to it, that wakes a task.",
+        examples=[0.005],
+    )
+
+
+class CurriculumSpec(Part):
+    """Which tasks begin: levels of `difficulty` join one after the other."""
+
+    order: Literal["easy_first", "hard_first"] = Field(
+        description="Curriculum or anti-curriculum (12-in-1, section 5).", examples=["easy_first"]
+    )
+    rounds: Steps = Field(description="Rounds until the next level joins.", examples=[1000])
+
+
+class RoundRobinKeys(Part):
+    """Of rounds in which every task has its turns."""
+
+    order: Literal["fixed", "seeded"] = Field(
+        default="fixed",
+        description="Round robin: turns in the order of the file, or shuffled by the run's seed.",
+        examples=["seeded"],
+    )
+
+
+class SampledKeys(Part):
+    """Of steps that draw their tasks."""
+
+    by: Literal["batches", "rows"] = Field(
+        default="batches",
+        description="Sampled: in proportion to the tasks' `batches`, or to their training rows.",
+        examples=["rows"],
+    )
+    temperature: float = Field(
+        default=1.0,
+        ge=1e-3,
+        le=1e3,
+        allow_inf_nan=False,
+        description="Sampled by rows: 1 is in proportion, higher nearer to equal shares (T5).",
+        examples=[2.0],
+    )
+    limit: Rows | None = Field(
+        default=None,
+        description="Sampled by rows: rows above this number do not count.",
+        examples=[1000000],
+    )
+
+
+SCHEDULES = Variants(
+    "a schedule", Variant("round_robin", RoundRobinKeys), Variant("sampled", SampledKeys)
+)
+
+
+class GeneralScheduleKeys(Part):
+    """Of all schedules."""
+
+    kind: Annotated[str, OneOf(lambda: SCHEDULES)] = Field(
+        default="round_robin",
+        description="Every task has its turns in each round, or every step draws its task.",
+        examples=["sampled"],
+    )
+    update: Literal["per_task", "joint"] = Field(
+        default="per_task",
+        description="Each batch is an optimiser step of its own, or each round is one.",
+        examples=["joint"],
+    )
+    joint_weights: Literal["batches", "tokens"] = Field(
+        default="batches",
+        description="Joint: every batch of a round counts alike, or every target token.",
+        examples=["tokens"],
+    )
+    stop_and_go: StopAndGoSpec | None = Field(
+        default=None,
+        description="Let tasks rest whose validation score has stopped to rise; {} for the "
+        "numbers of 12-in-1.",
+        examples=[{"patience": 2, "gap": 4}],
+    )
+    curriculum: CurriculumSpec | None = Field(
+        default=None,
+        description="Let tasks join by difficulty, in place of `from_round`.",
+        examples=[{"order": "easy_first", "rounds": 1000}],
+    )
+
+
+class ScheduleSpec(SampledKeys, RoundRobinKeys, GeneralScheduleKeys):
+    """Whose turn it is."""
+
+    @model_validator(mode="after")
+    def _obey_rules(self) -> ScheduleSpec:
+        refuse(SCHEDULES[self.kind].rules(self))
+        return self
+
+    def idle_key(self) -> Problem | None:
+        """A key that was set and that this kind does not read."""
+        idle = set(SCHEDULES.idle_keys(self.kind, self.model_fields_set))
+        if self.kind == "sampled" and self.by == "batches":
+            idle |= {"temperature", "limit"} & self.model_fields_set
+        if self.update == "per_task":
+            idle |= {"joint_weights"} & self.model_fields_set
+        return next((self._idle(key) for key in sorted(idle)), None)
+
+    def _idle(self, key: str) -> Problem:
+        expected = (
+            "`order` for round_robin; `by` for sampled, and `temperature` and `limit` "
+            "where that is by rows; `joint_weights` for joint updates"
+        )
+        for name, variant in SCHEDULES.items():
+            if key in variant.reads and name not in ("round_robin", "sampled"):
+                expected = f"`{key}` for {name}"
+        found = f"a schedule of kind {self.kind!r} with updates {self.update!r} does not read this"
+        return Problem((key,), found, expected)
+
+
+SCHEDULES.keys_of(ScheduleSpec)

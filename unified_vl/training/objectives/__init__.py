@@ -1,0 +1,1 @@
+"""What is trained for beside target tokens, a file each."""

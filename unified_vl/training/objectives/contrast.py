@@ -1,0 +1,99 @@
+"""Images and their captions find each other, token by token (FILIP, arXiv 2111.07783).
+
+A caption and an image are as alike as the caption's tokens are, on average, to the place
+of the image that fits each best. So places learn to stand for what is seen in them and
+texts of any language for the same, before they ever meet in one source ("align before
+fuse", arXiv 2107.07651).
+
+Legend: B captions and as many images, T tokens, P places of an image, M width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch.nn import functional as F
+
+from unified_vl.data.batching import IGNORED, Batch
+from unified_vl.inference.retrieval.late_interaction import TEMPERATURE
+from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.unified import UnifiedVLOutput
+from unified_vl.specs.objectives import OBJECTIVES, ContrastKeys
+from unified_vl.training.distributed.process import Process
+from unified_vl.training.objectives.objective import Objective, ObjectiveKind
+
+
+def similarity(
+    caption_BTM: torch.Tensor, mask_BT: torch.Tensor, image_BPM: torch.Tensor
+) -> torch.Tensor:
+    """Of each caption (rows) and each image (columns), in [-1, 1]: (B, B), float32.
+
+    Args:
+        caption_BTM: features of the captions' tokens.
+        mask_BT: 1 for tokens that count, at least one a caption, and 0 for the others.
+        image_BPM: features of the images' places.
+    """
+    token_BTM = F.normalize(caption_BTM.float(), dim=-1)
+    place_BPM = F.normalize(image_BPM.float(), dim=-1)
+    best_BTB = torch.stack(
+        [(token_BTM @ place_PM.T).amax(dim=-1) for place_PM in place_BPM], dim=-1
+    )
+    weight_BT1 = mask_BT.unsqueeze(-1).float()
+    return (best_BTB * weight_BT1).sum(dim=1) / weight_BT1.sum(dim=1)
+
+
+def contrastive_loss(
+    caption_BTM: torch.Tensor, mask_BT: torch.Tensor, image_BPM: torch.Tensor
+) -> torch.Tensor:
+    """Mean of choosing the image for a caption and the caption for an image.
+
+    Caption i belongs to image i; the others of the batch are what it is told from.
+    """
+    score_BB = similarity(caption_BTM, mask_BT, image_BPM) / TEMPERATURE
+    own_B = torch.arange(len(score_BB), device=score_BB.device)
+    return (F.cross_entropy(score_BB, own_B) + F.cross_entropy(score_BB.T, own_B)) / 2
+
+
+class Contrast(Objective):
+    """The contrastive loss of all ranks' rows; each rank has gradients of its own rows only.
+
+    Args:
+        weight: what it is multiplied by.
+        config: of the model: its ids of padding and of ends.
+    """
+
+    def __init__(self, weight: float, config: UnifiedVLConfig) -> None:
+        super().__init__(weight)
+        self.config = config
+
+    def inputs(self, batch: Batch) -> Mapping[str, torch.Tensor]:
+        """The targets as captions, which the encoder reads without the images."""
+        assert batch.labels_BT is not None
+        mask_BT = batch.labels_BT != IGNORED
+        pad = self.config.pad_token_id
+        return {
+            "caption_ids": batch.labels_BT.masked_fill(~mask_BT, pad),
+            "caption_mask": mask_BT.long(),
+        }
+
+    def loss(self, output: UnifiedVLOutput, batch: Batch, process: Process) -> torch.Tensor:
+        """A target's end token is no part of a caption."""
+        assert batch.labels_BT is not None
+        assert output.caption_features is not None
+        assert output.image_features is not None
+        ends_BT = batch.labels_BT == self.config.eos_token_id
+        words_BT = (~ends_BT & (batch.labels_BT != IGNORED)).to(output.caption_features.dtype)
+        return contrastive_loss(
+            process.gather(output.caption_features),
+            process.gather(words_BT),
+            process.gather(output.image_features),
+        )
+
+
+CONTRAST = ObjectiveKind(
+    "contrast",
+    ContrastKeys,
+    lambda entry, config: Contrast(entry.contrast, config),
+    OBJECTIVES["contrast"].rules,
+)

@@ -1,0 +1,37 @@
+"""The objectives that a mixture may ask for, beside the loss of target tokens."""
+
+from __future__ import annotations
+
+from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.specs import objectives as specs
+from unified_vl.specs.mixture import MixtureTask
+from unified_vl.specs.variants import Variant
+from unified_vl.training.objectives.contrast import CONTRAST
+from unified_vl.training.objectives.objective import Objective, ObjectiveKind
+
+OBJECTIVES = {kind.name: kind for kind in (CONTRAST,)}
+
+
+def register(kind: ObjectiveKind) -> None:
+    """Let tasks of mixtures ask for an objective, from now on and in this process.
+
+    Raises:
+        ValueError: for a name that is taken, a key without a default or with another meaning, or
+            no key of its name.
+    """
+    if kind.name not in kind.keys.model_fields:
+        raise ValueError(f"{kind.keys.__name__} has no key {kind.name!r}, which asks for it")
+    specs.OBJECTIVES.add(Variant(kind.name, kind.keys, kind.rules))
+    OBJECTIVES[kind.name] = kind
+
+
+def unregister(name: str) -> None:
+    """Take one away that was added, as tests do."""
+    specs.OBJECTIVES.remove(name)
+    del OBJECTIVES[name]
+
+
+def objectives_of(entry: MixtureTask, config: UnifiedVLConfig) -> dict[str, Objective]:
+    """The objectives that a task of a mixture asks for, by name."""
+    asked = (name for name in OBJECTIVES if getattr(entry, name))
+    return {name: OBJECTIVES[name].make(entry, config) for name in asked}

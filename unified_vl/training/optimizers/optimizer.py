@@ -1,0 +1,39 @@
+"""What an optimiser is to training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from unified_vl.parts import Part, Problem
+from unified_vl.specs.optimizer import OptimizerSpec
+
+Groups = list[dict[str, Any]]
+"""Parameters (`params`), each group with its `weight_decay`, and its `lr_scale` for the engine."""
+
+
+def _none(spec: OptimizerSpec) -> Iterable[Problem]:
+    return ()
+
+
+@dataclass(frozen=True)
+class OptimizerKind:
+    """An optimiser that `optimizer: {name: NAME}` names.
+
+    Attributes:
+        name: what specs call it.
+        keys: its own keys under `optimizer`, each with a default.
+        build: torch's optimiser, over groups of parameters. The engine sets the `lr` of each group
+            at every step. ZeRO gives it flat tensors in place of the parameters, of which each
+            rank may have a part: an update must treat every number alike. What it remembers of a
+            tensor is one number, or as many as the tensor has; checkpoints hold that.
+        rules: what is wrong with keys whose types are right.
+    """
+
+    name: str
+    keys: type[Part]
+    build: Callable[[Groups, OptimizerSpec], torch.optim.Optimizer]
+    rules: Callable[[OptimizerSpec], Iterable[Problem]] = _none

@@ -1,0 +1,1 @@
+"""Whose turn it is, a file each schedule; no torch."""
