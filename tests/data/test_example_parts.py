@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 from collections import Counter
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from unified_vl.codecs.segments import Noised
+from unified_vl.data.batching import EncodedExample
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.data.streams import TaskStream
 from unified_vl.errors import BadRow, UserError
@@ -307,7 +309,10 @@ def test_a_stream_of_all_this_depends_on_its_number_alone(quiz, kind: str) -> No
     def ids(of: TaskStream, number: int, rank: int = 0, world: int = 1) -> Any:
         batch = of.batch(number, rank, world)
         assert batch.labels_BT is not None
-        return [example.source for example in batch.examples], batch.labels_BT.tolist()
+        pairs = zip(batch.input_ids_BS, batch.attention_mask_BS.bool(), strict=True)
+        sources = [row_S[mask_S].tolist() for row_S, mask_S in pairs]
+        rows = [example.where for example in batch.examples]
+        return list(zip(rows, sources, strict=True)), batch.labels_BT.tolist()
 
     whole = stream()
     straight = [repr(ids(whole, number)[0]) for number in range(7)]
@@ -318,3 +323,24 @@ def test_a_stream_of_all_this_depends_on_its_number_alone(quiz, kind: str) -> No
     halves = [ids(ranks, 5, rank, 2)[0] for rank in range(2)]
     dealt = [example for pair in zip(*halves, strict=True) for example in pair]
     assert repr(dealt) == straight[5]
+    for example in whole.batch(0).examples:  # what is read and written is in tensors alone
+        assert example.key
+        assert not (example.source or example.target or example.references)
+
+
+def test_a_stream_that_forgets_holds_no_rows(quiz) -> None:
+    spec = quiz.spec(noisy("{kind: span_corruption}"), against="caption")
+    codec = quiz.codec(spec)
+    data = TaskData(spec, "train", quiz.root)
+    builder = quiz.builder(spec, codec=codec)
+    stream = TaskStream(data, builder, codec, seed=3, batch_size=4, window=2)
+
+    def held() -> int:
+        return sum(isinstance(each, EncodedExample) for each in gc.get_objects())
+
+    others = held()
+    before = stream.batch(1)
+    assert held() == others + 8
+    stream.forget()
+    assert held() == others
+    assert stream.batch(1).input_ids_BS.tolist() == before.input_ids_BS.tolist()

@@ -107,6 +107,10 @@ class TaskStream:
             for part in range(count)
         ]
 
+    def forget(self) -> None:
+        """Hold no rows until the next batch is asked for; it is the same."""
+        self._built = (-1, [])
+
     def _build_window(self, number: int) -> list[list[EncodedExample]]:
         """The batches of a window, each of like lengths, in a drawn order."""
         size = self.window * self.batch_size
@@ -172,7 +176,8 @@ class TaskStream:
             example = self.builder.build(row, seed=seed)
             if example.truncated:
                 self._truncated[row.where] = None
-            return encode_example(example, self.codec)
+            encoded = encode_example(example, self.codec)
+            return replace(encoded, example=example.by_name())  # its pixels are held once
         except BadRow as error:
             if self.spec.data.on_bad_row == "stop":
                 raise

@@ -226,10 +226,11 @@ def _stretches(start: int, run: Run, schedule: Schedule) -> Iterator[tuple[int, 
 
 def _validation_batches(parts: Parts, process: Process) -> dict[str, list[Batch]]:
     """The same rows each time: the first window of a fixed order, in whole batches."""
-    return {
-        task: [stream.batch(n, process.rank, process.world) for n in range(stream.window)]
-        for task, stream in parts.validation.items()
-    }
+    batches = {}
+    for task, stream in parts.validation.items():
+        batches[task] = [stream.batch(n, process.rank, process.world) for n in range(stream.window)]
+        stream.forget()  # the batches have all of it
+    return batches
 
 
 def _rehearse(training: Training) -> None:
