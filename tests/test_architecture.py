@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,30 @@ def test_a_folder_imports_only_from_those_before_it(path: Path) -> None:
         package, *rest = module.split(".")
         if package == "unified_vl" and rest:
             assert ORDER.index(rest[0]) <= own, f"{path} imports {module}"
+
+
+def test_no_module_needs_itself() -> None:
+    """No circles, also not through imports within functions (types alone may look back)."""
+    by_name = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in MODULES
+    }
+    needs = {
+        name: {one for one in _needed(path) if one in by_name} for name, path in by_name.items()
+    }
+    assert list(TopologicalSorter(needs).static_order())  # a CycleError names the circle
+
+
+def _needed(path: Path) -> Iterator[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
 
 
 def test_only_the_engine_knows_deepspeed() -> None:
