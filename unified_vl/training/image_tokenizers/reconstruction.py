@@ -67,7 +67,7 @@ def reconstruct(
             field="size",
         )
     images = ImageFiles(data, patterns, (height, width))
-    marks: list[np.ndarray] = []
+    decibels: list[np.ndarray] = []
     alike: list[np.ndarray] = []
     codes: list[np.ndarray] = []
     pairs: list[tuple[np.ndarray, np.ndarray]] = []
@@ -76,7 +76,7 @@ def reconstruct(
         true_BHW3 = np.stack([images.load(place, seed=0) for place in places])
         codes_Bhw = tokenizer.encode(true_BHW3)
         found_BHW3 = tokenizer.decode(codes_Bhw)
-        marks.append(psnr(found_BHW3, true_BHW3))
+        decibels.append(psnr(found_BHW3, true_BHW3))
         alike.append(ssim(found_BHW3, true_BHW3))
         codes.append(codes_Bhw.reshape(-1))
         room = SHOWN - len(pairs)
@@ -84,7 +84,7 @@ def reconstruct(
     used, perplexity = codebook_use(np.concatenate(codes), tokenizer.codes)
     numbers = {
         "images": float(len(images)),
-        "psnr": round(float(np.concatenate(marks).mean()), 2),
+        "psnr": round(float(np.concatenate(decibels).mean()), 2),
         "ssim": round(float(np.concatenate(alike).mean()), 4),
         "codes_used": round(100 * used, 1),
         "perplexity": round(perplexity, 1),
