@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "unified_vl"
 ORDER = [
     "errors",
     "files",
+    "extras",
     "locks",
     "streams",
     "torchvision_compat",

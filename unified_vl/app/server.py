@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import socket
@@ -17,6 +16,7 @@ from unified_vl.app.examples import find_examples
 from unified_vl.app.guard import Guard
 from unified_vl.app.inputs import MOST_BYTES
 from unified_vl.errors import UserError
+from unified_vl.extras import require
 from unified_vl.inference.predictor import UnifiedVL
 
 if TYPE_CHECKING:
@@ -32,11 +32,7 @@ def require_gradio() -> None:
     Raises:
         UserError: with the command that installs it.
     """
-    if importlib.util.find_spec("gradio") is None:
-        raise UserError(
-            "the page needs gradio, which is not installed",
-            expected="it after: pip install 'unified_vl[app]'",
-        )
+    require("gradio")
 
 
 def make_app(predictor: UnifiedVL, name: str, files: Path, examples: Path | None = None) -> ASGIApp:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unified_vl.extras import require
 from unified_vl.worlds.emoji_scenes import Split
 
 VALIDATION_SHARE = 0.05
@@ -59,4 +60,5 @@ def _questions(part: str) -> list[tuple[str, str, int]]:
 
 
 def _data() -> Path:
+    require("easy_vqa")
     return Path(str(resources.files("easy_vqa"))) / "data"

