@@ -106,6 +106,7 @@ class FingerprintMaker:
                         if known is not None:
                             fingerprints.images.setdefault(name, (known, []))[1].append(number)
                     reader.add(row, number, fingerprints)
+                del block, found, row  # not both blocks at once: rows may hold their images
         return fingerprints
 
     def _read(
