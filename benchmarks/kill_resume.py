@@ -32,10 +32,10 @@ from record import machine, record
 from unified_vl.cli.main import main as unified_vl
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.files import write_atomically
+from unified_vl.run_record import CHECKPOINTS
 from unified_vl.specs.load import load_run
 from unified_vl.training import checkpoint, trainer  # noqa: F401  loads what the forked processes need
 from unified_vl.training.distributed.engine import Engine
-from unified_vl.training.record.changes import CHECKPOINTS
 from unified_vl.training.record.models import ModelWriter
 from unified_vl.training.tokenizer_training import texts_of_specs, train_tokenizer
 from unified_vl.worlds.emoji import EmojiWorldOptions, write_emoji_world

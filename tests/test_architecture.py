@@ -12,6 +12,7 @@ ORDER = [
     "errors",
     "files",
     "extras",
+    "run_record",
     "locks",
     "streams",
     "torchvision_compat",

@@ -20,7 +20,7 @@ from unified_vl.codecs.text import train_text_tokenizer
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, standard_tags
 from unified_vl.errors import UserError
 from unified_vl.evaluation.reporting.report import render
-from unified_vl.evaluation.results import RETRIEVAL, write_json
+from unified_vl.evaluation.results import write_json
 from unified_vl.evaluation.retrieval_evaluation import (
     evaluate_retrieval,
     rank_language,
@@ -35,6 +35,7 @@ from unified_vl.inference.saved_models.model_directory import SavedModel, save_m
 from unified_vl.metrics.retrieval import ranks
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.run_record import RETRIEVAL
 from unified_vl.specs.load import load_task
 
 SPEC = """

@@ -28,12 +28,8 @@ from unified_vl.files import check_writable, parse_json, read_json_object, write
 from unified_vl.inference.pictures import PictureFolder
 from unified_vl.inference.saved_models.model_directory import FACTS, WEIGHTS
 from unified_vl.locks import only_writer
+from unified_vl.run_record import MODEL
 
-REPORT = "report.json"
-PREDICTIONS = "predictions.jsonl"
-RETRIEVAL = "retrieval.json"
-EVENTS = "events.jsonl"
-MODEL = "model"
 KEYS_OF_TASK = frozenset({"split", "count", "primary", "metrics", "by"})
 KEYS_OF_PREDICTION = frozenset(
     {"key", "task", "language", "inputs", "input_languages", "image", "image_size"}

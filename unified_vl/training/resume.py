@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from unified_vl.run_record import CHECKPOINTS
 from unified_vl.training import checkpoint
 from unified_vl.training.build import NUMBER_OF_ROWS
 from unified_vl.training.data_files import (
@@ -15,7 +16,7 @@ from unified_vl.training.data_files import (
     refusal,
 )
 from unified_vl.training.distributed.agreement import together
-from unified_vl.training.record.changes import CHECKPOINTS, refuse_lost, settings_of, tell_changes
+from unified_vl.training.record.changes import refuse_lost, settings_of, tell_changes
 from unified_vl.training.record.models import mend_best_model
 from unified_vl.training.state import Training
 

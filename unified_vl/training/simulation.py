@@ -12,6 +12,7 @@ from typing import Any
 
 from unified_vl.errors import UserError
 from unified_vl.files import parse_json
+from unified_vl.run_record import ScoreEvent, event_of
 from unified_vl.training.schedules.schedule import Schedule
 from unified_vl.training.schedules.stop_and_go import Transition
 
@@ -68,14 +69,15 @@ def recorded_scores(path: Path) -> ScoreOf:
     """
     found: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for number, event in _events(path):
-        if event.get("event") != "score":
+        if event.get("event") != ScoreEvent.kind:
             continue
         try:
-            score = float(event["score"])
-            if not math.isfinite(score):
-                raise ValueError(score)
-            found[event["task"]].append((int(event["updates"]), score))
-        except (KeyError, TypeError, ValueError) as error:
+            told = event_of({"step": 0, "metric": "", **event})
+            assert isinstance(told, ScoreEvent)
+            if "updates" not in event or not math.isfinite(told.score):
+                raise ValueError(event)
+            found[told.task].append((told.updates, told.score))
+        except ValueError as error:
             raise UserError(
                 "this score event is incomplete, or its score no finite number",
                 file=path,

@@ -14,6 +14,7 @@ from unified_vl.data.batching import Batch
 from unified_vl.data.order import draw_seed
 from unified_vl.errors import Stopped, UserError
 from unified_vl.locks import WITHIN, only_writer
+from unified_vl.run_record import CHECKPOINTS, MODEL, SPECS
 from unified_vl.specs.run import Run
 from unified_vl.specs.written import write_run
 from unified_vl.training import checkpoint
@@ -31,9 +32,8 @@ from unified_vl.training.learning_rate import learning_rate
 from unified_vl.training.optimizers.registry import build_optimizer
 from unified_vl.training.prefetch import Prefetch
 from unified_vl.training.record.best import Best
-from unified_vl.training.record.changes import CHECKPOINTS
 from unified_vl.training.record.journal import Journal, name_of_update
-from unified_vl.training.record.models import MODEL, ModelWriter
+from unified_vl.training.record.models import ModelWriter
 from unified_vl.training.resume import look_at_data, progress_of, restore
 from unified_vl.training.schedules.registry import lower_is_better
 from unified_vl.training.schedules.schedule import Schedule
@@ -42,7 +42,6 @@ from unified_vl.training.update import TaskBatch, backward, target_loss_sum
 from unified_vl.training.validation_scores import Scorer
 
 LEFT = {WITHIN, STACKS}  # what a start that was killed or hung may leave in the output
-SPECS = "specs"  # the folder of `run.yaml` and its like, of a run that was made in Python
 AHEAD = 4  # batches that are prepared while a step computes
 
 

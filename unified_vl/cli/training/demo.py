@@ -44,12 +44,13 @@ def demo(
     from unified_vl.cli.evaluation.evaluate import progress_of_tasks, table_of
     from unified_vl.evaluation.evaluate import evaluate
     from unified_vl.evaluation.reporting.report import write_report
-    from unified_vl.evaluation.results import RETRIEVAL, write_json, write_results
+    from unified_vl.evaluation.results import write_json, write_results
     from unified_vl.evaluation.retrieval_evaluation import evaluate_retrieval
     from unified_vl.extras import require
     from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
     from unified_vl.inference.pair_scoring import PairScorer
     from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.run_record import PREDICTIONS, REPORT, RETRIEVAL
     from unified_vl.specs.load import load_run
     from unified_vl.training.tokenizer_training import texts_of_specs, train_tokenizer
     from unified_vl.training.trainer import train
@@ -89,7 +90,7 @@ def demo(
     )
     _say("5/5 report")
     write_json(output / RETRIEVAL, retrieval)
-    write_results(evaluation, output / "report.json", output / "predictions.jsonl")
+    write_results(evaluation, output / REPORT, output / PREDICTIONS)
     page = write_report(output, run.data)
     _finish(run, table_of(evaluation.report), model, page, evaluation.predictions)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,15 @@ from markupsafe import escape
 
 from unified_vl.errors import UserError
 from unified_vl.extras import require
+from unified_vl.run_record import (
+    DRAWN,
+    Event,
+    ScoreEvent,
+    StepEvent,
+    StopAndGoEvent,
+    ValidationEvent,
+    event_of,
+)
 
 FEW_POINTS = 3  # of which a curve shows each
 MOST_POINTS = 160  # of a curve; more only makes the page heavy
@@ -57,43 +66,29 @@ class Curve:
 def curves_of(events: Iterable[Mapping[str, Any]]) -> dict[str, Curve]:
     """The curves of every task in a run's events, in the order of their first event."""
     curves: dict[str, Curve] = {}
-    for event in events:
-        if event.get("event") in _READERS and event.get("task") is not None:
-            curve = curves.setdefault(str(event["task"]), Curve())
-            _READERS[event["event"]](curve, event, int(event["step"]))
+    for values in events:
+        event = event_of(values)
+        if isinstance(event, DRAWN):
+            _add(curves.setdefault(event.task, Curve()), event)
     return curves
 
 
-def _read_step(curve: Curve, event: Mapping[str, Any], step: int) -> None:
-    curve.training.append((step, float(event["loss"])))
-    curve.updates = int(event.get("updates", 0))
-    curve.epochs = float(event.get("epochs", 0))
-    curve.tokens += int(event.get("target_tokens", 0))
-
-
-def _read_validation(curve: Curve, event: Mapping[str, Any], step: int) -> None:
-    if curve.training:  # before it joins, a task's loss is that of what it never saw
-        curve.validation.append((step, float(event["loss"])))
-
-
-def _read_score(curve: Curve, event: Mapping[str, Any], step: int) -> None:
-    curve.scores.append((step, float(event["score"])))
-    curve.metric = str(event["metric"])
-
-
-def _read_stop_and_go(curve: Curve, event: Mapping[str, Any], step: int) -> None:
-    if event["state"] == "STOP":
-        curve.rests.append((step, None))
-    elif curve.rests:
-        curve.rests[-1] = (curve.rests[-1][0], step)
-
-
-_READERS: dict[str, Callable[[Curve, Mapping[str, Any], int], None]] = {
-    "step": _read_step,
-    "validation": _read_validation,
-    "score": _read_score,
-    "stop_and_go": _read_stop_and_go,
-}
+def _add(curve: Curve, event: Event) -> None:
+    match event:
+        case StepEvent():
+            curve.training.append((event.step, event.loss))
+            curve.updates, curve.epochs = event.updates, event.epochs
+            curve.tokens += event.target_tokens
+        case ValidationEvent() if curve.training:
+            # before it joins, a task's loss is that of what it never saw
+            curve.validation.append((event.step, event.loss))
+        case ScoreEvent():
+            curve.scores.append((event.step, event.score))
+            curve.metric = event.metric
+        case StopAndGoEvent(state="STOP"):
+            curve.rests.append((event.step, None))
+        case StopAndGoEvent() if curve.rests:
+            curve.rests[-1] = (curve.rests[-1][0], event.step)
 
 
 def thinned(points: Sequence[tuple[int, float]], most: int = MOST_POINTS) -> Points:

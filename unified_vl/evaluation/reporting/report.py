@@ -21,11 +21,6 @@ from unified_vl.evaluation.reporting.report_tables import (
     retrieval_table,
 )
 from unified_vl.evaluation.results import (
-    EVENTS,
-    MODEL,
-    PREDICTIONS,
-    REPORT,
-    RETRIEVAL,
     read_events,
     read_facts,
     read_predictions,
@@ -34,6 +29,7 @@ from unified_vl.evaluation.results import (
 )
 from unified_vl.files import write_atomically
 from unified_vl.languages.tags import distinct
+from unified_vl.run_record import EVENTS, MODEL, PREDICTIONS, REPORT, RETRIEVAL
 
 PAGE = "report.html"
 PARTS = (

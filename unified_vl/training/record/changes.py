@@ -9,14 +9,13 @@ from typing import Any
 
 from unified_vl.errors import UserError
 from unified_vl.files import parse_json
+from unified_vl.run_record import BEST_MODEL, CHECKPOINTS, EVENTS, MODEL
 from unified_vl.specs.optimizer import OptimizerSpec
 from unified_vl.specs.run import Run
 from unified_vl.training.checkpoint import POINTER
 from unified_vl.training.learning_rate import learning_rate
-from unified_vl.training.record.journal import EVENTS, Journal
-from unified_vl.training.record.models import BEST_MODEL, MODEL
+from unified_vl.training.record.journal import Journal
 
-CHECKPOINTS = "checkpoints"
 # keys that are fingerprints, name places, or change nothing of what is trained
 NOT_TOLD = frozenset(
     {"run", "version", "seed", "mixture", "data", "tokenizer", "output", "batch_size", "model"}

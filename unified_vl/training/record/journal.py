@@ -15,6 +15,22 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from unified_vl.files import parse_json, write_atomically
+from unified_vl.run_record import (
+    AT_THE_END,
+    DRAWN,
+    EVENTS,
+    Event,
+    Note,
+    NoteEvent,
+    RefusedEvent,
+    ResumeEvent,
+    ScoreEvent,
+    SkippedEvent,
+    StepEvent,
+    StopAndGoEvent,
+    TruncatedEvent,
+    ValidationEvent,
+)
 from unified_vl.specs.run import Run
 from unified_vl.streams import unbroken
 from unified_vl.training.record.running_mean import RunningMean
@@ -22,9 +38,7 @@ from unified_vl.training.record.trackers import Tracker, numbers_of, start_track
 from unified_vl.training.schedules.stop_and_go import Transition
 from unified_vl.training.update import TaskLoss
 
-EVENTS = "events.jsonl"
 BESIDE = "beside "  # before the name of an objective, among sums that others of a step are in
-AT_THE_END = ("skipped", "truncated")  # events that a run says once, when it ends
 
 
 class Journal:
@@ -95,7 +109,7 @@ class Journal:
                 self.say(f"{self.path}: {broken} broken lines left out")
             write_atomically(self.path, "".join(f"{line}\n" for line in kept if step))
         if step:
-            self._write({"event": "resume", "step": step})
+            self._write(ResumeEvent(step=step))
             self.say(f"going on after step {step}")
 
     def __enter__(self) -> Journal:
@@ -151,7 +165,7 @@ class Journal:
         for task in tasks:
             self._seen[task] = self._seen.get(task, 0) + 1
         name = name_of_update(tasks)
-        self._write({"event": "refused", "step": step, "task": name, "reason": reason})
+        self._write(RefusedEvent(step=step, task=name, reason=reason))
         self.say(f"step {step}, {name}: no update, {reason}")
         self._done(step)
 
@@ -165,52 +179,36 @@ class Journal:
     def validation(self, step: int, losses: Mapping[str, float]) -> None:
         """The validation losses after step `step`."""
         for task, loss in losses.items():
-            self._write({"event": "validation", "step": step, "task": task, "loss": loss})
+            self._write(ValidationEvent(step=step, task=task, loss=loss))
         if losses:
             self.say(f"step {step}: validation loss {_list(losses)}")
 
     def score(self, step: int, task: str, metric: str, score: float) -> None:
         """A task's primary metric on validation rows."""
-        self._write(
-            {
-                "event": "score",
-                "step": step,
-                "task": task,
-                "metric": metric,
-                "score": score,
-                "updates": self._updates.get(task, 0),
-            }
-        )
+        updates = self._updates.get(task, 0)
+        self._write(ScoreEvent(step=step, task=task, metric=metric, score=score, updates=updates))
         self.say(f"step {step}: {task} {metric} {score:.2f}")
 
     def transition(self, step: int, told: Transition) -> None:
         """A task rests from now on, or trains again."""
-        self._write(
-            {
-                "event": "stop_and_go",
-                "step": step,
-                "task": told.task,
-                "state": told.state,
-                "reason": told.reason,
-            }
-        )
+        self._write(StopAndGoEvent(step=step, task=told.task, state=told.state, reason=told.reason))
         self.say(f"step {step}: {told.task} {told.state} ({told.reason})")
 
     def skipped(self, task: str, rows: Mapping[str, str]) -> None:
         """The bad rows that a task skipped."""
         if rows:
-            self._write({"event": "skipped", "task": task, "rows": len(rows)})
+            self._write(SkippedEvent(task=task, rows=len(rows)))
             first = next(iter(rows.values()))
             self.say(f"{task}: {len(rows)} bad rows skipped, the first: {first}")
 
     def truncated(self, task: str, rows: Sequence[str]) -> None:
         """The rows that a task read though an image of theirs is truncated."""
-        self._write({"event": "truncated", "task": task, "rows": len(rows)})
+        self._write(TruncatedEvent(task=task, rows=len(rows)))
         self.say(f"{task}: {len(rows)} rows with truncated images, the first: {rows[0]}")
 
-    def note(self, event: str, step: int, **facts: Any) -> None:
+    def note(self, name: Note, step: int, **facts: Any) -> None:
         """Any other event."""
-        self._write({"event": event, "step": step, **facts})
+        self._write(NoteEvent(name=name, step=step, facts=facts))
 
     def say(self, message: str) -> None:
         """A line for people."""
@@ -219,25 +217,24 @@ class Journal:
     def _log(self) -> None:
         for task, sums in self._pending.items():
             self._write(
-                {
-                    "event": "step",
-                    "step": self._step,
-                    "task": task,
-                    "loss": sums["loss"] / sums["steps"],
-                    "smoothed_loss": self._means[task].value,
-                    "lr": sums["lr"],
-                    "grad_norm": sums["grad_norm"],
-                    "seconds": round(self.seconds, 3),
-                    "target_tokens": int(sums["tokens"]),
-                    "steps": int(sums["steps"]),
-                    "updates": self._updates[task],
-                    "epochs": self._epochs(task),
-                }
-                | {
-                    name.removeprefix(BESIDE): value / sums["steps"]
-                    for name, value in sums.items()
-                    if name.startswith(BESIDE)
-                }
+                StepEvent(
+                    step=self._step,
+                    task=task,
+                    loss=sums["loss"] / sums["steps"],
+                    smoothed_loss=self._means[task].value,
+                    lr=sums["lr"],
+                    grad_norm=sums["grad_norm"],
+                    seconds=round(self.seconds, 3),
+                    target_tokens=int(sums["tokens"]),
+                    steps=int(sums["steps"]),
+                    updates=self._updates[task],
+                    epochs=self._epochs(task),
+                    objectives={
+                        name.removeprefix(BESIDE): value / sums["steps"]
+                        for name, value in sums.items()
+                        if name.startswith(BESIDE)
+                    },
+                )
             )
         self._pending = {}
         smoothed = _list({task: mean.value for task, mean in self._means.items()})
@@ -254,17 +251,17 @@ class Journal:
         """How often a task's training rows have been seen."""
         return round(self._seen[task] * self.batch_size / self.rows[task], 4)
 
-    def _write(self, event: Mapping[str, Any]) -> None:
+    def _write(self, event: Event) -> None:
         if not self.writes:
             return
         if self._file is None:  # only now: a run that fails before leaves nothing behind
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a", encoding="utf-8")
-        self._file.write(json.dumps(event) + "\n")
+        self._file.write(json.dumps(event.to_json()) + "\n")
         self._file.flush()  # a checkpoint that follows must not be ahead of its events
-        numbers = numbers_of(event)
-        for tracker in self._trackers if numbers else ():
-            tracker.log(event["step"], numbers)
+        if isinstance(event, DRAWN):
+            for tracker in self._trackers:
+                tracker.log(event.step, numbers_of(event))
 
 
 def _list(losses: Mapping[str, float]) -> str:
@@ -284,11 +281,12 @@ def events_until(path: Path, step: int) -> tuple[list[str], int]:
     """
     *lines, last = path.read_bytes().split(b"\n")
     kept, broken = [], 0
+    said_again = {each.kind for each in AT_THE_END}
     for line in (*lines, last):
         try:
             event = parse_json(line.decode("utf-8"))
             number = event.get("step", 0)
-            if event["event"] not in AT_THE_END and number <= step:
+            if event["event"] not in said_again and number <= step:
                 kept.append(line.decode("utf-8"))
         except (ValueError, AttributeError, KeyError, TypeError):  # of whatever kind it is
             broken += line is not last

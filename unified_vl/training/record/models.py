@@ -7,6 +7,7 @@ from typing import Any
 
 from unified_vl.files import settle_directory
 from unified_vl.inference.saved_models.model_directory import save_model, saved_facts
+from unified_vl.run_record import BEST_MODEL
 from unified_vl.specs.run import Run
 from unified_vl.training import checkpoint
 from unified_vl.training.build import Parts
@@ -14,9 +15,6 @@ from unified_vl.training.distributed.agreement import together
 from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.record.best import Best
 from unified_vl.training.record.journal import Journal
-
-MODEL = "model"
-BEST_MODEL = "best_model"
 
 
 class ModelWriter:

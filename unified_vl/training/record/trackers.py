@@ -12,15 +12,10 @@ from typing import Any, Protocol
 
 from unified_vl.errors import UserError
 from unified_vl.extras import require
-from unified_vl.specs.objectives import OBJECTIVES
+from unified_vl.run_record import Event, ScoreEvent, StepEvent, StopAndGoEvent, ValidationEvent
 from unified_vl.specs.run import Run
 
-NUMBERS: dict[str, tuple[str, ...]] = {  # by event: what of it is drawn
-    "step": ("loss", "grad_norm", "lr", "updates", "epochs", "target_tokens"),
-    "validation": ("loss",),
-    "score": ("score",),
-    "stop_and_go": ("state",),
-}
+OF_A_STEP = ("loss", "grad_norm", "lr", "updates", "epochs", "target_tokens")
 
 
 class Tracker(Protocol):
@@ -85,17 +80,20 @@ def start_trackers(run: Run, step: int) -> list[Tracker]:
     return [TRACKERS[name](run, step) for name in run.trackers]
 
 
-def numbers_of(event: Mapping[str, Any]) -> dict[str, float]:
+def numbers_of(event: Event) -> dict[str, float]:
     """What of an event is drawn, named `what/task`."""
-    kind, task = event["event"], event.get("task")
-    numbers = {}
-    names = NUMBERS.get(kind, ())
-    for name in (*names, *OBJECTIVES) if kind == "step" else names:
-        if name in event:
-            value = event[name] == "GO" if name == "state" else event[name]
-            shown = "validation_loss" if kind == "validation" else name
-            numbers[f"{shown}/{task}"] = float(value)
-    return numbers
+    match event:
+        case StepEvent():
+            numbers = {name: getattr(event, name) for name in OF_A_STEP} | dict(event.objectives)
+        case ValidationEvent():
+            numbers = {"validation_loss": event.loss}
+        case ScoreEvent():
+            numbers = {"score": event.score}
+        case StopAndGoEvent():
+            numbers = {"state": event.state == "GO"}
+        case _:
+            return {}
+    return {f"{name}/{event.task}": float(value) for name, value in numbers.items()}
 
 
 def _require(package: str, run: Run) -> Any:

@@ -10,14 +10,16 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from unified_vl.run_record import CHECKPOINTS, EVENTS, MODEL
+
 _ANSWERS = {"key", "prediction", "score"}  # of `predict` and `evaluate`
 _RESULTS = {"image_id", "category_id", "bbox", "score"}  # COCO's format of results
 _HEAD = 1 << 16  # bytes
 _KINDS = (".jsonl", ".csv", ".parquet", ".json")
 _MOST_READ = 500  # files, of a folder with one an image
 _MADE = (  # what stands together in the folder of a run, a model, a tokenizer, an index
-    ("events.jsonl", "model"),
-    ("events.jsonl", "checkpoints"),
+    (EVENTS, MODEL),
+    (EVENTS, CHECKPOINTS),
     ("training.json", "model.safetensors"),
     ("vocabulary.json", "text.model"),
     ("index.json", "features.safetensors"),
