@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -263,6 +265,21 @@ def test_drafts_know_them(root: Path, tmp_path: Path) -> None:
     spec = load_task(drafted)
     assert spec.fields["gaze"].kind == spec.generate.allow == "arrow"
     assert spec.primary.metric == "points_at"
+
+
+def test_the_command_line_knows_those_of_installed_packages(root: Path, tmp_path: Path) -> None:
+    """As pip leaves a package that says what this page says."""
+    facts = tmp_path / "my_kinds-1.0.dist-info"
+    facts.mkdir()
+    (tmp_path / "my_kinds.py").write_text(CODE, encoding="utf-8")
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: my_kinds\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[unified_vl.plugins]\nmine = my_kinds\n")
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    command = [sys.executable, "-m", "unified_vl.cli.main", "new", "--from", "train.jsonl"]
+    environment = {**os.environ, "PYTHONPATH": paths}
+    found = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert "gaze: {kind: arrow, " in found.stdout
 
 
 def test_one_arrow_is_itself_a_list(specs: dict[str, TaskSpec]) -> None:

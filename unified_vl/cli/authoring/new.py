@@ -38,12 +38,14 @@ def new(
     from unified_vl.authoring.drafting.draft import draft
     from unified_vl.errors import UserError
     from unified_vl.files import write_atomically
+    from unified_vl.specs.reading.plugins import load_plugins
 
     if run is not None and output is None:
         raise UserError("needs a spec to train", field="--run", expected="--output SPEC.yaml too")
     for path in (output, run):
         if path is not None and path.exists():
             raise UserError("is there already", file=path, expected="a new file")
+    load_plugins()  # whose kinds of value may know a column
     drafted = draft(given, root=data, task=task, encoding=encoding)
     if output is None:
         print(drafted.text, end="")
