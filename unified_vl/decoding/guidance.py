@@ -25,12 +25,6 @@ class GuidedDecoder:
         self._without = without
         self._scale = scale
 
-    def next_scores(
-        self, ids_BK: torch.Tensor, *, likeliest: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Guided log-probabilities (R, V) behind the next ids, as `Decoder.next_scores`."""
-        return self.next_logits(ids_BK).log_softmax(-1), None
-
     def next_logits(self, ids_BK: torch.Tensor) -> torch.Tensor:
         """Guided logits (R, V) behind the next ids, as `Decoder.next_logits`."""
         conditioned_RV = self._conditioned.next_logits(ids_BK)

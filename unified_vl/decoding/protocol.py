@@ -42,21 +42,6 @@ class Decoder(Protocol):
         """Logits (R, V) behind the next ids, in fp32."""
         ...
 
-    def next_scores(
-        self, ids_BK: torch.Tensor, *, likeliest: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Log-probabilities (natural) of what may follow the next ids.
-
-        Args:
-            ids_BK: the next ids.
-            likeliest: that of the likeliest alone is asked for, a hint that may be ignored.
-
-        Returns:
-            Log-probabilities (R, C) and whose they are (R, C), or None where they are those of
-            all ids in their order.
-        """
-        ...
-
     def keep(self, running_B: torch.Tensor) -> torch.Tensor:
         """Let sources leave; the last ones take their places.
 

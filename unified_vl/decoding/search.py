@@ -97,21 +97,17 @@ def write(
     last_id = _read(decoder, special.start, prefix, running_BK)
     next_BK = torch.full((sources, width), last_id, device=device)
     state_RF = grammar.start(sources * width) if grammar else None
-    greedy = grammar is None and choose is likeliest
     steps: list[_Step] = []
     for step in range(max_tokens):
-        if grammar is None or state_RF is None:
-            scored = allowed = Scored(*decoder.next_scores(next_BK, likeliest=greedy))
-        else:
-            logits_RV = decoder.next_logits(next_BK)
-            scored = Scored(logits_RV.log_softmax(-1))
-            value_RV = logits_RV if of_logits else scored.scores_RC
-            allowed = grammar.allowed(value_RV, state_RF, step)
+        logits_RV = decoder.next_logits(next_BK)
+        scores_RV = logits_RV.log_softmax(-1)
+        allowed = Scored(scores_RV)
+        if grammar is not None and state_RF is not None:
+            allowed = grammar.allowed(logits_RV if of_logits else scores_RV, state_RF, step)
         place_R = choose(allowed.scores_RC, source_B, step)
         next_R1 = allowed.ids_at(place_R[:, None])
         next_BK = next_R1.view_as(running_BK)
-        scored_R1 = next_R1 if scored.ids_RC is None else place_R[:, None]
-        gained_BK = scored.scores_RC.gather(1, scored_R1).view_as(running_BK)
+        gained_BK = scores_RV.gather(1, next_R1).view_as(running_BK)
         steps.append(_Step(source_B, next_BK, gained_BK))
         running_BK = running_BK & (next_BK != special.end)
         if grammar is not None and state_RF is not None:
@@ -243,7 +239,7 @@ def _grow(
     length_penalty: float,
 ) -> tuple[Beams, torch.Tensor | None]:
     """`SearchDecoder.grow` with what a grammar allows, and the grammar's next state."""
-    scores_RV, _ = decoder.next_scores(beams.next_BK)
+    scores_RV = decoder.next_logits(beams.next_BK).log_softmax(-1)
     allowed = Scored(scores_RV)
     if grammar is not None and state_RF is not None:
         allowed = grammar.allowed(scores_RV, state_RF, step)

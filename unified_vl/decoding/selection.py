@@ -1,7 +1,9 @@
 """The likeliest ids among many, faster than torch finds them.
 
 On a CPU torch finds a maximum ten times faster than where it is, so the maxima of
-blocks of ids come first.
+blocks of ids come first. A plain beam of 4 takes 1.25 times as long without it at 250,112 ids and
+1.16 times at 32,128 (decoder of the demo's size, 8 sources, one thread); at 4,096 it is
+all one, and the likeliest id alone or a normalizer gain nothing by blocks.
 
 Legend: R rows, B sources, K rows of a source, V vocabulary, G blocks of it, C found.
 """
@@ -17,26 +19,6 @@ def _blocks(values_RV: torch.Tensor) -> torch.Tensor:
     """(R, G, BLOCK)."""
     rows, size = values_RV.shape
     return values_RV.view(rows, size // BLOCK, BLOCK)
-
-
-def first_largest(values_RV: torch.Tensor) -> torch.Tensor:
-    """The place (R,) of the largest value of each row, the first of several."""
-    if values_RV.shape[1] % BLOCK:
-        return values_RV.argmax(-1)
-    blocks = _blocks(values_RV)
-    block_R1 = blocks.amax(-1).argmax(-1, keepdim=True)
-    inside = blocks.gather(1, block_R1[..., None].expand(-1, -1, BLOCK))[:, 0]
-    return block_R1[:, 0] * BLOCK + inside.argmax(-1)
-
-
-def normalizer(values_RV: torch.Tensor) -> torch.Tensor:
-    """The logarithm of the sum of exponentials of each row, (R, 1).
-
-    Its maxima of blocks are the same operation as those of `largest`: a program makes them once.
-    """
-    most_RG = values_RV if values_RV.shape[1] % BLOCK else _blocks(values_RV).amax(-1)
-    most_R1 = most_RG.amax(-1, keepdim=True)
-    return most_R1 + torch.exp(values_RV - most_R1).sum(-1, keepdim=True).log()
 
 
 def largest(

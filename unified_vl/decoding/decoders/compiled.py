@@ -14,7 +14,7 @@ import torch
 from unified_vl.decoding.beams import Beams
 from unified_vl.decoding.decoders.incremental import BeamDecoder
 from unified_vl.decoding.decoders.programs import CompiledPrograms
-from unified_vl.decoding.decoders.steps import BeamStep, LikeliestStep, LogitsStep, Step
+from unified_vl.decoding.decoders.steps import BeamStep, LogitsStep, Step
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 
@@ -49,14 +49,6 @@ class CompiledBeamDecoder(BeamDecoder):
 
     def next_logits(self, ids_BK: torch.Tensor) -> torch.Tensor:
         return self._run(LogitsStep, ids_BK)[0]
-
-    def next_scores(
-        self, ids_BK: torch.Tensor, *, likeliest: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        if not likeliest:
-            return super().next_scores(ids_BK)
-        score_R1, id_R1 = self._run(LikeliestStep, ids_BK)
-        return score_R1, id_R1
 
     def grow(self, beams: Beams) -> Beams:
         step = self._numbers_N[self.step_count]

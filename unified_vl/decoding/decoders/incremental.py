@@ -88,21 +88,6 @@ class IncrementalDecoder(ABC):
         """Logits (B * K, V) behind the next ids, in fp32."""
         return self.model.logits(self.step(ids_BK).flatten(0, 1)).float()
 
-    def next_scores(
-        self, ids_BK: torch.Tensor, *, likeliest: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Log-probabilities (natural) of what may follow the next ids.
-
-        Args:
-            ids_BK: the next ids.
-            likeliest: that of the likeliest alone is asked for, a hint that may be ignored.
-
-        Returns:
-            Log-probabilities (R, C), R = B * K, and whose they are (R, C), or None where they
-            are those of all ids in their order.
-        """
-        return self.next_logits(ids_BK).log_softmax(-1), None
-
     def _embedded(self, ids_BK: torch.Tensor) -> torch.Tensor:
         x_BK1M = self.model.encoder.embed_target(ids_BK.flatten()[:, None], self.step_count)
         return x_BK1M.view(*ids_BK.shape, -1)
@@ -160,8 +145,7 @@ class BeamDecoder(IncrementalDecoder):
 
     def grow(self, beams: Beams) -> Beams:
         """A step of a beam search: the best hypotheses, each longer by an id."""
-        scores_RV, _ = self.next_scores(beams.next_BK)
-        best = beams.best_continuations(scores_RV)
+        best = beams.best_continuations(self.next_logits(beams.next_BK).log_softmax(-1))
         grown, chosen = beams.grow(best, self.step_count - 1, self._end_id)
         self.reorder(chosen.origin_BE)
         return grown

@@ -14,12 +14,10 @@ import torch
 from torch import nn
 
 from unified_vl.decoding.beams import Beams, moved_slots
-from unified_vl.decoding.selection import first_largest, normalizer
 from unified_vl.decoding.special_ids import SpecialIds
+from unified_vl.model.attention import attend
 from unified_vl.model.layers import of_each_layer
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
-
-MOST_LOOPED_QUERIES = 4
 
 
 class StepInputs(NamedTuple):
@@ -74,7 +72,8 @@ class Step(nn.Module):
             query_BKI = blocks[layer].attend_cross.scaled(query_BKI)
             query_BHKD = query_BKI.view(batch, width, heads, -1).transpose(1, 2)
             keys, values = read.cross_BHSD[2 * layer : 2 * layer + 2]
-            return _attend_few(query_BHKD, keys, values, read.memory_bias_B11S)
+            y_BHKD = attend(query_BHKD, keys, values, read.memory_bias_B11S)
+            return y_BHKD.transpose(1, 2).flatten(2)
 
         x_BKM = read.x_BKM
         biases = zip(blocks, of_each_layer(blocks, read.positions_1T1H), strict=True)
@@ -89,15 +88,6 @@ class LogitsStep(Step):
 
     def forward(self, read: list[Any]) -> tuple[torch.Tensor, ...]:
         return (self.logits(StepInputs(*read)),)
-
-
-class LikeliestStep(Step):
-    """From a step's inputs to log-probabilities of the likeliest ids (R, 1), and these (R, 1)."""
-
-    def forward(self, read: list[Any]) -> tuple[torch.Tensor, ...]:
-        logits_RV = self.logits(StepInputs(*read))
-        id_R1 = first_largest(logits_RV)[:, None]
-        return logits_RV.gather(1, id_R1) - normalizer(logits_RV), id_R1
 
 
 class BeamStep(Step):
@@ -115,7 +105,7 @@ class BeamStep(Step):
         """
         inputs, before = StepInputs(*read), Beams.of(beams)
         logits_RV = self.logits(inputs)
-        best = before.best_continuations(logits_RV, normalizer(logits_RV))
+        best = before.best_continuations(logits_RV, logits_RV.logsumexp(-1, keepdim=True))
         after, chosen = before.grow(best, step, SpecialIds.of(self.model.config).end)
         return *after.tensors(), moved_slots(inputs.slots_BKL, chosen.origin_BE, step)
 
@@ -143,25 +133,3 @@ def _attend_own(
     weight_BTKH = torch.exp(score_BTKH - score_BTKH.amax(1, keepdim=True))
     y_BKHD = (weight_BTKH[..., None] * own(value_BHFD)).sum(1) / weight_BTKH.sum(1)[..., None]
     return y_BKHD.reshape(batch, width, -1)
-
-
-def _attend_few(
-    query_BHKD: torch.Tensor, key_BHPD: torch.Tensor, value_BHPD: torch.Tensor, bias: torch.Tensor
-) -> torch.Tensor:
-    """softmax(q k^T + bias) v, (B, K, I).
-
-    A few queries are sums of products, which become one loop; many are matrix products.
-    """
-    batch, _, width, _ = query_BHKD.shape
-    few = width <= MOST_LOOPED_QUERIES
-    if few:
-        score_BHKP = (query_BHKD[:, :, :, None] * key_BHPD[:, :, None]).sum(-1) + bias
-    else:
-        score_BHKP = query_BHKD @ key_BHPD.transpose(-1, -2) + bias
-    weight_BHKP = torch.exp(score_BHKP - score_BHKP.amax(-1, keepdim=True))
-    if few:
-        y_BHKD = (weight_BHKP[..., None] * value_BHPD[:, :, None]).sum(3)
-    else:
-        y_BHKD = weight_BHKP @ value_BHPD
-    y_BHKD = y_BHKD / weight_BHKP.sum(-1, keepdim=True)  # fewer quotients than of the weights
-    return y_BHKD.transpose(1, 2).reshape(batch, width, -1)
