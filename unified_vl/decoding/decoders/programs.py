@@ -4,7 +4,9 @@ A step of decoding is some hundred small operations, which cost as much to call 
 compute. AOTInductor (torch.export, then C++) makes one program of them: what lies between two
 matrix products becomes one loop, and Python is left once a step. A program is made for one
 model's present weights, with any number of rows, source lengths and positions, when it is first
-needed; that takes ten seconds or so and a C++ compiler.
+needed; that takes ten seconds or so and a C++ compiler. On one thread plain decoding takes longer
+by these factors, for demo size (11.5 M): greedy, one source 1.96 (1.92), 32 sources 1.41 (1.34); a
+beam of 4 2.47 (2.17) and 1.39 (1.39).
 
 Legend: B sources still running, K hypotheses of a source, H heads, M width (d_model),
 S source length.
