@@ -1,6 +1,7 @@
 """Data flows one way: a folder imports only from those before it, and DeepSpeed has one door."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -81,6 +82,16 @@ def _needed(path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{name.name}" for name in node.names)
         elif isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
+
+
+def test_a_folder_holds_at_most_sixteen_modules() -> None:
+    """Readers aside, which have a file a format."""
+    count = Counter(path.parent for path in MODULES if path.name != "__init__.py")
+    assert not {
+        str(folder): many
+        for folder, many in count.items()
+        if many > 16 and folder.relative_to(PACKAGE).parts[0] != "readers"
+    }
 
 
 def test_only_the_engine_knows_deepspeed() -> None:
