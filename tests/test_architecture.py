@@ -13,6 +13,7 @@ ORDER = [
     "errors",
     "files",
     "extras",
+    "png",
     "run_record",
     "locks",
     "streams",

@@ -5,8 +5,6 @@ Legend: H height, W width, C channels.
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from unified_vl.errors import BadRow
 from unified_vl.geometry import Shape
 from unified_vl.kinds.registry import kind_of_place
 from unified_vl.languages.tags import canonical
+from unified_vl.png import data_url
 from unified_vl.specs.task import TaskSpec
 
 
@@ -90,10 +89,8 @@ def _image_of(segment: Segment, codec: SequenceCodec | None) -> LoadedImage | No
 
 
 def _figure(image: LoadedImage, shapes: Sequence[Shape]) -> dict[str, Any]:
-    buffer = io.BytesIO()
-    PILImage.fromarray(image.pixels_HWC).save(buffer, "PNG")
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return {"image": image, "data": data, "outlines": [_outline(shape) for shape in shapes]}
+    url = data_url(PILImage.fromarray(image.pixels_HWC))
+    return {"image": image, "url": url, "outlines": [_outline(shape) for shape in shapes]}
 
 
 def _outline(shape: Shape) -> tuple[str, dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from unified_vl.data.example import Example
 from unified_vl.files import write_atomically
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.png import png
 
 OF_A_ROW = re.compile(r"\d{6,}(-given|-\d+)?(\.\d+)?\.png")
 GAP = 4  # pixels between pictures
@@ -72,13 +72,6 @@ def to_complete(predictor: UnifiedVL, examples: Sequence[Example]) -> dict[int, 
         seen_BHWC = code_images.seen([examples[place].given for place in some])
         found |= dict(zip(some, map(PILImage.fromarray, seen_BHWC), strict=True))
     return found
-
-
-def png(image: PILImage.Image) -> bytes:
-    """The bytes of a PNG file."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def side_by_side(images: Sequence[PILImage.Image]) -> PILImage.Image:

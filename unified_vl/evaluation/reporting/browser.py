@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 from unified_vl.errors import UserError
+from unified_vl.png import png
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TALLEST = 6000  # CSS pixels; what is left below the page is cut off
@@ -63,6 +63,4 @@ def _trimmed(path: Path) -> bytes:
     if content is not None:
         margin = content[0]
         image = image.crop((0, 0, image.width, min(content[3] + margin, image.height)))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return png(image, smallest=True)

@@ -5,8 +5,6 @@ A prediction is a row of `predictions.jsonl`, as `evaluate` writes it.
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +16,7 @@ from unified_vl.data.images.image_loader import ImageLoader, open_image, to_rgb
 from unified_vl.errors import BadRow
 from unified_vl.evaluation.languages import Language, language_of
 from unified_vl.evaluation.marks import Mark, marks_of, points_somewhere, true_marks_of
+from unified_vl.png import data_url
 
 SCENES = 12
 LINES_A_SCENE = 5
@@ -178,10 +177,8 @@ def load_picture(data_root: Path, image: str | None) -> Picture | None:
         return None
     width, height = upright.size
     upright.thumbnail((LARGEST_SIDE, LARGEST_SIDE))
-    buffer = io.BytesIO()
-    upright.save(buffer, "PNG", optimize=True)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return Picture(f"data:image/png;base64,{data}", width, height, max(width, height) < 160)
+    url = data_url(upright, smallest=True)
+    return Picture(url, width, height, max(width, height) < 160)
 
 
 def _choose_images(by_image: Mapping[str, Sequence[Prediction]]) -> list[str]:

@@ -28,6 +28,7 @@ from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, write_atomically
 from unified_vl.kinds.places import PlaceKind
 from unified_vl.kinds.registry import KINDS
+from unified_vl.png import png
 from unified_vl.specs.task import TaskSpec
 
 
@@ -104,11 +105,9 @@ class _Images:
             return {"kind": "ImageCodes", "codes": item.codes, "columns": item.columns}
         if not isinstance(item, Image):
             return {"kind": type(item).__name__, **asdict(item)}
-        buffer = io.BytesIO()
-        PILImage.fromarray(item.image.pixels_HWC).save(buffer, "PNG")
-        png = buffer.getvalue()
-        number = self._numbers.setdefault(png, len(self._numbers))
-        write_atomically(self._folder / f"{number}.png", png)
+        content = png(PILImage.fromarray(item.image.pixels_HWC))
+        number = self._numbers.setdefault(content, len(self._numbers))
+        write_atomically(self._folder / f"{number}.png", content)
         size = {"width": item.image.width, "height": item.image.height}
         return {"kind": "Image", "file": number, **size}
 

@@ -5,8 +5,6 @@ Legend: B batch, H height, W width.
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 from dataclasses import dataclass
 from html import escape
@@ -19,6 +17,7 @@ from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, write_atomically
 from unified_vl.image_tokenizer.image_tokenizer import CONFIG, ImageTokenizer
 from unified_vl.metrics.pictures.images import codebook_use, psnr, ssim
+from unified_vl.png import data_url
 from unified_vl.training.image_tokenizers.image_files import ImageFiles
 
 BATCH = 64
@@ -110,9 +109,7 @@ def write_report(directory: Path, found: Reconstructions) -> Path:
 
 
 def _png(pixels_HW3: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    PILImage.fromarray(pixels_HW3).save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_url(PILImage.fromarray(pixels_HW3))
 
 
 _PAGE = """<!doctype html>
