@@ -80,7 +80,7 @@ def test_a_thing_is_pointed_at_once_in_a_colour_of_its_own(folder: Path) -> None
         for tag in LANGUAGES
     ]
     (scene,) = scenes(rows, folder)
-    assert [[m.xy for m in line.true_marks] for line in scene.pointed] == [
+    assert [[m.xy for m in line.true_shapes] for line in scene.pointed] == [
         [tuple(box)] for box in boxes
     ]
     assert len({line.hue for line in scene.pointed}) == 2

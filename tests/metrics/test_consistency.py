@@ -30,14 +30,14 @@ def score(*predictions: str, rows: list[int] | None = None) -> float:
         (("yes", "no", "Yes", "yes"), 50.0),  # `part` is wrong, and so says nothing of `whole`
         (("yes", "yes", "no", "no"), 75.0),  # the mean of a half and of one
         (("no", "yes", "yes", "yes"), 0.0),
-        (("no", "no", "yes", "yes"), 0.0),  # nothing to judge
+        (("no", "no", "yes", "yes"), 0.0),  # nothing to score
     ],
 )
 def test_what_follows_from_a_right_answer(predictions: tuple[str, ...], expected: float) -> None:
     assert score(*predictions) == expected
 
 
-def test_a_part_of_the_rows_is_judged_by_all_of_them() -> None:
+def test_a_part_of_the_rows_is_scored_by_all_of_them() -> None:
     assert score("yes", "no", "yes", "yes", rows=[0]) == 50.0
     assert score("yes", "no", "yes", "yes", rows=[3]) == 0.0
 

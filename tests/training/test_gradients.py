@@ -40,7 +40,7 @@ def test_no_number_is_refused_from_the_first_step(bad: float) -> None:
     assert guard.accept(3, "see", 1.0, 1.0)
 
 
-def test_a_task_is_judged_by_its_own_norms() -> None:
+def test_a_task_is_compared_with_its_own_norms() -> None:
     guard = GradientGuard(FaultSpec(window=8))
     assert all(feed(guard, *noise(8)))
     assert all(feed(guard, *[100 * norm for norm in noise(8)], task="say"))
@@ -64,7 +64,7 @@ def test_norms_that_keep_rising_are_another_level_after_eight_refusals() -> None
     accepted = feed(guard, *rising, start=129)
     assert accepted[:8] == [False] * 7 + [True] and all(accepted[7:])
     feed(guard, *noise(128, seed=2), start=300)
-    assert not guard.accept(500, "see", 1.0, 9.0)  # and then spikes are judged again
+    assert not guard.accept(500, "see", 1.0, 9.0)  # and then spikes are refused again
 
 
 def test_policy_and_limit_end_the_training() -> None:
@@ -83,7 +83,7 @@ def test_policy_and_limit_end_the_training() -> None:
         abort.enforce(2, "see")
 
 
-def test_after_a_resume_the_judgements_are_the_same() -> None:
+def test_after_a_resume_the_decisions_are_the_same() -> None:
     spec = FaultSpec(window=16)
     norms = [norm * (9 if index % 40 == 39 else 1) for index, norm in enumerate(noise(200))]
     whole = GradientGuard(spec)

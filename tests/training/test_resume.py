@@ -210,7 +210,7 @@ def test_more_steps_say_what_the_learning_rate_does(
     train(make_run(squares, tmp_path, *falling, "steps=8"), resume=True)
     told = capsys.readouterr().err
     assert "steps was 4 and is 8 from here" in told
-    # of 4 steps it falls over the last 2, of 8 over the last 4
+    # of 4 steps it decays over the last 2, of 8 over the last 4
     assert "the learning rate was 0.0005 at step 4 and is 0.001 at the next" in told
     rates = {event["step"]: event["lr"] for event in events(tmp_path, "step")}
     assert (rates[4], rates[5]) == (0.0005, 0.001)

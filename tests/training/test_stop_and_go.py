@@ -38,8 +38,8 @@ def test_many_small_gains_are_a_gain() -> None:
     assert "S" not in states([60 * 1.0006**n for n in range(20)])
 
 
-def test_a_task_that_falls_does_not_rest() -> None:
-    """The published code skips the check for falls when the one for gains fires."""
+def test_a_task_that_gets_worse_does_not_rest() -> None:
+    """The published code skips the check for losses when the one for gains fires."""
     assert states([60, 50, 50, 50]) == "GGGG"
 
 

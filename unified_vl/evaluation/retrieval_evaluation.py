@@ -72,7 +72,7 @@ def evaluate_retrieval(
     """Both directions, before and after the second stage, in every language.
 
     Args:
-        scorer: judges pairs by its task.
+        scorer: scores pairs by its task.
         captions: the captioning task whose images and captions are looked for.
         split: of its data.
         data_root: the folder that the spec's paths are relative to.
@@ -160,7 +160,7 @@ def rank_language(
     """The ranks of both directions in one language.
 
     Args:
-        scorer: judges pairs by its task.
+        scorer: scores pairs by its task.
         images: the features of all images.
         language: its tag.
         captions: (number of an image, text).

@@ -51,7 +51,7 @@ class Sentence:
 
 
 class PairScorer:
-    """Judges pairs of an image and a text by a task of a model.
+    """Scores pairs of an image and a text by a task of a model.
 
     Args:
         predictor: the model.

@@ -61,16 +61,16 @@ class GeneralOptimizerKeys(Part):
         default=0,
         ge=0,
         le=10**12,
-        description="Steps in which the learning rate rises from zero.",
+        description="Steps in which the learning rate increases from zero (warm-up).",
         examples=[1000],
     )
     decay: Literal["linear", "cosine", "constant"] = Field(
         default="linear",
-        description="How the learning rate falls to zero at the last step.",
+        description="How the learning rate decays to zero at the last step.",
         examples=["cosine"],
     )
     decay_from: Fraction = Field(
-        default=0.5, description="The fraction of all steps after which it falls.", examples=[0.2]
+        default=0.5, description="The fraction of all steps after which it decays.", examples=[0.2]
     )
 
 

@@ -31,7 +31,8 @@ class StopAndGoSpec(Part):
     )
     max_drop: Share = Field(
         default=0.005,
-        description="The fall below its best, relative to it, that wakes a task.",
+        description="A task trains again when its score is worse than its best by more than this "
+        "share of it.",
         examples=[0.005],
     )
 
@@ -103,7 +104,7 @@ class GeneralScheduleKeys(Part):
     )
     stop_and_go: StopAndGoSpec | None = Field(
         default=None,
-        description="Let tasks rest whose validation score has stopped to rise; {} for the "
+        description="Let tasks rest whose validation score no longer gets better; {} for the "
         "numbers of 12-in-1.",
         examples=[{"patience": 2, "gap": 4}],
     )

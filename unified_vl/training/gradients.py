@@ -19,7 +19,7 @@ ANOTHER_LEVEL = 8  # spikes of a task in a row
 
 
 class GradientGuard:
-    """Judges each step by the norms of the last steps of its task.
+    """Accepts or refuses each step by the norms of the last steps of its task.
 
     A norm is a spike when it is further above the mean of the last `window` norms of
     the same task than `sigmas` standard deviations. Tasks are apart, because their norms
@@ -88,7 +88,7 @@ class GradientGuard:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        """JSON values that give the same judgements after a resume."""
+        """JSON values that give the same decisions after a resume."""
         return {
             "norms": {t: list(n) for t, n in self.norms.items()},
             "in_a_row": dict(self.in_a_row),

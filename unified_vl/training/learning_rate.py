@@ -10,7 +10,7 @@ from unified_vl.specs.optimizer import OptimizerSpec
 def learning_rate(step: int, steps: int, spec: OptimizerSpec) -> float:
     """The learning rate of step `step`, counted from 0, out of `steps`.
 
-    It rises linearly over the warm-up, stays, and from `decay_from` of all steps falls
+    It increases linearly over the warm-up, stays, and from `decay_from` of all steps decays
     along a line or half a cosine; the first step after the last would have none.
     """
     if step < spec.warmup_steps:

@@ -14,8 +14,13 @@ from typing import Any
 
 from unified_vl.data.images.image_loader import ImageLoader, open_image, to_rgb
 from unified_vl.errors import BadRow
+from unified_vl.evaluation.drawn_shapes import (
+    DrawnShape,
+    points_somewhere,
+    shapes_of,
+    true_shapes_of,
+)
 from unified_vl.evaluation.languages import Language, language_of
-from unified_vl.evaluation.marks import Mark, marks_of, points_somewhere, true_marks_of
 from unified_vl.png import data_url
 
 SCENES = 12
@@ -47,8 +52,8 @@ class Line:
         language: of the answer.
         asked: the texts that it was given, in `asked_in`.
         hue: of its shapes, where its task writes any.
-        marks: the shapes that the model wrote, with their labels.
-        true_marks: the right ones.
+        shapes: the shapes that the model wrote, with their labels.
+        true_shapes: the right ones.
         confidence: 0 to 100, the geometric mean of its tokens' probabilities.
     """
 
@@ -61,8 +66,8 @@ class Line:
     correct: bool
     confidence: float
     cell: str
-    marks: tuple[Mark, ...] = ()
-    true_marks: tuple[Mark, ...] = ()
+    shapes: tuple[DrawnShape, ...] = ()
+    true_shapes: tuple[DrawnShape, ...] = ()
     hue: str | None = None
 
 
@@ -140,11 +145,11 @@ def _images_of(row: Prediction) -> list[str]:
 def line_of(row: Prediction, hue: str | None = None) -> Line:
     """A row of `predictions.jsonl` for the page."""
     pointed = points_somewhere(row)
-    marks, true_marks = marks_of(row), true_marks_of(row)
+    shapes, true_shapes = shapes_of(row), true_shapes_of(row)
     texts = [str(each) for each in row["references"] if not isinstance(each, list | None)]
     said, expected = row["prediction"] or "", " / ".join(texts)
     if row.get("labels") is not None:  # the text is that of the labels, one after the other
-        said, expected = _labels(marks), _labels(true_marks)
+        said, expected = _labels(shapes), _labels(true_shapes)
     return Line(
         task=row["task"],
         language=language_of(row["language"]),
@@ -155,14 +160,14 @@ def line_of(row: Prediction, hue: str | None = None) -> Line:
         correct=row["correct"],
         confidence=100 * math.exp(row["score"] or 0.0),
         cell=row.get("cell", ""),
-        marks=marks,
-        true_marks=true_marks,
+        shapes=shapes,
+        true_shapes=true_shapes,
         hue=hue if pointed else None,
     )
 
 
-def _labels(marks: Iterable[Mark]) -> str:
-    return ", ".join(mark.label or "–" for mark in marks)
+def _labels(shapes: Iterable[DrawnShape]) -> str:
+    return ", ".join(each.label or "–" for each in shapes)
 
 
 def load_picture(data_root: Path, image: str | None) -> Picture | None:

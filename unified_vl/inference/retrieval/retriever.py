@@ -68,7 +68,7 @@ class Retriever:
     Args:
         predictor: the model.
         index: of this very model.
-        task, yes: how pairs are judged; see `PairScorer`.
+        task, yes: how pairs are scored; see `PairScorer`.
     """
 
     def __init__(

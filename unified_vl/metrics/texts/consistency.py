@@ -34,9 +34,9 @@ def consistency(
     by_key = dict(zip(keys, right, strict=True))
     values_NK = np.zeros((len(keys), 2))
     for number, (fine, names) in enumerate(zip(right, implied, strict=True)):
-        judged = [by_key[name] for name in names if name in by_key]
-        if fine and judged:
-            values_NK[number] = sum(judged) / len(judged), 1.0
+        answered = [by_key[name] for name in names if name in by_key]
+        if fine and answered:
+            values_NK[number] = sum(answered) / len(answered), 1.0
     return values_NK
 
 

@@ -42,7 +42,7 @@ class TimmBackbone(nn.Module):
         name: of the backbone.
         level: which of its feature maps.
         image_size: (height, width) in pixels that it is built for.
-        width: of the trunk.
+        width: of the model.
 
     Raises:
         UserError: naming the key, for a backbone that does not exist or cannot take the images.

@@ -2,8 +2,8 @@
 
 A round has batches of tasks, and every batch is an optimiser step of its own, or the round is one.
 How a round is filled is a subclass's, in a file of its own. A task may join at a later round than
-the first, when others have learnt what it builds on, and may rest when its validation score has
-stopped to rise (`stop_and_go.py`).
+the first, when others have learnt what it builds on, and may rest when its validation score
+no longer gets better (`stop_and_go.py`).
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ class StopAndGo:
 
     A score improves when it is better than the last improvement by more than `min_gain` of
     it, so that many small gains add up to one. STOP after `patience` evaluations without
-    improvement, unless the score has at the same time fallen; GO again once it has fallen
-    by more than `max_drop` below the best. Relative to zero, every difference counts.
+    improvement, unless the score has at the same time got worse; GO again once it is worse than
+    the best by more than `max_drop`. Relative to zero, every difference counts.
 
     Args:
         task: its name, for the record.
@@ -69,15 +69,15 @@ class StopAndGo:
             )
         mind, rule, value = self._mind, self.rule, self.sign * score
         best = value if mind.best is None else max(mind.best, value)
-        fallen = value < best - rule.max_drop * abs(best)
+        worse = value < best - rule.max_drop * abs(best)
         if mind.reached is None or value > mind.reached + rule.min_gain * abs(mind.reached):
             mind.reached, mind.stale = value, 0
         else:
             mind.stale += 1
         mind.best = best
-        if mind.state == "GO" and mind.stale >= rule.patience and not fallen:
+        if mind.state == "GO" and mind.stale >= rule.patience and not worse:
             return self._turn("STOP", number, f"{mind.stale} scores without a gain, now {score:g}")
-        if mind.state == "STOP" and fallen:
+        if mind.state == "STOP" and worse:
             mind.stale = 0
             return self._turn("GO", number, f"{score:g} after a best of {self.sign * best:g}")
         return None

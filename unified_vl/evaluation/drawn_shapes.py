@@ -12,7 +12,7 @@ from unified_vl.kinds.registry import KINDS
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class DrawnShape:
     """A place on an image.
 
     Attributes:
@@ -36,18 +36,18 @@ def points_somewhere(row: Mapping[str, Any]) -> bool:
     return any(row.get(kind.rows) is not None for kind in _kinds())
 
 
-def marks_of(row: Mapping[str, Any]) -> tuple[Mark, ...]:
+def shapes_of(row: Mapping[str, Any]) -> tuple[DrawnShape, ...]:
     """What the model wrote."""
     found = ((kind, *one) for kind in _kinds() for one in kind.said(row))
-    return tuple(Mark(kind, tuple(map(float, xy)), label or "") for kind, label, xy in found)
+    return tuple(DrawnShape(kind, tuple(map(float, xy)), label or "") for kind, label, xy in found)
 
 
-def true_marks_of(row: Mapping[str, Any]) -> tuple[Mark, ...]:
+def true_shapes_of(row: Mapping[str, Any]) -> tuple[DrawnShape, ...]:
     """What is right, as far as that is places."""
     places = [tuple(map(float, each)) for each in row["references"] if isinstance(each, list)]
     labels: Sequence[str | None] = row.get("reference_labels") or ()
     return tuple(
-        Mark(_kind_of(row, xy), xy, label or "") for xy, label in zip_longest(places, labels)
+        DrawnShape(_kind_of(row, xy), xy, label or "") for xy, label in zip_longest(places, labels)
     )
 
 
