@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,8 @@ from unified_vl.training.optimizers import registry as optimizers
 from unified_vl.training.schedules import registry as schedules
 
 ROOT = Path(__file__).parents[2]
-SECTIONS = re.split(r"^## (.+)\n", (ROOT / "docs/extending.md").read_text(), flags=re.M)[1:]
+PAGE = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+SECTIONS = re.split(r"^## (.+)\n", PAGE, flags=re.M)[1:]
 
 
 def block(title: str, kind: str) -> str:
@@ -242,3 +246,47 @@ def test_keys_that_cannot_be_taken_in(keys: type[Part], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         optimizers.register(OptimizerKind("bad", keys, lambda groups, spec: None))
     assert "bad" not in optimizers.OPTIMIZERS
+
+
+def install(folder: Path, code: str) -> None:
+    """What pip leaves of a package with a plugin: its module and its entry points."""
+    (folder / "my_plugin.py").write_text(code, encoding="utf-8")
+    info = folder / "my_plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my-plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[unified_vl.plugins]\nmine = my_plugin\n")
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(ROOT), str(folder)])
+    return subprocess.run(
+        [sys.executable, "-m", "unified_vl", *words],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
+def test_the_command_line_knows_what_an_installed_package_registers(
+    squares: Path, tmp_path: Path
+) -> None:
+    assert "unified_vl.plugins" in PAGE
+    install(tmp_path, block("Add an optimiser", "python"))
+    run = tmp_path / "run.yaml"
+    text = (squares / "run.yaml").read_text(encoding="utf-8")
+    text = text.replace("mixture: mixture.yaml", f"mixture: {squares / 'mixture.yaml'}")
+    optimizer = "optimizer: {name: sgd, momentum: much}\n"
+    run.write_text(re.sub(r"optimizer: .*\n", optimizer, text), encoding="utf-8")
+    found = command(tmp_path, "check", str(run))
+    assert found.returncode == 2
+    assert "optimizer.momentum: found 'much'; expected a number" in found.stdout
+
+
+def test_a_package_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
+    install(tmp_path, "import no_such_module\n")
+    found = command(tmp_path, "check", "nowhere.yaml")
+    assert found.returncode == 2
+    assert "the installed package 'my-plugin' cannot be used: No module" in found.stderr
+    assert "Traceback" not in found.stderr
