@@ -25,10 +25,15 @@ Specs need no files (docs/python.md):
 >>> print(check(run).summary())  # doctest: +SKIP
 >>> model = UnifiedVL.from_pretrained(train(run))  # doctest: +SKIP
 
-Find images by a sentence: `Retriever`. Score answers by a number of your own: `Metric`, which
-`register_metric` makes known to specs. Add a kind of value: `Kind` and `register_kind`. What was
-wrong with an input is a `UserError`. The command line, `unified-vl --help`, does all of this and
-more.
+Find images by a sentence: `Retriever`. Parts of your own, which specs then name, are made known by
+`register_kind`, `register_metric`, `register_reader`, `register_encoder`, `register_objective`,
+`register_schedule` and `register_optimizer` (docs/extending.md).
+
+Boxes, points and polygons of a `Prediction` are in pixels of the image that was given, its score is
+a mean log-probability (natural, 0 is certain), metrics of a report are in the units that
+docs/metrics.md says. What is wrong with an input is a `UserError`; a training that ends early for a
+known reason is a `TrainingEnded` (`unified_vl.errors`). The command line, `unified-vl --help`, does
+all of this and more.
 """
 
 from __future__ import annotations

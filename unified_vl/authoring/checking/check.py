@@ -66,7 +66,19 @@ def check(
     codec: SequenceCodec | None = None,
     leakage: bool = True,
 ) -> CheckResult:
-    """`check_paths` of some files or specs; `data` of a single run unless given.
+    """Find what is wrong with specs and, with a data root, with the rows that they name.
+
+    Args:
+        what: tasks, mixtures and runs: their files, folders of them, or themselves.
+        data: the data root; of a single run its own unless given. Without one only the specs are
+            checked.
+        rows: how many rows of each split are read, spread over its languages; 0 takes all.
+        codec: checks also that texts survive the tokenizer and that sequences fit.
+        leakage: whether all rows are compared for what a held-out split has too.
+
+    Returns:
+        The findings (`findings`, errors and warnings), how much was looked at, and a line of both
+        (`summary()`). What is found is no exception.
 
     >>> from unified_vl import check, load_run
     >>> result = check(load_run("run.yaml"))  # doctest: +SKIP
