@@ -206,11 +206,21 @@ def test_texts_are_compared_by_letters_of_every_script() -> None:
 
 def test_an_image_that_cannot_be_read_is_found_outside_the_sample_too(place: Workplace) -> None:
     names = [place.picture(f"{i}.png", i) for i in range(20)]
-    place.task(IMAGES, "one", train=[{"image": n, "caption": n} for n in names])
+    train = [{"image": n, "caption": n} for n in names]
+    other = place.picture("other.png", 99)
+    place.task(IMAGES, "one", train=train, test=[{"image": other, "caption": "z"}])
     (place.root / "7.png").write_bytes(b"\x89PNG broken")
     for rows in (1, 0):  # sampled or not, each bad row is told once
         (finding,) = place.check(rows=rows).findings
         assert (finding.severity, finding.row, finding.count) == ("error", 8, 1)
+
+
+def test_of_a_lone_split_only_the_sample_is_read(place: Workplace) -> None:
+    name = place.picture("0.png", 0)
+    place.task(IMAGES, "one", train=[{"image": name, "caption": str(n)} for n in range(20)])
+    result = place.check(rows=5)
+    assert result.checked["row"] == 5
+    assert "compared row" not in result.checked
 
 
 def test_without_leakage_only_the_sample_is_read(place: Workplace) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -41,6 +41,34 @@ def test_rows_come_as_asked_whatever_is_kept(file: Path, kept: int, places: list
 def test_a_column_is_read_in_order(file: Path, kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "KEPT", RowGroups(kept))
     assert list(ParquetTable(file, ("a", "b")).column("a")) == list(range(ROWS))
+
+
+@pytest.mark.parametrize("step", [1, 7, 100])
+def test_a_group_too_large_to_keep_is_read_once_where_rows_come_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """As pandas writes tables: a single row group."""
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"a": list(range(ROWS)), "b": ["x" * 50] * ROWS}), path)
+    monkeypatch.setattr(parquet, "KEPT", RowGroups(0))
+    monkeypatch.setattr(parquet, "_BATCH_BYTES", 1000)
+    table = ParquetTable(path, ("a", "b"))
+    decoded: list[int] = []
+    batches = ParquetTable._batches
+
+    def counted(*asked: object) -> Iterator[pa.RecordBatch]:
+        for batch in batches(*asked):
+            decoded.append(len(batch))
+            yield batch
+
+    monkeypatch.setattr(ParquetTable, "_batches", counted)
+    for start in range(0, ROWS, step):
+        places = range(start, min(start + step, ROWS))
+        assert table.take(places)["a"] == list(places)
+    assert sum(decoded) == ROWS
+    assert len(decoded) > 5
+    assert table.take([3, 2])["a"] == [3, 2]  # and back
+    assert sum(decoded) > ROWS
 
 
 def test_what_is_kept_is_bounded(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from unified_vl.authoring.checking.checked_specs import Checkable, one_by_one, specs_of
 from unified_vl.authoring.checking.few_answers import FewAnswers
 from unified_vl.authoring.checking.findings import Finding, Findings
-from unified_vl.authoring.checking.fingerprints import FingerprintMaker, Fingerprints, read_images
+from unified_vl.authoring.checking.fingerprints import FingerprintMaker, Fingerprints
 from unified_vl.authoring.checking.image_paths import ImagePaths
 from unified_vl.authoring.checking.leakage import Leak, find_leaks
 from unified_vl.authoring.checking.plain_images import PlainImages
@@ -185,9 +185,9 @@ class _TaskCheck:
                 self._compare(data)
 
     def _compare(self, data: TaskData) -> None:
-        """Take a split's fingerprints, unless it is the only one and has no images to look at."""
+        """Take a split's fingerprints, unless it is the only one: there is nothing to compare."""
         self._waiting.append(data)
-        if len(self._waiting) == 1 and not self._fingerprints and not read_images(data.spec):
+        if len(self._waiting) == 1 and not self._fingerprints:
             return
         for each in self._waiting:
             report = partial(self._bad_row, each.spec)

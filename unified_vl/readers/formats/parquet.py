@@ -1,16 +1,17 @@
 """Parquet: row groups are read when a row of theirs is asked for, and the last ones kept.
 
 A row group is the least that Parquet decodes. One that is too large to be kept is read through,
-some rows at a time, whenever a row of it is asked for: slow for rows in a random order, so
+some rows at a time, whenever a row before the last one is asked for: slow in a random order, so
 docs/readers.md says how large they should be.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
@@ -67,6 +68,7 @@ class ParquetTable:
         ]
         state = path.stat()
         self._key = (str(path), state.st_size, state.st_mtime_ns, self.names)
+        self._reading: _Reading | None = None
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -80,9 +82,15 @@ class ParquetTable:
         kept = {group: KEPT.get((*self._key, group)) for group in by_group}
         for group in sorted(by_group, key=lambda each: kept[each] is None):
             held = kept.pop(group)
-            batches = self._group(group) if held is None else iter(held)
             # from the last to the first, to be taken off the end
             left = sorted(by_group[group], key=lambda each: -int(places[each]))
+            batches: Iterable[tuple[int, pa.RecordBatch]]
+            if held is not None:
+                batches = held
+            elif self._is_large(group):
+                batches = self._going_on(group, int(places[left[-1]]))
+            else:
+                batches = self._group(group)
             for first, batch in batches:
                 here = []
                 while left and int(places[left[-1]]) < first + len(batch):
@@ -91,7 +99,8 @@ class ParquetTable:
                     value_of = values_of(batch.column(name))
                     for position in here:
                         values[position] = value_of(int(places[position]) - first)
-                if not left and held is None and self._is_large(group):
+                if not left and isinstance(batches, _Reading):
+                    self._reading = batches
                     break
         return found
 
@@ -103,6 +112,14 @@ class ParquetTable:
     def _is_large(self, group: int) -> bool:
         """Whether a row group will not be kept."""
         return self._sizes[group] > KEPT.most
+
+    def _going_on(self, group: int, place: int) -> _Reading:
+        """The reading of a row group where the last one stopped, or from its start."""
+        # taken off, so that no two threads go on with one
+        reading, self._reading = self._reading, None
+        if reading is not None and reading.reaches(group, place):
+            return reading
+        return _Reading(group, self._group(group))
 
     def _group(self, group: int) -> Iterator[tuple[int, pa.RecordBatch]]:
         """The batches of a row group with the place of the first row of each; kept at the end."""
@@ -138,6 +155,34 @@ class ParquetTable:
         except (pa.ArrowException, OSError) as error:
             reason = first_line(error)
             raise UserError(f"is not a Parquet file: {reason}", file=self.path) from error
+
+
+class _Reading:
+    """A row group that is read through, and may be gone on with where it stopped: rows in their
+    order would otherwise take time that grows with the square of their number.
+
+    Args:
+        group: its number.
+        batches: the places of the first rows, and the rows.
+    """
+
+    def __init__(self, group: int, batches: Iterator[tuple[int, pa.RecordBatch]]) -> None:
+        self.group = group
+        self._batches = batches
+        self._last: tuple[int, pa.RecordBatch] | None = None
+        self._process = os.getpid()  # a fork shares the place in the file
+
+    def reaches(self, group: int, place: int) -> bool:
+        """Whether a row is in the last batch or behind it."""
+        here = self.group == group and self._process == os.getpid()
+        return here and self._last is not None and self._last[0] <= place
+
+    def __iter__(self) -> Iterator[tuple[int, pa.RecordBatch]]:
+        if self._last is not None:
+            yield self._last
+        for each in self._batches:
+            self._last = each
+            yield each
 
 
 def _size_of(group: pq.RowGroupMetaData, names: Sequence[str]) -> int:
