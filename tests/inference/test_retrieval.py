@@ -21,11 +21,11 @@ from unified_vl.data.batching import collate
 from unified_vl.data.example import Example
 from unified_vl.errors import BadRow, UserError
 from unified_vl.inference.pair_scoring import PairScorer, Sentence
+from unified_vl.inference.retrieval import late_interaction as late
 from unified_vl.inference.retrieval.corpus import read_corpus
 from unified_vl.inference.retrieval.features import image_features, text_features
 from unified_vl.inference.retrieval.index import build_index, load_index
 from unified_vl.inference.retrieval.late_interaction import TEMPERATURE, Features, late_interaction
-from unified_vl.inference.retrieval.retriever import late_interaction as late
 from unified_vl.specs.load import load_task
 
 MATCH = """

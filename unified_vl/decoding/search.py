@@ -19,6 +19,7 @@ from unified_vl.decoding.beams import IMPOSSIBLE, Beams, Ended, take
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.decoding.guidance import GuidedDecoder
 from unified_vl.decoding.protocol import Decoder, Memory, SearchDecoder, start
+from unified_vl.decoding.selection import first_largest
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
@@ -52,7 +53,7 @@ Choose = Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor]
 
 def likeliest(score_RC: torch.Tensor, source_B: torch.Tensor, step: int) -> torch.Tensor:
     """Greedy decoding: the first of the best."""
-    return score_RC.argmax(-1)
+    return first_largest(score_RC)
 
 
 def write(

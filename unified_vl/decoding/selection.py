@@ -3,7 +3,7 @@
 On a CPU torch finds a maximum ten times faster than where it is, so the maxima of
 blocks of ids come first. A plain beam of 4 takes 1.25 times as long without it at 250,112 ids and
 1.16 times at 32,128 (decoder of the demo's size, 8 sources, one thread); at 4,096 it is
-all one, and the likeliest id alone or a normalizer gain nothing by blocks.
+all one. Greedy decoding of 32 sources takes 1.02 times as long with `argmax`.
 
 Legend: R rows, B sources, K rows of a source, V vocabulary, G blocks of it, C found.
 """
@@ -19,6 +19,16 @@ def _blocks(values_RV: torch.Tensor) -> torch.Tensor:
     """(R, G, BLOCK)."""
     rows, size = values_RV.shape
     return values_RV.view(rows, size // BLOCK, BLOCK)
+
+
+def first_largest(values_RV: torch.Tensor) -> torch.Tensor:
+    """The place (R,) of the largest value of each row, the first of several."""
+    if values_RV.shape[1] % BLOCK:
+        return values_RV.argmax(-1)
+    blocks = _blocks(values_RV)
+    block_R1 = blocks.amax(-1).argmax(-1, keepdim=True)
+    inside = blocks.gather(1, block_R1[..., None].expand(-1, -1, BLOCK))[:, 0]
+    return block_R1[:, 0] * BLOCK + inside.argmax(-1)
 
 
 def largest(
