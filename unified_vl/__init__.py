@@ -74,7 +74,7 @@ if TYPE_CHECKING:
 
 prepare_torchvision()
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Answers",
     "EncoderKind",
