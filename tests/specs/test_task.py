@@ -10,6 +10,7 @@ import pytest
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.tasks.fields import FieldSpec
 
 SPEC = """\
 task: caption
@@ -59,6 +60,14 @@ def test_a_spec_is_loaded_with_its_origin(tmp_path: Path) -> None:
     assert spec.line("fields", "image", "column") == 11
     assert spec.wording_in("ask", "de") == ("Beschreibe das Bild.",)
     assert spec.wording_in("ask", "no") == ("Describe the image in {language_name}.",)
+
+
+@pytest.mark.parametrize(
+    ("column", "found"),
+    [("text", "text"), ("text_{language}", "text_pt-BR"), ("{{x}} {language}", "{x} pt-BR")],
+)
+def test_the_column_of_a_field_in_a_language(column: str, found: str) -> None:
+    assert FieldSpec(kind="text", column=column).column_in("pt-BR") == found
 
 
 def test_a_spec_is_frozen_hashable_and_survives_pickling(tmp_path: Path) -> None:

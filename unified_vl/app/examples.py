@@ -18,7 +18,6 @@ from unified_vl.errors import UserError
 from unified_vl.inference.image_folder import images_below
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
-from unified_vl.specs.tasks.template import fill
 
 A_TASK = 8
 SPLITS: tuple[SplitName, ...] = ("test", "validation", "train")  # the first that is there
@@ -118,7 +117,7 @@ def _rows(spec: TaskSpec, split: SplitName, root: Path) -> Iterator[tuple[str, d
 
 
 def _value(spec: TaskSpec, one: Input, row: Row, language: str, images: ImageLoader) -> Any:
-    value = row.columns.get(fill(spec.fields[one.name].column, language=language))
+    value = row.columns.get(spec.fields[one.name].column_in(language))
     items = value if one.many and isinstance(value, list | tuple) else [value]
     if one.is_image:
         found = [_image(item, row, images) for item in items]

@@ -27,7 +27,6 @@ from unified_vl.geometry import Shape, coordinates, to_pixels
 from unified_vl.kinds.registry import kind_of_place
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
-from unified_vl.specs.tasks.template import fill
 
 Size = tuple[int, int]
 
@@ -130,7 +129,7 @@ def _unused(spec: TaskSpec, row: Row, example: Example) -> Iterator[tuple[str, s
     for name, field in spec.fields.items():
         if field.kind != "text" or not field.many or name in spec.example.noise:
             continue
-        values = _list(row.columns.get(fill(field.column, language=example.language)))
+        values = _list(row.columns.get(field.column_in(example.language)))
         for value in dict.fromkeys(map(str, values)):
             if f" {normal(value)} " not in held:
                 yield name, value

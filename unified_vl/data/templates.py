@@ -89,7 +89,7 @@ def make_plan(spec: TaskSpec, language: str, tags: TaskTags) -> Plan:
         said = wordings.get(right, (right,))[0], wordings.get(wrong, (wrong,))[0]
     return Plan(
         language=language,
-        columns={n: fill(f.column, language=language) for n, f in spec.fields.items()},
+        columns={n: f.column_in(language) for n, f in spec.fields.items()},
         source=planned(spec.source),
         target=planned(spec.target),
         shot=planned(spec.shot or ()),

@@ -18,7 +18,6 @@ from unified_vl.inference.inputs import source_fields
 from unified_vl.inference.prediction import FLAGS
 from unified_vl.kinds.registry import kind_of_place, names_where
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.tasks.template import fill
 
 
 def prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
@@ -90,7 +89,7 @@ def _inputs(spec: TaskSpec, row: Row, language: str, kinds: tuple[str, ...]) -> 
         name: str(value)
         for name in source_fields(spec)
         if spec.fields[name].kind in kinds
-        and (value := row.columns[fill(spec.fields[name].column, language=language)]) is not None
+        and (value := row.columns[spec.fields[name].column_in(language)]) is not None
     }
 
 
@@ -111,7 +110,7 @@ def _several_images(spec: TaskSpec, row: Row, example: Example) -> dict[str, lis
     paths: list[str] = []
     for name in spec.fields_of(spec.source):
         if spec.fields[name].kind == "image" and name not in example.read:
-            value = row.columns[fill(spec.fields[name].column, language=example.language)]
+            value = row.columns[spec.fields[name].column_in(example.language)]
             each = value if isinstance(value, list) else [value]
             paths += [path for one in each if (path := _path(row.image(one))) is not None]
     return {"several_images": paths} if len(paths) > 1 else {}
@@ -119,7 +118,7 @@ def _several_images(spec: TaskSpec, row: Row, example: Example) -> dict[str, lis
 
 def _path_of(spec: TaskSpec, row: Row, name: str, language: str) -> str | None:
     """The path of an image field, where the row has one."""
-    return _path(row.image(row.columns[fill(spec.fields[name].column, language=language)]))
+    return _path(row.image(row.columns[spec.fields[name].column_in(language)]))
 
 
 def _path(value: Any) -> str | None:

@@ -12,7 +12,6 @@ from unified_vl.inference.prediction import Prediction
 from unified_vl.kinds.choice import written_choices
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.score import ScoreSpec
-from unified_vl.specs.tasks.template import fill
 
 
 def asked_to_rank(spec: TaskSpec) -> dict[str, int]:
@@ -60,5 +59,5 @@ def _choices(spec: TaskSpec, score: ScoreSpec, row: Row, language: str) -> dict[
     field = spec.fields.get(score.against)
     if field is None or field.of is None:
         return dict.fromkeys(spec.choices)
-    options = row.columns[fill(spec.fields[field.of].column, language=language)]
+    options = row.columns[spec.fields[field.of].column_in(language)]
     return dict.fromkeys(written_choices(options, field.write))

@@ -27,7 +27,6 @@ from unified_vl.metrics.registry import METRICS
 from unified_vl.metrics.statistics import RowStatistics
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.score import ScoreSpec
-from unified_vl.specs.tasks.template import fill
 
 
 @dataclass
@@ -203,7 +202,7 @@ def image_of(spec: TaskSpec, row: Row) -> str:
     """What tells the image of a row from others: its path, or else a digest of it."""
     if spec.image_field is None:
         return row.where
-    value = row.columns[fill(spec.fields[spec.image_field].column, language=row.language or "")]
+    value = row.columns[spec.fields[spec.image_field].column_in(row.language or "")]
     path = value.get("path") if isinstance(value, Mapping) else value
     if isinstance(path, str):
         return path

@@ -15,7 +15,6 @@ from unified_vl.errors import UserError, nearest
 from unified_vl.languages.tags import nearest_tag, subtags
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.fields import FieldSpec
-from unified_vl.specs.tasks.template import fill
 
 T = TypeVar("T")
 # what a field of one input may be; a list is several inputs, or one of a field with `many`
@@ -73,7 +72,7 @@ def input_row(
         value = fields[name]
         if spec.fields[name].many and name in spec.example.pick and not isinstance(value, list):
             value = [value]  # one of many stands for itself
-        columns[fill(spec.fields[name].column, language=language)] = value
+        columns[spec.fields[name].column_in(language)] = value
     return Row(columns, file, index, language)
 
 

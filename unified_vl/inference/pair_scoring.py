@@ -30,7 +30,6 @@ from unified_vl.inference.inputs import chunks, input_language, source_fields, t
 from unified_vl.inference.retrieval.features import BATCH
 from unified_vl.inference.retrieval.late_interaction import Features
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.tasks.template import fill
 
 if TYPE_CHECKING:
     from unified_vl.inference.predictor import UnifiedVL
@@ -172,7 +171,7 @@ class PairScorer:
         values = {self.spec.image_field: self._blank, self._text_field: text}
         for name, value in values.items():
             if name is not None and value is not None:
-                column = fill(fields[name].column, language=language)
+                column = fields[name].column_in(language)
                 columns[column] = [value] if fields[name].many else value
         with_target = not self.matches and text is not None
         row = Row(columns, repr(text), 0, language)

@@ -15,7 +15,7 @@ from unified_vl.files import write_atomically
 from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
 from unified_vl.locks import only_writer
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.tasks.template import fill, parse_template
+from unified_vl.specs.tasks.template import parse_template
 
 
 def train_tokenizer(
@@ -78,7 +78,7 @@ def texts_of_specs(tasks: Iterable[TaskSpec], root: Path) -> Iterator[str]:
         data = TaskData(task, "train", root)
         for field in task.fields.values():
             if field.kind == "text":
-                for column in sorted({fill(field.column, language=x) for x in languages}):
+                for column in sorted({field.column_in(x) for x in languages}):
                     yield from data.distinct(column)
 
 

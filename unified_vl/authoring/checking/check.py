@@ -32,7 +32,6 @@ from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.run import Run
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.tasks.template import fill
 
 CHECKED_SIZE = (64, 64)  # an image is decoded whole, whatever size it is brought to
 Progress = Callable[[str], None]
@@ -291,7 +290,7 @@ def _check_missing(spec: TaskSpec, data: TaskData, findings: Findings) -> None:
     """What rows may lack is hardly meant to be lacking in all of them: a misspelt column."""
     for name, field in spec.fields.items():
         if field.missing == "allow":
-            columns = {fill(field.column, language=tag) for tag in spec.data.languages}
+            columns = {field.column_in(tag) for tag in spec.data.languages}
             if not any(map(data.has_values, columns)):
                 error = spec.error(
                     ("fields", name, "column"), f"no row of {data.split} has a value"

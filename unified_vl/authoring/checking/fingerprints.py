@@ -20,7 +20,6 @@ from unified_vl.data.rows.selection import is_blank
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.tasks.template import fill
 
 LONG = 32  # characters of a text that two people hardly write alike
 _BLOCK = 1024  # rows read at a time
@@ -151,7 +150,7 @@ class _Texts:
         language = row.language or self.spec.data.languages[0]
 
         def values(names: Iterable[str]) -> list[str]:
-            columns = (fill(self.spec.fields[name].column, language=language) for name in names)
+            columns = (self.spec.fields[name].column_in(language) for name in names)
             return [t for c in columns for v in _flat(row.columns.get(c)) if (t := normal(v))]
 
         read, written = values(self.read), values(self.written)
@@ -195,7 +194,7 @@ def _images_of(spec: TaskSpec, row: Row, names: Iterable[str], report: Report) -
     """The images of a row by what names each: its path, its place, or its bytes."""
     found: dict[str, Any] = {}
     for name in names:
-        column = fill(spec.fields[name].column, language=row.language or spec.data.languages[0])
+        column = spec.fields[name].column_in(row.language or spec.data.languages[0])
         held = row.columns.get(column)
         if spec.fields[name].missing == "allow" and is_blank(held):
             continue

@@ -10,7 +10,6 @@ from unified_vl.data.rows.row import Row
 from unified_vl.errors import UserError
 from unified_vl.kinds.hooks.cells import unpacked
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.tasks.template import fill
 
 
 class ImagePaths:
@@ -18,9 +17,7 @@ class ImagePaths:
 
     def __init__(self, spec: TaskSpec) -> None:
         images = [f for f in spec.fields.values() if f.kind == "image"]
-        self._columns = {
-            fill(field.column, language=tag) for field in images for tag in spec.data.languages
-        }
+        self._columns = {field.column_in(tag) for field in images for tag in spec.data.languages}
         self._rows = self._with = 0
         self._first = ""
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.choices import same_choice
-from unified_vl.specs.tasks.template import fill
 
 
 def learn_choices(spec: TaskSpec, root: Path) -> TaskSpec:
@@ -27,8 +26,7 @@ def learn_choices(spec: TaskSpec, root: Path) -> TaskSpec:
         names = (spec.class_names(asked.field, tag) for tag in spec.data.languages)
         return spec.with_choices(same_choice(name) for tag in names for name in tag)
     data = TaskData(spec, "train", root)
-    column = spec.fields[asked.field].column
-    columns = dict.fromkeys(fill(column, language=tag) for tag in spec.data.languages)
+    columns = dict.fromkeys(map(spec.fields[asked.field].column_in, spec.data.languages))
     texts = {same_choice(text) for name in columns for text in data.distinct(name)}
     found = sorted(" ".join(text.split()) for text in texts if text)
     if not found:

@@ -9,7 +9,6 @@ from unified_vl.readers.registry import READERS
 from unified_vl.readers.table import Unreadable
 from unified_vl.specs.reading.document import KeyPath
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.tasks.template import fill
 
 
 def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPath]:
@@ -19,7 +18,7 @@ def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPat
         for language in languages if field.columns is None else ():
             # of a column a language the file calls the language what it will
             said = spec.data.language_name(language) if spec.data.unpivot else language
-            column = fill(field.column, language=said)
+            column = field.column_in(said)
             needed.setdefault(column, ("fields", name, "column"))
         for key in ("columns", "size"):
             for column in getattr(field, key) or ():

@@ -14,7 +14,6 @@ from unified_vl.kinds.hooks.cells import unpacked
 from unified_vl.readers.table import BLOCK, Table
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.fields import FieldSpec
-from unified_vl.specs.tasks.template import fill
 
 
 @dataclass
@@ -49,7 +48,7 @@ class Selection:
     def __post_init__(self) -> None:
         self.columns = self.columns or {name: name for name in self.table.names}
         several = (field for field in self.spec.fields.values() if field.columns is not None)
-        self._joined = {fill(field.column): field.columns or () for field in several}
+        self._joined = {field.column_in(""): field.columns or () for field in several}
 
     def __len__(self) -> int:
         return len(self.table) if self.chosen is None else len(self.chosen)
@@ -110,12 +109,12 @@ class Selection:
 
 def unpivoted(rows: Selection, spec: TaskSpec) -> Iterator[tuple[str, Selection]]:
     """For each language the rows that have all of its columns, under the names of its tag."""
-    per_language = [f for f in spec.fields.values() if _column(f, "a") != _column(f, "b")]
+    per_language = [f for f in spec.fields.values() if f.column_in("a") != f.column_in("b")]
     for number, tag in enumerate(spec.data.languages):
         name = spec.data.language_name(tag)
-        own = {_column(f, name): _column(f, tag) for f in per_language}
+        own = {f.column_in(name): f.column_in(tag) for f in per_language}
         others = {
-            _column(f, spec.data.language_name(other))
+            f.column_in(spec.data.language_name(other))
             for f in per_language
             for other in spec.data.languages
         }
@@ -125,7 +124,7 @@ def unpivoted(rows: Selection, spec: TaskSpec) -> Iterator[tuple[str, Selection]
         found = replace(
             rows, columns=columns, left_out=dict(left_out), lost=Counter(lost), trimmed={}
         )
-        needed = {_column(f, tag): _column(f, name) for f in per_language if f.missing != "allow"}
+        needed = {f.column_in(tag): f.column_in(name) for f in per_language if f.missing != "allow"}
         for column, called in sorted(needed.items()):
             there = [i for i, value in enumerate(found.column(column)) if not is_blank(value)]
             found.keep(there, f"lack {called!r}")
@@ -150,8 +149,8 @@ def drop_missing(rows: Selection, spec: TaskSpec, language: str | None) -> None:
 
 def _columns(each: FieldSpec, tags: Sequence[str]) -> dict[str, str]:
     """The columns of a field, with the language of those that are one's own."""
-    own = len(tags) > 1 and _column(each, "a") != _column(each, "b")
-    return {_column(each, tag): tag if own else "" for tag in tags}
+    own = len(tags) > 1 and each.column_in("a") != each.column_in("b")
+    return {each.column_in(tag): tag if own else "" for tag in tags}
 
 
 def _rows_in(rows: Selection, spec: TaskSpec, tag: str) -> set[int]:
@@ -198,7 +197,3 @@ def _without_blanks(value: Any) -> Any:
     if len(kept) == len(items):
         return value
     return json.dumps(kept, ensure_ascii=False) if isinstance(value, str) else kept
-
-
-def _column(each: FieldSpec, language: str) -> str:
-    return fill(each.column, language=language)

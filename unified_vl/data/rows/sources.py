@@ -25,7 +25,6 @@ from unified_vl.errors import BadRow, UserError
 from unified_vl.readers.table import Unreadable
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
-from unified_vl.specs.tasks.template import fill
 
 MOST_SAID = 3  # files that a message is about
 
@@ -172,7 +171,7 @@ class TaskData:
         """The image files that rows name, relative to the data root, each once a table."""
         prefix = self.spec.data.image_prefix or ""
         columns = {
-            fill(field.column, language=language)
+            field.column_in(language)
             for field in self.spec.fields.values()
             if field.of_kind.is_image
             for language in self.spec.data.languages

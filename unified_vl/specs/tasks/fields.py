@@ -11,6 +11,7 @@ from unified_vl.kinds.kind import Kind, Writing
 from unified_vl.kinds.registry import KINDS, SharedKeys, kind_of
 from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.reading.document import OneOf, Part
+from unified_vl.specs.tasks.template import fill
 
 
 def as_one(columns: Iterable[object]) -> str:
@@ -63,6 +64,10 @@ class FieldSpec(SharedKeys, GeneralKeys):
     def writing(self) -> Writing:
         """What its values are written in."""
         return kind_of(self.kind).writing
+
+    def column_in(self, language: str) -> str:
+        """The column that holds it in a language, given by its tag (or the name of a file's)."""
+        return fill(self.column, language=language)
 
     @property
     def beside(self) -> tuple[str, ...]:
