@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from unified_vl.data.example import Example
 from unified_vl.errors import UserError
-from unified_vl.inference.inputs import input_row, source_fields, target_fields
+from unified_vl.inference.inputs import input_row, is_captioning
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.task import TaskSpec
@@ -69,9 +69,7 @@ def _reader(predictor: UnifiedVL, spec: TaskSpec, index: int, name: str) -> Task
         raise spec.error(
             place, error.message, expected=error.expected, nearest=error.nearest
         ) from error
-    kinds = [reader.fields[field].kind for field in source_fields(reader)]
-    written = [reader.fields[field].kind for field in target_fields(reader)]
-    if kinds != ["image"] or written != ["text"]:
+    if not is_captioning(reader):
         raise spec.error(
             place,
             f"the task {name!r} does not describe an image",

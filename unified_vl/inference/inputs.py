@@ -39,6 +39,31 @@ def target_fields(spec: TaskSpec) -> tuple[str, ...]:
     return spec.fields_of(spec.target)
 
 
+def is_captioning(spec: TaskSpec) -> bool:
+    """Whether a task describes an image: it reads one, nothing else, and writes a text."""
+    compares = spec.example.mismatch is not None  # it also writes whether they match
+    return not compares and _kinds_read(spec) == ["image"] and _kinds_written(spec) == ["text"]
+
+
+def is_matching(spec: TaskSpec) -> bool:
+    """Whether a task can compare an image with a text: it reads both, and writes a text.
+
+    (A question about an image is such a text, too: what is written for it may be "yes".)
+    """
+    written = _kinds_written(spec)
+    if spec.example.mismatch is not None:  # its slot is what is written
+        written.append("text")
+    return sorted(_kinds_read(spec)) == ["image", "text"] and written == ["text"]
+
+
+def _kinds_read(spec: TaskSpec) -> list[str]:
+    return [spec.fields[name].kind for name in source_fields(spec)]
+
+
+def _kinds_written(spec: TaskSpec) -> list[str]:
+    return [spec.fields[name].kind for name in target_fields(spec)]
+
+
 def input_row(
     spec: TaskSpec,
     fields: Mapping[str, Any],

@@ -26,7 +26,14 @@ from unified_vl.decoding.choice_scoring import ChoiceScorer
 from unified_vl.decoding.protocol import Memory, encode, read_targets
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.errors import UserError
-from unified_vl.inference.inputs import chunks, input_language, source_fields, target_fields
+from unified_vl.inference.inputs import (
+    chunks,
+    input_language,
+    is_captioning,
+    is_matching,
+    source_fields,
+    target_fields,
+)
 from unified_vl.inference.retrieval.features import BATCH
 from unified_vl.inference.retrieval.late_interaction import Features
 from unified_vl.specs.task import TaskSpec
@@ -68,19 +75,16 @@ class PairScorer:
     ) -> None:
         self.predictor = predictor
         self.spec = _only_captioning(predictor) if task is None else predictor.spec(task)
-        fields = [self.spec.fields[name] for name in source_fields(self.spec)]
-        kinds = ["none" if field.missing == "allow" else field.kind for field in fields]
-        targets = [self.spec.fields[name].kind for name in target_fields(self.spec)]
-        if self.spec.example.mismatch is not None:  # its slot is what is written
-            targets.append("text")
-        if sorted(kinds) not in (["image"], ["image", "text"]) or targets != ["text"]:
+        self.matches = is_matching(self.spec)
+        read = [self.spec.fields[name] for name in source_fields(self.spec)]
+        may_lack = any(field.missing == "allow" for field in read)
+        if may_lack or not (self.matches or is_captioning(self.spec)):
             raise UserError(
                 f"the task {self.spec.task!r} neither describes an image nor compares it with "
                 "a text",
                 field="task",
                 expected="a source of an image, or of an image and a text, and a text as target",
             )
-        self.matches = "text" in kinds
         text_fields = source_fields(self.spec) if self.matches else target_fields(self.spec)
         self._text_field = next(n for n in text_fields if self.spec.fields[n].kind == "text")
         self._builder = predictor.builder(self.spec, root=None)
@@ -181,13 +185,7 @@ class PairScorer:
 
 def _only_captioning(predictor: UnifiedVL) -> TaskSpec:
     """The task of a model that describes an image and reads nothing else."""
-    found = [
-        spec
-        for spec in predictor.specs.values()
-        if spec.image_field is not None
-        and source_fields(spec) == (spec.image_field,)
-        and [spec.fields[name].kind for name in target_fields(spec)] == ["text"]
-    ]
+    found = [spec for spec in predictor.specs.values() if is_captioning(spec)]
     if len(found) != 1:
         names = ", ".join(spec.task for spec in found) or "none"
         raise UserError(

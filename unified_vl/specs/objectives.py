@@ -32,7 +32,7 @@ class ContrastKeys(Part):
 
 
 def _contrast(spec: TaskSpec) -> Iterator[Problem]:
-    if not _describes_an_image(spec):
+    if not _pairs_image_and_text(spec):
         yield Problem(
             ("contrast",),
             f"the task {spec.task!r} does not describe an image",
@@ -40,7 +40,10 @@ def _contrast(spec: TaskSpec) -> Iterator[Problem]:
         )
 
 
-def _describes_an_image(spec: TaskSpec) -> bool:
+def _pairs_image_and_text(spec: TaskSpec) -> bool:
+    """Whether a row has one image and one text that can find each other (a question may be read
+    beside the image, so this is more than captioning)."""
+
     def kinds(template: Template) -> list[str]:
         slots = (piece.name for piece in template if isinstance(piece, Slot))
         fields = [spec.fields[name] for name in slots if name in spec.fields]
