@@ -181,3 +181,8 @@ def with_slashes(path: Path) -> Path:
 def is_absolute(path: str) -> bool:
     """Whether a path starts at the root of a file system, of whatever machine."""
     return path.startswith("/") or PureWindowsPath(path).is_absolute()
+
+
+def path_below(folder: str, name: str) -> str:
+    """The path, with slashes, of a file in a folder; its name alone where no folder is said."""
+    return f"{folder}/{name}" if folder else name

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from unified_vl.errors import BadRow
-from unified_vl.files import is_absolute
+from unified_vl.files import is_absolute, path_below
 from unified_vl.readers.table import Unreadable
 
 
@@ -62,7 +62,7 @@ class Row:
                 expected = f"a path below data.image_prefix, {self.prefix!r}"
                 raise BadRow(f"found the image {value!r}", file=self.where, expected=expected)
             value = below
-        return f"{self.images}/{value}" if self.images else value
+        return path_below(self.images, value)
 
 
 def check_readable(row: Row, column: str | None = None) -> None:

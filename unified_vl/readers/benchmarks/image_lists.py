@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from unified_vl.errors import UserError
+from unified_vl.files import path_below
 from unified_vl.readers.columns import Column
 from unified_vl.readers.formats.moses import text_lines, together
 from unified_vl.readers.reader import Reader
@@ -44,7 +45,7 @@ class Downloaded:
                 if PurePosixPath(name).suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")
             }
         name = self._names[folder].get(stem)
-        return None if name is None else f"{folder}/{name}".lstrip("/")
+        return None if name is None else path_below(folder, name)
 
 
 def numbered(images: Downloaded, line: Line) -> str | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.errors import UserError
+from unified_vl.files import path_below
 from unified_vl.readers.columns import ROW_ID, Column
 from unified_vl.readers.json_files import member, read_json_lines
 from unified_vl.readers.reader import Reader
@@ -35,12 +36,12 @@ def _nlvr2(source: Source) -> Iterator[dict[str, Any]]:
                 expected="SPLIT-SET-PAIR-SENTENCE",
             )
         label = member(row, "label", str, path, line=line)
+        number = row.get("directory")  # the training images alone lie in numbered folders
+        folder = "" if number is None else str(number)
         yield {
             "key": key,
-            # the training images alone lie in numbered folders
             "images": [
-                _below(row.get("directory"), f"{'-'.join(parts[:3])}-img{side}.png")
-                for side in (0, 1)
+                path_below(folder, f"{'-'.join(parts[:3])}-img{side}.png") for side in (0, 1)
             ],
             "statement": member(row, "sentence", str, path, line=line),
             "answer": _truth(
@@ -48,10 +49,6 @@ def _nlvr2(source: Source) -> Iterator[dict[str, Any]]:
             ),
             "group": f"{parts[0]}-{parts[1]}-{parts[3]}",
         }
-
-
-def _below(folder: object, name: str) -> str:
-    return name if folder is None else f"{folder}/{name}"
 
 
 def _truth(is_true: bool, known: bool, path: Path, line: int) -> str:

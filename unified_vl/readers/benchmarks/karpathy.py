@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from unified_vl.files import path_below
 from unified_vl.readers.columns import Column
 from unified_vl.readers.json_files import member, read_json
 from unified_vl.readers.reader import Reader
@@ -24,13 +25,13 @@ def _images(path: Path) -> Iterator[dict[str, Any]]:
     for number, image in enumerate(member(read_json(path), "images", list, path)):
         where = f"images.{number}"
         name = member(image, "filename", str, path, where)
-        folder = image.get("filepath")  # COCO's alone
+        folder = image.get("filepath") or ""  # COCO's alone
         split = member(image, "split", str, path, where)
         sentences = member(image, "sentences", list, path, where)
         key = "cocoid" if "cocoid" in image else "imgid"
         yield {
             "key": str(member(image, key, int, path, where)),
-            "image": f"{folder}/{name}" if folder else name,
+            "image": path_below(folder, name),
             "captions": [member(s, "raw", str, path, f"{where}.sentences") for s in sentences],
             "split": "train" if split == "restval" else split,
             "published_split": split,
