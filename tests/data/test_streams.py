@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from unified_vl.codecs.sequence import Encoded
 from unified_vl.data.batching import Batch
 from unified_vl.data.example import Example
+from unified_vl.data.good_examples import good_examples
 from unified_vl.data.order import permutation
 from unified_vl.data.streams import TaskStream
 from unified_vl.errors import BadRow, UserError
+from unified_vl.specs.tasks.data import DataSpec
 
 
 class Rows:
@@ -25,7 +27,7 @@ class Rows:
     def __init__(self, count: int, on_bad_row: str = "stop") -> None:
         self.count = count
         self.spec = SimpleNamespace(
-            task="task", data=SimpleNamespace(on_bad_row=on_bad_row, language_temperature=None)
+            task="task", data=DataSpec.model_construct(on_bad_row=on_bad_row)
         )
 
     def __len__(self) -> int:
@@ -41,6 +43,7 @@ class Rows:
 class Builder:
     def __init__(self, bad: Sequence[int] = ()) -> None:
         self.bad = frozenset(bad)
+        self.spec: Any = None
         self.seeds: dict[int, list[int | None]] = {}
 
     def build(self, row: Any, *, seed: int | None) -> Example:
@@ -191,3 +194,15 @@ def test_what_is_picked_is_a_function_of_epoch_and_row() -> None:
 def test_a_batch_must_be_dealt_evenly() -> None:
     with pytest.raises(UserError, match="evenly"):
         make(12).batch(0, 0, 3)
+
+
+def test_good_examples_keep_the_rows_whose_example_is_skipped() -> None:
+    builder, data = Builder(bad=[1]), Rows(3, "skip")
+    builder.spec = data.spec
+    found = [
+        (row.index, example is None) for row, example in good_examples(builder, data.rows(range(3)))
+    ]
+    assert found == [(0, False), (1, True), (2, False)]
+    builder.spec = Rows(3, "stop").spec
+    with pytest.raises(BadRow, match="is broken"):
+        list(good_examples(builder, data.rows(range(3))))

@@ -109,8 +109,7 @@ def show_rows(
                     source = codec.encode_source(example.source)
                     target = codec.encode_target(example.target)
         except BadRow as error:
-            if spec.data.on_bad_row == "stop":
-                raise
+            spec.data.stop_or_skip(error)
             left_out(error)
             continue
         unused = tuple(_unused(spec, row, example))

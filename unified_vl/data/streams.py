@@ -179,8 +179,7 @@ class TaskStream:
             encoded = encode_example(example, self.codec)
             return replace(encoded, example=example.by_name())  # its pixels are held once
         except BadRow as error:
-            if self.spec.data.on_bad_row == "stop":
-                raise
+            self.spec.data.stop_or_skip(error)
             self.skipped[row.where] = self._left_out[row.where] = str(error)
             if len(self.skipped) > BAD_ROWS:
                 raise UserError(

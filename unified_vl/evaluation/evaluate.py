@@ -13,9 +13,10 @@ from typing import Any
 from PIL.Image import Image
 
 from unified_vl.data.example import Example
+from unified_vl.data.good_examples import good_examples
 from unified_vl.data.rows.closed_answers import learn_choices
 from unified_vl.data.rows.sources import TaskData
-from unified_vl.errors import BadRow, UserError
+from unified_vl.errors import UserError
 from unified_vl.evaluation.partners import Rights, in_order_of_need, right_partners
 from unified_vl.evaluation.prediction_rows import prediction_rows
 from unified_vl.evaluation.rankings import asked_to_rank, ranking_of
@@ -208,12 +209,9 @@ def _examples(
     """Examples in order; `scored` gets their rows and the number of bad ones."""
     builder = predictor.builder(spec, data_root, data)
     for start in range(0, len(indices), READ_AT_ONCE):
-        for row in data.rows(indices[start : start + READ_AT_ONCE]):
-            try:
-                example = builder.build(row, seed=None)
-            except BadRow:
-                if spec.data.on_bad_row == "stop":
-                    raise
+        rows = data.rows(indices[start : start + READ_AT_ONCE])
+        for row, example in good_examples(builder, rows):
+            if example is None:
                 scored.skipped += 1
                 continue
             scored.rows.append(row)

@@ -23,8 +23,9 @@ import torch
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Image
 from unified_vl.data.example import Example
+from unified_vl.data.good_examples import good_examples
 from unified_vl.data.rows.sources import TaskData
-from unified_vl.errors import BadRow, UserError
+from unified_vl.errors import UserError
 from unified_vl.inference.pair_scoring import PairScorer, Sentence
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.retrieval.features import image_features, text_features
@@ -124,12 +125,8 @@ def read_gallery(
     builder = predictor.builder(spec, data_root)
     gallery = Gallery()
     numbers: dict[bytes, int] = {}
-    for row in data:
-        try:
-            example = builder.build(row, seed=None)
-        except BadRow:
-            if spec.data.on_bad_row == "stop":
-                raise
+    for _, example in good_examples(builder, data):
+        if example is None:
             continue
         image = image_of(example)
         name = hashlib.blake2b(image.pixels_HWC.tobytes(), digest_size=16).digest()

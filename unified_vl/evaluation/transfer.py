@@ -20,8 +20,9 @@ from typing import Any
 import torch
 
 from unified_vl.data.example import Example
+from unified_vl.data.good_examples import good_examples
 from unified_vl.data.rows.sources import TaskData
-from unified_vl.errors import BadRow, UserError
+from unified_vl.errors import UserError
 from unified_vl.evaluation.evaluate import chosen_rows
 from unified_vl.evaluation.retrieval_evaluation import Gallery, image_of, read_gallery
 from unified_vl.evaluation.scoring import Scored, measure, score_task
@@ -119,13 +120,8 @@ def _examples(
     spec = scorer.spec
     data = TaskData(spec, split, data_root)
     builder = scorer.predictor.builder(spec, data_root)
-    examples = []
-    for row in data.rows(chosen_rows(len(data), limit)):
-        try:
-            examples.append(builder.build(row, seed=None))
-        except BadRow:
-            if spec.data.on_bad_row == "stop":
-                raise
+    found = good_examples(builder, data.rows(chosen_rows(len(data), limit)))
+    examples = [example for _, example in found if example is not None]
     if not examples:
         raise UserError(f"the task {spec.task!r} has no row to caption", file=spec.file)
     return examples

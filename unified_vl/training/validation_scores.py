@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from unified_vl.data.example import Example
+from unified_vl.data.good_examples import good_examples
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.data.streams import TaskStream
-from unified_vl.errors import BadRow
 from unified_vl.evaluation.evaluate import chosen_rows
 from unified_vl.evaluation.scoring import primary_score
 from unified_vl.inference.predictor import UnifiedVL
@@ -66,11 +66,5 @@ class Scorer:
 
 def _examples(stream: TaskStream, indices: list[int]) -> list[Example]:
     """The examples of these rows; bad ones are left out where the spec skips them."""
-    examples = []
-    for row in stream.data.rows(indices):
-        try:
-            examples.append(stream.builder.build(row, seed=None))
-        except BadRow:
-            if stream.spec.data.on_bad_row == "stop":
-                raise
-    return examples
+    found = good_examples(stream.builder, stream.data.rows(indices))
+    return [example for _, example in found if example is not None]

@@ -170,9 +170,8 @@ class OtherRows:
                 continue
             try:
                 found.append(self._shot(row, draws.of(len(found))))
-            except BadRow:
-                if self.spec.data.on_bad_row == "stop":
-                    raise
+            except BadRow as error:
+                self.spec.data.stop_or_skip(error)
         return found
 
     def _shot(self, row: Row, draws: Draws) -> Shot:

@@ -10,6 +10,7 @@ from pydantic.config import JsonDict
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
+from unified_vl.errors import BadRow
 from unified_vl.languages.tags import canonical, find
 from unified_vl.parts import FOLLOWERS
 from unified_vl.readers.keys import ReaderKeys
@@ -222,6 +223,15 @@ class DataSpec(Part):
         return {key: text for key, text in found.items() if text is not None}
 
     _tags: dict[str, str | None] = PrivateAttr(default_factory=dict)
+
+    def stop_or_skip(self, error: BadRow) -> None:
+        """Let a bad row be skipped, if that is what the spec says.
+
+        Raises:
+            BadRow: the row's own error, where `on_bad_row` is `stop`.
+        """
+        if self.on_bad_row == "stop":
+            raise error
 
     def language_name(self, tag: str) -> str:
         """What the files call a language."""

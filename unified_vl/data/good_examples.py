@@ -1,0 +1,27 @@
+"""The examples of rows as evaluation meets them, without what breaks the spec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from unified_vl.data.example import Example
+from unified_vl.data.examples import ExampleBuilder
+from unified_vl.data.rows.row import Row
+from unified_vl.errors import BadRow
+
+
+def good_examples(
+    builder: ExampleBuilder, rows: Iterable[Row]
+) -> Iterator[tuple[Row, Example | None]]:
+    """Rows with their examples, nothing drawn at random; None for a bad row that is skipped.
+
+    Raises:
+        BadRow: for a row that breaks its spec where `on_bad_row` is `stop`.
+    """
+    for row in rows:
+        example = None
+        try:
+            example = builder.build(row, seed=None)
+        except BadRow as error:
+            builder.spec.data.stop_or_skip(error)
+        yield row, example
