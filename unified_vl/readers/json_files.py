@@ -88,6 +88,19 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     Raises:
         UserError: for a line that is not UTF-8, not JSON, or no object.
     """
+    for number, row in json_lines(path):
+        if not isinstance(row, dict):
+            raise UserError("is not an object", file=path, line=number)
+        yield number, row
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
+    """The values of a file with one a line, and the lines' numbers; as `read_json_lines`, but
+    for what they are.
+
+    Raises:
+        UserError: for a line that is not UTF-8 or not JSON.
+    """
     with path.open("rb") as lines:  # text would be decoded in blocks of many lines
         for number, line in enumerate(lines, 1):
             try:
@@ -99,8 +112,6 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 raise UserError(f"is not JSON: {error}", file=path, line=number) from error
             if not text.strip():
                 continue
-            if not isinstance(row, dict):
-                raise UserError("is not an object", file=path, line=number)
             yield number, row
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.readers.json_files import json_lines
 from unified_vl.specs.reading.document import KeyPath
 from unified_vl.specs.task import TaskSpec
 
@@ -34,21 +34,14 @@ def excluded_keys(spec: TaskSpec, root: Path) -> frozenset[str]:
 
 
 def _keys(path: Path, task: str) -> Iterator[str]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                entry = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"is not JSON: {error}", file=path, line=number) from error
-            key = entry.get("key") if isinstance(entry, dict) else None
-            if isinstance(key, bool) or not isinstance(key, str | int):
-                raise UserError(
-                    "names no row",
-                    file=path,
-                    line=number,
-                    expected='an object with a "key", which is text or a whole number',
-                )
-            if entry.get("task", task) == task:
-                yield str(key)
+    for number, entry in json_lines(path):
+        key = entry.get("key") if isinstance(entry, dict) else None
+        if isinstance(key, bool) or not isinstance(key, str | int):
+            raise UserError(
+                "names no row",
+                file=path,
+                line=number,
+                expected='an object with a "key", which is text or a whole number',
+            )
+        if entry.get("task", task) == task:
+            yield str(key)
