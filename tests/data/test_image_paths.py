@@ -197,7 +197,7 @@ def test_a_link_in_the_data_root_may_lead_out_of_it_and_check_says_so(
     assert f"is a link that leads out of the data root, to {str(tmp_path / 'other')!r}"[:-1] in (
         checked.output
     )
-    assert "1 compared row" in checked.output
+    assert "1 row, 1 image" in checked.output
 
 
 def test_a_link_that_leads_a_path_of_the_data_out_is_refused(

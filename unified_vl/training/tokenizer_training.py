@@ -13,9 +13,13 @@ from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
 from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
+from unified_vl.kinds.choice import letter
+from unified_vl.kinds.hooks.automata import DIGITS
 from unified_vl.locks import only_writer
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.template import parse_template
+
+LETTERS = 26  # of choices; more than that are written with several
 
 
 def train_tokenizer(
@@ -63,7 +67,8 @@ def train_tokenizer(
 
 
 def texts_of_specs(tasks: Iterable[TaskSpec], root: Path) -> Iterator[str]:
-    """Every text of the specs' training splits, and the words of their templates."""
+    """Every text of the specs' training splits, the words of their templates, and what values of
+    other kinds are spelt with."""
     for task in tasks:
         for text in task.example.templates:
             yield from (piece for piece in parse_template(text) if isinstance(piece, str))
@@ -74,12 +79,28 @@ def texts_of_specs(tasks: Iterable[TaskSpec], root: Path) -> Iterator[str]:
             yield from (cell for line in dictionary.lines for cell in line.split("\t"))
         if "train" not in task.data.splits:
             continue  # for scoring alone
-        languages = task.data.languages
         data = TaskData(task, "train", root)
-        for field in task.fields.values():
-            if field.kind == "text":
-                for column in sorted({field.column_in(x) for x in languages}):
-                    yield from data.distinct(column)
+        yield from task.choices
+        for name in task.fields:
+            yield from _texts_of_field(task, name, data)
+
+
+def _texts_of_field(task: TaskSpec, name: str, data: TaskData) -> Iterator[str]:
+    """What a field is written with: its texts, names of classes, letters of choices, or the
+    characters that a kind such as `number` spells its values with."""
+    field, languages = task.fields[name], task.data.languages
+    asked = name in task.fields_of(task.target)
+    automaton = field.of_kind.automaton(task.answer_form) if asked else None
+    if field.names is not None:
+        yield from (text for tag in languages for text in task.class_names(name, tag))
+    elif field.of is not None:
+        yield from (letter(place) for place in range(LETTERS))
+        yield " ".join(DIGITS)
+    elif automaton is not None:
+        yield " ".join(sorted(automaton.characters))
+    elif field.writing == "text":
+        for column in sorted({field.column_in(tag) for tag in languages}):
+            yield from data.distinct(column)
 
 
 def texts_of_files(paths: Iterable[Path]) -> Iterator[str]:
