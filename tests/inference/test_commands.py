@@ -18,7 +18,7 @@ from unified_vl.cli.answering.predict import parse_fields, predict
 from unified_vl.cli.evaluation.evaluate import evaluate
 from unified_vl.cli.evaluation.report import report
 from unified_vl.errors import UserError
-from unified_vl.inference.prediction import FLAGS
+from unified_vl.inference.prediction import FLAGS, Prediction
 from unified_vl.inference.predictor import UnifiedVL
 
 app = typer.Typer()
@@ -56,6 +56,14 @@ def test_predict_takes_any_field_of_the_task_and_prints_boxes(tiny, model_direct
         assert call(*asked, "--language", "en", "--phrase", "a dog").stdout.strip() == expected
     with pytest.raises(UserError, match=r"no field 'phrsae'.*did you mean 'phrase'"):
         call(*asked, "--language", "en", "--phrsae", "a dog")
+
+
+def test_an_empty_answer_is_said(
+    tiny, model_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(UnifiedVL, "predict", lambda *_, **__: Prediction(None, "", -1.0))
+    result = call("predict", model_directory, "--task", "tiny_copy", "--text", "a")
+    assert (result.stdout, result.stderr) == ("", "note: the answer is empty\n")
 
 
 def test_predict_gives_several_answers_with_their_scores(tiny, model_directory: Path) -> None:

@@ -127,7 +127,10 @@ def predict(
         _warn(answer)
         return
     for one in answer.alternatives or (answer,):
-        for line in _lines_of(one):
+        lines = list(_lines_of(one))
+        if not lines and not one.images:
+            typer.echo("note: the answer is empty", err=True)
+        for line in lines:
             line = line if raw else visible(line)
             typer.echo(f"{one.score:.4f}\t{line}" if scores else line, color=raw or None)
     _warn(answer)
