@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from unified_vl.cli.options import Device
+
 
 def app(
     model: Annotated[Path, typer.Argument(help="The directory of a saved model.")],
@@ -21,9 +23,7 @@ def app(
         str, typer.Option(help="The address to listen at; 0.0.0.0 lets others in.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 7860,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
-    ] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Open a page on which a person asks a model, with every one of its tasks."""
     from rich.console import Console

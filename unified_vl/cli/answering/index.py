@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from unified_vl.cli.options import Device
+
 
 def index(
     model: Annotated[Path, typer.Argument(help="The directory of a saved model.")],
@@ -24,9 +26,7 @@ def index(
     language: Annotated[
         str | None, typer.Option(help="Language of texts that name none: de, zh, ...")
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
-    ] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Index images or texts for `unified-vl retrieve`. Unreadable images are named and left out."""
     from rich.console import Console

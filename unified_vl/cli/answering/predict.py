@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unified_vl.cli.answering.decoding import decoding_options
+from unified_vl.cli.options import Compile, Device
 from unified_vl.errors import UserError, visible
 
 if TYPE_CHECKING:
@@ -60,13 +61,8 @@ def predict(
     batch_size: Annotated[
         int, typer.Option(min=1, max=65_536, help="Rows of --input read at once.")
     ] = 64,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
-    ] = "auto",
-    compile: Annotated[
-        bool,
-        typer.Option("--compile", help="Compile the model first (half a minute), for many rows."),
-    ] = False,
+    device: Device = "auto",
+    compile: Compile = False,
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
     raw: Annotated[
         bool,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from unified_vl.cli.options import Device
 from unified_vl.errors import UserError, visible
 
 
@@ -34,9 +35,7 @@ def retrieve(
     yes: Annotated[
         str, typer.Option(help="The answer of a matching task that says they belong together.")
     ] = "yes",
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
-    ] = "auto",
+    device: Device = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
     raw: Annotated[
         bool, typer.Option("--raw", help="Print control characters of the data as they are.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from unified_vl.cli.answering.decoding import decoding_options
+from unified_vl.cli.options import Compile, Device
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -55,13 +56,8 @@ def evaluate(
     batch_size: Annotated[
         int, typer.Option(min=1, max=65_536, help="Rows that are read at once.")
     ] = 128,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
-    ] = "auto",
-    compile: Annotated[
-        bool,
-        typer.Option("--compile", help="Compile the model first (half a minute), for many rows."),
-    ] = False,
+    device: Device = "auto",
+    compile: Compile = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     *,
     generate: dict[str, Any],

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from unified_vl.cli.options import Device
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -45,9 +47,7 @@ def evaluate_retrieval(
         typer.Option(min=1, max=1_000_000, help="How many of the first stage are scored again."),
     ] = 10,
     output: Annotated[Path | None, typer.Option(help="Where to write the scores (JSON).")] = None,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
-    ] = "auto",
+    device: Device = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Recall at 1, 5 and 10 and median rank: texts looking for images, images for texts."""

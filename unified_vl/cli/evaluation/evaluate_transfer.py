@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from unified_vl.cli.options import Device
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -35,9 +37,7 @@ def evaluate_transfer(
     plot: Annotated[
         Path | None, typer.Option(help="Draw the curve into this file (.svg, .png).")
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
-    ] = "auto",
+    device: Device = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score the captions of the nearest training images beside the model's own."""

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from unified_vl.cli.application import Application
+from unified_vl.cli.options import Device
 
 image_tokenizer_app = Application(help="Image tokenizers.")
 
@@ -25,9 +26,7 @@ def train(
         list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Keys to set.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.")
-    ] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Train an image tokenizer and report on the images that it has not seen."""
     from unified_vl.specs.load import load_image_tokenizer
