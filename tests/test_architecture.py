@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "unified_vl"
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "unified_vl"
 ORDER = [
     "errors",
     "files",
@@ -111,6 +112,14 @@ def test_only_the_engine_knows_deepspeed() -> None:
         if any(module.split(".")[0] == "deepspeed" for module in imports(path))
     }
     assert found == {"training/distributed/engine.py"}
+
+
+def test_tests_lie_in_the_rooms_of_what_they_test() -> None:
+    """What else there is has files of its own to test, or is asked by several rooms."""
+    others = {"benchmarks", "docs", "golden", "task_specs"}
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    tests = {path.relative_to(TESTS).parts[0] for path in TESTS.glob("*/**/test_*.py")}
+    assert tests - others == rooms
 
 
 DECIDE = ("training/schedules/registry.py", "specs/task.py", "specs/tasks/template.py")

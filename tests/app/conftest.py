@@ -14,7 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
-from tests.inference.conftest import Tiny, model_directory, picture, tiny  # noqa: F401
+from tests.tiny import Tiny, model_directory, picture, tiny  # noqa: F401
 from unified_vl.app.server import make_app
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.load import load_task

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from tests import annotation_files as tools
+from tests.readers import annotation_files as tools
 from unified_vl.authoring.checking.check import check_paths
 from unified_vl.authoring.drafting.draft import draft
 from unified_vl.cli.main import app

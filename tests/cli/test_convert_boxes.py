@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests import annotation_files as tools
+from tests.readers import annotation_files as tools
 from unified_vl.cli.main import app
 from unified_vl.errors import UserError
 

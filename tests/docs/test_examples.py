@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from tests.inference.conftest import tiny_model
+from tests.tiny import tiny_model
 from unified_vl.cli.main import app
 from unified_vl.errors import UserError
 from unified_vl.inference.saved_models.model_directory import save_model

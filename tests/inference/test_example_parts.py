@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.inference.conftest import tiny_model
+from tests.tiny import tiny_model
 from unified_vl import UnifiedVL
 from unified_vl.codecs.segments import Tag
 from unified_vl.data.images.image_loader import ImageLoader

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.inference.test_commands import call
+from tests.cli.test_predict_and_evaluate import call
 from unified_vl.errors import UserError
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 from pydantic import create_model
 from typer.testing import CliRunner
 
-from tests.inference.conftest import tiny_model
+from tests.tiny import tiny_model
 from unified_vl.app.answer import answer
 from unified_vl.app.inputs import inputs_of, read_values
 from unified_vl.authoring.page import as_html

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests import annotation_files as tools
+from tests.readers import annotation_files as tools
 from unified_vl.authoring.checking.check import check_paths
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images.image_loader import ImageLoader

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from tests.inference.test_commands import call
+from tests.cli.test_predict_and_evaluate import call
 from unified_vl.errors import UserError
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.reading.overrides import with_generate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.inference.test_search import LIMIT, build, memory_of, sources
+from tests.decoding.test_search import LIMIT, build, memory_of, sources
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.decoding.grammars.grammar import Grammar, Scored

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import LogitsProcessorList
 
-from tests.grammar_processor import GrammarProcessor
+from tests.decoding.grammar_processor import GrammarProcessor
 from unified_vl.codecs.images import resize
 from unified_vl.codecs.segments import Image, Tag, Text
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID

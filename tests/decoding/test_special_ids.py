@@ -10,7 +10,7 @@ import pytest
 import sentencepiece
 import torch
 
-from tests.inference.conftest import Tiny
+from tests.tiny import Tiny
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import Vocabulary

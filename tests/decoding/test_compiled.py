@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.inference.test_commands import call
-from tests.inference.test_search import LIMIT, build, memory_of, sources
-from tests.inference.test_word_rules import ours, words_of
+from tests.cli.test_predict_and_evaluate import call
+from tests.decoding.test_search import LIMIT, build, memory_of, sources
+from tests.decoding.test_word_rules import ours, words_of
 from unified_vl.decoding.decoders.compiled import CompiledBeamDecoder, compile_model
 from unified_vl.decoding.decoders.incremental import BeamDecoder
 from unified_vl.decoding.protocol import Memory, start
