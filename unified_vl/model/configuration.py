@@ -31,8 +31,10 @@ class UnifiedVLConfig(PretrainedConfig):
             relative updates suit them, Adam's, all of one size, are too rough.
         scale_decoder_output: multiply by d_model ** -0.5 before the head (T5 with a
             tied head).
-        activation: of the gate of the feed-forward layer: `gelu_new` (tanh form), `gelu`, `silu` or
-            `relu` (arXiv 2002.05202).
+        activation: of the feed-forward layer, or of its gate: `gelu_new` (tanh form), `gelu`,
+            `silu` or `relu`.
+        gated: the feed-forward layer is a gated linear unit (arXiv 2002.05202), as in T5 v1.1; two
+            products without a gate in T5 v1.0 (arXiv 1910.10683).
         tie_word_embeddings: the head is the embedding.
         image_token_id: the id that holds an image's places in a source.
         location_token_ids: first location id and the one behind the last; they start alike
@@ -77,6 +79,7 @@ class UnifiedVLConfig(PretrainedConfig):
         scale_attention: bool = True,
         scale_decoder_output: bool = False,
         activation: str = "gelu_new",
+        gated: bool = True,
         tie_word_embeddings: bool = False,
         image_token_id: int | None = None,
         location_token_ids: list[int] | None = None,
@@ -104,6 +107,7 @@ class UnifiedVLConfig(PretrainedConfig):
         self.scale_attention = scale_attention
         self.scale_decoder_output = scale_decoder_output
         self.activation = activation
+        self.gated = gated
         self.image_token_id = image_token_id
         self.location_token_ids = location_token_ids
         self.code_token_ids = code_token_ids

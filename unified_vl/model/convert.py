@@ -1,4 +1,4 @@
-"""Public T5 v1.1, UL2, mT5 and umT5 weights as a `UnifiedVLForConditionalGeneration`."""
+"""Public T5, UL2, mT5 and umT5 weights as a `UnifiedVLForConditionalGeneration`."""
 
 from __future__ import annotations
 
@@ -36,22 +36,19 @@ def from_t5(source: PreTrainedModel) -> UnifiedVLForConditionalGeneration:
     """The same text model, with the same logits, in this project's modules.
 
     Args:
-        source: a `T5ForConditionalGeneration` with a gated feed-forward layer (T5 v1.1, UL2), or
-            an mT5 or umT5.
+        source: a `T5ForConditionalGeneration` (T5 v1.0, v1.1, UL2), or an mT5 or umT5.
 
     Raises:
-        UserError: for another architecture, T5 v1.0 (its feed-forward has no gate), or an
-            activation that this model does not have.
+        UserError: for another architecture, or an activation that this model does not have.
     """
     theirs = source.config
     activation = ACTIVATION_OF.get(getattr(theirs, "dense_act_fn", ""))
-    gated = getattr(theirs, "is_gated_act", False)
-    if theirs.model_type not in SUPPORTED or not gated or activation is None:
+    if theirs.model_type not in SUPPORTED or activation is None:
         raise UserError(
             f"a {theirs.model_type} model with feed-forward "
             f"{getattr(theirs, 'feed_forward_proj', '?')!r} cannot be converted",
-            expected="T5 v1.1, UL2, mT5 or umT5 (feed_forward_proj 'gated-gelu', 'gated-silu' or "
-            "'gated-relu')",
+            expected="T5, UL2, mT5 or umT5 (feed_forward_proj 'gated-gelu', 'gated-silu', "
+            "'gated-relu', or one of them without a gate)",
         )
     state = source.state_dict()
     head = state.get("lm_head.weight", state["shared.weight"])
@@ -62,6 +59,7 @@ def from_t5(source: PreTrainedModel) -> UnifiedVLForConditionalGeneration:
         bias_per_layer=theirs.model_type == "umt5",
         scale_decoder_output=_scales_decoder_output(theirs, tied),
         activation=activation,
+        gated=theirs.is_gated_act,
         tie_word_embeddings=tied,
     )
     model = UnifiedVLForConditionalGeneration(config)
@@ -97,6 +95,7 @@ def _block(state: dict[str, torch.Tensor], side: str, layer: int) -> dict[str, t
     attention = f"{theirs}.0.SelfAttention"
     feed = 2 if side == "decoder" else 1
     dense = f"{theirs}.{feed}.DenseReluDense"
+    wi = ("wi",) if f"{dense}.wi.weight" in state else ("wi_0", "wi_1")
 
     def joined(*names: str) -> torch.Tensor:
         return torch.cat([state[f"{name}.weight"] for name in names])
@@ -106,7 +105,7 @@ def _block(state: dict[str, torch.Tensor], side: str, layer: int) -> dict[str, t
         f"{ours}.attend_self.qkv.weight": joined(*(f"{attention}.{x}" for x in "qkv")),
         f"{ours}.attend_self.out.weight": state[f"{attention}.o.weight"],
         f"{ours}.norm_feed.weight": state[f"{theirs}.{feed}.layer_norm.weight"],
-        f"{ours}.feed.wi.weight": joined(f"{dense}.wi_0", f"{dense}.wi_1"),
+        f"{ours}.feed.wi.weight": joined(*(f"{dense}.{x}" for x in wi)),
         f"{ours}.feed.wo.weight": state[f"{dense}.wo.weight"],
     }
     bias = f"{attention}.relative_attention_bias.weight"

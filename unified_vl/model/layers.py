@@ -48,16 +48,21 @@ class RMSNorm(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """A gated linear unit (arXiv 2002.05202); gate and value are one product."""
+    """A gated linear unit (arXiv 2002.05202), whose gate and value are one product; or, as in
+    T5 v1.0 (arXiv 1910.10683), two products with an activation between them."""
 
     def __init__(self, config: UnifiedVLConfig) -> None:
         super().__init__()
-        self.wi = Linear(config.d_model, (2 * config.d_ff, config.d_model**-0.5))
+        self.gated = config.gated
+        inner = 2 * config.d_ff if self.gated else config.d_ff
+        self.wi = Linear(config.d_model, (inner, config.d_model**-0.5))
         self.wo = Linear(config.d_ff, (config.d_model, config.d_ff**-0.5))
         self.dropout = nn.Dropout(config.dropout_rate)
         self.activation = ACTIVATIONS[config.activation]
 
     def forward(self, x_BSM: torch.Tensor) -> torch.Tensor:
+        if not self.gated:
+            return self.wo(self.dropout(self.activation(self.wi(x_BSM))))
         gate_BSF, value_BSF = self.wi(x_BSM).chunk(2, dim=-1)
         return self.wo(self.dropout(self.activation(gate_BSF) * value_BSF))
 

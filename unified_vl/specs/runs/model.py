@@ -35,9 +35,15 @@ class ModelSpec(Part):
     )
     activation: Literal["gelu_new", "gelu", "silu", "relu"] = Field(
         default="gelu_new",
-        description="Of the gate of the feed-forward layer: GELU in its tanh form (T5 v1.1, mT5, "
-        "umT5) or exact, SiLU (UL2, Flan-UL2) or ReLU.",
+        description="Of the feed-forward layer, or of its gate: GELU in its tanh form (T5 v1.1, "
+        "mT5, umT5) or exact, SiLU (UL2, Flan-UL2) or ReLU (T5 v1.0, without a gate).",
         examples=["silu"],
+    )
+    gated: bool = Field(
+        default=True,
+        description="Whether the feed-forward layer has a gate (T5 v1.1 and its kin); T5 v1.0 has "
+        "none.",
+        examples=[False],
     )
     relative_attention_num_buckets: Annotated[int, Field(ge=4, le=4096, multiple_of=2)] = Field(
         default=32, description="Buckets of T5's relative positions.", examples=[32]
