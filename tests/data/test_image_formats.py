@@ -124,8 +124,8 @@ def test_heic_without_its_extra_says_what_would_read_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     PILImage.new("RGB", (16, 16), RED).save(tmp_path / "a.heic", "HEIF")
-    loader = "unified_vl.data.images.image_loader"
-    monkeypatch.setattr(f"{loader}.readable_formats", lambda: tuple(FORMATS))
+    opening = "unified_vl.data.images.opening"
+    monkeypatch.setattr(f"{opening}.readable_formats", lambda: tuple(FORMATS))
     with pytest.raises(BadRow, match=r"pip install 'unified_vl\[heic\]'"):
         ImageLoader(tmp_path, SIZE).load("a.heic", "row")
     assert "unified_vl[heic]" in named([Path("a.heic"), Path("b.svg")])

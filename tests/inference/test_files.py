@@ -11,8 +11,8 @@ from unified_vl.errors import UserError
 from unified_vl.inference.files import predict_file
 from unified_vl.inference.prediction import FLAGS
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.inference.task_answers import TaskAnswers
 from unified_vl.locks import only_writer
-from unified_vl.specs.task import TaskSpec
 
 
 @pytest.fixture
@@ -123,16 +123,16 @@ ROWS = [
 
 def die_after(predictor: UnifiedVL, monkeypatch: pytest.MonkeyPatch, batches: int) -> list[int]:
     """Let the predictor fail behind so many batches; how many rows each had is kept."""
-    real = UnifiedVL._predict_batch
+    real = TaskAnswers.answer
     sizes: list[int] = []
 
-    def counting(self: UnifiedVL, spec: TaskSpec, rows: list, n: int) -> list:
+    def counting(self: TaskAnswers, rows: list, n: int) -> list:
         if len(sizes) == batches:
             raise Dies
         sizes.append(len(rows))
-        return real(self, spec, rows, n)
+        return real(self, rows, n)
 
-    monkeypatch.setattr(UnifiedVL, "_predict_batch", counting)
+    monkeypatch.setattr(TaskAnswers, "answer", counting)
     return sizes
 
 

@@ -17,6 +17,7 @@ from unified_vl.inference.files import predict_file
 from unified_vl.inference.prediction import FLAGS, Alternative, Prediction
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.rows import BATCH, open_rows
+from unified_vl.inference.task_answers import TaskAnswers
 
 
 @pytest.fixture
@@ -30,16 +31,16 @@ class Dies(Exception):
 
 def die_after(monkeypatch: pytest.MonkeyPatch, batches: int) -> list[int]:
     """Let every predictor fail behind so many batches; how many rows each had is kept."""
-    real = UnifiedVL._predict_batch
+    real = TaskAnswers.answer
     sizes: list[int] = []
 
-    def counting(self: UnifiedVL, spec: object, rows: list, n: int) -> list:
+    def counting(self: TaskAnswers, rows: list, n: int) -> list:
         if len(sizes) == batches:
             raise Dies
         sizes.append(len(rows))
-        return real(self, spec, rows, n)
+        return real(self, rows, n)
 
-    monkeypatch.setattr(UnifiedVL, "_predict_batch", counting)
+    monkeypatch.setattr(TaskAnswers, "answer", counting)
     return sizes
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image as PILImage
 
-from unified_vl.data.images.image_loader import open_image, to_rgb
+from unified_vl.data.images.opening import open_image, to_rgb
 from unified_vl.errors import UserError
 from unified_vl.inference.inputs import source_fields
 from unified_vl.kinds.registry import kind_of

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from unified_vl.data.images.image_loader import open_image, orientation_of
+from unified_vl.data.images.opening import open_image, orientation_of
 from unified_vl.errors import UserError
 from unified_vl.geometry import to_pixels
 from unified_vl.kinds.box import box_in

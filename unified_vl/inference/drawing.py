@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image as PILImage
 from PIL import ImageDraw
 
-from unified_vl.data.images.image_loader import open_image, to_rgb
+from unified_vl.data.images.opening import open_image, to_rgb
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import write_atomically
 from unified_vl.inference.prediction import Prediction

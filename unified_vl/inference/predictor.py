@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from itertools import islice
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, overload
 
 import torch
-from PIL import Image as PILImage
 
-from unified_vl.codecs.segments import ImageCodes
-from unified_vl.data.batching import EncodedExample, collate_encoded, encode_example
+from unified_vl.data.batching import EncodedExample, encode_example
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images.code_cache import cache_directory
@@ -21,20 +17,16 @@ from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.rows.other_rows import train_rows
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.decoding.decoders.compiled import compile_model
-from unified_vl.decoding.generator import Generator
-from unified_vl.decoding.search import Hypothesis
 from unified_vl.errors import UserError, nearest
 from unified_vl.inference.inputs import (
     OneValue,
     chunks,
     input_row,
     split_inputs,
-    target_fields,
 )
-from unified_vl.inference.other_script import in_other_script
-from unified_vl.inference.prediction import Alternative, Prediction
-from unified_vl.inference.reranking import Reranker
+from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.saved_models.model_directory import SavedModel, load_model
+from unified_vl.inference.task_answers import TaskAnswers
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
@@ -55,8 +47,7 @@ class UnifiedVL:
         self.specs = saved.specs
         self.facts = saved.facts
         self.shots = saved.shots
-        self._generators: dict[TaskSpec, Generator] = {}
-        self._rerankers: dict[TaskSpec, Reranker] = {}
+        self._answers: dict[TaskSpec, TaskAnswers] = {}
 
     @classmethod
     def from_pretrained(
@@ -248,116 +239,11 @@ class UnifiedVL:
                 of_task.sort(key=lambda place: len(chunk[place][1].source.ids))
                 for start in range(0, len(of_task), batch_size):
                     group = of_task[start : start + batch_size]
-                    answers = self._predict_batch(spec, [chunk[place][1] for place in group], n)
+                    answers = self._of_task(spec).answer([chunk[place][1] for place in group], n)
                     found.update(zip(group, answers, strict=True))
             yield from (found[place] for place in range(len(chunk)))
 
-    def _generator(self, spec: TaskSpec) -> Generator:
-        if spec not in self._generators:
-            try:
-                how, form = spec.generate, spec.answer_form
-                tags = spec.data.languages
-                made = Generator(self.model, how, self.codec, spec.choices, form, tags)
-            except UserError as error:
-                key = (error.field or "generate").split(".")
-                raise spec.error(tuple(key), error.message, expected=error.expected) from error
-            self._generators[spec] = made
-        return self._generators[spec]
-
-    def _predict_batch(
-        self, spec: TaskSpec, rows: Sequence[EncodedExample], n: int
-    ) -> list[Prediction]:
-        batch = collate_encoded(rows).to(self.model.device)
-        others = [
-            replace(row, source=row.without, target=None) for row in rows if row.without is not None
-        ]
-        without = collate_encoded(others).to(self.model.device) if others else None
-        generator = self._generator(spec)
-        reranked = spec.generate.rerank is not None
-        drawn = max(n, spec.generate.best_of or 1) if reranked else n
-        written = generator(batch, drawn, without)
-        prefix = spec.generate.prefix or ""
-        answered = [
-            [self._alternative(spec, example, generator.text(h.ids), h, prefix) for h in hypotheses]
-            for example, hypotheses in zip(batch.examples, written.hypotheses, strict=True)
-        ]
-        answered = self._with_images(answered)
-        if reranked:
-            answered = self._reranked(spec, batch.examples, answered)
-        predictions = []
-        for row, several in zip(rows, answered, strict=True):
-            answers = several[:n]
-            best = answers[0]
-            predictions.append(
-                Prediction(
-                    key=row.example.key,
-                    text=best.text,
-                    score=best.score,
-                    segments=best.segments,
-                    shapes=best.shapes,
-                    images=best.images,
-                    cut=best.cut,
-                    source_cut=row.source.truncated,
-                    other_script=best.other_script,
-                    alternatives=tuple(answers) if n > 1 else None,
-                )
-            )
-        return predictions
-
-    def _with_images(self, answered: list[list[Alternative]]) -> list[list[Alternative]]:
-        """The answers with the pictures that their codes stand for, all decoded at once."""
-        coded = [[_coded(answer) for answer in answers] for answers in answered]
-        flat = [segment for row in coded for several in row for segment in several]
-        pictures = iter(map(PILImage.fromarray, self.codec.decode_images(flat)))
-        return [
-            [
-                replace(answer, images=tuple(islice(pictures, len(several))))
-                for answer, several in zip(answers, row, strict=True)
-            ]
-            for answers, row in zip(answered, coded, strict=True)
-        ]
-
-    def _reranked(
-        self, spec: TaskSpec, examples: Sequence[Example], answered: list[list[Alternative]]
-    ) -> list[list[Alternative]]:
-        """The answers of each row in the order of what `generate.rerank` says of their pictures,
-        with its scores."""
-        if spec not in self._rerankers:
-            self._rerankers[spec] = Reranker(self, spec)
-        images = [[answer.images[0] for answer in answers] for answers in answered]
-        texts = [example.shows or "" for example in examples]
-        languages = [example.language for example in examples]
-        scores = self._rerankers[spec](images, texts, languages)
-        return [
-            sorted(
-                (replace(a, score=s) for a, s in zip(answers, row, strict=True)),
-                key=lambda answer: -answer.score,
-            )
-            for answers, row in zip(answered, scores, strict=True)
-        ]
-
-    def _alternative(
-        self, spec: TaskSpec, example: Example, text: str, found: Hypothesis, prefix: str
-    ) -> Alternative:
-        """An answer with its shapes in pixels of the user's image, and its flags."""
-        size = example.image_size or (1, 1)
-        segments = self.codec.decode(found.ids, spec.answer_form.shape)
-        written = [spec.fields[name] for name in target_fields(spec)]
-        kinds = {field.kind: field.of_kind for field in written}
-        shapes: dict[str, list[Any]] = {}
-        for name, kind in kinds.items():
-            fields = [field for field in written if field.kind == name]
-            segments = tuple(kind.answered(segments, fields))
-            shapes |= kind.row(text, segments, size, fields)
-        return Alternative(
-            text,
-            found.score,
-            segments,
-            shapes,
-            cut=found.cut,
-            other_script=in_other_script(spec, text, example, prefix),
-        )
-
-
-def _coded(answer: Alternative) -> list[ImageCodes]:
-    return [segment for segment in answer.segments if isinstance(segment, ImageCodes)]
+    def _of_task(self, spec: TaskSpec) -> TaskAnswers:
+        if spec not in self._answers:
+            self._answers[spec] = TaskAnswers(self, spec)
+        return self._answers[spec]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image as PILImage
 
-from unified_vl.data.images.image_loader import open_image, to_rgb
+from unified_vl.data.images.opening import open_image, to_rgb
 from unified_vl.data.truncation import finish_truncated
 from unified_vl.errors import BadRow
 

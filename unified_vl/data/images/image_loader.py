@@ -1,4 +1,4 @@
-"""Image files to 8-bit RGB at the network's size; their bytes are not trusted.
+"""Images that rows name, at the network's size: where they lie, and which are kept.
 
 Legend: H height, W width, C channels.
 """
@@ -6,10 +6,8 @@ Legend: H height, W width, C channels.
 from __future__ import annotations
 
 import base64
-import contextlib
 import io
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,19 +15,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, TypeGuard
 
 import numpy as np
-from PIL import ExifTags, ImageOps
 from PIL import Image as PILImage
 
 from unified_vl.codecs.images import LoadedImage, resize
-from unified_vl.data.images.high_bit_depth import to_8_bit
+from unified_vl.data.images.opening import from_array, hole, open_image, orientation_of, to_rgb
 from unified_vl.data.truncation import finish_truncated
 from unified_vl.errors import BadRow, nearest
 from unified_vl.files import with_slashes
-from unified_vl.image_formats import HEIC_HINT, expected_formats, readable_formats
 
-MOST_PIXELS = 64_000_000
 MOST_BYTES = 1 << 28  # of an image within a file of others
-_LIMIT = "at most 64 million pixels"
 _LONG_NAME = 255  # characters; more is hardly the name of a file
 _BASE64 = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "data:image/")  # PNG, JPEG, GIF, WebP
 _NO_BASE64 = "a path; images in base64 are read by `reader: ofa_tsv` alone"
@@ -93,7 +87,7 @@ class ImageLoader:
                 return self._load_place(value, where, linked)
             value = value.get("bytes") or value.get("path")
         if isinstance(value, np.ndarray):
-            value = _from_array(value, where)
+            value = from_array(value, where)
         if isinstance(value, PILImage.Image):
             return self._prepare(value, where, "the image")
         if isinstance(value, (bytes, bytearray, memoryview)):
@@ -249,7 +243,7 @@ class ImageLoader:
                 raise
             truncated = error.message
             rgb = to_rgb(image, where, name)
-        loaded = resize(rgb, self.size, _hole(image) if self.holes else None)
+        loaded = resize(rgb, self.size, hole(image) if self.holes else None)
         if truncated:
             loaded = replace(loaded, truncated=truncated)
         orientation = orientation_of(image)
@@ -258,83 +252,3 @@ class ImageLoader:
 
 def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def open_image(file: BinaryIO, where: str, name: str) -> PILImage.Image:
-    """Read the header of an image; nothing is decoded yet.
-
-    Raises:
-        BadRow: when the format is none that is read (`image_formats.py`).
-    """
-    try:
-        with warnings.catch_warnings():
-            # Pillow's own limit is higher than that of `to_rgb`
-            warnings.simplefilter("ignore", PILImage.DecompressionBombWarning)
-            return PILImage.open(file, formats=readable_formats())
-    except PILImage.DecompressionBombError as error:
-        # what Pillow refuses outright is far above our limit
-        raise BadRow(f"the image {name} is too large", file=where, expected=_LIMIT) from error
-    except Exception as error:  # Pillow's parsers raise almost anything on hostile bytes
-        raise BadRow(
-            f"the image {name} cannot be read",
-            file=where,
-            expected=HEIC_HINT if _looks_like_heic(file) else expected_formats(),
-        ) from error
-
-
-def _looks_like_heic(file: BinaryIO) -> bool:
-    """Whether the first box is that of a HEIC image (ISO/IEC 23008-12)."""
-    with contextlib.suppress(OSError, ValueError):
-        file.seek(4)
-        return file.read(8) in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc")
-    return False
-
-
-def to_rgb(image: PILImage.Image, where: str, name: str) -> PILImage.Image:
-    """Decode an image, upright (EXIF) and in 8-bit RGB, on white where it is transparent.
-
-    Raises:
-        BadRow: before decoding when it has more than 64 million pixels; when the file
-            is truncated or broken.
-    """
-    width, height = image.size
-    if width * height > MOST_PIXELS:
-        raise BadRow(f"the image {name} is {width} x {height} pixels", file=where, expected=_LIMIT)
-    try:
-        image.load()
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode.startswith(("I", "F")):
-            return to_8_bit(upright, image)
-        if upright.has_transparency_data:
-            layer = upright.convert("RGBA")
-            ground = PILImage.new("RGBA", layer.size, "white")
-            return PILImage.alpha_composite(ground, layer).convert("RGB")
-        return upright.convert("RGB")
-    except Exception as error:  # as above: the bytes are not trusted
-        raise BadRow(f"the image {name} is broken or truncated: {error}", file=where) from error
-
-
-def orientation_of(image: PILImage.Image) -> int:
-    """How EXIF turns an image: 2 to 8; 1 where it does not, or says nothing that is known."""
-    said = image.getexif().get(ExifTags.Base.Orientation, 1)
-    return said if said in range(2, 9) else 1
-
-
-def _hole(image: PILImage.Image) -> PILImage.Image | None:
-    """White (L, upright) where an image that was decoded is transparent; None where it is not."""
-    upright = ImageOps.exif_transpose(image)
-    if not upright.has_transparency_data:
-        return None
-    alpha = upright.convert("RGBA").getchannel("A")
-    return alpha.point(lambda value: 255 * (value < 128))
-
-
-def _from_array(pixels: np.ndarray[Any, Any], where: str) -> PILImage.Image:
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels not in (1, 3, 4):
-        raise BadRow(
-            f"found an array of {pixels.dtype} [{', '.join(map(str, pixels.shape))}]",
-            file=where,
-            expected="uint8 [height, width] or [height, width, 3 or 4]",
-        )
-    return PILImage.fromarray(pixels[..., 0] if pixels.ndim == 3 and channels == 1 else pixels)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unified_vl.data.images.image_loader import ImageLoader, open_image, to_rgb
+from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.images.opening import open_image, to_rgb
 from unified_vl.errors import BadRow
 from unified_vl.evaluation.drawn_shapes import (
     DrawnShape,

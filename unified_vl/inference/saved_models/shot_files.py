@@ -21,7 +21,7 @@ from PIL import Image as PILImage
 
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Image, ImageCodes, Tag
-from unified_vl.data.images.image_loader import open_image, to_rgb
+from unified_vl.data.images.opening import open_image, to_rgb
 from unified_vl.data.rows.other_rows import Shot, Shots
 from unified_vl.data.rows.values import Value
 from unified_vl.errors import UserError

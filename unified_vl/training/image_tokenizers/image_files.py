@@ -12,7 +12,7 @@ import torch
 from PIL import Image as PILImage
 from PIL import ImageOps
 
-from unified_vl.data.images.image_loader import open_image, to_rgb
+from unified_vl.data.images.opening import open_image, to_rgb
 from unified_vl.data.order import draw_seed, permutation
 from unified_vl.errors import UserError
 

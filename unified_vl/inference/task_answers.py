@@ -1,0 +1,155 @@
+"""Answers of a model to batches of one task: what it writes, in words, pictures and pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image as PILImage
+
+from unified_vl.codecs.segments import ImageCodes
+from unified_vl.data.batching import EncodedExample, collate_encoded
+from unified_vl.data.example import Example
+from unified_vl.decoding.generator import Generator
+from unified_vl.decoding.search import Hypothesis
+from unified_vl.errors import UserError
+from unified_vl.inference.inputs import target_fields
+from unified_vl.inference.other_script import in_other_script
+from unified_vl.inference.prediction import Alternative, Prediction
+from unified_vl.inference.reranking import Reranker
+
+if TYPE_CHECKING:
+    from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.specs.task import TaskSpec
+
+
+class TaskAnswers:
+    """Answers to examples of a task.
+
+    Args:
+        predictor: the model.
+        spec: the task.
+
+    Raises:
+        UserError: at the key of the spec that asks for what the model cannot do.
+    """
+
+    def __init__(self, predictor: UnifiedVL, spec: TaskSpec) -> None:
+        self._predictor = predictor
+        self._codec = predictor.codec
+        self._spec = spec
+        try:
+            how, form, tags = spec.generate, spec.answer_form, spec.data.languages
+            self._generator = Generator(
+                predictor.model, how, predictor.codec, spec.choices, form, tags
+            )
+        except UserError as error:
+            key = (error.field or "generate").split(".")
+            raise spec.error(tuple(key), error.message, expected=error.expected) from error
+
+    @cached_property
+    def _reranker(self) -> Reranker:
+        return Reranker(self._predictor, self._spec)
+
+    def answer(self, rows: Sequence[EncodedExample], n: int) -> list[Prediction]:
+        """The answers to rows of one batch.
+
+        Args:
+            rows: without targets.
+            n: how many answers a row gets in `alternatives`.
+        """
+        device = self._predictor.model.device
+        batch = collate_encoded(rows).to(device)
+        others = [
+            replace(row, source=row.without, target=None) for row in rows if row.without is not None
+        ]
+        without = collate_encoded(others).to(device) if others else None
+        how = self._spec.generate
+        reranked = how.rerank is not None
+        drawn = max(n, how.best_of or 1) if reranked else n
+        written = self._generator(batch, drawn, without)
+        answered = [
+            [self._alternative(example, found) for found in hypotheses]
+            for example, hypotheses in zip(batch.examples, written.hypotheses, strict=True)
+        ]
+        answered = self._with_images(answered)
+        if reranked:
+            answered = self._reranked(batch.examples, answered)
+        predictions = []
+        for row, several in zip(rows, answered, strict=True):
+            answers = several[:n]
+            best = answers[0]
+            predictions.append(
+                Prediction(
+                    key=row.example.key,
+                    text=best.text,
+                    score=best.score,
+                    segments=best.segments,
+                    shapes=best.shapes,
+                    images=best.images,
+                    cut=best.cut,
+                    source_cut=row.source.truncated,
+                    other_script=best.other_script,
+                    alternatives=tuple(answers) if n > 1 else None,
+                )
+            )
+        return predictions
+
+    def _with_images(self, answered: list[list[Alternative]]) -> list[list[Alternative]]:
+        """The answers with the pictures that their codes stand for, all decoded at once."""
+        coded = [[_coded(answer) for answer in answers] for answers in answered]
+        flat = [segment for row in coded for several in row for segment in several]
+        pictures = iter(map(PILImage.fromarray, self._codec.decode_images(flat)))
+        return [
+            [
+                replace(answer, images=tuple(islice(pictures, len(several))))
+                for answer, several in zip(answers, row, strict=True)
+            ]
+            for answers, row in zip(answered, coded, strict=True)
+        ]
+
+    def _reranked(
+        self, examples: Sequence[Example], answered: list[list[Alternative]]
+    ) -> list[list[Alternative]]:
+        """The answers of each row in the order of what `generate.rerank` says of their pictures,
+        with its scores."""
+        images = [[answer.images[0] for answer in answers] for answers in answered]
+        texts = [example.shows or "" for example in examples]
+        languages = [example.language for example in examples]
+        scores = self._reranker(images, texts, languages)
+        return [
+            sorted(
+                (replace(a, score=s) for a, s in zip(answers, row, strict=True)),
+                key=lambda answer: -answer.score,
+            )
+            for answers, row in zip(answered, scores, strict=True)
+        ]
+
+    def _alternative(self, example: Example, found: Hypothesis) -> Alternative:
+        """An answer with its shapes in pixels of the user's image, and its flags."""
+        spec = self._spec
+        size = example.image_size or (1, 1)
+        text = self._generator.text(found.ids)
+        segments = self._codec.decode(found.ids, spec.answer_form.shape)
+        written = [spec.fields[name] for name in target_fields(spec)]
+        kinds = {field.kind: field.of_kind for field in written}
+        shapes: dict[str, list[Any]] = {}
+        for name, kind in kinds.items():
+            fields = [field for field in written if field.kind == name]
+            segments = tuple(kind.answered(segments, fields))
+            shapes |= kind.row(text, segments, size, fields)
+        return Alternative(
+            text,
+            found.score,
+            segments,
+            shapes,
+            cut=found.cut,
+            other_script=in_other_script(spec, text, example, spec.generate.prefix or ""),
+        )
+
+
+def _coded(answer: Alternative) -> list[ImageCodes]:
+    return [segment for segment in answer.segments if isinstance(segment, ImageCodes)]
