@@ -18,7 +18,7 @@ REPORT = "report.json"  # the scores of `evaluate`
 PREDICTIONS = "predictions.jsonl"  # every answer that they were made from
 RETRIEVAL = "retrieval.json"  # recall and ranks of `evaluate-retrieval`
 
-Note = Literal["best", "changed", "changed_data", "bad_row", "truncated_image"]
+Note = Literal["best", "changed", "changed_data", "bad_row", "truncated_image", "early_stop"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ class TruncatedEvent(Event):
 @dataclass(frozen=True, kw_only=True)
 class NoteEvent(Event):
     """Any other: a checkpoint that is the best, what a resume finds changed, a bad row, an image
-    that ends early."""
+    that ends early, a run that does."""
 
     name: Note
     step: int

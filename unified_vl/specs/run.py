@@ -24,6 +24,8 @@ from unified_vl.specs.reading.document import (
     refuse,
 )
 from unified_vl.specs.reading.parse import missing_file
+from unified_vl.specs.runs.course import EarlyStoppingSpec
+from unified_vl.specs.runs.course_rules import refuse_unfit_course
 from unified_vl.specs.runs.engine import read_engine_config
 from unified_vl.specs.runs.model import ModelSpec
 from unified_vl.specs.runs.run_paths import refuse_old_paths
@@ -187,6 +189,11 @@ class Run(Spec):
         "without scores, validation losses; its model is OUTPUT/best_model.",
         examples=[True],
     )
+    early_stopping: EarlyStoppingSpec | None = Field(
+        default=None,
+        description="When the run ends before its last step; it goes on to the end unless given.",
+        examples=[{"patience": 5}],
+    )
     faults: FaultSpec = Field(
         default_factory=FaultSpec,
         description="What is done about bad gradients.",
@@ -235,6 +242,7 @@ class Run(Spec):
                 f"stop-and-go goes by scores, which mixture {mixture.mixture!r} asks for",
                 expected="1 or more",
             )
+        refuse_unfit_course(self)
 
     @classmethod
     def explain(cls, problem: Problem, found: object) -> Problem:

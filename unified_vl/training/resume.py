@@ -64,6 +64,8 @@ def restore(training: Training, accept_changed_data: bool) -> int:
     training.drawn.update(state["drawn"])
     training.guard.load_state_dict(state["gradients"])
     training.best.load_state_dict(state["best"])
+    if "stopping" in state:
+        training.stopping.load_state_dict(state["stopping"])
     training.bad_rows.known = state["bad_rows"]
     training.bad_rows.truncated = state.get("truncated", {})
     for task, stream in parts.streams.items():  # their number stays limited
@@ -87,6 +89,7 @@ def progress_of(training: Training, step: int) -> dict[str, Any]:
         "journal": training.journal.state_dict(),
         "gradients": training.guard.state_dict(),
         "best": training.best.state_dict(),
+        "stopping": training.stopping.state_dict(),
         "bad_rows": training.bad_rows.known,
         "truncated": training.bad_rows.truncated,
         "fingerprints": dict(training.fingerprints),

@@ -9,6 +9,7 @@ from unified_vl.data.batching import Batch
 from unified_vl.specs.run import Run
 from unified_vl.training.bad_rows import BadRows
 from unified_vl.training.build import Parts
+from unified_vl.training.course.early_stopping import EarlyStopping
 from unified_vl.training.data_files import SeenFile
 from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.distributed.process import Process
@@ -37,6 +38,7 @@ class Training:
     guard: GradientGuard
     bad_rows: BadRows
     best: Best
+    stopping: EarlyStopping
     scorer: Scorer
     models: ModelWriter
     validation: Mapping[str, list[Batch]]

@@ -10,22 +10,21 @@ from pathlib import Path
 
 import torch
 
-from unified_vl.data.batching import Batch
 from unified_vl.data.order import draw_seed
-from unified_vl.errors import Stopped, UserError
+from unified_vl.errors import UserError
 from unified_vl.locks import WITHIN, only_writer
-from unified_vl.run_record import CHECKPOINTS, MODEL, SPECS
+from unified_vl.run_record import MODEL, SPECS
 from unified_vl.specs.run import Run
 from unified_vl.specs.written import write_run
-from unified_vl.training import checkpoint
 from unified_vl.training.bad_rows import BadRows
-from unified_vl.training.build import Parts, build, fingerprints
-from unified_vl.training.data_files import to_json
+from unified_vl.training.build import build, fingerprints
+from unified_vl.training.course.between_steps import look_around, validation_batches
+from unified_vl.training.course.early_stopping import EarlyStopping
 from unified_vl.training.distributed.agreement import agree, together
 from unified_vl.training.distributed.engine import Engine, start_process
 from unified_vl.training.distributed.lost import failing_alike, lost_ranks
 from unified_vl.training.distributed.process import Process
-from unified_vl.training.distributed.signals import StopSignals, name_of
+from unified_vl.training.distributed.signals import StopSignals
 from unified_vl.training.distributed.watchdog import STACKS, Watchdog
 from unified_vl.training.gradients import GradientGuard
 from unified_vl.training.learning_rate import learning_rate
@@ -34,11 +33,11 @@ from unified_vl.training.prefetch import Prefetch
 from unified_vl.training.record.best import Best
 from unified_vl.training.record.journal import Journal, name_of_update
 from unified_vl.training.record.models import ModelWriter
-from unified_vl.training.resume import look_at_data, progress_of, restore
+from unified_vl.training.resume import look_at_data, restore
 from unified_vl.training.schedules.registry import lower_is_better
 from unified_vl.training.schedules.schedule import Schedule
 from unified_vl.training.state import Training
-from unified_vl.training.update import TaskBatch, backward, target_loss_sum
+from unified_vl.training.update import TaskBatch, backward
 from unified_vl.training.validation_scores import Scorer
 
 LEFT = {WITHIN, STACKS}  # what a start that was killed or hung may leave in the output
@@ -86,16 +85,10 @@ def train(
         with training.journal, StopSignals() as signals:
             for of_task in training.validation.values():
                 training.bad_rows.note(start, of_task[0])
-            for first, last in _stretches(start, run, training.parts.schedule):
-                with Prefetch(_batches_ahead(training), AHEAD) as prepared:
-                    for step in range(first + 1, last + 1):  # counted from 1
-                        watchdog.beat()
-                        stop = _step(training, step, prepared, signals.received)
-                        watchdog.beat()
-                        _look_around(training, step, stop)
+            last = _steps(training, start, watchdog, signals)
             watchdog.beat()
             training.bad_rows.summarize()
-            training.models.write(MODEL, run.steps)
+            training.models.write(MODEL, last)
     return run.output / MODEL
 
 
@@ -108,6 +101,27 @@ def _only_job(output: Path) -> Iterator[Process]:
             if process.rank == 0:
                 stack.enter_context(only_writer(output))
         yield process
+
+
+def _steps(training: Training, start: int, watchdog: Watchdog, signals: StopSignals) -> int:
+    """All steps after `start`; returns the last one."""
+    stopping = training.stopping
+    if stopping.ended:
+        training.journal.say(
+            f"it has stopped early after step {start}: {stopping.reason()}; "
+            "with more patience, or without early_stopping, it goes on"
+        )
+        return start
+    for first, last in _stretches(start, training.run, training.parts.schedule):
+        with Prefetch(_batches_ahead(training), AHEAD) as prepared:
+            for step in range(first + 1, last + 1):  # counted from 1
+                watchdog.beat()
+                stop = _step(training, step, prepared, signals.received)
+                watchdog.beat()
+                look_around(training, step, stop)
+                if stopping.ended:
+                    return step
+    return training.run.steps
 
 
 def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], stop: int) -> int:
@@ -133,45 +147,12 @@ def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], st
     return agreed.stop
 
 
-def _look_around(training: Training, step: int, stop: int) -> None:
-    """What is done between steps: validation, scores, checkpoints, and the end asked for."""
-    run = training.run
-    if _due(step, run.validate_every, run):
-        losses = _validate(training)
-        training.best.losses(step, losses)
-        training.journal.validation(step, losses)
-    if _due(step, run.score_every, run):
-        _score(training, step)
-    due = _due(step, run.checkpoint_every, run)
-    if stop or due:
-        # a stop between two checkpoints decides nothing that the run would not have decided
-        is_best = due and run.keep_best and training.best.checkpoint(step)
-        if is_best:
-            training.journal.note("best", step, **training.best.facts())
-        checkpoint.save(
-            run.output / CHECKPOINTS,
-            step,
-            training.engine,
-            progress_of(training, step),
-            run.keep_checkpoints,
-            training.best.step,
-            to_json(training.seen_files),
-        )
-        if is_best:
-            training.models.write_best(training.best)
-    if stop and step < run.steps:
-        raise Stopped(
-            f"{name_of(stop)}: stopped after step {step} of {run.steps}, "
-            f"which is saved in {run.output}; the same command with --resume goes on"
-        )
-
-
 def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Training:
     with together(process):
         if not resume:
             _refuse_used(run.output)
         parts = build(run)
-        validation = _validation_batches(parts, process)
+        validation = validation_batches(parts, process)
     with failing_alike(process):
         engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)
     rows = {task: len(stream.data) for task, stream in parts.streams.items()}
@@ -187,6 +168,7 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
         guard=GradientGuard(run.faults),
         bad_rows=BadRows(journal),
         best=best,
+        stopping=EarlyStopping(run.early_stopping, by_scores=run.score_every > 0),
         scorer=Scorer(parts, engine, run.score_rows),
         models=ModelWriter(run, parts, engine, journal),
         validation=validation,
@@ -206,11 +188,6 @@ def _refuse_used(output: Path) -> None:
         )
 
 
-def _due(step: int, every: int, run: Run) -> bool:
-    """Whether what is done every so many steps, and at the end, is done after this one."""
-    return every > 0 and (step == run.steps or step % every == 0)
-
-
 def _stretches(start: int, run: Run, schedule: Schedule) -> Iterator[tuple[int, int]]:
     """The steps in stretches during which it is known whose turn it is.
 
@@ -221,15 +198,6 @@ def _stretches(start: int, run: Run, schedule: Schedule) -> Iterator[tuple[int, 
         end = min(run.steps, (start // every + 1) * every) if every else run.steps
         yield start, end
         start = end
-
-
-def _validation_batches(parts: Parts, process: Process) -> dict[str, list[Batch]]:
-    """The same rows each time: the first window of a fixed order, in whole batches."""
-    batches = {}
-    for task, stream in parts.validation.items():
-        batches[task] = [stream.batch(n, process.rank, process.world) for n in range(stream.window)]
-        stream.forget()  # the batches have all of it
-    return batches
 
 
 def _rehearse(training: Training) -> None:
@@ -254,32 +222,3 @@ def _batches_ahead(training: Training) -> Iterator[list[TaskBatch]]:
         return TaskBatch(task, tuple(parts))
 
     return iter(lambda: [batch_of(task) for task in schedule.next_update()], None)
-
-
-def _validate(training: Training) -> dict[str, float]:
-    """The token mean of the loss of each task, without label smoothing."""
-    engine = training.engine
-    losses = {}
-    with engine.evaluating():
-        for task, of_task in training.validation.items():
-            sums = torch.zeros(2, dtype=torch.float64, device=engine.process.device)
-            for batch in of_task:
-                moved = batch.to(engine.process.device)
-                sums[0] += target_loss_sum(engine.outputs(moved), moved)
-                sums[1] += batch.target_tokens
-            loss, tokens = training.process.total(sums)
-            losses[task] = loss / tokens
-    return losses
-
-
-def _score(training: Training, step: int) -> None:
-    """Score the tasks; some may rest from now on, and some train again."""
-    parts, journal = training.parts, training.journal
-    scores = training.scorer.scores()
-    training.best.scores(step, scores)
-    for task, score in scores.items():
-        transition = parts.schedule.observe(task, score)
-        metric = parts.specs[task].primary.metric
-        journal.score(step, task, metric, score)
-        if transition is not None:
-            journal.transition(step, transition)

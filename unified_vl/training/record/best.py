@@ -28,6 +28,17 @@ class _Memory:
     scored: int | None = None
 
 
+def mean_of_losses(losses: Mapping[str, float]) -> float | None:
+    """Of all tasks, which count alike; negative, so that more is better. None without any."""
+    return statistics.fmean(-loss for loss in losses.values()) if losses else None
+
+
+def mean_of_scores(scores: Mapping[str, float], lower: frozenset[str]) -> float | None:
+    """Of all tasks, which count alike; of those in `lower` less is better. None without any."""
+    signed = [-s if task in lower else s for task, s in scores.items()]
+    return statistics.fmean(signed) if signed else None
+
+
 class Best:
     """Remembers the best checkpoint; the first of equals.
 
@@ -53,17 +64,17 @@ class Best:
 
     def losses(self, step: int, losses: Mapping[str, float]) -> None:
         """Take note of the validation losses after `step`: all tasks count alike."""
-        if losses and not self.by_scores:
-            self._measure(step, [-loss for loss in losses.values()])
+        if not self.by_scores:
+            self._measure(step, mean_of_losses(losses))
 
     def scores(self, step: int, scores: Mapping[str, float]) -> None:
         """Take note of the tasks' primary metrics after `step`: all tasks count alike."""
-        if scores and self.by_scores:
-            lower = self.lower_is_better
-            self._measure(step, [-s if task in lower else s for task, s in scores.items()])
+        if self.by_scores:
+            self._measure(step, mean_of_scores(scores, self.lower_is_better))
 
-    def _measure(self, step: int, values: list[float]) -> None:
-        value = statistics.fmean(values)
+    def _measure(self, step: int, value: float | None) -> None:
+        if value is None:
+            return
         self._memory.now = value if math.isfinite(value) else None
         self._memory.measured = step
 

@@ -214,6 +214,11 @@ class Journal:
         """A line for people."""
         self._console.print(message, markup=False, soft_wrap=True)
 
+    def settle(self) -> None:
+        """Write what of the steps so far is not written: the run ends before its last step."""
+        if self._pending:
+            self._log()
+
     def _log(self) -> None:
         for task, sums in self._pending.items():
             self._write(

@@ -78,6 +78,11 @@ class Schedule(ABC):
         """Whether a score may change whose turn it is: batches are prepared up to the next one."""
         return bool(self.controllers)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all tasks have joined by the round that is under way."""
+        return max(self.from_round.values()) <= self._number
+
     @abstractmethod
     def fill(self, number: int, tasks: Sequence[str]) -> tuple[str, ...]:
         """The batches of round `number`, in order: as many as those of `tasks` together."""

@@ -1,0 +1,28 @@
+"""How long a run trains: the `early_stopping` keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from unified_vl.specs.reading.document import Part
+
+
+class EarlyStoppingSpec(Part):
+    """When a run ends before its last step, because it no longer gets better."""
+
+    patience: Annotated[int, Field(ge=1, le=10**6)] = Field(
+        description="Measurements in a row without a gain after which the run ends.", examples=[5]
+    )
+    min_delta: Annotated[float, Field(ge=0, le=1e30, allow_inf_nan=False)] = Field(
+        default=0.0,
+        description="What a value has to be better by than the best so far to be a gain.",
+        examples=[0.1],
+    )
+    metric: Literal["loss", "score"] | None = Field(
+        default=None,
+        description="The mean of all tasks' validation losses, or of their scores (lower is "
+        "better counted negative); scores where there are some, unless given.",
+        examples=["score"],
+    )
