@@ -18,7 +18,9 @@ REPORT = "report.json"  # the scores of `evaluate`
 PREDICTIONS = "predictions.jsonl"  # every answer that they were made from
 RETRIEVAL = "retrieval.json"  # recall and ranks of `evaluate-retrieval`
 
-Note = Literal["best", "changed", "changed_data", "bad_row", "truncated_image", "early_stop"]
+Note = Literal[
+    "best", "changed", "changed_data", "bad_row", "truncated_image", "early_stop", "started_from"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +142,7 @@ class TruncatedEvent(Event):
 @dataclass(frozen=True, kw_only=True)
 class NoteEvent(Event):
     """Any other: a checkpoint that is the best, what a resume finds changed, a bad row, an image
-    that ends early, a run that does."""
+    that ends early, a run that does, what the weights started from."""
 
     name: Note
     step: int

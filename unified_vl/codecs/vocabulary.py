@@ -48,7 +48,7 @@ class Vocabulary:
             raise ValueError(f"tags must be distinct: {self.tags}")
         ids = dict(zip(self.tags, self.tag_range, strict=True))
         for tag in self.tags:  # a language answers to its canonical form too
-            ids.setdefault(_in_one_form(tag), ids[tag])
+            ids.setdefault(in_one_form(tag), ids[tag])
         object.__setattr__(self, "_tag_ids", ids)
 
     @property
@@ -85,7 +85,7 @@ class Vocabulary:
         """
         found = self._tag_ids.get(name)
         if found is None:
-            found = self._tag_ids.get(_in_one_form(name))
+            found = self._tag_ids.get(in_one_form(name))
         if found is None:
             raise UserError(f"the vocabulary has no tag {name!r}", nearest=nearest(name, self.tags))
         return found
@@ -124,7 +124,7 @@ class Vocabulary:
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
 
 
-def _in_one_form(tag: str) -> str:
+def in_one_form(tag: str) -> str:
     """The tag of a language in the form that all its spellings have; others as they are."""
     if not tag.startswith(_LANGUAGE):
         return tag

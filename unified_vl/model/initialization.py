@@ -70,12 +70,16 @@ def _smooth_locations(weight_VM: torch.Tensor, config: UnifiedVLConfig, scale: f
     if config.location_token_ids is None or weight_VM.is_meta:
         return
     start, stop = config.location_token_ids
-    centre_L1 = (torch.arange(stop - start)[:, None] + 0.5) / (stop - start)
-    frequency_M = torch.randn(weight_VM.shape[1]) * CYCLES
-    phase_M = torch.rand(weight_VM.shape[1])
-    curve_LM = torch.cos(2 * math.pi * (centre_L1 * frequency_M + phase_M)) * math.sqrt(2)
     with torch.no_grad():
-        weight_VM[start:stop] = curve_LM * scale
+        weight_VM[start:stop] = location_curves(stop - start, weight_VM.shape[1]) * scale
+
+
+def location_curves(bins: int, width: int) -> torch.Tensor:
+    """A random smooth curve of unit variance in each dimension, (L, M)."""
+    centre_L1 = (torch.arange(bins)[:, None] + 0.5) / bins
+    frequency_M = torch.randn(width) * CYCLES
+    phase_M = torch.rand(width)
+    return torch.cos(2 * math.pi * (centre_L1 * frequency_M + phase_M)) * math.sqrt(2)
 
 
 @torch.no_grad()

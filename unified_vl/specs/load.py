@@ -12,7 +12,12 @@ from unified_vl.specs.reading.parse import validate
 from unified_vl.specs.reading.plugins import load_plugins
 from unified_vl.specs.reading.spec_file import file_kind, overridden, parse_kind
 from unified_vl.specs.run import Run
-from unified_vl.specs.runs.run_paths import OF_TOKENIZER, refuse_old_paths, resolve_paths
+from unified_vl.specs.runs.run_paths import (
+    OF_TOKENIZER,
+    refuse_old_paths,
+    resolve_paths,
+    resolve_start,
+)
 from unified_vl.specs.task import TaskSpec, load_task
 
 __all__ = [
@@ -88,6 +93,7 @@ def load_run(path: str | Path, overrides: Sequence[str] = ()) -> Run:
     path = Path(path)
     parsed = parse_kind(path, "run")
     resolve_paths(parsed, path.parent)
+    resolve_start(parsed, path.parent)
     return validate(Run, overridden(parsed, overrides))
 
 

@@ -212,6 +212,8 @@ class Run(Spec):
         vision, optimizer = self.model.vision, self.optimizer
         said = f"an image branch of kind {vision.kind!r} does not read this"
         given = vision.model_fields_set
+        if self.model.from_ is not None and "kind" not in given:
+            given = set()  # what it starts from says of which kind it is
         refuse(ENCODERS.idle_problems(vision.kind, given, ("model", "vision"), said))
         said = f"the optimiser {optimizer.name!r} does not read this"
         given = optimizer.model_fields_set

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.reading.document import Document, Problem, refuse
-from unified_vl.specs.runs.model import ModelSpec
+from unified_vl.specs.runs.model import Architecture
 from unified_vl.specs.task import TaskTags
 
 Id = Annotated[int, Field(ge=0, lt=1 << 22)]
@@ -20,7 +20,7 @@ Attention = Literal["eager", "sdpa"] | None  # what else `transformers` knows lo
 DType = Literal["float32", "bfloat16", "float16"] | None
 
 
-class SavedModelSpec(ModelSpec, Document):
+class SavedModelSpec(Architecture, Document):
     """Every key that a saved model's configuration may have.
 
     A model directory is input: whatever is not a key of this model, or a known remark of
@@ -57,7 +57,7 @@ class SavedModelSpec(ModelSpec, Document):
 
     @model_validator(mode="after")
     def _obey_rules(self) -> SavedModelSpec:
-        refuse(_ids(self))
+        refuse([*self.problems(), *_ids(self)])
         return self
 
 

@@ -55,6 +55,9 @@ def write_run(run: Run, folder: Path) -> None:
     for key in PATHS:
         if keys.get(key) is not None and not Path(keys[key]).is_absolute():
             keys[key] = relpath(keys[key], folder)
+    start = run.model.from_
+    if start is not None and not Path(start).is_absolute() and Path(start).exists():
+        keys["model"]["from"] = relpath(start, folder)
     write_atomically(folder / RUN, _json({**keys, "mixture": MIXTURE}))
 
 

@@ -10,6 +10,7 @@ import torch
 
 from unified_vl.authoring.checking.runs import refuse_other_vocabulary
 from unified_vl.codecs.image_codes import CodeImages, ImageCodec
+from unified_vl.codecs.row_names import row_names
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.codecs.text import TextCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary
@@ -23,6 +24,8 @@ from unified_vl.data.streams import WINDOW_BATCHES, TaskStream
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.initialization import start_codes_from_codebook
+from unified_vl.model.pretrained.pretrained import Pretrained
+from unified_vl.model.pretrained.starting import Start, start_from
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.engine import read_engine_config
@@ -48,6 +51,7 @@ class Parts:
         objectives: of each task, by name, beside the loss of its target tokens.
         validation: streams of the tasks that have a validation split, whose first window
             is what is validated on; none when the run asks for no validation rows.
+        start: what the weights are from, where they do not start at random.
     """
 
     model: UnifiedVLForConditionalGeneration
@@ -58,10 +62,16 @@ class Parts:
     schedule: Schedule
     streams: dict[str, TaskStream]
     validation: dict[str, TaskStream]
+    start: Start | None = None
 
 
-def build(run: Run) -> Parts:
-    """Everything but the engine; the weights are a function of the run's seed.
+def build(run: Run, pretrained: Pretrained | None = None) -> Parts:
+    """Everything but the engine; the weights are a function of the run's seed, and of what it
+    starts from.
+
+    Args:
+        run: settled (`model.pretrained.architecture`), where it starts from something.
+        pretrained: what that is.
 
     Raises:
         UserError: for a tokenizer, model key, data file or spec that does not fit.
@@ -100,10 +110,17 @@ def build(run: Run) -> Parts:
     validated = [s for s in specs.values() if run.validation_rows and "validation" in s.data.splits]
     streams = {name: stream(spec, "train") for name, spec in specs.items()}
     specs = {name: learn_choices(spec, run.data) for name, spec in specs.items()}
-    torch.manual_seed(run.seed)
-    model = UnifiedVLForConditionalGeneration(config)
-    if image_tokenizer is not None:
-        start_codes_from_codebook(model, image_tokenizer.codebook)
+    codebook = None if image_tokenizer is None else image_tokenizer.codebook
+    start = None
+    if pretrained is None:
+        torch.manual_seed(run.seed)
+        model = UnifiedVLForConditionalGeneration(config)
+        if codebook is not None:
+            start_codes_from_codebook(model, codebook)
+    else:
+        names = row_names(vocabulary, text)
+        with told_at_its_key(run):
+            model, start = start_from(pretrained, config, names, run.seed, codebook)
     return Parts(
         model=model,
         codec=codec,
@@ -122,6 +139,7 @@ def build(run: Run) -> Parts:
         validation={
             spec.task: stream(spec, "validation", streams[spec.task].data) for spec in validated
         },
+        start=start,
     )
 
 
@@ -148,7 +166,7 @@ def model_config(
             eos_token_id=vocabulary.eos_id,
             decoder_start_token_id=vocabulary.pad_id,  # as in T5
             task_tags=run.loaded_mixture.tags,
-            **run.model.model_dump(mode="json"),
+            **run.model.model_dump(mode="json", exclude={"from_"}),
         )
         _ = config.image_tokens, config.code_grid  # sizes that do not fit each other show here
     return config
@@ -196,13 +214,15 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
         "the vocabulary": parts.codec.vocabulary.fingerprint,
         "the text tokenizer": hashlib.sha256(parts.codec.text.model).hexdigest(),
         "the mixture": mixture.model_dump(mode="json"),
-        "model": run.model.model_dump(mode="json", exclude_defaults=True),
+        "model": run.model.model_dump(mode="json", exclude_defaults=True, exclude={"from_"}),
         "seed": run.seed,
         "batch_size": run.batch_size,
         "max_source_tokens": run.max_source_tokens,
         "max_target_tokens": run.max_target_tokens,
         "engine": read_engine_config(run.engine),
     }
+    if parts.start is not None:
+        values["what it started from"] = parts.start.fingerprint
     for name, spec in parts.specs.items():
         values[f"task {name}"] = spec.model_dump(mode="json")
         values[f"{NUMBER_OF_ROWS} {name}"] = len(parts.streams[name].data)

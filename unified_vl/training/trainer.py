@@ -13,6 +13,7 @@ import torch
 from unified_vl.data.order import draw_seed
 from unified_vl.errors import UserError
 from unified_vl.locks import WITHIN, only_writer
+from unified_vl.model.pretrained.architecture import open_start, settled
 from unified_vl.run_record import MODEL, SPECS
 from unified_vl.specs.run import Run
 from unified_vl.specs.written import write_run
@@ -82,6 +83,9 @@ def train(
         with together(process):
             if run.file is None and process.rank == 0:
                 write_run(run, run.output / SPECS)
+        if training.parts.start is not None and not start:
+            training.journal.note("started_from", 0, **training.parts.start.facts())
+            training.journal.say(training.parts.start.line())
         with training.journal, StopSignals() as signals:
             for of_task in training.validation.values():
                 training.bad_rows.note(start, of_task[0])
@@ -151,7 +155,10 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
     with together(process):
         if not resume:
             _refuse_used(run.output)
-        parts = build(run)
+        pretrained = None if run.model.from_ is None else open_start(run)
+        if pretrained is not None:
+            run = settled(run, pretrained)
+        parts = build(run, pretrained)
         validation = validation_batches(parts, process)
     with failing_alike(process):
         engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)

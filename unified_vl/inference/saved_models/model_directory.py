@@ -39,20 +39,15 @@ from unified_vl.files import new_directory, read_json_object, write_atomically
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
 from unified_vl.inference.saved_models.shot_files import read_shots, write_shots
 from unified_vl.inference.saved_models.weights import load_weights
-from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.saved_configuration import CONFIG, TOKENIZER, load_configuration, load_json
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.load import load_task
-from unified_vl.specs.reading.parse import Parsed, json_origin, validate
-from unified_vl.specs.saved_model import REMARKS, SavedModelSpec
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.written import write_task
 
-CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 FACTS = "training.json"
-TOKENIZER = "tokenizer"
 SPECS = "specs"
-REQUIRED = ("vocabulary_fingerprint", "text_fingerprint", "max_source_tokens", "max_target_tokens")
 
 
 @dataclass(frozen=True)
@@ -193,7 +188,7 @@ def load_model(
     directory = Path(directory)
     if not directory.is_dir():
         raise UserError("there is no model directory here", file=directory)
-    config = _load_config(directory / CONFIG)
+    config = load_configuration(directory / CONFIG)
     vocabulary, text = load_tokenizer(directory / TOKENIZER)
     tokenizer = directory / TOKENIZER
     _check_same(tokenizer / VOCABULARY, vocabulary.fingerprint, config.vocabulary_fingerprint)
@@ -221,37 +216,7 @@ def load_model(
     model.to(device=found)
     if image_tokenizer is not None:
         image_tokenizer.to(device=found)
-    return SavedModel(model, codec, specs, _load_json(directory / FACTS), shots)
-
-
-def _load_config(path: Path) -> UnifiedVLConfig:
-    values = _load_json(path)
-    if values.get("model_type") != UnifiedVLConfig.model_type:
-        raise UserError(
-            f"this is a {values.get('model_type')!r} model",
-            file=path,
-            field="model_type",
-            expected=repr(UnifiedVLConfig.model_type),
-        )
-    for key in REQUIRED:
-        if values.get(key) is None:
-            raise UserError(
-                "the key is missing", file=path, field=key, expected="a saved unified_vl model"
-            )
-    spec = validate(SavedModelSpec, Parsed(values, json_origin(path)))
-    config = UnifiedVLConfig(**spec.model_dump(mode="json", exclude=set(REMARKS)))
-    try:
-        _ = config.image_tokens, config.code_grid  # sizes that do not fit each other show here
-    except UserError as error:
-        error.file = str(path)
-        raise
-    return config
-
-
-def _load_json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise UserError("the file is missing", file=path, expected="a saved unified_vl model")
-    return read_json_object(path)
+    return SavedModel(model, codec, specs, load_json(directory / FACTS), shots)
 
 
 def _check_same(path: Path, found: str, expected: str | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Literal
 
@@ -16,7 +18,7 @@ MOST_LAYERS = 512
 Depth = Annotated[int, Field(ge=1, le=MOST_LAYERS)]
 
 
-class ModelSpec(Part):
+class Architecture(Part):
     """Sizes and choices of the encoder-decoder; what the tokenizer decides is not here."""
 
     d_model: Width = Field(default=512, description="Width of the model.", examples=[512])
@@ -93,14 +95,44 @@ class ModelSpec(Part):
     )
 
     @model_validator(mode="after")
-    def _obey_rules(self) -> ModelSpec:
+    def _obey_rules(self) -> Architecture:
+        refuse(self.problems())
+        return self
+
+    def problems(self, *place: str) -> Iterator[Problem]:
+        """What is wrong with it beyond the types of its keys, where it stands at `place`."""
         exact = self.relative_attention_num_buckets // 2
         if self.relative_attention_max_distance <= exact:
             key = "relative_attention_max_distance"
             found = f"{self.relative_attention_max_distance} for "
             found += f"{self.relative_attention_num_buckets} buckets"
-            refuse([Problem((key,), found, expected=f"more than {exact}, half of the buckets")])
+            yield Problem((*place, key), found, expected=f"more than {exact}, half of the buckets")
+        for problem in self.vision.problems():
+            yield replace(problem, path=(*place, "vision", *problem.path))
+
+
+class StartKeys(Part):
+    """Where the weights are from."""
+
+    from_: Annotated[str, Field(min_length=1, max_length=1000)] | None = Field(
+        default=None,
+        alias="from",
+        description="What the training starts from instead of random weights, and what decides "
+        "all that this section does not say: a saved model, a run's output or a checkpoint, "
+        "relative to this file, or a model of the Hugging Face hub.",
+        examples=["../../runs/demo/model"],
+    )
+
+
+class ModelSpec(Architecture, StartKeys):
+    """The model of a run: what it starts from, and its sizes and choices."""
+
+    @model_validator(mode="after")
+    def _obey_rules(self) -> ModelSpec:
+        if self.from_ is None:  # else what is not given is not yet known
+            refuse(self.problems())
         return self
 
 
+FOLLOWERS.append(partial(Architecture.model_rebuild, force=True))
 FOLLOWERS.append(partial(ModelSpec.model_rebuild, force=True))

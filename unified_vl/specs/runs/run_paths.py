@@ -4,6 +4,7 @@ name can be used."""
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from os.path import normpath, relpath
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 OF_TOKENIZER = ("data", "output")  # the paths of an image tokenizer's file
 PATHS = ("mixture", "data", "tokenizer", "output", "engine")  # relative to the run file
 FOLDERS = ("data", "tokenizer")  # what has to be there before a training
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")  # `t5-small`, `google/mt5-small`
 LONGEST_ENDING = len(".partial")  # of folders that are written beside their place
 
 
@@ -29,6 +31,24 @@ def resolve_paths(parsed: Parsed, folder: Path, keys: Sequence[str] = PATHS) -> 
         value = parsed.values.get(key)
         if isinstance(value, str) and value:
             parsed.values[key] = normpath(folder / value)
+
+
+def resolve_start(parsed: Parsed, folder: Path) -> None:
+    """Make `model.from` a path that can be opened, unless it names a model of the hub.
+
+    What is there wins: `google/mt5-small` is a folder where there is one.
+    """
+    model = parsed.values.get("model")
+    if not isinstance(model, dict):
+        return
+    value = model.get("from")
+    if isinstance(value, str) and value and (is_path(value) or _exists(folder / value)):
+        model["from"] = normpath(folder / value)
+
+
+def is_path(source: str) -> bool:
+    """Whether what `model.from` names can be no model of the hub."""
+    return HUB_ID.fullmatch(source) is None
 
 
 def refuse_old_paths(run: Run | ImageTokenizerSpec, folders: Sequence[str] = FOLDERS) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from unified_vl.specs.reading.document import OneOf, Part, Problem, refuse
+from unified_vl.specs.reading.document import OneOf, Part, Problem
 from unified_vl.specs.variants import Variant, Variants
 
 CHANNELS_OF_A_GROUP = 16
@@ -117,10 +117,9 @@ class GeneralVisionKeys(Part):
 class VisionSpec(TimmKeys, StemKeys, GeneralVisionKeys):
     """How an image becomes a grid of features."""
 
-    @model_validator(mode="after")
-    def _obey_rules(self) -> VisionSpec:
-        refuse(ENCODERS[self.kind].rules(self))
-        return self
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong with it beyond the types of its keys; the model that it is of asks."""
+        yield from ENCODERS[self.kind].rules(self)
 
 
 ENCODERS.keys_of(VisionSpec)

@@ -57,6 +57,8 @@ class ModelWriter:
                     "seconds": round(self.journal.seconds, 1),
                     **more,
                 }
+                if parts.start is not None:
+                    facts["started_from"] = parts.start.facts()
                 shots = {task: stream.builder.shots() for task, stream in parts.streams.items()}
                 save_model(folder, whole, parts.codec, parts.specs.values(), facts, shots=shots)
                 self.journal.say(f"the model after step {step} is in {folder}")

@@ -1,0 +1,59 @@
+"""What a training starts from, by what lies there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unified_vl.errors import UserError, nearest
+from unified_vl.files import read_json_object
+from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.pretrained.hub import from_hub
+from unified_vl.model.pretrained.pretrained import Pretrained
+from unified_vl.model.pretrained.saved_model import SavedModel
+from unified_vl.model.saved_configuration import CONFIG
+from unified_vl.specs.runs.run_paths import is_path
+
+FAMILIES = {  # by the `model_type` of config.json
+    UnifiedVLConfig.model_type: SavedModel,
+}
+
+
+def open_pretrained(source: str | Path, *, download: bool = True) -> Pretrained:
+    """What can be started from.
+
+    Args:
+        source: a directory, or the name of a model of the Hugging Face hub where there is no
+            such directory.
+        download: from the hub, what is not on this machine yet.
+
+    Raises:
+        UserError: naming the file or the key, when nothing is there that can be used.
+    """
+    directory = Path(source)
+    if not directory.is_dir():
+        if is_path(str(source)):
+            raise _missing(directory)
+        directory = from_hub(str(source), download=download)
+    config = directory / CONFIG
+    if not config.is_file():
+        raise UserError(
+            "there is no model here", file=directory, expected=f"a folder with {CONFIG}"
+        )
+    found = read_json_object(config).get("model_type")
+    family = FAMILIES.get(found) if isinstance(found, str) else None
+    if family is None:
+        raise UserError(
+            f"a model of type {found!r} cannot be started from",
+            file=config,
+            field="model_type",
+            expected=f"one of {', '.join(FAMILIES)}",
+            nearest=nearest(str(found), FAMILIES),
+        )
+    return family(directory)
+
+
+def _missing(directory: Path) -> UserError:
+    parent = directory.parent
+    beside = [p.name for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
+    found = "is a file, not a folder" if directory.is_file() else "does not exist"
+    return UserError(found, file=directory, nearest=nearest(directory.name, beside))
