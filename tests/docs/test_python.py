@@ -82,7 +82,7 @@ def test_two_processes_train_what_a_program_makes(page: dict[str, Any], folder: 
         BLOCKS[2].replace("runs/colours", "runs/two"),
         "from unified_vl import train",
         "train(run, progress=False)",
-        "train(Run(**dict(run) | {'steps': 44}), resume=True)",
+        "train(Run(**dict(run) | {'steps': 44, 'continuation': 'cooldown'}), resume=True)",
     ]
     program = "\n".join(lines)
     (folder / "program.py").write_text(program)

@@ -207,7 +207,8 @@ def test_more_steps_say_what_the_learning_rate_does(
     (tmp_path / "data").symlink_to(squares / "data")
     falling = ["optimizer.decay=linear", "optimizer.lr=0.001", "optimizer.warmup_steps=0"]
     train(make_run(squares, tmp_path, *falling, "steps=4"), progress=False)
-    train(make_run(squares, tmp_path, *falling, "steps=8"), resume=True)
+    more = make_run(squares, tmp_path, *falling, "steps=8", "continuation=replan")
+    train(more, resume=True)
     told = capsys.readouterr().err
     assert "steps was 4 and is 8 from here" in told
     # of 4 steps it decays over the last 2, of 8 over the last 4

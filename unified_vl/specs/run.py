@@ -105,7 +105,15 @@ class Run(Spec):
         description="Where the run writes, relative to this file.",
         examples=["../../runs/photos"],
     )
-    steps: Steps = Field(description="Optimiser steps.", examples=[20000])
+    steps: Steps | None = Field(
+        default=None, description="Optimiser steps; or else `epochs`.", examples=[20000]
+    )
+    epochs: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="How long it trains, in place of `steps`: until every task has drawn all of "
+        "its training rows so often.",
+        examples=[3],
+    )
     batch_size: Batch = Field(description="Examples of a step, over all ranks.", examples=[256])
     accumulate: Batch = Field(
         default=1,
@@ -122,6 +130,14 @@ class Run(Spec):
         default_factory=OptimizerSpec,
         description="The optimiser and its learning rate.",
         examples=[{"lr": 0.0005, "warmup_steps": 1000, "decay": "cosine"}],
+    )
+    continuation: Literal["replan", "rewarm", "cooldown", "constant"] | None = Field(
+        default=None,
+        description="What the learning rate does when a resume finds another number of steps: "
+        "what it would if that had been planned from the beginning; increase and decay anew; "
+        "decay to zero from what it is; or stay as it is. Unless given it is `replan`, and refused "
+        "where the rate would rise.",
+        examples=["rewarm"],
     )
     clip: Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)] | None = Field(
         default=1.0,
@@ -209,6 +225,11 @@ class Run(Spec):
 
     @model_validator(mode="after")
     def _obey_rules(self) -> Run:
+        if self.steps is None and self.epochs is None:
+            refuse([Problem(("steps",), "is missing", expected="a whole number, or epochs")])
+        if self.steps is not None and self.epochs is not None:
+            what = "there are steps, too, which say how long it trains"
+            refuse([Problem(("epochs",), what, expected="one of the two, and null for the other")])
         vision, optimizer = self.model.vision, self.optimizer
         said = f"an image branch of kind {vision.kind!r} does not read this"
         given = vision.model_fields_set
@@ -225,6 +246,12 @@ class Run(Spec):
         """The mixture, where `mixture` names its file, too."""
         assert self._loaded_mixture is not None, "every run is settled"
         return self._loaded_mixture
+
+    @property
+    def last_step(self) -> int:
+        """The number of steps, which epochs are once their rows are counted."""
+        assert self.steps is not None, "epochs become steps before the training"
+        return self.steps
 
     def settle(self, origin: Origin) -> None:
         super().settle(origin)

@@ -8,6 +8,7 @@ from typing import Any
 from unified_vl.run_record import CHECKPOINTS
 from unified_vl.training import checkpoint
 from unified_vl.training.build import NUMBER_OF_ROWS
+from unified_vl.training.course.continuation import before_of, go_on
 from unified_vl.training.data_files import (
     changed_files,
     files_of,
@@ -54,12 +55,13 @@ def restore(training: Training, accept_changed_data: bool) -> int:
         journal.say("there is no checkpoint yet: starting at the first step")
         journal.restart()
         return 0
-    if state["step"] > run.steps:
+    if state["step"] > run.last_step:
         raise run.error(
-            ("steps",),
+            ("steps" if run.epochs is None else "epochs",),
             f"the checkpoint has {state['step']} steps already",
             expected=f"at least {state['step']}",
         )
+    told = go_on(training.rate, run, state)
     parts.schedule.load_state_dict(state["schedule"])
     training.drawn.update(state["drawn"])
     training.guard.load_state_dict(state["gradients"])
@@ -71,7 +73,11 @@ def restore(training: Training, accept_changed_data: bool) -> int:
     for task, stream in parts.streams.items():  # their number stays limited
         stream.skipped.update(training.bad_rows.known.get(task, {}))
     journal.restart(state["journal"], state["step"])
-    tell_changes(state.get("settings", {}), run, state["step"], journal)
+    if settings := state.get("settings"):
+        rates = (before_of(state), training.rate)
+        tell_changes(settings, run, state["step"], journal, rates)
+    if told is not None:
+        journal.say(told)
     if changed:
         journal.note("changed_data", state["step"], files=changed)
         journal.say(f"going on with changed data: {', '.join(changed)}")
@@ -93,5 +99,6 @@ def progress_of(training: Training, step: int) -> dict[str, Any]:
         "bad_rows": training.bad_rows.known,
         "truncated": training.bad_rows.truncated,
         "fingerprints": dict(training.fingerprints),
+        "learning_rate": training.rate.state_dict(),
         "settings": settings_of(training.run),
     }

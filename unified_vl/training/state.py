@@ -14,6 +14,7 @@ from unified_vl.training.data_files import SeenFile
 from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.gradients import GradientGuard
+from unified_vl.training.learning_rate import LearningRate
 from unified_vl.training.record.best import Best
 from unified_vl.training.record.journal import Journal
 from unified_vl.training.record.models import ModelWriter
@@ -37,6 +38,7 @@ class Training:
     journal: Journal
     guard: GradientGuard
     bad_rows: BadRows
+    rate: LearningRate
     best: Best
     stopping: EarlyStopping
     scorer: Scorer

@@ -21,6 +21,7 @@ from unified_vl.training.bad_rows import BadRows
 from unified_vl.training.build import build, fingerprints
 from unified_vl.training.course.between_steps import look_around, validation_batches
 from unified_vl.training.course.early_stopping import EarlyStopping
+from unified_vl.training.course.epochs import with_steps
 from unified_vl.training.distributed.agreement import agree, together
 from unified_vl.training.distributed.engine import Engine, start_process
 from unified_vl.training.distributed.lost import failing_alike, lost_ranks
@@ -28,7 +29,7 @@ from unified_vl.training.distributed.process import Process
 from unified_vl.training.distributed.signals import StopSignals
 from unified_vl.training.distributed.watchdog import STACKS, Watchdog
 from unified_vl.training.gradients import GradientGuard
-from unified_vl.training.learning_rate import learning_rate
+from unified_vl.training.learning_rate import LearningRate
 from unified_vl.training.optimizers.registry import build_optimizer
 from unified_vl.training.prefetch import Prefetch
 from unified_vl.training.record.best import Best
@@ -125,7 +126,7 @@ def _steps(training: Training, start: int, watchdog: Watchdog, signals: StopSign
                 look_around(training, step, stop)
                 if stopping.ended:
                     return step
-    return training.run.steps
+    return training.run.last_step
 
 
 def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], stop: int) -> int:
@@ -136,7 +137,7 @@ def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], st
     # dropout, too, is a function of the step: a resume needs no generator's state
     torch.manual_seed(draw_seed(run.seed, "step", step - 1, training.process.rank) % 2**63)
     told = backward(engine, agreed.batches, agreed.tokens, run, parts.weights, parts.objectives)
-    rate = learning_rate(step - 1, run.steps, run.optimizer)
+    rate = training.rate.at(step - 1)
     name = name_of_update(tasks)
     loss = sum(each.loss for each in told)  # no number where one of them is none
     norm = engine.step(rate, partial(training.guard.accept, step, name, loss))
@@ -163,7 +164,10 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
     with failing_alike(process):
         engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)
     rows = {task: len(stream.data) for task, stream in parts.streams.items()}
+    run, length = with_steps(run, rows)
     journal = Journal(run, rows, writes=process.rank == 0, progress=progress)
+    if length is not None:
+        journal.say(length.told(run))
     lower = lower_is_better(parts.specs.values())
     best = Best(by_scores=run.score_every > 0, lower_is_better=lower)
     return Training(
@@ -174,6 +178,7 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
         journal=journal,
         guard=GradientGuard(run.faults),
         bad_rows=BadRows(journal),
+        rate=LearningRate(run.optimizer, run.last_step),
         best=best,
         stopping=EarlyStopping(run.early_stopping, by_scores=run.score_every > 0),
         scorer=Scorer(parts, engine, run.score_rows),
@@ -201,8 +206,8 @@ def _stretches(start: int, run: Run, schedule: Schedule) -> Iterator[tuple[int, 
     Scores may stop a task or let it go, which ends what can be prepared in advance.
     """
     every = run.score_every if schedule.goes_by_scores else 0
-    while start < run.steps:
-        end = min(run.steps, (start // every + 1) * every) if every else run.steps
+    while start < run.last_step:
+        end = min(run.last_step, (start // every + 1) * every) if every else run.last_step
         yield start, end
         start = end
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from unified_vl.specs.run import Run
+    from unified_vl.training.course.epochs import Length
 
 
 def check(
@@ -75,16 +79,31 @@ def check(
         result = check_paths(
             specs, data=data, rows=rows, codec=codec, leakage=leakage, progress=status.update
         )
+    lengths = {} if result.failed else _lengths(specs)
     if leaks_file is not None and data is not None:
         write_atomically(leaks_file, as_jsonl(result.leaks))
         named = leaks_file.resolve().relative_to(data.resolve()).as_posix()
         print(f"wrote {leaks_file}; data.exclude: {named} leaves them out", file=sys.stderr)
     if as_json:
         findings = [finding.to_json() for finding in result.findings]
-        lines = [json.dumps({"findings": findings, "checked": result.checked}, ensure_ascii=False)]
+        told: dict[str, object] = {"findings": findings, "checked": result.checked}
+        if lengths:
+            told["steps"] = {str(path): length.steps for path, (_, length) in lengths.items()}
+        lines = [json.dumps(told, ensure_ascii=False)]
     else:
-        lines = [*map(str, result.findings), result.summary()]
+        long = [f"{path}: {length.told(run)}" for path, (run, length) in lengths.items()]
+        lines = [*map(str, result.findings), *long, result.summary()]
     for line in lines:
         print(line if raw else visible(line))
     if result.failed:
         raise typer.Exit(2)
+
+
+def _lengths(specs: list[Path]) -> dict[Path, tuple[Run, Length]]:
+    """How many steps the run files that are named and say epochs come to."""
+    from unified_vl.specs.load import file_kind, load_run
+    from unified_vl.training.course.epochs import length_of
+
+    named = [path for path in specs if path.is_file() and file_kind(path) == "run"]
+    runs = {path: load_run(path) for path in named}
+    return {path: (run, length_of(run)) for path, run in runs.items() if run.epochs is not None}

@@ -33,10 +33,12 @@ def look_around(training: Training, step: int, stop: int) -> None:
         mean = mean_of_scores(_score(training, step), training.best.lower_is_better)
         if complete:
             stopping.observe(step, mean, of_scores=True)
-    if stopping.ended and step < run.steps:
+    if stopping.ended and step < run.last_step:
         training.journal.settle()
         training.journal.note("early_stop", step, **stopping.facts())
-        training.journal.say(f"stopped early after step {step} of {run.steps}: {stopping.reason()}")
+        training.journal.say(
+            f"stopped early after step {step} of {run.last_step}: {stopping.reason()}"
+        )
     due = stopping.ended or _due(step, run.checkpoint_every, run)
     if stop or due:
         # a stop between two checkpoints decides nothing that the run would not have decided
@@ -54,16 +56,16 @@ def look_around(training: Training, step: int, stop: int) -> None:
         )
         if is_best:
             training.models.write_best(training.best)
-    if stop and step < run.steps and not stopping.ended:
+    if stop and step < run.last_step and not stopping.ended:
         raise Stopped(
-            f"{name_of(stop)}: stopped after step {step} of {run.steps}, "
+            f"{name_of(stop)}: stopped after step {step} of {run.last_step}, "
             f"which is saved in {run.output}; the same command with --resume goes on"
         )
 
 
 def _due(step: int, every: int, run: Run) -> bool:
     """Whether what is done every so many steps, and at the end, is done after this one."""
-    return every > 0 and (step == run.steps or step % every == 0)
+    return every > 0 and (step == run.last_step or step % every == 0)
 
 
 def validation_batches(parts: Parts, process: Process) -> dict[str, list[Batch]]:

@@ -10,10 +10,9 @@ from typing import Any
 from unified_vl.errors import UserError
 from unified_vl.files import parse_json
 from unified_vl.run_record import BEST_MODEL, CHECKPOINTS, EVENTS, MODEL
-from unified_vl.specs.optimizer import OptimizerSpec
 from unified_vl.specs.run import Run
 from unified_vl.training.checkpoint import POINTER
-from unified_vl.training.learning_rate import learning_rate
+from unified_vl.training.learning_rate import LearningRate
 from unified_vl.training.record.journal import Journal
 
 # keys that are fingerprints, name places, or change nothing of what is trained
@@ -82,12 +81,19 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{key}", value
 
 
-def tell_changes(before: Mapping[str, Any], run: Run, step: int, journal: Journal) -> None:
+def tell_changes(
+    before: Mapping[str, Any],
+    run: Run,
+    step: int,
+    journal: Journal,
+    rates: tuple[LearningRate, LearningRate],
+) -> None:
     """An event and a line for each changed key, and for what the learning rate does then.
 
     Args:
         before: `settings_of` the run that wrote the checkpoint.
         step: of the checkpoint.
+        rates: before and now.
     """
     found = changes(before, settings_of(run))
     for change in found:
@@ -95,8 +101,6 @@ def tell_changes(before: Mapping[str, Any], run: Run, step: int, journal: Journa
         journal.say(f"{change.key} was {change.before} and is {change.now} from here")
     if not any(change.key.partition(".")[0] in ("steps", "optimizer") for change in found):
         return
-    optimizer = OptimizerSpec.model_validate(before["optimizer"])
-    old = learning_rate(max(step - 1, 0), before["steps"], optimizer)
-    new = learning_rate(min(step, run.steps - 1), run.steps, run.optimizer)
+    old, new = rates[0].at(max(step - 1, 0)), rates[1].at(min(step, run.last_step - 1))
     journal.note("changed", step, key="learning rate", before=old, now=new)
     journal.say(f"the learning rate was {old:.4g} at step {step} and is {new:.4g} at the next")

@@ -63,7 +63,7 @@ class Journal:
         self._run = run
         self._trackers: list[Tracker] = []
         self.path = run.output / EVENTS
-        self.steps = run.steps
+        self.steps = run.last_step
         self.batch_size = run.batch_size
         self.rows = dict(rows)
         self.log_every = run.log_every
@@ -82,7 +82,7 @@ class Journal:
         self._bar = Progress(
             BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"), auto_refresh=False
         )
-        self._bar_task = self._bar.add_task("", total=run.steps, pace="")
+        self._bar_task = self._bar.add_task("", total=run.last_step, pace="")
         self._losses = Text()
         self._live: Live | None = None
         if self._console.is_terminal and not self._console.quiet:
