@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -65,6 +65,47 @@ class OneOf:
         names = list(self.names())
         if not isinstance(found, str) or found not in names:
             raise PydanticKnownError("literal_error", {"expected": one_of(names)})
+        return found
+
+
+@dataclass(frozen=True)
+class WordOr:
+    """The type of a key that holds one of a few words, or the keys of a part.
+
+    A union would do; but what is wrong would be told of each of its members.
+
+    Attributes:
+        part: the class of the keys.
+        words: those that may stand in their place.
+    """
+
+    part: type[Part]
+    words: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(
+            self._validated,
+            handler.generate_schema(self.part),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: value.model_dump(mode="json") if isinstance(value, Part) else value
+            ),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"enum": list(self.words), "type": "string"}, handler(schema)]}
+
+    def _validated(self, found: object, part: Callable[[object], object]) -> object:
+        if isinstance(found, Part):
+            return part(found)
+        if isinstance(found, Mapping):  # no longer JSON, in which a list would be a tuple
+            lists = {key: tuple(v) if isinstance(v, list) else v for key, v in found.items()}
+            return part(lists)
+        if found not in self.words:
+            raise PydanticKnownError("literal_error", {"expected": one_of(self.words)})
         return found
 
 

@@ -139,7 +139,9 @@ def spoil(folder: Path, case: Mapping[str, Any]) -> None:
             text = text.replace(old, new, 1)
         (folder / file).write_text(text, encoding="utf-8")
     for file, text in case.get("write", {}).items():
-        (folder / file).write_text(text, encoding="utf-8")
+        place = folder / file
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(text, encoding="utf-8")
     for file, text in case.get("bytes", {}).items():
         (folder / file).write_bytes(text.encode("latin-1"))
     if "remove" in case:

@@ -9,7 +9,7 @@ from transformers import PretrainedConfig
 from unified_vl.codecs.image_codes import code_grid
 from unified_vl.errors import UserError, nearest
 from unified_vl.model.encoders.registry import grid_size
-from unified_vl.specs.runs.vision import ENCODERS, VisionSpec
+from unified_vl.specs.runs.vision import ENCODERS, OF_TRAINING, VisionSpec
 from unified_vl.specs.task import TaskTags
 
 
@@ -153,6 +153,8 @@ class UnifiedVLConfig(PretrainedConfig):
 def _complete_vision(vision: dict[str, Any] | None) -> dict[str, Any]:
     given = vision or {}
     defaults: dict[str, Any] = VisionSpec().model_dump(mode="json")
+    of_training = {key: defaults.pop(key) for key in OF_TRAINING}
+    given = {key: v for key, v in given.items() if (key, v) not in of_training.items()}
     for key in given:
         if key not in defaults:
             raise UserError(

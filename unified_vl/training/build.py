@@ -23,6 +23,7 @@ from unified_vl.data.rows.sources import TaskData
 from unified_vl.data.streams import WINDOW_BATCHES, TaskStream
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
 from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.encoders.registry import settled, start_encoder
 from unified_vl.model.initialization import start_codes_from_codebook
 from unified_vl.model.pretrained.pretrained import Pretrained
 from unified_vl.model.pretrained.starting import Start, start_from
@@ -30,6 +31,7 @@ from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.engine import read_engine_config
 from unified_vl.specs.runs.run_paths import refuse_unusable_paths, told_at_its_key
+from unified_vl.specs.runs.vision import OF_TRAINING
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 from unified_vl.specs.tasks.example import IMAGE_MASK_TAG
@@ -121,6 +123,9 @@ def build(run: Run, pretrained: Pretrained | None = None) -> Parts:
         names = row_names(vocabulary, text)
         with told_at_its_key(run):
             model, start = start_from(pretrained, config, names, run.seed, codebook)
+    if model.encoder.vision is not None:
+        with told_at_its_key(run):
+            start_encoder(model.encoder.vision.features, run.model.vision.model_dump(mode="json"))
     return Parts(
         model=model,
         codec=codec,
@@ -153,7 +158,9 @@ def model_config(
     """
     codes = vocabulary.image_codes
     masks = IMAGE_MASK_TAG in vocabulary.tags
+    keys = run.model.model_dump(mode="json", exclude={"from_"})
     with told_at_its_key(run):
+        keys["vision"] = settled(keys["vision"])
         config = UnifiedVLConfig(
             vocab_size=vocabulary.size,
             image_token_id=vocabulary.tag_id(IMAGE_TAG),
@@ -166,7 +173,7 @@ def model_config(
             eos_token_id=vocabulary.eos_id,
             decoder_start_token_id=vocabulary.pad_id,  # as in T5
             task_tags=run.loaded_mixture.tags,
-            **run.model.model_dump(mode="json", exclude={"from_"}),
+            **keys,
         )
         _ = config.image_tokens, config.code_grid  # sizes that do not fit each other show here
     return config
@@ -214,7 +221,7 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
         "the vocabulary": parts.codec.vocabulary.fingerprint,
         "the text tokenizer": hashlib.sha256(parts.codec.text.model).hexdigest(),
         "the mixture": mixture.model_dump(mode="json"),
-        "model": run.model.model_dump(mode="json", exclude_defaults=True, exclude={"from_"}),
+        "model": _model_keys(run, parts.model.config),
         "seed": run.seed,
         "batch_size": run.batch_size,
         "max_source_tokens": run.max_source_tokens,
@@ -229,6 +236,18 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
         for field, dictionary in spec.dictionaries.items():
             values[f"the dictionary of {field!r} of task {name}"] = dictionary.text
     return {key: _digest(value) for key, value in values.items()}
+
+
+def _model_keys(run: Run, config: UnifiedVLConfig) -> dict[str, object]:
+    """What is said of the model, whatever the name of the file that its backbone starts from."""
+    keys = run.model.model_dump(
+        mode="json",
+        exclude_defaults=True,
+        exclude={"from_": True, "vision": set(OF_TRAINING)},
+    )
+    if config.vision["normalize"] is not None:  # which that file may decide
+        keys["vision"]["normalize"] = config.vision["normalize"]
+    return keys
 
 
 def _digest(value: object) -> str:

@@ -7,7 +7,7 @@ from unified_vl.codecs.sequence import load_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.templates import task_tags
 from unified_vl.errors import UserError
-from unified_vl.model.encoders.registry import grid_size
+from unified_vl.model.encoders.registry import grid_size, settled
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.run_paths import told_at_its_key, unusable_paths
 
@@ -26,7 +26,9 @@ def check_run(run: Run, findings: Findings, missing: Severity) -> None:
         if run.tokenizer.is_dir():
             refuse_other_vocabulary(run, load_tokenizer(run.tokenizer)[0])
         with told_at_its_key(run):
-            rows, columns = grid_size(run.model.vision.model_dump(mode="json"))
+            vision = run.model.vision.model_dump(mode="json")
+            rows, columns = grid_size(vision)
+            settled(vision)
     except UserError as error:
         findings.add(error)
         return

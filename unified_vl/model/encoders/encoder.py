@@ -22,6 +22,14 @@ def _none(vision: Any) -> Iterable[Problem]:
     return ()
 
 
+def _as_given(vision: Vision) -> Vision:
+    return vision
+
+
+def _nothing(features: nn.Module, vision: Vision) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class EncoderKind:
     """An image encoder that `vision: {kind: NAME}` names.
@@ -39,6 +47,10 @@ class EncoderKind:
             pixels (N, 3, H, W). Its weights are drawn when it is made, or by `initialize`;
             those of a saved model are loaded into it afterwards.
         rules: what is wrong with keys whose types are right.
+        settle: those of a run's keys that a saved model keeps, as it keeps them: what they take
+            from elsewhere is written out. Raises `UserError` as `grid` does.
+        start: loads what a run says that the module starts from. It is called once, in a new
+            training, after `initialize`. Raises `UserError` as `grid` does.
     """
 
     name: str
@@ -46,6 +58,8 @@ class EncoderKind:
     grid: Callable[[Vision], tuple[int, int]]
     build: Callable[[Vision, int], nn.Module]
     rules: Callable[[Any], Iterable[Problem]] = _none
+    settle: Callable[[Vision], Vision] = _as_given
+    start: Callable[[nn.Module, Vision], None] = _nothing
 
     @property
     def variant(self) -> Variant:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from unified_vl.model.encoders.encoder import EncoderKind, Vision
 from unified_vl.model.encoders.patches import PATCHES
 from unified_vl.model.encoders.stem import STEM
@@ -37,3 +39,22 @@ def grid_size(vision: Vision) -> tuple[int, int]:
         UserError: when the encoder cannot take such an image.
     """
     return ENCODERS[vision["kind"]].grid(vision)
+
+
+def settled(vision: Vision) -> Vision:
+    """The keys of a run as a saved model keeps them: with all that they take from elsewhere.
+
+    Raises:
+        UserError: when what they name is not there.
+    """
+    kept = ENCODERS[vision["kind"]].settle(vision)
+    return {key: value for key, value in kept.items() if key not in specs.OF_TRAINING}
+
+
+def start_encoder(features: nn.Module, vision: Vision) -> None:
+    """Load what a run says that its image encoder starts from, once its weights were drawn.
+
+    Raises:
+        UserError: when that cannot be had, read or used.
+    """
+    ENCODERS[vision["kind"]].start(features, vision)

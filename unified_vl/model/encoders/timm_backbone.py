@@ -5,8 +5,10 @@ Legend: N images, C channels, H height, W width, R rows and L columns of the gri
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +17,15 @@ from torch import nn
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.model.encoders.encoder import EncoderKind, Vision
-from unified_vl.specs.runs.vision import TimmKeys
+from unified_vl.model.encoders.timm_hub import fetch_pretrained, refuse_unknown_tag
+from unified_vl.model.encoders.timm_weights import (
+    ColourScale,
+    load_weights,
+    source_of,
+    trained_scale,
+    whole_model,
+)
+from unified_vl.specs.runs.vision import RANDOM, TimmKeys
 
 
 @dataclass(frozen=True)
@@ -43,26 +53,50 @@ class TimmBackbone(nn.Module):
         level: which of its feature maps.
         image_size: (height, width) in pixels that it is built for.
         width: of the model.
+        colours: mean and standard deviation that the backbone reads, for colours from 0 to 1;
+            None leaves them from -1 to 1.
 
     Raises:
         UserError: naming the key, for a backbone that does not exist or cannot take the images.
     """
 
-    def __init__(self, name: str, level: int, image_size: tuple[int, int], width: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        level: int,
+        image_size: tuple[int, int],
+        width: int,
+        colours: ColourScale | None = None,
+    ) -> None:
         super().__init__()
         found = feature_map(name, level, image_size)
+        self.name = name
+        self.image_size = image_size
         self.backbone = _create(name, level, image_size)
         self.project = nn.Conv2d(found.channels, width, 1)
         self._channels_last = found.channels_last
+        # (x / 2 + 1 / 2 - mean) / std
+        colours = colours or {"mean": [0.5] * 3, "std": [0.5] * 3}
+        self._factors = [0.5 / std for std in colours["std"]]
+        self._shifts = [(0.5 - m) / s for m, s in zip(colours["mean"], colours["std"], strict=True)]
         for module in self.backbone.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.register_forward_pre_hook(_cast_statistics)
 
     def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
-        (feature_NCRL,) = self.backbone(x_NCHW)
+        (feature_NCRL,) = self.backbone(self._scaled(x_NCHW))
         if self._channels_last:
             feature_NCRL = rearrange(feature_NCRL, "n r l c -> n c r l")
         return self.project(feature_NCRL)
+
+    def _scaled(self, x_NCHW: torch.Tensor) -> torch.Tensor:
+        """Colours from -1 to 1 at the scale of the backbone."""
+        if self._factors == [1.0] * 3 and self._shifts == [0.0] * 3:
+            return x_NCHW
+        factor_C11, shift_C11 = (
+            x_NCHW.new_tensor(numbers)[:, None, None] for numbers in (self._factors, self._shifts)
+        )
+        return x_NCHW * factor_C11 + shift_C11
 
 
 @lru_cache(maxsize=32)
@@ -121,13 +155,10 @@ def _create(name: str, level: int, image_size: tuple[int, int]) -> Any:
             field="model.vision.backbone",
             nearest=nearest(name, known),
         )
-    options: dict[str, Any] = {"pretrained": False, "features_only": True, "out_indices": (level,)}
+    refuse_unknown_tag(name)
+    options: dict[str, Any] = {"features_only": True, "out_indices": (level,)}
     try:
-        return timm.create_model(name, img_size=image_size, **options)
-    except Exception as error:  # convolutions have no such option; else it says what is wrong
-        fault = error
-    try:
-        model = timm.create_model(name, **options)
+        return _made(name, image_size, **options)
     except (AssertionError, IndexError, ValueError) as error:
         raise UserError(
             f"the backbone {name!r} has no feature map {level} ({_first_line(error)})",
@@ -139,6 +170,17 @@ def _create(name: str, level: int, image_size: tuple[int, int]) -> Any:
             f"the backbone {name!r} gives no feature maps ({_first_line(error)})",
             field="model.vision.backbone",
         ) from error
+
+
+def _made(name: str, image_size: tuple[int, int], **options: Any) -> Any:
+    """A model of timm, built for the size where it has one."""
+    import timm
+
+    try:
+        return timm.create_model(name, img_size=image_size, **options)
+    except Exception as error:  # convolutions have no such option; else it says what is wrong
+        fault = error
+    model = timm.create_model(name, **options)
     if isinstance(fault, TypeError) and "img_size" in str(fault):
         return model
     raise _too_odd(name, image_size, fault) from fault
@@ -195,7 +237,58 @@ def grid(vision: Vision) -> tuple[int, int]:
 
 
 def build(vision: Vision, width: int) -> nn.Module:
-    return TimmBackbone(vision["backbone"], vision["feature_level"], _size(vision), width)
+    colours: Any = vision.get("normalize")
+    if colours == "backbone":
+        colours = trained_scale(vision["backbone"])
+    return TimmBackbone(
+        vision["backbone"],
+        vision["feature_level"],
+        _size(vision),
+        width,
+        colours if isinstance(colours, Mapping) else None,
+    )
 
 
-TIMM = EncoderKind("timm", TimmKeys, grid, build)
+def settle(vision: Vision) -> Vision:
+    """The keys with the scale of the colours written out.
+
+    Raises:
+        UserError: for weights that are not there or belong to another backbone.
+    """
+    feature_map(vision["backbone"], vision["feature_level"], _size(vision))  # it is there
+    source = source_of(vision["backbone"], vision.get("weights") or RANDOM)
+    colours = vision.get("normalize")
+    if colours is None and source is not None:
+        colours = "backbone"
+    if colours == "backbone":
+        scale = trained_scale(vision["backbone"])
+        found = (scale["mean"], scale["std"]) if source is None else (source.mean, source.std)
+        colours = dict(zip(("mean", "std"), found, strict=True))
+    return {**vision, "normalize": colours}
+
+
+def start(features: nn.Module, vision: Vision) -> None:
+    """Load the weights that a run says.
+
+    Raises:
+        UserError: for weights that cannot be had, read, or put into the backbone.
+    """
+    assert isinstance(features, TimmBackbone)
+    source = source_of(vision["backbone"], vision.get("weights") or RANDOM)
+    if source is not None:
+        path = source.path or fetch_pretrained(features.name)
+        load_backbone(features, path)
+
+
+def load_backbone(features: TimmBackbone, path: Path) -> None:
+    """Put the weights of a safetensors file into a backbone.
+
+    Raises:
+        UserError: when they are not those of this backbone.
+    """
+    name, size = features.name, features.image_size
+    whole = whole_model(lambda **options: _made(name, size, **options))
+    load_weights(features.backbone, name, size, path, whole)
+
+
+TIMM = EncoderKind("timm", TimmKeys, grid, build, settle=settle, start=start)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.specs.reading.parse import Parsed
+from unified_vl.specs.runs.vision import PRETRAINED, RANDOM
 
 if TYPE_CHECKING:
     from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 OF_TOKENIZER = ("data", "output")  # the paths of an image tokenizer's file
 PATHS = ("mixture", "data", "tokenizer", "output", "engine")  # relative to the run file
+WITHIN = {  # paths that are keys of parts, and the words that may stand in their place
+    ("model", "vision", "weights"): (RANDOM, PRETRAINED)
+}
 FOLDERS = ("data", "tokenizer")  # what has to be there before a training
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")  # `t5-small`, `google/mt5-small`
 LONGEST_ENDING = len(".partial")  # of folders that are written beside their place
@@ -31,6 +35,13 @@ def resolve_paths(parsed: Parsed, folder: Path, keys: Sequence[str] = PATHS) -> 
         value = parsed.values.get(key)
         if isinstance(value, str) and value:
             parsed.values[key] = normpath(folder / value)
+    for (*around, key), words in WITHIN.items():
+        part: object = parsed.values
+        for name in around:
+            part = part.get(name) if isinstance(part, dict) else None
+        value = part.get(key) if isinstance(part, dict) else None
+        if isinstance(part, dict) and isinstance(value, str) and value and value not in words:
+            part[key] = normpath(folder / value)
 
 
 def resolve_start(parsed: Parsed, folder: Path) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from unified_vl.parts import WordOr
 from unified_vl.specs.reading.document import OneOf, Part, Problem
 from unified_vl.specs.variants import Variant, Variants
 
 CHANNELS_OF_A_GROUP = 16
+RANDOM = "random"
+PRETRAINED = "pretrained"
+OF_TRAINING = ("weights",)  # keys that a saved model does not keep
 STEM_STRIDE = 4  # of the stem's first convolution; each further stage doubles it
 
 Width = Annotated[int, Field(ge=1, le=1 << 16)]
@@ -39,14 +43,49 @@ class StemKeys(PatchKeys):
     )
 
 
+Channel = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Spread = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
+class ColourScale(Part):
+    """What the colours of an image are brought to: (colour - mean) / std, colours from 0 to 1."""
+
+    mean: tuple[Channel, Channel, Channel] = Field(
+        description="Mean of red, green and blue, from 0 to 1.", examples=[[0.485, 0.456, 0.406]]
+    )
+    std: tuple[Spread, Spread, Spread] = Field(
+        description="Their standard deviations.", examples=[[0.229, 0.224, 0.225]]
+    )
+
+
 class TimmKeys(Part):
     """Of backbones of `timm`."""
 
     backbone: str = Field(
         default="resnet18",
         min_length=1,
-        description="timm: name of the backbone; it starts at random.",
+        description="timm: name of the backbone.",
         examples=["convnext_tiny"],
+    )
+    weights: str = Field(
+        default=RANDOM,
+        min_length=1,
+        description="timm: what the backbone starts from: `random`, `pretrained` (the weights that "
+        "timm names for it, from the Hugging Face hub), or a safetensors file, or a folder of "
+        "`config.json` and `model.safetensors`, relative to this file.",
+        examples=["pretrained", "../weights/resnet18.safetensors"],
+    )
+    normalize: (
+        Annotated[
+            Literal["backbone", "none"] | ColourScale, WordOr(ColourScale, ("backbone", "none"))
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="timm: the scale of the colours that the backbone reads: that which it was "
+        "trained with (`backbone`), -1 to 1 (`none`), or `mean` and `std`. `backbone` unless given "
+        "where it starts from weights, and `none` where it starts at random.",
+        examples=["backbone", {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}],
     )
     feature_level: int = Field(
         default=-1,
