@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from unified_vl.decoding.decoders.tree import TreeDecoder
 from unified_vl.decoding.grammars.trie import Trie, build_trie
-from unified_vl.decoding.protocol import Memory, start_tree
-from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.decoding.protocol import Memory, PrefixDecoder, start_tree
+from unified_vl.model.backbone import Backbone
 
 MOST_CHOICES = 2048  # of one tree; bounds the keys and values that are held
 MOST_ROWS = 4096  # sources times nodes of a level that are computed at once
@@ -67,7 +66,7 @@ class ChoiceScorer:
             places = torch.tensor(part, device=device)
             self._trees.append(_Tree(trie, places, start_id, device))
 
-    def __call__(self, model: UnifiedVLForConditionalGeneration, memory: Memory) -> torch.Tensor:
+    def __call__(self, model: Backbone, memory: Memory) -> torch.Tensor:
         """Sums of log-probabilities (natural), eos included, (B, C)."""
         sources = len(memory.mask_AS)
         score_BC = torch.empty((sources, len(self.lengths_C)), device=memory.mask_AS.device)
@@ -88,7 +87,7 @@ class _Tree:
         self._levels = _levels(trie, start_id, device)
         self.widest = max(len(level.token_K) for level in self._levels)
 
-    def score(self, model: UnifiedVLForConditionalGeneration, memory: Memory) -> torch.Tensor:
+    def score(self, model: Backbone, memory: Memory) -> torch.Tensor:
         sources = len(memory.mask_AS)
         decoder = start_tree(model, memory, len(self._levels))
         total_BK = torch.zeros((sources, 1), device=memory.mask_AS.device)
@@ -102,7 +101,7 @@ class _Tree:
         return torch.cat(totals, 1)[:, self._leaf_C]
 
 
-def _edges(decoder: TreeDecoder, hidden_BKM: torch.Tensor, level: _Level) -> torch.Tensor:
+def _edges(decoder: PrefixDecoder, hidden_BKM: torch.Tensor, level: _Level) -> torch.Tensor:
     """The log-probability of every edge (B, E), some inner nodes at a time."""
     sources, nodes, _ = hidden_BKM.shape
     at_once = max(1, MOST_LOGITS // (sources * decoder.model.config.vocab_size))

@@ -5,14 +5,12 @@ from __future__ import annotations
 from unified_vl.decoding.protocol import Memory, read_targets, refuse_no_numbers
 from unified_vl.decoding.search import Hypothesis
 from unified_vl.decoding.special_ids import SpecialIds
-from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.model.backbone import Backbone
 
 IMPROBABLE = -1e4  # a mean log-probability that no model has which computes numbers
 
 
-def refuse_made_up(
-    model: UnifiedVLForConditionalGeneration, memory: Memory, answers: list[list[Hypothesis]]
-) -> None:
+def refuse_made_up(model: Backbone, memory: Memory, answers: list[list[Hypothesis]]) -> None:
     """Raise where answers were found among scores that are no numbers.
 
     A search passes NaN over as the least of all scores, so its answers look like any, or there

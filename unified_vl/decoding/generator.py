@@ -33,7 +33,7 @@ from unified_vl.decoding.sampling import Sampler, uniform_numbers
 from unified_vl.decoding.search import Guidance, Hypothesis, beam_search, write
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.errors import UserError
-from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.model.backbone import Backbone
 from unified_vl.specs.tasks.generate import AnswerForm, GenerateSpec
 
 
@@ -78,7 +78,7 @@ class Generator:
 
     def __init__(
         self,
-        model: UnifiedVLForConditionalGeneration,
+        model: Backbone,
         how: GenerateSpec,
         codec: SequenceCodec,
         choices: Sequence[str] = (),

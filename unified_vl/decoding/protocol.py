@@ -16,10 +16,13 @@ from typing import Any, Protocol
 import torch
 
 from unified_vl.decoding.beams import Beams
+from unified_vl.decoding.decoders.cached import CachedDecoder, CachedTreeDecoder
 from unified_vl.decoding.decoders.compiled import CompiledBeamDecoder
 from unified_vl.decoding.decoders.incremental import BeamDecoder
 from unified_vl.decoding.decoders.tree import TreeDecoder
 from unified_vl.errors import UserError
+from unified_vl.model.backbone import Backbone
+from unified_vl.model.backbones.adapter import TransformersBackbone
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 
@@ -66,8 +69,22 @@ class SearchDecoder(Decoder, Protocol):
         ...
 
 
+class PrefixDecoder(Protocol):
+    """Walks a tree of prefixes level by level, the same one for every source."""
+
+    model: Any  # a `Backbone`
+
+    def descend(self, parent_K: torch.Tensor) -> None:
+        """The next step's nodes go on from these of the last."""
+        ...
+
+    def step(self, ids_BK: torch.Tensor) -> torch.Tensor:
+        """Hidden states (B, K, M) behind the next ids; `model.logits` turns them into scores."""
+        ...
+
+
 def encode(
-    model: UnifiedVLForConditionalGeneration,
+    model: Backbone,
     ids_AS: torch.Tensor,
     mask_AS: torch.Tensor,
     pixels_NCHW: torch.Tensor | None = None,
@@ -85,14 +102,12 @@ def encode(
     Raises:
         UserError: when the encoder gives NaN or infinity.
     """
-    hidden_ASM = model.encoder(ids_AS, mask_AS, pixels_NCHW, **others)[0]
+    hidden_ASM = model.encode(ids_AS, mask_AS, pixels_NCHW, **others)
     refuse_no_numbers(hidden_ASM)
     return Memory(hidden_ASM, mask_AS)
 
 
-def start(
-    model: UnifiedVLForConditionalGeneration, memory: Memory, positions: int, width: int = 1
-) -> SearchDecoder:
+def start(model: Backbone, memory: Memory, positions: int, width: int = 1) -> SearchDecoder:
     """A decoder that has read nothing: a compiled one where the model is.
 
     Args:
@@ -101,20 +116,22 @@ def start(
         positions: the most steps that will be taken.
         width: hypotheses of a source (K).
     """
+    if isinstance(model, TransformersBackbone):
+        return CachedDecoder(model, memory.hidden_ASM, memory.mask_AS, width)
+    assert isinstance(model, UnifiedVLForConditionalGeneration)
     kind = BeamDecoder if model.programs is None else CompiledBeamDecoder
     return kind(model, memory.hidden_ASM, memory.mask_AS, positions, width)
 
 
-def start_tree(
-    model: UnifiedVLForConditionalGeneration, memory: Memory, levels: int
-) -> TreeDecoder:
+def start_tree(model: Backbone, memory: Memory, levels: int) -> PrefixDecoder:
     """A decoder of a tree of prefixes, of so many levels, the same one for every source."""
+    if isinstance(model, TransformersBackbone):
+        return CachedTreeDecoder(model, memory.hidden_ASM, memory.mask_AS)
+    assert isinstance(model, UnifiedVLForConditionalGeneration)
     return TreeDecoder(model, memory.hidden_ASM, memory.mask_AS, levels)
 
 
-def read_targets(
-    model: UnifiedVLForConditionalGeneration, memory: Memory, labels_AT: torch.Tensor
-) -> torch.Tensor:
+def read_targets(model: Backbone, memory: Memory, labels_AT: torch.Tensor) -> torch.Tensor:
     """Logits (A, T, V) of known targets, in one step, as in training.
 
     Args:

@@ -21,7 +21,7 @@ from unified_vl.decoding.guidance import GuidedDecoder
 from unified_vl.decoding.protocol import Decoder, Memory, SearchDecoder, start
 from unified_vl.decoding.selection import first_largest
 from unified_vl.decoding.special_ids import SpecialIds
-from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.model.backbone import Backbone
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def likeliest(score_RC: torch.Tensor, source_B: torch.Tensor, step: int) -> torc
 
 
 def write(
-    model: UnifiedVLForConditionalGeneration,
+    model: Backbone,
     memory: Memory,
     max_tokens: int,
     grammar: Grammar | None = None,
@@ -176,7 +176,7 @@ def _joined(steps: list[_Step], sources: int, special: SpecialIds) -> list[list[
 
 
 def beam_search(
-    model: UnifiedVLForConditionalGeneration,
+    model: Backbone,
     memory: Memory,
     max_tokens: int,
     width: int,

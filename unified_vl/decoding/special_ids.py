@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.backbone import BackboneConfig
 
 
 class SpecialIds(NamedTuple):
@@ -21,6 +21,6 @@ class SpecialIds(NamedTuple):
     pad: int
 
     @classmethod
-    def of(cls, config: UnifiedVLConfig) -> SpecialIds:
+    def of(cls, config: BackboneConfig) -> SpecialIds:
         start, end, pad = config.decoder_start_token_id, config.eos_token_id, config.pad_token_id
         return cls(int(start), int(end), int(pad))

@@ -27,6 +27,7 @@ from unified_vl.inference.inputs import (
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.saved_models.model_directory import SavedModel, load_model
 from unified_vl.inference.task_answers import TaskAnswers
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
@@ -73,6 +74,12 @@ class UnifiedVL:
         """
         saved = load_model(directory, device, check_weights=check_weights)
         if compile:
+            if not isinstance(saved.model, UnifiedVLForConditionalGeneration):
+                raise UserError(
+                    f"a {saved.model.config.model_type} model cannot be compiled",
+                    field="compile",
+                    expected="a model of this project's own architecture",
+                )
             compile_model(saved.model)
         return cls(saved)
 
@@ -89,7 +96,7 @@ class UnifiedVL:
         return tuple(dict.fromkeys(every))
 
     def __repr__(self) -> str:
-        millions = self.model.num_parameters() / 1e6
+        millions = sum(weight.numel() for weight in self.model.parameters()) / 1e6
         tasks = ", ".join(f"{n} ({len(s.data.languages)})" for n, s in self.specs.items())
         return (
             f"<UnifiedVL: {millions:.1f} M parameters on {self.model.device}; tasks (languages): "

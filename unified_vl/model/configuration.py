@@ -144,6 +144,11 @@ class UnifiedVLConfig(PretrainedConfig):
             raise UserError(str(error), field=key, expected=expected) from error
 
     @property
+    def around_image(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Ids that stand before and behind an image's places: none."""
+        return (), ()
+
+    @property
     def image_tokens(self) -> int:
         """Tokens of one image in a source."""
         rows, columns = grid_size(self.vision)

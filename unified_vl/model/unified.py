@@ -6,9 +6,10 @@ N images in the batch, C channels, H height, W width, P places of one image.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,8 +17,10 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
-from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
+from transformers.modeling_outputs import BaseModelOutput
 
+from unified_vl.errors import UserError
+from unified_vl.model.backbone import Backbone, UnifiedVLOutput
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.initialization import initialize
 from unified_vl.model.layers import DecoderBlock, EncoderBlock, RMSNorm, of_each_layer, own_biases
@@ -47,19 +50,6 @@ class EncoderOutput(BaseModelOutput):
     """`last_hidden_state` (B, S, M), and `image_features` (N, P, M) where asked for."""
 
     image_features: torch.Tensor | None = None
-
-
-@dataclass
-class UnifiedVLOutput(Seq2SeqLMOutput):
-    """What a contrastive loss compares, where asked for.
-
-    Attributes:
-        image_features: (N, P, M), of each place of each image, before the encoder's blocks.
-        caption_features: (B, T, M), of each token of the captions, read without the image.
-    """
-
-    image_features: torch.Tensor | None = None
-    caption_features: torch.Tensor | None = None
 
 
 class Encoder(nn.Module):
@@ -201,7 +191,7 @@ class Decoder(nn.Module):
         return full.triu(diagonal=keys - queries + 1)
 
 
-class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin):
+class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbone):
     """Source ids and images in, target ids out.
 
     The text path is T5 v1.1's (gated GELU, RMSNorm, relative positions, no biases),
@@ -243,11 +233,19 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
         self.lm_head = new_embeddings
 
-    def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
-        """Labels (B, T) moved right behind the start id; -100 becomes pad."""
-        shifted_BT = labels.new_full(labels.shape, self.config.decoder_start_token_id)
-        shifted_BT[:, 1:] = labels[:, :-1]
-        return shifted_BT.masked_fill_(shifted_BT == -100, self.config.pad_token_id)
+    def encode(
+        self,
+        ids_BS: torch.Tensor,
+        mask_BS: torch.Tensor,
+        pixels_NCHW: torch.Tensor | None = None,
+        image_features: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        return self.encoder(ids_BS, mask_BS, pixels_NCHW, image_features=image_features)[0]
+
+    def image_features(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
+        if self.encoder.vision is None:
+            raise UserError("the model reads no images", field="model")
+        return self.encoder.vision(pixels_NCHW)[1]
 
     def logits(self, x_XM: torch.Tensor) -> torch.Tensor:
         """Scores (..., V) of the next id, of the decoder's hidden states (..., M)."""
@@ -320,3 +318,10 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin):
             image_features=getattr(encoder_outputs, "image_features", None),
             caption_features=self.encoder(caption_ids, caption_mask)[0] if contrasted else None,
         )
+
+    def save_weights(
+        self, directory: Path, state_dict: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
+        # One file whatever its size: the name of the weights is part of the format.
+        given = None if state_dict is None else dict(state_dict)
+        self.save_pretrained(directory, state_dict=given, max_shard_size="100TB")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from unified_vl.data.batching import Batch
-from unified_vl.model.unified import UnifiedVLOutput
+from unified_vl.model.backbone import UnifiedVLOutput
 from unified_vl.specs.run import Run
 from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.loss import step_loss, token_loss_sum

@@ -15,7 +15,6 @@ import torch
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.data.batching import pad
 from unified_vl.decoding.protocol import encode, refuse_no_numbers
-from unified_vl.errors import UserError
 from unified_vl.inference.inputs import chunks
 from unified_vl.inference.retrieval.late_interaction import Features
 
@@ -37,14 +36,11 @@ def image_features(predictor: UnifiedVL, images: Iterable[LoadedImage]) -> Featu
         UserError: when the model reads no images.
     """
     model = predictor.model
-    vision = model.encoder.vision
-    if vision is None:
-        raise UserError("the model reads no images", field="model")
     parts = []
     for batch in chunks(images, BATCH):
         pixels_NHWC = np.stack([image.pixels_HWC for image in batch])
         pixels_NCHW = torch.from_numpy(np.ascontiguousarray(pixels_NHWC.transpose(0, 3, 1, 2)))
-        _, feature_NPM = vision(pixels_NCHW.to(model.device))
+        feature_NPM = model.image_features(pixels_NCHW.to(model.device))
         refuse_no_numbers(feature_NPM)
         parts.append(Features.of(feature_NPM.cpu()))
     return Features.joined(parts)

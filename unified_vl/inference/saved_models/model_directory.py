@@ -39,8 +39,8 @@ from unified_vl.files import new_directory, read_json_object, write_atomically
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
 from unified_vl.inference.saved_models.shot_files import read_shots, write_shots
 from unified_vl.inference.saved_models.weights import load_weights
+from unified_vl.model.backbone import Backbone
 from unified_vl.model.saved_configuration import CONFIG, TOKENIZER, load_configuration, load_json
-from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.written import write_task
@@ -62,7 +62,7 @@ class SavedModel:
         shots: the rows that tasks show as examples, by task.
     """
 
-    model: UnifiedVLForConditionalGeneration
+    model: Backbone
     codec: SequenceCodec
     specs: dict[str, TaskSpec]
     facts: dict[str, Any]
@@ -71,7 +71,7 @@ class SavedModel:
 
 def save_model(
     directory: str | Path,
-    model: UnifiedVLForConditionalGeneration,
+    model: Backbone,
     codec: SequenceCodec,
     specs: Iterable[TaskSpec],
     facts: Mapping[str, Any] | None = None,
@@ -107,15 +107,14 @@ def save_model(
 
 def _write_parts(
     partial: Path,
-    model: UnifiedVLForConditionalGeneration,
+    model: Backbone,
     codec: SequenceCodec,
     specs: Iterable[TaskSpec],
     state_dict: dict[str, torch.Tensor] | None,
     shots: Mapping[str, Shots],
 ) -> None:
-    # One file whatever its size: the name of the weights is part of the format.
     with _without_bars():
-        model.save_pretrained(partial, state_dict=state_dict, max_shard_size="100TB")
+        model.save_weights(partial, state_dict)
     codec.save(partial / TOKENIZER)
     for spec in specs:
         path = partial / SPECS / f"{spec.task}.yaml"

@@ -24,7 +24,7 @@ import torch.distributed
 from torch import nn
 
 from unified_vl.data.batching import Batch
-from unified_vl.model.unified import UnifiedVLForConditionalGeneration, UnifiedVLOutput
+from unified_vl.model.backbone import Backbone, UnifiedVLOutput
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.engine import read_engine_config
 from unified_vl.training.distributed.compiler_locks import release_compiler_locks
@@ -85,7 +85,7 @@ class Engine:
     def __init__(
         self,
         process: Process,
-        model: UnifiedVLForConditionalGeneration,
+        model: Backbone,
         optimizer: torch.optim.Optimizer,
         run: Run,
     ) -> None:
@@ -215,7 +215,7 @@ class Engine:
             self._engine.train()
 
     @contextlib.contextmanager
-    def whole_model(self) -> Iterator[UnifiedVLForConditionalGeneration]:
+    def whole_model(self) -> Iterator[Backbone]:
         """The model in evaluation mode, without gradients, free of any other rank.
 
         Under ZeRO-3 this is a copy: its shards would have to be gathered anew for each
@@ -231,7 +231,7 @@ class Engine:
         finally:
             self.model.train()
 
-    def _copy_of_shards(self) -> UnifiedVLForConditionalGeneration:
+    def _copy_of_shards(self) -> Backbone:
         import deepspeed
 
         parameters = dict(self.model.named_parameters())

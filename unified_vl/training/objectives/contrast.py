@@ -17,8 +17,7 @@ from torch.nn import functional as F
 
 from unified_vl.data.batching import IGNORED, Batch
 from unified_vl.inference.retrieval.late_interaction import TEMPERATURE
-from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.unified import UnifiedVLOutput
+from unified_vl.model.backbone import BackboneConfig, UnifiedVLOutput
 from unified_vl.specs.objectives import OBJECTIVES, ContrastKeys
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
@@ -63,7 +62,7 @@ class Contrast(Objective):
         config: of the model: its ids of padding and of ends.
     """
 
-    def __init__(self, weight: float, config: UnifiedVLConfig) -> None:
+    def __init__(self, weight: float, config: BackboneConfig) -> None:
         super().__init__(weight)
         self.config = config
 

@@ -10,8 +10,7 @@ from typing import Any
 import torch
 
 from unified_vl.data.batching import Batch
-from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.unified import UnifiedVLOutput
+from unified_vl.model.backbone import BackboneConfig, UnifiedVLOutput
 from unified_vl.parts import Part, Problem
 from unified_vl.specs.mixture import MixtureTask
 from unified_vl.specs.task import TaskSpec
@@ -69,5 +68,5 @@ class ObjectiveKind:
 
     name: str
     keys: type[Part]
-    make: Callable[[MixtureTask, UnifiedVLConfig], Objective]
+    make: Callable[[MixtureTask, BackboneConfig], Objective]
     rules: Callable[[Any], Iterable[Problem]] = _none

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.backbone import BackboneConfig
 from unified_vl.specs import objectives as specs
 from unified_vl.specs.mixture import MixtureTask
 from unified_vl.specs.variants import Variant
@@ -31,7 +31,7 @@ def unregister(name: str) -> None:
     del OBJECTIVES[name]
 
 
-def objectives_of(entry: MixtureTask, config: UnifiedVLConfig) -> dict[str, Objective]:
+def objectives_of(entry: MixtureTask, config: BackboneConfig) -> dict[str, Objective]:
     """The objectives that a task of a mixture asks for, by name."""
     asked = (name for name in OBJECTIVES if getattr(entry, name))
     return {name: OBJECTIVES[name].make(entry, config) for name in asked}

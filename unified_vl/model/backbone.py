@@ -1,0 +1,152 @@
+"""What training, decoding and saving need of a model, whatever it is made of.
+
+This project's own model is one; those of `unified_vl.model.backbones` are `transformers`'.
+
+Legend: B batch, S source length, T target length, M width, V vocabulary, N images in the batch,
+C channels, H height, W width, P places of one image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from transformers.modeling_outputs import Seq2SeqLMOutput
+
+from unified_vl.specs.task import TaskTags
+
+
+@dataclass
+class UnifiedVLOutput(Seq2SeqLMOutput):
+    """What a contrastive loss compares, where asked for.
+
+    Attributes:
+        image_features: (N, P, M), of each place of each image, before the encoder's blocks.
+        caption_features: (B, T, M), of each token of the captions, read without the image.
+    """
+
+    image_features: torch.Tensor | None = None
+    caption_features: torch.Tensor | None = None
+
+
+class BackboneConfig(Protocol):
+    """What others than the model itself read in its configuration."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the embedding."""
+        ...
+
+    @property
+    def d_model(self) -> int:
+        """Width of the model (M)."""
+        ...
+
+    @property
+    def pad_token_id(self) -> int:
+        """Fills rows up behind their ends."""
+        ...
+
+    @property
+    def eos_token_id(self) -> int:
+        """Ends a source and a target."""
+        ...
+
+    @property
+    def decoder_start_token_id(self) -> int:
+        """What a decoder reads first."""
+        ...
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(height, width) in pixels that the network reads."""
+        ...
+
+    @property
+    def image_tokens(self) -> int:
+        """Places of one image in a source."""
+        ...
+
+    @property
+    def around_image(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Ids that stand before and behind an image's places."""
+        ...
+
+    @property
+    def code_grid(self) -> tuple[int, int] | None:
+        """Rows and columns of an image's codes; None where there are no codes."""
+        ...
+
+    @property
+    def task_tags(self) -> TaskTags:
+        """What told tasks apart in training (a mixture's `tags`)."""
+        ...
+
+
+class Backbone(nn.Module):
+    """An encoder-decoder: source ids and images in, logits of target ids out.
+
+    `forward` takes by name what that of `unified_vl.model.unified` does.
+    A training batch without images sends a blank one through the image branch with weight zero:
+    ZeRO needs the same module graph on every rank and step.
+    """
+
+    config: Any  # a `BackboneConfig`, and what else the model itself reads in it
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
+    def encode(
+        self,
+        ids_BS: torch.Tensor,
+        mask_BS: torch.Tensor,
+        pixels_NCHW: torch.Tensor | None = None,
+        image_features: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Hidden states (B, S, M) of sources.
+
+        Args:
+            ids_BS: an image's places hold `config.image_token_id`.
+            mask_BS: 1 for ids, 0 for padding.
+            pixels_NCHW: uint8, the images in the order of their places.
+            image_features: (N, P, M) of `image_features`, in place of pixels.
+        """
+        raise NotImplementedError
+
+    def image_features(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
+        """What the image branch sees at each place of uint8 images, (N, P, M).
+
+        Raises:
+            UserError: when the model reads no images.
+        """
+        raise NotImplementedError
+
+    def logits(self, x_XM: torch.Tensor) -> torch.Tensor:
+        """Scores (..., V) of the next id, of the decoder's hidden states (..., M)."""
+        raise NotImplementedError
+
+    def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
+        """Labels (B, T) moved right behind the start id; -100 becomes pad."""
+        shifted_BT = labels.new_full(labels.shape, self.config.decoder_start_token_id)
+        shifted_BT[:, 1:] = labels[:, :-1]
+        return shifted_BT.masked_fill_(shifted_BT == -100, self.config.pad_token_id)
+
+    def save_weights(
+        self, directory: Path, state_dict: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
+        """Write `config.json`, `generation_config.json` and `model.safetensors`.
+
+        Args:
+            directory: an empty folder.
+            state_dict: the weights, where the model's own are in pieces (ZeRO-3).
+        """
+        raise NotImplementedError

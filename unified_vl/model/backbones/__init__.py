@@ -1,0 +1,1 @@
+"""Encoder-decoders that `transformers` computes: one adapter, a thin file for each family."""

@@ -1,0 +1,226 @@
+"""A model that `transformers` computes, as a `Backbone`.
+
+Legend: B batch, S source length, T target length, M width, N images in the batch, C channels,
+H height, W width, P places of one image.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+from transformers.cache_utils import EncoderDecoderCache
+
+from unified_vl.errors import UserError
+from unified_vl.files import write_atomically
+from unified_vl.model.backbone import Backbone, UnifiedVLOutput
+from unified_vl.model.backbones.configuration import TransformersConfig
+from unified_vl.model.initialization import initialize
+from unified_vl.model.vision import ImageEncoder
+
+THEIRS = "model."  # before the names of their weights in a state dict
+NOISE = 0.1  # of new rows, in standard deviations of the rows that are there
+
+
+class TransformersBackbone(Backbone):
+    """`encode`, the decoder and its head called apart, so that everything around them is ours.
+
+    Args:
+        config: theirs, and what is ours beside it.
+        model: with its weights; random ones are drawn unless given.
+    """
+
+    config: TransformersConfig
+    programs: None = None  # nothing is compiled
+
+    def __init__(self, config: TransformersConfig, model: PreTrainedModel | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.model = config.build() if model is None else model
+        self.vision: ImageEncoder | None = None
+        if config.vision is not None:
+            self.vision = ImageEncoder(config.own_vision)
+            self.vision.apply(lambda module: initialize(module, config.own_vision))
+
+    def encode(
+        self,
+        ids_BS: torch.Tensor,
+        mask_BS: torch.Tensor,
+        pixels_NCHW: torch.Tensor | None = None,
+        image_features: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        return self._encoded(ids_BS, mask_BS, pixels_NCHW, image_features)[0]
+
+    def _encoded(
+        self,
+        ids_BS: torch.Tensor,
+        mask_BS: torch.Tensor,
+        pixels_NCHW: torch.Tensor | None,
+        feature_NPM: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Hidden states (B, S, M), and the features of the images."""
+        family = self.config.family
+        x_BSM = family.embedding(self.model)(ids_BS)
+        if feature_NPM is None and pixels_NCHW is not None:
+            feature_NPM = self.image_features(pixels_NCHW)
+        if feature_NPM is not None:
+            assert self.config.image_token_id is not None, "the vocabulary has no image"
+            places_BS = ids_BS == self.config.image_token_id
+            self._check(places_BS, len(feature_NPM), feature_NPM.shape[1])
+            placed_NPM = feature_NPM if self.vision is None else self.vision.place(feature_NPM)
+            x_BSM = x_BSM.masked_scatter(places_BS[..., None], placed_NPM.to(x_BSM.dtype))
+        elif self.training and self.config.reads_images:
+            blank = torch.zeros(
+                1, 3, *self.config.image_size, dtype=torch.uint8, device=ids_BS.device
+            )
+            seen_1PM = self.image_features(blank)
+            placed_1PM = seen_1PM if self.vision is None else self.vision.place(seen_1PM)
+            x_BSM = x_BSM + 0.0 * placed_1PM.mean()
+        encoder = family.encoder(self.model)
+        hidden_BSM = encoder(inputs_embeds=x_BSM, attention_mask=mask_BS).last_hidden_state
+        return hidden_BSM, feature_NPM
+
+    @staticmethod
+    def _check(places_BS: torch.Tensor, images: int, tokens: int) -> None:
+        """`transformers` counts over the whole batch, so that rows could swap their images."""
+        count_B = places_BS.sum(1).tolist()
+        for row, count in enumerate(count_B):
+            if count % tokens:
+                raise UserError(
+                    f"row {row} of a batch has {count} places of images",
+                    expected=f"a multiple of {tokens}, the places of one image",
+                )
+        if sum(count_B) != images * tokens:
+            raise UserError(
+                f"a batch has {images} images and places for {sum(count_B) // tokens}",
+                expected=f"{tokens} places for each image",
+            )
+
+    def image_features(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
+        if self.vision is not None:
+            return self.vision(pixels_NCHW)[1]
+        if not self.config.reads_images:
+            raise UserError("the model reads no images", field="model")
+        mean, std = (
+            torch.tensor(value, device=pixels_NCHW.device)[:, None, None]
+            for value in (self.config.mean, self.config.std)
+        )
+        scaled_NCHW = ((pixels_NCHW.float() / 255 - mean) / std).to(self.dtype)
+        return self.config.family.image_features(self.model, scaled_NCHW)
+
+    def decode(
+        self,
+        ids_BT: torch.Tensor,
+        memory_BSM: torch.Tensor,
+        mask_BS: torch.Tensor,
+        cache: EncoderDecoderCache | None = None,
+    ) -> torch.Tensor:
+        """Hidden states (B, T, M) behind target ids; `logits` turns them into scores.
+
+        Args:
+            ids_BT: behind those that the cache has read.
+            memory_BSM: of `encode`.
+            mask_BS: 1 for what of it may be read, 0 for padding.
+            cache: of `new_cache`, or of earlier calls.
+        """
+        hidden_BTM: torch.Tensor = self.config.family.decoder(self.model)(
+            input_ids=ids_BT,
+            encoder_hidden_states=memory_BSM,
+            encoder_attention_mask=mask_BS,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        ).last_hidden_state
+        return hidden_BTM
+
+    def new_cache(self) -> EncoderDecoderCache:
+        """For `decode`, of a decoder that has read nothing."""
+        return self.config.family.new_cache(self.model)
+
+    def logits(self, x_XM: torch.Tensor) -> torch.Tensor:
+        return self.config.family.logits(self.model, x_XM)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        decoder_input_ids: torch.Tensor | None = None,
+        encoder_outputs: Any = None,
+        labels: torch.Tensor | None = None,
+        caption_ids: torch.Tensor | None = None,
+        caption_mask: torch.Tensor | None = None,
+        **_: Any,
+    ) -> UnifiedVLOutput:
+        """As `UnifiedVLForConditionalGeneration.forward`; the mask is never left out."""
+        assert attention_mask is not None, "`transformers` infers no mask from padding"
+        feature_NPM = None
+        if encoder_outputs is None:
+            assert input_ids is not None
+            memory_BSM, feature_NPM = self._encoded(input_ids, attention_mask, pixel_values)
+        else:
+            memory_BSM = encoder_outputs[0]
+        if decoder_input_ids is None:
+            assert labels is not None, "a decoder needs decoder_input_ids or labels"
+            decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
+        logits_BTV = self.logits(self.decode(decoder_input_ids, memory_BSM, attention_mask))
+        loss = None
+        if labels is not None:
+            loss = F.cross_entropy(logits_BTV.flatten(0, 1).float(), labels.flatten())
+        caption_BTM = None
+        if caption_ids is not None:
+            assert caption_mask is not None
+            caption_BTM = self.encode(caption_ids, caption_mask)
+        return UnifiedVLOutput(
+            loss=loss,
+            logits=logits_BTV,
+            encoder_last_hidden_state=memory_BSM,
+            image_features=feature_NPM if caption_ids is not None else None,
+            caption_features=caption_BTM,
+        )
+
+    @torch.no_grad()
+    def resize(self, kept: int, rows: int) -> None:
+        """Give the embedding, and a head of its own, so many rows.
+
+        Args:
+            kept: the first ones, which stay; the others start at their mean, with a little noise.
+            rows: of the vocabulary, padding included.
+        """
+        self.model.resize_token_embeddings(rows, mean_resizing=False)
+        for config in (self.config.theirs, self.model.config):
+            self.config.family.set_rows(config, rows)
+        ends = (self.model.get_input_embeddings(), self.model.get_output_embeddings())
+        for weight_VM in {id(end.weight): end.weight for end in map(_table, ends)}.values():
+            known_VM = weight_VM[:kept].float()
+            new_VM = torch.randn(rows - kept, weight_VM.shape[1]) * known_VM.std(0) * NOISE
+            weight_VM[kept:] = (known_VM.mean(0) + new_VM).to(weight_VM.dtype)
+
+    def save_weights(
+        self, directory: Path, state_dict: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
+        """In the layout of `transformers`, which loads the folder too."""
+        state = self.state_dict() if state_dict is None else state_dict
+        kept = {name for name, _ in self.named_parameters()}  # a tied weight under its first name
+        kept |= {name for name, _ in self.named_buffers()} & set(state)
+        tensors = {
+            name.removeprefix(THEIRS): state[name].detach().cpu().contiguous() for name in kept
+        }
+        save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
+        told = json.dumps(self.config.to_dict(), indent=1, ensure_ascii=False)
+        write_atomically(directory / "config.json", told)
+        generation = self.model.generation_config
+        if generation is not None:
+            write_atomically(
+                directory / "generation_config.json", generation.to_json_string(use_diff=True)
+            )
+
+
+def _table(end: Any) -> Any:
+    """The module that has the rows: T5Gemma 2 wraps the one of its head."""
+    return end.out_proj if hasattr(end, "out_proj") else end
