@@ -29,6 +29,7 @@ from typing import Any
 
 from record import machine, record
 
+from unified_vl.checkpoint_folders import MANIFEST
 from unified_vl.cli.main import main as unified_vl
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.files import write_atomically
@@ -193,7 +194,7 @@ def describe(output: Path) -> str:
     folders = sorted((output / CHECKPOINTS).glob("step-*"))
     if not folders:
         return "before the first checkpoint"
-    whole = (folders[-1] / checkpoint.MANIFEST).exists()
+    whole = (folders[-1] / MANIFEST).exists()
     return f"{'after' if whole else 'while'} saving step {int(folders[-1].name[5:])}"
 
 
@@ -210,7 +211,7 @@ def outcome(output: Path) -> dict[str, Any]:
         elif path.name in ("progress.json", "training.json"):
             content = json.loads(content)
             content.get("journal", content).pop("seconds")
-        elif path.name == checkpoint.MANIFEST:  # it has the digest of progress.json, with its times
+        elif path.name == MANIFEST:  # it has the digest of progress.json, with its times
             content = sorted(json.loads(content)["files"])
         found[path.relative_to(output).as_posix()] = content
     return found

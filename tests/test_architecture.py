@@ -16,6 +16,7 @@ ORDER = [
     "extras",
     "png",
     "run_record",
+    "checkpoint_folders",
     "locks",
     "streams",
     "torchvision_compat",

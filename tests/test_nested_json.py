@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from unified_vl.checkpoint_folders import MANIFEST, find_fault
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.errors import UserError
 from unified_vl.evaluation.results import read_events, read_predictions, read_report
 from unified_vl.files import parse_json, read_json_object
-from unified_vl.training.checkpoint import MANIFEST, find_fault
 
 DEEP = ["[" * 100_000, '{"a":' * 100_000, '{"a": [' * 50_000 + "]}" * 50_000]
 

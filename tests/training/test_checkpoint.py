@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from unified_vl.checkpoint_folders import find_fault, newest
 from unified_vl.errors import DiskFull, UserError
 from unified_vl.training import checkpoint
 from unified_vl.training.distributed.process import Process
@@ -98,9 +99,9 @@ def damage_no_manifest(folder: Path) -> None:
 def test_a_damaged_one_is_passed_over(tmp_path: Path, damage: Any) -> None:
     engine = save(tmp_path, 5, 10)
     damage(tmp_path / "step-00000010")
-    assert checkpoint.find_fault(tmp_path / "step-00000010") is not None
+    assert find_fault(tmp_path / "step-00000010") is not None
     told: list[str] = []
-    assert checkpoint.newest(tmp_path, told.append) == "step-00000005"
+    assert newest(tmp_path, told.append) == "step-00000005"
     assert len(told) == 1
     assert told[0].startswith("starting from step-00000005, not from step-00000010: ")
     damage(tmp_path / "step-00000005")
@@ -123,10 +124,10 @@ def test_what_a_system_leaves_in_a_folder_damages_nothing(tmp_path: Path, name: 
     save(tmp_path, 5)
     stray = tmp_path / "step-00000005" / name
     stray.write_bytes(b"x")
-    assert checkpoint.find_fault(tmp_path / "step-00000005") is None
+    assert find_fault(tmp_path / "step-00000005") is None
     checkpoint.write_manifest(tmp_path / "step-00000005")  # it was there when that was written
     stray.unlink()
-    fault = checkpoint.find_fault(tmp_path / "step-00000005")
+    fault = find_fault(tmp_path / "step-00000005")
     assert fault == ("Thumbs.db is missing" if name == "Thumbs.db" else None)
 
 
@@ -144,7 +145,7 @@ def test_what_is_only_named_like_a_checkpoint_ends_no_run(
     else:  # a checkpoint that was moved to another disk
         stray.symlink_to(elsewhere)
     save(tmp_path / "out", 10, 15, keep=1)
-    assert checkpoint.newest(tmp_path / "out") == "step-00000015"
+    assert newest(tmp_path / "out") == "step-00000015"
     assert elsewhere.is_dir()
 
 
@@ -164,7 +165,7 @@ def test_without_a_good_pointer_the_newest_counts(tmp_path: Path, pointer: str |
     path.unlink()
     if pointer is not None:
         path.write_text(pointer)
-    assert checkpoint.newest(tmp_path) == "step-00000010"
+    assert newest(tmp_path) == "step-00000010"
 
 
 def test_a_checkpoint_that_was_never_pointed_to_does_not_count_before_one_that_was(
@@ -172,7 +173,7 @@ def test_a_checkpoint_that_was_never_pointed_to_does_not_count_before_one_that_w
 ) -> None:
     save(tmp_path, 5, 10)
     (tmp_path / "pointer.json").write_text(json.dumps({"checkpoint": "step-00000005"}))
-    assert checkpoint.newest(tmp_path) == "step-00000005"
+    assert newest(tmp_path) == "step-00000005"
 
 
 def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
@@ -183,19 +184,19 @@ def test_what_a_killed_run_left_is_replaced(tmp_path: Path) -> None:
     later = tmp_path / "step-00000020"
     later.mkdir()
     save(tmp_path, 10)
-    assert checkpoint.find_fault(left) is None
+    assert find_fault(left) is None
     assert names(tmp_path) == ["step-00000005", "step-00000010"]
 
 
 def test_a_first_one_that_was_never_completed_is_no_error(tmp_path: Path) -> None:
     engine = save(tmp_path, 5)
     (tmp_path / "pointer.json").unlink()
-    assert checkpoint.newest(tmp_path) == "step-00000005"  # killed just before the pointer
+    assert newest(tmp_path) == "step-00000005"  # killed just before the pointer
     (tmp_path / "step-00000005" / "manifest.json").unlink()
-    assert checkpoint.newest(tmp_path) is None
+    assert newest(tmp_path) is None
     assert checkpoint.load(tmp_path, engine, {"seed": "1"}) is None
     save(tmp_path, 5)
-    assert checkpoint.newest(tmp_path) == "step-00000005"
+    assert newest(tmp_path) == "step-00000005"
 
 
 def test_nothing_begun_is_no_error(tmp_path: Path) -> None:
@@ -230,7 +231,7 @@ def test_a_save_that_fails_leaves_what_was_there(
         checkpoint.save(tmp_path, 10, engine, {"step": 10}, 1)
     assert getattr(caught.value, "exit_code", None) == code
     assert names(tmp_path) == ["step-00000005"]
-    assert checkpoint.newest(tmp_path) == "step-00000005"
+    assert newest(tmp_path) == "step-00000005"
 
 
 @pytest.mark.parametrize("name", ["progress.json", "manifest.json", "pointer.json"])
@@ -249,4 +250,4 @@ def test_a_disk_that_is_full_at_the_small_files_is_told_alike(
     with pytest.raises(DiskFull, match=r"no room for the checkpoint .*step-00000010.*--resume"):
         save(tmp_path, 10)
     assert names(tmp_path) == ["step-00000005"]
-    assert checkpoint.newest(tmp_path) == "step-00000005"
+    assert newest(tmp_path) == "step-00000005"

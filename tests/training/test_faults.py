@@ -22,9 +22,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from unified_vl.checkpoint_folders import newest
 from unified_vl.errors import HUNG, Stopped
 from unified_vl.specs.load import load_run
-from unified_vl.training.checkpoint import newest
 from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.trainer import train
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from unified_vl.checkpoint_folders import newest
 from unified_vl.errors import HUNG, LostRank
-from unified_vl.training.checkpoint import newest
 from unified_vl.training.distributed.signals import LOOKS
 
 BIN = Path(sys.executable).parent

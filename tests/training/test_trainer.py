@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from unified_vl.checkpoint_folders import newest
 from unified_vl.data.batching import Batch
 from unified_vl.data.streams import TaskStream
 from unified_vl.errors import BadRow, DiskFull, TrainingFault, UserError
@@ -21,7 +22,6 @@ from unified_vl.inference.saved_models.model_directory import load_model
 from unified_vl.locks import only_writer
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
-from unified_vl.training.checkpoint import newest
 from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.trainer import train
 

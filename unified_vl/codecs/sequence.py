@@ -222,13 +222,17 @@ class SequenceCodec:
                 return ids
         return None
 
-    def save(self, directory: Path) -> None:
+    def save(self, directory: Path, *, images: bool = True) -> None:
         """Write `text.model`, `vocabulary.json` and, where there is one, the image tokenizer.
 
         Limits live in the model's config.
+
+        Args:
+            directory: made if need be.
+            images: write the image tokenizer too, which `vocabulary.json` names in any case.
         """
         write_atomically(directory / TEXT_MODEL, self.text.model)
-        if self.code_images is not None:
+        if images and self.code_images is not None:
             self.code_images.codec.save_pretrained(directory / IMAGE_TOKENIZER)
         write_atomically(directory / VOCABULARY, self.vocabulary.to_json())
 

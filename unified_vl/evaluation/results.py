@@ -26,8 +26,9 @@ from unified_vl.errors import UserError
 from unified_vl.evaluation.rows import ScoredRows, rows_path, write_rows
 from unified_vl.files import check_writable, parse_json, read_json_object, write_atomically
 from unified_vl.inference.pictures import PictureFolder
-from unified_vl.inference.saved_models.model_directory import FACTS, WEIGHTS
+from unified_vl.inference.saved_models.model_directory import WEIGHTS
 from unified_vl.locks import only_writer
+from unified_vl.model.saved_configuration import FACTS
 from unified_vl.run_record import MODEL
 
 KEYS_OF_TASK = frozenset({"split", "count", "primary", "metrics", "by"})

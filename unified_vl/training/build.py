@@ -25,7 +25,6 @@ from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.encoders.registry import settled, start_encoder
 from unified_vl.model.initialization import start_codes_from_codebook
-from unified_vl.model.pretrained.pretrained import Pretrained
 from unified_vl.model.pretrained.starting import Start, start_from
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.run import Run
@@ -35,6 +34,7 @@ from unified_vl.specs.runs.vision import OF_TRAINING
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 from unified_vl.specs.tasks.example import IMAGE_MASK_TAG
+from unified_vl.training.beginning import Beginning
 from unified_vl.training.objectives.objective import Objective
 from unified_vl.training.objectives.registry import objectives_of
 from unified_vl.training.schedules.registry import make_schedule
@@ -67,17 +67,19 @@ class Parts:
     start: Start | None = None
 
 
-def build(run: Run, pretrained: Pretrained | None = None) -> Parts:
+def build(beginning: Run | Beginning) -> Parts:
     """Everything but the engine; the weights are a function of the run's seed, and of what it
     starts from.
 
     Args:
-        run: settled (`model.pretrained.architecture`), where it starts from something.
-        pretrained: what that is.
+        beginning: a run that starts at random, or how one begins.
 
     Raises:
         UserError: for a tokenizer, model key, data file or spec that does not fit.
     """
+    if not isinstance(beginning, Beginning):
+        beginning = Beginning(beginning)
+    run = beginning.run
     refuse_unusable_paths(run)
     vocabulary, text = load_tokenizer(run.tokenizer)
     image_tokenizer = load_image_tokenizer(run.tokenizer, vocabulary)
@@ -113,8 +115,8 @@ def build(run: Run, pretrained: Pretrained | None = None) -> Parts:
     streams = {name: stream(spec, "train") for name, spec in specs.items()}
     specs = {name: learn_choices(spec, run.data) for name, spec in specs.items()}
     codebook = None if image_tokenizer is None else image_tokenizer.codebook
-    start = None
-    if pretrained is None:
+    start = beginning.start
+    if beginning.pretrained is None:
         torch.manual_seed(run.seed)
         model = UnifiedVLForConditionalGeneration(config)
         if codebook is not None:
@@ -122,8 +124,8 @@ def build(run: Run, pretrained: Pretrained | None = None) -> Parts:
     else:
         names = row_names(vocabulary, text)
         with told_at_its_key(run):
-            model, start = start_from(pretrained, config, names, run.seed, codebook)
-    if model.encoder.vision is not None:
+            model, start = start_from(beginning.pretrained, config, names, run.seed, codebook)
+    if model.encoder.vision is not None and (start is None or start.has_fresh_images):
         with told_at_its_key(run):
             start_encoder(model.encoder.vision.features, run.model.vision.model_dump(mode="json"))
     return Parts(

@@ -8,6 +8,7 @@ shards exist.) Where a write fails on any rank, the half-written folder goes on 
 
     OUTPUT/checkpoints/pointer.json
     OUTPUT/checkpoints/step-00000500/manifest.json, progress.json, data.json, state/...
+                                     config.json, tokenizer/...
 
 The weights and the optimiser's state are safetensors (`shards.py`), the rest is JSON.
 """
@@ -15,26 +16,29 @@ The weights and the optimiser's state are safetensors (`shards.py`), the rest is
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
-import re
 import shutil
 from collections.abc import Callable, Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
+from unified_vl.checkpoint_folders import (
+    MANIFEST,
+    POINTER,
+    PROGRESS,
+    describe,
+    files_of,
+    folder_of,
+    folders,
+    newest,
+)
 from unified_vl.errors import TrainingEnded, UserError
 from unified_vl.files import parse_json, sync, sync_below, telling_disk_full, write_atomically
 from unified_vl.training.distributed.agreement import together
-from unified_vl.training.distributed.engine import STATE, Engine
-from unified_vl.training.distributed.shards import SHARDS
+from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.record.differences import ROWS, differences
 
-POINTER = "pointer.json"
-MANIFEST = "manifest.json"
-PROGRESS = "progress.json"
 DATA = "data.json"
-FOLDER = re.compile(r"step-(\d{8,})")
 
 
 def save(
@@ -45,6 +49,7 @@ def save(
     keep: int,
     best: int | None = None,
     data: str = "{}",
+    describe_model: Callable[[Path], None] = lambda folder: None,
 ) -> None:
     """Write the checkpoint of `step` under `root` and forget all but the last `keep`.
 
@@ -58,6 +63,7 @@ def save(
         keep: checkpoints to keep, this one included.
         best: step of the best one.
         data: `data_files.to_json` of the files that were read.
+        describe_model: writes into a folder what its weights are of.
 
     Raises:
         DiskFull: when a rank has no room for it; the checkpoints before it are untouched.
@@ -74,7 +80,7 @@ def save(
         with together(engine.process):
             if first:
                 _remove(folder)  # what a killed run left
-                if left := _files(folder):
+                if left := files_of(folder):
                     raise OSError(errno.EBUSY, "cannot be removed", str(left[0]))
         with together(engine.process), telling_disk_full(no_room):
             engine.save(folder)
@@ -82,6 +88,7 @@ def save(
             if first:
                 write_atomically(folder / PROGRESS, json.dumps(progress))
                 write_atomically(folder / DATA, data)
+                describe_model(folder)
                 write_manifest(folder)
                 write_atomically(root / POINTER, json.dumps({"checkpoint": folder.name}))
                 sync(root / POINTER)
@@ -157,106 +164,21 @@ def _refuse_another_run(
             f"{', '.join(told)}: this checkpoint is of another run",
             file=folder,
             expected="the same tasks, data, tokenizer, model, seed, batch size and engine, "
-            "or another output directory",
+            "or another output directory; a run of its own starts from these weights with "
+            f"model.from: {folder.parent.parent}",
         )
-
-
-def newest(root: Path, say: Callable[[str], None] | None = None) -> str | None:
-    """The name of the checkpoint to start from; None where none was ever completed.
-
-    Args:
-        root: OUTPUT/checkpoints.
-        say: told which were passed over, and why.
-
-    Raises:
-        UserError: when there are checkpoints and none of them is whole.
-    """
-    folders = _folders(root)
-    names = [folder.name for folder in reversed(folders)]
-    try:
-        pointed = parse_json((root / POINTER).read_text(encoding="utf-8"))["checkpoint"]
-    except (OSError, ValueError, KeyError, TypeError):
-        pointed = None
-    if pointed in names:
-        names.remove(pointed)
-        names.insert(0, pointed)
-    faults: list[str] = []
-    for name in names:
-        fault = find_fault(root / name)
-        if fault is None:
-            if say is not None and faults:
-                say(f"starting from {name}, not from {'; '.join(faults)}")
-            return name
-        faults.append(f"{name}: {fault}")
-    if not (root / POINTER).exists() and not any((f / MANIFEST).exists() for f in folders):
-        return None  # killed while it wrote its first
-    if faults:
-        raise UserError(f"no checkpoint is whole ({'; '.join(faults)})", file=root)
-    return None
 
 
 def write_manifest(folder: Path) -> None:
     """List every file below `folder` with size and sha256, and bring them to disk."""
-    files = {path.relative_to(folder).as_posix(): _describe(path) for path in _files(folder)}
+    files = {path.relative_to(folder).as_posix(): describe(path) for path in files_of(folder)}
     write_atomically(folder / MANIFEST, json.dumps({"files": files}, indent=1))
     sync_below(folder)
 
 
-def find_fault(folder: Path) -> str | None:
-    """What keeps a checkpoint from being whole; None when all its files are as listed.
-
-    What an operating system leaves in a folder is none of it (`.DS_Store`, `.nfs0001`), nor any
-    file that no rank would read.
-    """
-    try:
-        manifest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
-        listed = dict(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return "it has no readable manifest"
-    present = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
-    unlisted = sorted(present.keys() - listed.keys())
-    if read := [name for name in unlisted if PurePath(name).match(f"{STATE}/{SHARDS}")]:
-        return f"{read[0]} is not in its manifest"
-    for name in sorted(listed):
-        if name not in present:
-            return f"{name} is missing"
-        if _describe(present[name]) != listed[name]:
-            return f"{name} is not as it was written"
-    return None
-
-
-def _describe(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"bytes": path.stat().st_size, "sha256": digest}
-
-
-def _files(folder: Path) -> list[Path]:
-    """Every file of a checkpoint but its manifest; hidden files come and go unasked."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and path != folder / MANIFEST and not path.name.startswith(".")
-    )
-
-
-def _folders(root: Path) -> list[Path]:
-    """The folders of checkpoints, oldest first."""
-    if not root.is_dir():
-        return []
-    named = [(FOLDER.fullmatch(path.name), path) for path in root.iterdir() if path.is_dir()]
-    found = [(match, path) for match, path in named if match]
-    return [path for match, path in sorted(found, key=lambda pair: int(pair[0][1]))]
-
-
-def folder_of(root: Path, step: int) -> Path:
-    """Where the checkpoint of `step` is or will be."""
-    return root / f"step-{step:08d}"
-
-
 def _prune(root: Path, step: int, keep: int, best: int | None) -> None:
     """Keep the last `keep` up to `step` and the best ones; later ones are of a future given up."""
-    steps = {int(folder.name.partition("-")[2]): folder for folder in _folders(root)}
+    steps = {int(folder.name.partition("-")[2]): folder for folder in folders(root)}
     last = [number for number in steps if number <= step][-keep:]
     kept = {best, *last, *(_best_of(steps[number]) for number in last)}
     for number, folder in steps.items():

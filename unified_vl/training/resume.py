@@ -7,6 +7,7 @@ from typing import Any
 
 from unified_vl.run_record import CHECKPOINTS
 from unified_vl.training import checkpoint
+from unified_vl.training.beginning import RECORD, record_of
 from unified_vl.training.build import NUMBER_OF_ROWS
 from unified_vl.training.course.continuation import before_of, go_on
 from unified_vl.training.data_files import (
@@ -88,6 +89,7 @@ def restore(training: Training, accept_changed_data: bool) -> int:
 
 def progress_of(training: Training, step: int) -> dict[str, Any]:
     """What `restore` needs, beside the weights."""
+    start = training.parts.start
     return {
         "step": step,
         "schedule": training.parts.schedule.state_dict(),
@@ -101,4 +103,5 @@ def progress_of(training: Training, step: int) -> dict[str, Any]:
         "fingerprints": dict(training.fingerprints),
         "learning_rate": training.rate.state_dict(),
         "settings": settings_of(training.run),
+        RECORD: start and record_of(training.run, start),
     }

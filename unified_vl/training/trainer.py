@@ -13,11 +13,11 @@ import torch
 from unified_vl.data.order import draw_seed
 from unified_vl.errors import UserError
 from unified_vl.locks import WITHIN, only_writer
-from unified_vl.model.pretrained.architecture import open_start, settled
 from unified_vl.run_record import MODEL, SPECS
 from unified_vl.specs.run import Run
 from unified_vl.specs.written import write_run
 from unified_vl.training.bad_rows import BadRows
+from unified_vl.training.beginning import beginning_of
 from unified_vl.training.build import build, fingerprints
 from unified_vl.training.course.between_steps import look_around, validation_batches
 from unified_vl.training.course.early_stopping import EarlyStopping
@@ -156,10 +156,8 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
     with together(process):
         if not resume:
             _refuse_used(run.output)
-        pretrained = None if run.model.from_ is None else open_start(run)
-        if pretrained is not None:
-            run = settled(run, pretrained)
-        parts = build(run, pretrained)
+        beginning = beginning_of(run, resume=resume)
+        run, parts = beginning.run, build(beginning)
         validation = validation_batches(parts, process)
     with failing_alike(process):
         engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)

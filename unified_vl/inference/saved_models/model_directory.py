@@ -40,13 +40,19 @@ from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
 from unified_vl.inference.saved_models.shot_files import read_shots, write_shots
 from unified_vl.inference.saved_models.weights import load_weights
 from unified_vl.model.backbone import Backbone
-from unified_vl.model.saved_configuration import CONFIG, TOKENIZER, load_configuration, load_json
+from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.saved_configuration import (
+    CONFIG,
+    FACTS,
+    TOKENIZER,
+    load_configuration,
+    load_json,
+)
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.written import write_task
 
 WEIGHTS = "model.safetensors"
-FACTS = "training.json"
 SPECS = "specs"
 
 
@@ -94,15 +100,35 @@ def save_model(
         DiskFull: when there is no room for it; a directory that is there stays as it was.
         UserError: when a task's choices or shots are not known.
     """
-    config = model.config
-    config.vocabulary_fingerprint = codec.vocabulary.fingerprint
-    config.text_fingerprint = _fingerprint(codec.text.model)
-    config.max_source_tokens = codec.max_source
-    config.max_target_tokens = codec.max_target
+    _complete(model.config, codec)
     with new_directory(Path(directory)) as partial:
         _write_parts(partial, model, codec, specs, state_dict, shots or {})
         told = json.dumps(dict(facts or {}), indent=1, ensure_ascii=False)
         write_atomically(partial / FACTS, told)
+
+
+def describe_model(directory: Path, config: UnifiedVLConfig, codec: SequenceCodec) -> None:
+    """Write what weights are of, beside them: `config.json` and the tokenizer without images.
+
+    Args:
+        directory: of the weights.
+        config: of their model.
+        codec: its tokenizer, vocabulary, and limits.
+    """
+    _complete(config, codec)
+    values = json.loads(config.to_json_string())
+    for remark in ("architectures", "dtype", "torch_dtype"):  # which writing a model adds
+        values.pop(remark, None)
+    write_atomically(directory / CONFIG, json.dumps(values, indent=1))
+    codec.save(directory / TOKENIZER, images=False)
+
+
+def _complete(config: UnifiedVLConfig, codec: SequenceCodec) -> None:
+    """Let a configuration name the tokenizer and its limits."""
+    config.vocabulary_fingerprint = codec.vocabulary.fingerprint
+    config.text_fingerprint = _fingerprint(codec.text.model)
+    config.max_source_tokens = codec.max_source
+    config.max_target_tokens = codec.max_target
 
 
 def _write_parts(

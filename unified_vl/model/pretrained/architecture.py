@@ -43,14 +43,18 @@ def open_start(run: Run, *, download: bool = True) -> Pretrained:
         raise run.error((KEY, "from"), found, expected=told, nearest=close) from error
 
 
-def settled(run: Run, pretrained: Pretrained) -> Run:
+def settled(run: Run, architecture: Mapping[str, Any], about: str) -> Run:
     """The run with every key of its model known: its own, and those of what it starts from.
+
+    Args:
+        run: as its file says.
+        architecture: of `Pretrained`.
+        about: what it is of, for people.
 
     Raises:
         UserError: at a key that contradicts the weights, or is of no use to them.
     """
     given = run.model.model_dump(mode="json", exclude_unset=True)
-    architecture = dict(pretrained.architecture)
     values = _merged(architecture, given)
     _refuse_idle(run, values.get("vision", {}).get("kind"))
     for path, value in _leaves(given):
@@ -58,8 +62,7 @@ def settled(run: Run, pretrained: Pretrained) -> Run:
         if decided is not None and path not in CHANGEABLE and _plain(decided[0]) != value:
             raise run.error(
                 (KEY, *path),
-                f"found {json.dumps(value)}, but {pretrained.about} has "
-                f"{json.dumps(_plain(decided[0]))}",
+                f"found {json.dumps(value)}, but {about} has {json.dumps(_plain(decided[0]))}",
                 expected="that, or no such key: it is known from the weights",
             )
     try:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unified_vl.checkpoint_folders import MANIFEST, STATE, folder_of, newest
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object
 from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.pretrained.checkpoint import Checkpoint
 from unified_vl.model.pretrained.hub import from_hub
 from unified_vl.model.pretrained.pretrained import Pretrained
 from unified_vl.model.pretrained.saved_model import SavedModel
-from unified_vl.model.saved_configuration import CONFIG
+from unified_vl.model.pretrained.tensor_files import PICKLES, weight_files
+from unified_vl.model.saved_configuration import CONFIG, FACTS
+from unified_vl.run_record import BEST_MODEL, CHECKPOINTS, MODEL
 from unified_vl.specs.runs.run_paths import is_path
 
 FAMILIES = {  # by the `model_type` of config.json
@@ -34,11 +38,10 @@ def open_pretrained(source: str | Path, *, download: bool = True) -> Pretrained:
         if is_path(str(source)):
             raise _missing(directory)
         directory = from_hub(str(source), download=download)
+    if checkpoint := _checkpoint_in(directory):
+        return Checkpoint(checkpoint)
+    directory = _model_in(directory)
     config = directory / CONFIG
-    if not config.is_file():
-        raise UserError(
-            "there is no model here", file=directory, expected=f"a folder with {CONFIG}"
-        )
     found = read_json_object(config).get("model_type")
     family = FAMILIES.get(found) if isinstance(found, str) else None
     if family is None:
@@ -50,6 +53,39 @@ def open_pretrained(source: str | Path, *, download: bool = True) -> Pretrained:
             nearest=nearest(str(found), FAMILIES),
         )
     return family(directory)
+
+
+def _checkpoint_in(directory: Path) -> Path | None:
+    """A checkpoint, or the newest of a run that has no model of as many steps."""
+    if (directory / MANIFEST).is_file() and (directory / STATE).is_dir():
+        return directory
+    output = directory.parent if directory.name == CHECKPOINTS else directory
+    name = newest(output / CHECKPOINTS)
+    if name is None or (directory / CONFIG).is_file():
+        return None
+    model = output / MODEL
+    if (model / CONFIG).is_file() and directory == output:
+        steps = read_json_object(model / FACTS).get("steps") if (model / FACTS).is_file() else 0
+        if isinstance(steps, int) and folder_of(output / CHECKPOINTS, steps).name >= name:
+            return None
+    return output / CHECKPOINTS / name
+
+
+def _model_in(directory: Path) -> Path:
+    """The directory of a model, or of that of a run."""
+    for folder in (directory, directory / MODEL, directory / BEST_MODEL):
+        if (folder / CONFIG).is_file():
+            return folder
+    inner = [p.parent.name for p in sorted(directory.glob(f"*/{CONFIG}"))]
+    pickles = any(True for kind in PICKLES for _ in directory.glob(kind))
+    if pickles:
+        weight_files(directory)  # says what to do about them
+    raise UserError(
+        "there is no model here",
+        file=directory,
+        expected=f"a folder with {CONFIG}, a run's output or a checkpoint",
+        nearest=inner[0] if inner else None,
+    )
 
 
 def _missing(directory: Path) -> UserError:

@@ -6,7 +6,7 @@ Legend: R rows, V rows of the vocabulary, C channels, M width of the model.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,19 +66,37 @@ class Start:
     resized: list[str]
     unused: list[str]
 
+    @property
+    def has_fresh_images(self) -> bool:
+        """Whether the image branch starts at random."""
+        return BRANCHES["encoder.vision"] in self.fresh
+
     def facts(self) -> dict[str, Any]:
         """For records: JSON values."""
         return {
             "from": self.about,
             "fingerprint": self.fingerprint,
             "rows_taken": self.rows,
-            "rows_new": self.new[:MOST_NAMES],
-            "rows_new_count": len(self.new),
+            "rows_new": self.new,
             "rows_between": self.between,
             "fresh": self.fresh,
             "resized": self.resized,
             "unused": self.unused,
         }
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Start:
+        """The start of a run that goes on, from what its checkpoint recorded."""
+        return cls(
+            about=facts["from"],
+            fingerprint=facts["fingerprint"],
+            rows=facts["rows_taken"],
+            new=facts["rows_new"],
+            between=facts["rows_between"],
+            fresh=facts["fresh"],
+            resized=facts["resized"],
+            unused=facts["unused"],
+        )
 
     def line(self) -> str:
         """For people."""
@@ -96,7 +114,7 @@ class Start:
         return f"started from {self.about}: {'; '.join(parts)}"
 
 
-FEW_NAMES, MOST_NAMES = 5, 1000  # of new rows, in a line and in a record
+FEW_NAMES = 5  # of new rows, in a line
 
 
 def start_from(

@@ -53,6 +53,7 @@ def look_around(training: Training, step: int, stop: int) -> None:
             run.keep_checkpoints,
             training.best.step,
             to_json(training.seen_files),
+            training.models.describe,
         )
         if is_best:
             training.models.write_best(training.best)

@@ -23,6 +23,7 @@ import torch
 import torch.distributed
 from torch import nn
 
+from unified_vl.checkpoint_folders import STATE
 from unified_vl.data.batching import Batch
 from unified_vl.model.backbone import Backbone, UnifiedVLOutput
 from unified_vl.specs.run import Run
@@ -32,7 +33,6 @@ from unified_vl.training.distributed.process import Process
 from unified_vl.training.distributed.shards import load_shards, save_shard
 
 SHARED_MEMORY_OPERATOR = "deepspeed_shm_comm"
-STATE = "state"  # the folder of weights and optimiser in a checkpoint
 
 
 def start_process() -> Process:

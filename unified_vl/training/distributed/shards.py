@@ -31,10 +31,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from unified_vl.checkpoint_folders import SHARDS
 from unified_vl.files import OS_ERROR
 
 NUMBER = "number."  # before the name of what an optimiser remembers as one number, but for `step`
-SHARDS = "rank-*.safetensors"
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from unified_vl.checkpoint_folders import POINTER
 from unified_vl.errors import UserError
 from unified_vl.files import parse_json
 from unified_vl.run_record import BEST_MODEL, CHECKPOINTS, EVENTS, MODEL
 from unified_vl.specs.run import Run
-from unified_vl.training.checkpoint import POINTER
 from unified_vl.training.learning_rate import LearningRate
 from unified_vl.training.record.journal import Journal
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from unified_vl.checkpoint_folders import find_fault, folder_of
 from unified_vl.files import settle_directory
-from unified_vl.inference.saved_models.model_directory import save_model, saved_facts
+from unified_vl.inference.saved_models.model_directory import (
+    describe_model,
+    save_model,
+    saved_facts,
+)
 from unified_vl.run_record import BEST_MODEL
 from unified_vl.specs.run import Run
-from unified_vl.training import checkpoint
 from unified_vl.training.build import Parts
 from unified_vl.training.distributed.agreement import together
 from unified_vl.training.distributed.engine import Engine
@@ -63,6 +67,10 @@ class ModelWriter:
                 save_model(folder, whole, parts.codec, parts.specs.values(), facts, shots=shots)
                 self.journal.say(f"the model after step {step} is in {folder}")
 
+    def describe(self, folder: Path) -> None:
+        """Write what the weights of a checkpoint are of, so that a training can start from it."""
+        describe_model(folder, self._parts.model.config, self._parts.codec)
+
     def write_best(self, best: Best) -> None:
         """Write OUTPUT/best_model: the engine's model, which is that of the best checkpoint."""
         assert best.step is not None
@@ -95,10 +103,10 @@ def mend_best_model(writer: ModelWriter, best: Best, checkpoints: Path, step: in
         return
     journal.say(f"{BEST_MODEL} {found}: it is written anew from the checkpoint of {best.step}")
     if best.step != step:
-        engine.load(checkpoint.folder_of(checkpoints, best.step))
+        engine.load(folder_of(checkpoints, best.step))
     writer.write_best(best)
     if best.step != step:
-        engine.load(checkpoint.folder_of(checkpoints, step))
+        engine.load(folder_of(checkpoints, step))
 
 
 def _look(folder: Path, best: Best, checkpoints: Path) -> tuple[str | None, str | None]:
@@ -115,7 +123,7 @@ def _look(folder: Path, best: Best, checkpoints: Path) -> tuple[str | None, str 
         found = f"is of step {facts.get('steps')}"
     if best.step is None:
         return found, None
-    source = checkpoint.folder_of(checkpoints, best.step)
+    source = folder_of(checkpoints, best.step)
     if not source.is_dir():
         return found, "is gone"
-    return found, None if (fault := checkpoint.find_fault(source)) is None else f"is lost ({fault})"
+    return found, None if (fault := find_fault(source)) is None else f"is lost ({fault})"
