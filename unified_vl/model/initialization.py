@@ -25,6 +25,7 @@ from transformers import initialization as init  # skips weights that were just 
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.layers import RMSNorm
 from unified_vl.model.linear import Linear
+from unified_vl.model.pooling import Resampler
 from unified_vl.model.positions import RelativePositionBias
 from unified_vl.model.vision import ImageEncoder
 
@@ -53,6 +54,10 @@ def initialize(module: nn.Module, config: UnifiedVLConfig) -> None:
         case RelativePositionBias():
             init.normal_(module.weight, std=width)
         case ImageEncoder():
+            init.normal_(module.row, std=0.5)
+            init.normal_(module.column, std=0.5)
+        case Resampler():
+            init.normal_(module.latents, std=1.0)
             init.normal_(module.row, std=0.5)
             init.normal_(module.column, std=0.5)
         case RMSNorm() | nn.GroupNorm():

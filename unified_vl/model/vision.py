@@ -1,4 +1,4 @@
-"""Images into the encoder: a grid of features at unit scale, row by row.
+"""Images into the encoder: a grid of features at unit scale, row by row, or what pooling leaves.
 
 Legend: N images, C channels, H height, W width, R rows and L columns of the grid,
 P = R * L places, M width of the model (d_model).
@@ -12,6 +12,7 @@ from torch import nn
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.encoders.registry import ENCODERS, grid_size
 from unified_vl.model.layers import RMSNorm
+from unified_vl.model.pooling import build_pool
 
 
 class ImageEncoder(nn.Module):
@@ -22,7 +23,9 @@ class ImageEncoder(nn.Module):
         vision = config.vision
         width = config.d_model
         self.rows, self.columns = grid_size(vision)
-        self.features = ENCODERS[vision["kind"]].build(vision, width)
+        encoder = ENCODERS[vision["kind"]]
+        self.features = encoder.build(vision, width)
+        self.pool = build_pool(config, *encoder.grid(vision))
         self.norm = RMSNorm(width, config.layer_norm_epsilon)
         self.row = nn.Parameter(torch.empty(self.rows, width))
         self.column = nn.Parameter(torch.empty(self.columns, width))
@@ -31,6 +34,7 @@ class ImageEncoder(nn.Module):
         """Features (N, P, M), with and without positions, from uint8 pixels (N, 3, H, W)."""
         x_NCHW = pixels_NCHW.to(self.row.dtype) / 127.5 - 1.0
         feature_NMRL = self.features(x_NCHW.contiguous(memory_format=torch.channels_last))
+        feature_NMRL = self.pool(feature_NMRL)
         feature_NPM = self.norm(feature_NMRL.permute(0, 2, 3, 1)).flatten(1, 2)
         return self.place(feature_NPM), feature_NPM
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from unified_vl.model.encoders.encoder import EncoderKind, Vision
 from unified_vl.model.encoders.patches import PATCHES
+from unified_vl.model.encoders.pooled_grid import pooled_grid
 from unified_vl.model.encoders.stem import STEM
 from unified_vl.model.encoders.timm_backbone import TIMM
 from unified_vl.specs.runs import vision as specs
@@ -33,12 +34,12 @@ def unregister(name: str) -> None:
 
 
 def grid_size(vision: Vision) -> tuple[int, int]:
-    """Rows and columns of the features of one image.
+    """Rows and columns of the tokens of one image: of its features, or of what pooling leaves.
 
     Raises:
-        UserError: when the encoder cannot take such an image.
+        UserError: when the encoder cannot take such an image, or has fewer features.
     """
-    return ENCODERS[vision["kind"]].grid(vision)
+    return pooled_grid(vision.get("pool"), *ENCODERS[vision["kind"]].grid(vision))
 
 
 def settled(vision: Vision) -> Vision:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from unified_vl.parts import WordOr
-from unified_vl.specs.reading.document import OneOf, Part, Problem
+from unified_vl.specs.reading.document import OneOf, Part, Problem, one_of
 from unified_vl.specs.variants import Variant, Variants
 
 CHANNELS_OF_A_GROUP = 16
@@ -137,6 +137,41 @@ ENCODERS = Variants(
 )
 
 
+class PoolSpec(Part):
+    """How many tokens are left of an image."""
+
+    kind: Literal["average", "resampler"] = Field(
+        description="Means over a smaller grid, or learned queries that attend to the features "
+        "(the Perceiver resampler of Flamingo).",
+        examples=["average"],
+    )
+    grid: tuple[Side, Side] | None = Field(
+        default=None,
+        description="average: rows and columns that are left, one token each.",
+        examples=[[4, 4]],
+    )
+    tokens: Annotated[int, Field(ge=1, le=1 << 13)] | None = Field(
+        default=None, description="resampler: how many queries, one token each.", examples=[64]
+    )
+    layers: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=2,
+        description="resampler: how often the queries read the features and each other.",
+        examples=[6],
+    )
+
+
+def _pooled(pool: PoolSpec) -> Iterator[Problem]:
+    own = {"average": ("grid",), "resampler": ("tokens", "layers")}
+    if getattr(pool, own[pool.kind][0]) is None:
+        yield Problem(("pool", own[pool.kind][0]), "is missing", POOL_EXAMPLES[pool.kind])
+    for key in sorted(pool.model_fields_set - {"kind", *own[pool.kind]}):
+        said = f"pooling of kind {pool.kind!r} does not read this"
+        yield Problem(("pool", key), said, one_of(own[pool.kind], "and"))
+
+
+POOL_EXAMPLES = {"average": "rows and columns, such as [4, 4]", "resampler": "a number such as 64"}
+
+
 class GeneralVisionKeys(Part):
     """Of all image encoders."""
 
@@ -151,6 +186,11 @@ class GeneralVisionKeys(Part):
         description="Height and width in pixels that every image is brought to.",
         examples=[[224, 224]],
     )
+    pool: PoolSpec | None = Field(
+        default=None,
+        description="Fewer tokens of an image than it has features; one for each unless given.",
+        examples=[{"kind": "average", "grid": [4, 4]}, {"kind": "resampler", "tokens": 64}],
+    )
 
 
 class VisionSpec(TimmKeys, StemKeys, GeneralVisionKeys):
@@ -159,6 +199,8 @@ class VisionSpec(TimmKeys, StemKeys, GeneralVisionKeys):
     def problems(self) -> Iterator[Problem]:
         """What is wrong with it beyond the types of its keys; the model that it is of asks."""
         yield from ENCODERS[self.kind].rules(self)
+        if self.pool is not None:
+            yield from _pooled(self.pool)
 
 
 ENCODERS.keys_of(VisionSpec)
