@@ -12,6 +12,7 @@ TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "unified_vl"
 ORDER = [
     "errors",
+    "json_text",
     "files",
     "extras",
     "png",

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from unified_vl.errors import UserError
-from unified_vl.files import parse_json
+from unified_vl.json_text import parse_json
 
 POINTER = "pointer.json"
 MANIFEST = "manifest.json"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 import shutil
@@ -13,6 +12,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from unified_vl.errors import DiskFull, UserError
+from unified_vl.json_text import parse_json
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 OS_ERROR = re.compile(r"os error (\d+)")  # how libraries in Rust tell it, such as safetensors
@@ -137,18 +137,6 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def parse_json(text: str | bytes) -> Any:
-    """The value of a text that nobody vouches for.
-
-    Raises:
-        ValueError: when it is not JSON, or nested beyond what anybody writes.
-    """
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("it is nested too deep") from error
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

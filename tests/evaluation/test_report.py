@@ -213,7 +213,7 @@ def test_the_same_run_gives_the_same_page(page: str, run_directory: Path, world)
         ("report.json", '{"model": "m"}', r"report\.json: seconds: this is not a report"),
         ("report.json", "[]", r"report\.json: .*this is not a report"),
         ("predictions.jsonl", None, r"there are no predictions.* --predictions .*\.jsonl"),
-        ("predictions.jsonl", '{"a": 1}\n{', r"predictions\.jsonl:2: this is not JSON"),
+        ("predictions.jsonl", '{"a": 1}\n{', r"predictions\.jsonl:2: is not JSON"),
     ],
 )
 def test_what_is_missing_or_broken_is_named(

@@ -185,7 +185,7 @@ def test_the_code_of_a_data_set_never_runs(tmp_path: Path, open_task: Callable) 
 def test_json_nested_beyond_reason_is_refused_before_it_is_parsed(
     tmp_path: Path, open_task: Callable, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("unified_vl.readers.json_text.MOST_DEPTH", 4)
+    monkeypatch.setattr("unified_vl.json_text.MOST_DEPTH", 4)
     (tmp_path / "own").mkdir()
     rows = ['{"text": "a [[[[[[ b", "n": [1]}', '{"text": "c", "n": [[[[1]]]]}']
     text = "\n".join(rows) if name.endswith("l") else f"[{rows[0]},\n{rows[1]}]"

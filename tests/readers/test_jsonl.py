@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unified_vl import json_text
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
-from unified_vl.readers import json_text
 from unified_vl.readers.indexed import RowIndex
 from unified_vl.readers.table import NO_TEXT
 

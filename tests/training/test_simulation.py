@@ -67,7 +67,7 @@ def test_recorded_scores_go_by_the_tasks_own_batches(tmp_path: Path) -> None:
     ("text", "told"),
     [
         (None, "cannot be read"),
-        ("{", "cannot be read as JSON lines"),
+        ("{", "events.jsonl:1: is not JSON"),
         ('{"event": "step"}', "holds no score"),
         ('{"event": "score", "task": "a"}', ":1: this score event is incomplete"),
         *(

@@ -22,8 +22,8 @@ from unified_vl.data.rows.other_rows import train_rows
 from unified_vl.data.rows.row import Row
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow
-from unified_vl.files import parse_json
 from unified_vl.geometry import Shape, coordinates, to_pixels
+from unified_vl.json_text import parse_json
 from unified_vl.kinds.registry import kind_of_place
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName

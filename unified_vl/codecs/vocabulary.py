@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from unified_vl.errors import UserError, nearest
-from unified_vl.files import parse_json
+from unified_vl.json_text import parse_json
 from unified_vl.languages.tags import canonical, distinct
 
 PAD_ID, EOS_ID, UNK_ID = 0, 1, 2  # of the tokenizers that this project trains

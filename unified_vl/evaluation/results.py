@@ -24,9 +24,10 @@ from safetensors import SafetensorError, safe_open
 
 from unified_vl.errors import UserError
 from unified_vl.evaluation.rows import ScoredRows, rows_path, write_rows
-from unified_vl.files import check_writable, parse_json, read_json_object, write_atomically
+from unified_vl.files import check_writable, read_json_object, write_atomically
 from unified_vl.inference.pictures import PictureFolder
 from unified_vl.inference.saved_models.model_directory import WEIGHTS
+from unified_vl.json_text import json_lines, parse_json, written_lines
 from unified_vl.locks import only_writer
 from unified_vl.model.saved_configuration import FACTS
 from unified_vl.run_record import MODEL
@@ -163,14 +164,8 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         expected = _written_by("--predictions", path)
         raise UserError("there are no predictions here", file=path, expected=expected)
-    rows = []
-    with path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                rows.append(parse_json(line))
-            except ValueError as error:
-                raise UserError(f"this is not JSON: {error}", file=path, line=number) from error
-    for number, row in enumerate(rows, start=1):
+    rows = list(json_lines(path))
+    for number, row in rows:
         missing = KEYS_OF_PREDICTION - (set(row) if isinstance(row, dict) else set())
         if missing:
             raise UserError(
@@ -180,21 +175,15 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
                 field=min(missing),
                 expected="this key",
             )
-    return rows
+    return [row for _, row in rows]
 
 
 def read_events(path: Path) -> list[dict[str, Any]]:
     """The events of a run, without broken lines such as the last of one that was killed; []
     without a file."""
-    events = []
-    for line in path.read_bytes().split(b"\n") if path.is_file() else ():
-        try:
-            event = parse_json(line.decode("utf-8"))
-        except ValueError:
-            continue
-        if isinstance(event, dict) and "event" in event:
-            events.append(event)
-    return events
+    lines = path.read_bytes().split(b"\n") if path.is_file() else ()
+    events = (event for _, event in written_lines(lines))
+    return [event for event in events if event is not None and "event" in event]
 
 
 def read_facts(model: Path) -> dict[str, Any]:

@@ -19,7 +19,8 @@ import numpy as np
 
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.errors import UserError
-from unified_vl.files import parse_json, write_atomically
+from unified_vl.files import write_atomically
+from unified_vl.json_text import parse_json
 from unified_vl.metrics.registry import METRICS
 from unified_vl.metrics.statistics import RowStatistics
 

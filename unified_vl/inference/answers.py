@@ -16,6 +16,7 @@ from typing import Any
 from unified_vl.errors import UserError, nearest
 from unified_vl.inference.prediction import FLAGS, Prediction
 from unified_vl.inference.rows import Values
+from unified_vl.json_text import json_objects
 from unified_vl.kinds.registry import KINDS
 
 BATCH = 1000  # rows of Parquet that are written at once
@@ -85,13 +86,11 @@ def write_errors(gathered: Path, target: Path) -> None:
 
 
 def _answers(gathered: Path) -> Iterator[dict[str, Any]]:
-    with gathered.open("rb") as lines:
-        for line in lines:
-            row = json.loads(line)
-            for name in TEXTS:
-                if row.get(name) is not None:  # half of a surrogate pair is no UTF-8
-                    row[name] = row[name].encode("utf-8", "backslashreplace").decode()
-            yield row
+    for _, row in json_objects(gathered):
+        for name in TEXTS:
+            if row.get(name) is not None:  # half of a surrogate pair is no UTF-8
+                row[name] = row[name].encode("utf-8", "backslashreplace").decode()
+        yield row
 
 
 def _columns(gathered: Path) -> list[str]:

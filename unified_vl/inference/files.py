@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from unified_vl.errors import UserError
-from unified_vl.files import parse_json, read_json_object, write_atomically
+from unified_vl.files import read_json_object, write_atomically
 from unified_vl.inference.answers import AnswerFormat, answer_format, write_errors
 from unified_vl.inference.inputs import (
     chunks,
@@ -23,6 +23,7 @@ from unified_vl.inference.predictor import CHUNK, UnifiedVL
 from unified_vl.inference.row_answers import RowAnswers
 from unified_vl.inference.rows import open_rows
 from unified_vl.inference.tally import Tally
+from unified_vl.json_text import written_lines
 from unified_vl.kinds.registry import KINDS
 from unified_vl.locks import only_writer
 from unified_vl.specs.reading.overrides import with_generate
@@ -206,12 +207,8 @@ def _take_up(file: IO[bytes], tally: Tally) -> None:
     What a kill left of a row behind the last whole one is cut off; the file stands there.
     """
     whole = 0
-    for line in file:
-        try:
-            answer = parse_json(line)
-        except ValueError:
-            break
-        if not line.endswith(b"\n") or not isinstance(answer, dict):
+    for line, answer in written_lines(file):
+        if answer is None or not line.endswith(b"\n"):
             break
         tally.add(answer)
         whole += len(line)

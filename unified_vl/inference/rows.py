@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.inference.image_folder import images_below
+from unified_vl.json_text import full_lines, object_in
 from unified_vl.readers.delimited import Delimited, DelimitedFile, Record, separator_of
-from unified_vl.readers.json_text import parse_json
 from unified_vl.readers.table import Unreadable, is_utf8, values_of
 
 Values = dict[str, Any]
@@ -76,32 +76,18 @@ class _File:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines that are not empty, with their numbers; undecodable bytes fail in their line."""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape") as reader:
-        for number, line in enumerate(reader, start=1):
-            if line.strip():
-                yield number, line
-
-
 class JsonLines(_File):
     """An object a line; empty lines are passed over."""
 
     def __len__(self) -> int:
-        return sum(1 for _ in numbered_lines(self.path))
+        return sum(1 for _ in full_lines(self.path))
 
     def rows(self, start: int) -> Iterator[NumberedRow]:
-        for number, line in islice(numbered_lines(self.path), start, None):
-            yield number, self._parse(line, number)
-
-    def _parse(self, line: str, number: int) -> Values | UserError:
-        try:
-            values = parse_json(line.encode("utf-8", "surrogateescape"))
-        except ValueError as error:
-            return UserError(f"this is not JSON: {error}", file=self.path, line=number)
-        if not isinstance(values, dict):
-            return UserError("this is not a JSON object", file=self.path, line=number)
-        return values
+        for number, line in islice(full_lines(self.path), start, None):
+            try:
+                yield number, object_in(line, self.path, number)
+            except UserError as error:
+                yield number, error
 
 
 class Csv(_File):

@@ -1,4 +1,4 @@
-"""JSON files of annotations, whole, by items or by lines, and what the objects in them hold."""
+"""JSON files of annotations, whole or by items, and what the objects in them hold."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.errors import UserError, nearest
-from unified_vl.readers.json_text import parse_json
+from unified_vl.json_text import parse_json
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -80,39 +80,6 @@ def _text_of(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError("is not UTF-8 text", file=path) from error
-
-
-def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a JSONL file with the numbers of their lines, from 1; empty lines are none.
-
-    Raises:
-        UserError: for a line that is not UTF-8, not JSON, or no object.
-    """
-    for number, row in json_lines(path):
-        if not isinstance(row, dict):
-            raise UserError("is not an object", file=path, line=number)
-        yield number, row
-
-
-def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """The values of a file with one a line, and the lines' numbers; as `read_json_lines`, but
-    for what they are.
-
-    Raises:
-        UserError: for a line that is not UTF-8 or not JSON.
-    """
-    with path.open("rb") as lines:  # text would be decoded in blocks of many lines
-        for number, line in enumerate(lines, 1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-                row = parse_json(text) if text.strip() else None
-            except UnicodeDecodeError as error:
-                raise UserError("is not UTF-8 text", file=path, line=number) from error
-            except ValueError as error:
-                raise UserError(f"is not JSON: {error}", file=path, line=number) from error
-            if not text.strip():
-                continue
-            yield number, row
 
 
 def member(

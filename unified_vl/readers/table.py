@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from unified_vl.readers.json_text import parse_json
+from unified_vl.json_text import parse_json
 
 if TYPE_CHECKING:
     import pyarrow as pa

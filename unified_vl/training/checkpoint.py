@@ -33,7 +33,8 @@ from unified_vl.checkpoint_folders import (
     newest,
 )
 from unified_vl.errors import TrainingEnded, UserError
-from unified_vl.files import parse_json, sync, sync_below, telling_disk_full, write_atomically
+from unified_vl.files import sync, sync_below, telling_disk_full, write_atomically
+from unified_vl.json_text import parse_json
 from unified_vl.training.distributed.agreement import together
 from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.record.differences import ROWS, differences

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from unified_vl.errors import UserError
-from unified_vl.files import parse_json
+from unified_vl.json_text import json_objects
 from unified_vl.run_record import ScoreEvent, event_of
 from unified_vl.training.schedules.schedule import Schedule
 from unified_vl.training.schedules.stop_and_go import Transition
@@ -64,11 +63,11 @@ def recorded_scores(path: Path) -> ScoreOf:
     Between two scorings the earlier one holds, before the first the first.
 
     Raises:
-        UserError: when the file is missing, is not JSON lines, or has no score, or one that is
+        UserError: when the file is not JSON lines, or has no score, or one that is
             no finite number.
     """
     found: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    for number, event in _events(path):
+    for number, event in json_objects(path):
         if event.get("event") != ScoreEvent.kind:
             continue
         try:
@@ -97,12 +96,3 @@ def recorded_scores(path: Path) -> ScoreOf:
         return curves[task][max(at - 1, 0)][1]
 
     return score_of
-
-
-def _events(path: Path) -> list[tuple[int, Mapping[str, Any]]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        events = [(number, parse_json(line)) for number, line in enumerate(lines, 1)]
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot be read as JSON lines: {error}", file=path) from error
-    return [(number, event) for number, event in events if isinstance(event, dict)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from unified_vl.errors import UserError, nearest
-from unified_vl.readers.json_files import json_lines
+from unified_vl.json_text import json_lines
 from unified_vl.specs.reading.document import KeyPath
 from unified_vl.specs.task import TaskSpec
 

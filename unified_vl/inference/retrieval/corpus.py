@@ -18,7 +18,7 @@ from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.errors import BadRow, UserError, nearest
 from unified_vl.image_formats import expected_formats
 from unified_vl.inference.image_folder import images_below
-from unified_vl.inference.rows import JsonLines, numbered_lines
+from unified_vl.json_text import full_lines, json_objects
 from unified_vl.languages.tags import find, nearest_tag
 
 Kind = Literal["image", "text"]
@@ -95,7 +95,7 @@ def read_corpus(path: str | Path, languages: Collection[str], language: str | No
     if path.is_dir():
         items, root = _images_below(path), path
     elif path.is_file() and path.suffix in (".txt", ".jsonl"):
-        read = _rows if path.suffix == ".jsonl" else _lines
+        read = json_objects if path.suffix == ".jsonl" else _lines
         items, root = [_item(row, path, n) for n, row in read(path)], path.parent
     else:
         raise UserError(
@@ -129,19 +129,12 @@ def _images_below(folder: Path) -> list[Item]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
-    for number, line in numbered_lines(path):
+    for number, line in full_lines(path):
         try:
-            text = line.encode("utf-8", "surrogateescape").decode("utf-8")
+            text = line.decode("utf-8")
         except UnicodeDecodeError as error:
             raise UserError("is not UTF-8 text", file=path, line=number) from error
         yield number, {"text": text.strip()}
-
-
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, object]]]:
-    for number, row in JsonLines(path).rows(0):
-        if isinstance(row, UserError):
-            raise row
-        yield number, row
 
 
 def _item(row: dict[str, object], path: Path, number: int) -> Item:

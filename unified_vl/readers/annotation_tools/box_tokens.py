@@ -19,8 +19,9 @@ from unified_vl.box_conventions import (
 )
 from unified_vl.errors import UserError
 from unified_vl.geometry import Box
+from unified_vl.json_text import json_objects
 from unified_vl.readers.detections import Annotations, Picture, Thing, detection_reader
-from unified_vl.readers.json_files import member, read_json_lines
+from unified_vl.readers.json_files import member
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def kind_of(text: str) -> str | None:
 def pictures(opened: Annotations) -> Iterator[Picture]:
     """The lines of a file; those whose text has no box are left out and counted."""
     path = opened.path
-    for line, row in read_json_lines(path):
+    for line, row in json_objects(path):
         name = member(row, "image", str, path, line=line)
         suffix = _END.sub("", member(row, "suffix", str, path, line=line))
         prompt = member(row, "prefix", str, path, line=line) if "prefix" in row else None

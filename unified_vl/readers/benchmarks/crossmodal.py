@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.errors import UserError
+from unified_vl.json_text import json_objects
 from unified_vl.languages.tags import find
 from unified_vl.readers.benchmarks.image_lists import Downloaded, listed, numbered
 from unified_vl.readers.benchmarks.karpathy import images_by_id
 from unified_vl.readers.columns import CAPTIONS, IMAGE, LANGUAGE, Column
 from unified_vl.readers.json_files import (
     member,
-    read_json_lines,
     texts,
 )
 from unified_vl.readers.reader import Reader
@@ -29,7 +29,7 @@ ENGLISH = "en"
 
 def _xm3600(source: Source) -> Iterator[dict[str, Any]]:
     path = source.path
-    for line, row in read_json_lines(path):
+    for line, row in json_objects(path):
         key = member(row, "image/key", str, path, line=line)
         for name in _wanted(source):
             language = find(name, row) or name
@@ -60,7 +60,7 @@ def _translations(
     tags = source.tag_of
     wanted = {tags(name) for name in _wanted(source)}
     first: str | None = None
-    for line, row in read_json_lines(path):
+    for line, row in json_objects(path):
         language = member(row, "trg_lang", str, path, line=line)
         first = first or language
         if tags(english) in wanted and language == first:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.errors import UserError
+from unified_vl.json_text import json_objects
 from unified_vl.readers.columns import Column
-from unified_vl.readers.json_files import member, read_json_lines
+from unified_vl.readers.json_files import member
 from unified_vl.readers.reader import Reader
 from unified_vl.readers.source import Source
 
@@ -19,7 +20,7 @@ _OVERLAPPING = "boxes of phrases within longer ones, and further boxes of a phra
 
 def _rows(source: Source) -> Iterator[dict[str, Any]]:
     path = source.path
-    for line, row in read_json_lines(path):
+    for line, row in json_objects(path):
         key = member(row, "key", str, path, f"line {line}")
         caption = member(row, "caption", str, path, f"line {line}")
         found = _phrases(row, caption, path, line)

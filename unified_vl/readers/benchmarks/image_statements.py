@@ -14,8 +14,9 @@ from typing import Any
 
 from unified_vl.errors import UserError
 from unified_vl.files import path_below
+from unified_vl.json_text import json_objects
 from unified_vl.readers.columns import ROW_ID, Column
-from unified_vl.readers.json_files import member, read_json_lines
+from unified_vl.readers.json_files import member
 from unified_vl.readers.reader import Reader
 from unified_vl.readers.source import Source
 
@@ -24,7 +25,7 @@ RELATIONS = ("entailment", "neutral", "contradiction")
 
 def _nlvr2(source: Source) -> Iterator[dict[str, Any]]:
     path = source.path
-    for line, row in read_json_lines(path):
+    for line, row in json_objects(path):
         key = member(row, "identifier", str, path, line=line)
         parts = key.split("-")  # split, set, pair, sentence
         if len(parts) != 4:
@@ -60,7 +61,7 @@ def _truth(is_true: bool, known: bool, path: Path, line: int) -> str:
 
 def _marvl(source: Source) -> Iterator[dict[str, Any]]:
     path = source.path
-    for line, row in read_json_lines(path):
+    for line, row in json_objects(path):
         concept = member(row, "concept", str, path, line=line)
         statement = member(row, "caption", str, path, line=line)
         yield {
@@ -86,7 +87,7 @@ def _snli_ve(source: Source) -> Iterator[dict[str, Any]]:
     """Rows with a label; says how many have none, since no three people agreed (SNLI's `-`)."""
     kept: list[int] = []
     count = 0
-    for line, row in read_json_lines(source.path):
+    for line, row in json_objects(source.path):
         count += 1
         if "gold_label" not in row or row["gold_label"] not in ("-", "", None):
             kept.append(line - 1)

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from unified_vl.json_text import json_objects
 from unified_vl.readers.columns import Column
-from unified_vl.readers.json_files import member, read_json_lines
+from unified_vl.readers.json_files import member
 from unified_vl.readers.reader import Reader
 from unified_vl.readers.source import Source
 
@@ -27,7 +28,7 @@ Place = tuple[float, float, float]
 def _rows(source: Source) -> Iterator[dict[str, Any]]:
     path = source.path
     traced = {"words", "points", "boxes"} & set(source.needed)
-    for line, row in read_json_lines(path):
+    for line, row in json_objects(path):
         image = member(row, "image_id", str, path, line=line)
         collection = member(row, "dataset_id", str, path, line=line)
         annotator = member(row, "annotator_id", int, path, line=line)

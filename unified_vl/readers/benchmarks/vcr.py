@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.errors import UserError
+from unified_vl.json_text import json_objects
 from unified_vl.readers.columns import ROW_ID, STATED_SIZE, Column
-from unified_vl.readers.json_files import member, read_json, read_json_lines
+from unified_vl.readers.json_files import member, read_json
 from unified_vl.readers.reader import Reader, Rows
 from unified_vl.readers.regions import cut_corners, numbers, size_of
 from unified_vl.readers.source import Source
@@ -91,7 +92,7 @@ def _rows(texts: Callable[[_Row], dict[str, Any]]) -> Rows:
 
     def rows(source: Source) -> Iterator[dict[str, Any]]:
         boxes_of = _boxes_below(source.root / source.images)
-        for line, content in read_json_lines(source.path):
+        for line, content in json_objects(source.path):
             row = _Row(content, source.path, line)
             found = {"key": row.get("annot_id", str), "image": row.get("img_fn", str), **texts(row)}
             if {"objects", "boxes", "width", "height"} & set(source.needed):

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.json_text import json_objects
 from unified_vl.parts import one_of
 from unified_vl.readers.columns import Column
-from unified_vl.readers.json_files import read_items, read_json_lines
+from unified_vl.readers.json_files import read_items
 from unified_vl.readers.reader import Reader
 from unified_vl.readers.source import Source
 
@@ -107,7 +108,7 @@ def items(path: Path) -> Iterator[tuple[str, int | None, dict[str, Any]]]:
     with path.open("rb") as file:
         first = file.read(1 << 10).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if first == b"{":
-        yield from (("", line, item) for line, item in read_json_lines(path))
+        yield from (("", line, item) for line, item in json_objects(path))
         return
     for where, item in read_items(path, list):
         if not isinstance(item, dict):

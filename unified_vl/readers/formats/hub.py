@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from unified_vl.errors import UserError
+from unified_vl.json_text import refuse_deep_file
 from unified_vl.parts import Problem
-from unified_vl.readers.json_text import refuse_deep_file
 from unified_vl.readers.keys import ReaderKeys
 from unified_vl.readers.reader import Reader
 from unified_vl.readers.source import Source, first_line

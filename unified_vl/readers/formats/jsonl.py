@@ -9,14 +9,13 @@ from typing import Any
 import orjson
 
 from unified_vl.errors import UserError
+from unified_vl.json_text import BOM, fast_json, parse_json, value_in
 from unified_vl.readers.indexed import IndexedRows, RowIndex
-from unified_vl.readers.json_text import fast_json, parse_json
 from unified_vl.readers.kept_columns import KeptColumns
 from unified_vl.readers.reader import Reader
 from unified_vl.readers.source import Source
 from unified_vl.readers.table import NO_TEXT, Table, holds_no_text
 
-BOM = b"\xef\xbb\xbf"
 _EXACT = 1 << 53  # whole numbers beyond 64 bits are floats to `orjson`; so are few others
 
 
@@ -64,14 +63,9 @@ def _values(line: bytes, names: Iterable[str]) -> dict[str, Any]:
 
 def _object(line: bytes, path: Path, number: int) -> dict[str, Any] | None:
     """The object in a line; None for an empty one."""
-    try:
-        row = fast_json(line)
-    except UnicodeDecodeError as error:
-        raise UserError("is not UTF-8 text", file=path, line=number) from error
-    except ValueError as error:
-        if not line.strip():
-            return None
-        raise UserError(f"is not JSON: {error}", file=path, line=number) from error
+    if not line.strip():
+        return None
+    row = value_in(line, path, number, fast_json)
     if not isinstance(row, dict):
         expected = "reader: json, for one list of all rows" if number == 1 else None
         raise UserError("is not an object", file=path, line=number, expected=expected)

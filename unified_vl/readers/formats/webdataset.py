@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from unified_vl.errors import UserError
+from unified_vl.json_text import parse_json
 from unified_vl.readers.compressed import open_unpacked
-from unified_vl.readers.json_text import parse_json
 from unified_vl.readers.reader import Reader
 from unified_vl.readers.source import Source, first_line, place_type
 from unified_vl.readers.table import NO_TEXT, Columns, Table, holds_no_text

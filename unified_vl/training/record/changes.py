@@ -9,7 +9,7 @@ from typing import Any
 
 from unified_vl.checkpoint_folders import POINTER
 from unified_vl.errors import UserError
-from unified_vl.files import parse_json
+from unified_vl.json_text import written_lines
 from unified_vl.run_record import BEST_MODEL, CHECKPOINTS, EVENTS, MODEL
 from unified_vl.specs.run import Run
 from unified_vl.training.learning_rate import LearningRate
@@ -45,11 +45,9 @@ def refuse_lost(run: Run) -> None:
 def _last_step(events: Path) -> int:
     """The last step that a record tells of."""
     last = 0
-    for line in events.read_bytes().splitlines() if events.is_file() else ():
-        try:
-            last = max(last, parse_json(line)["step"])
-        except (ValueError, KeyError, TypeError):
-            continue  # broken, or of no step
+    for _, event in written_lines(events.read_bytes().split(b"\n") if events.is_file() else ()):
+        step = (event or {}).get("step")
+        last = max(last, step) if isinstance(step, int) else last  # others are of no step
     return last
 
 

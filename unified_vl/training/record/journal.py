@@ -14,7 +14,8 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from unified_vl.files import parse_json, write_atomically
+from unified_vl.files import write_atomically
+from unified_vl.json_text import written_lines
 from unified_vl.run_record import (
     AT_THE_END,
     DRAWN,
@@ -287,12 +288,10 @@ def events_until(path: Path, step: int) -> tuple[list[str], int]:
     *lines, last = path.read_bytes().split(b"\n")
     kept, broken = [], 0
     said_again = {each.kind for each in AT_THE_END}
-    for line in (*lines, last):
-        try:
-            event = parse_json(line.decode("utf-8"))
-            number = event.get("step", 0)
-            if event["event"] not in said_again and number <= step:
-                kept.append(line.decode("utf-8"))
-        except (ValueError, AttributeError, KeyError, TypeError):  # of whatever kind it is
+    for line, event in written_lines((*lines, last)):
+        number = (event or {}).get("step", 0)
+        if event is None or "event" not in event or not isinstance(number, int | float):
             broken += line is not last
+        elif event["event"] not in said_again and number <= step:
+            kept.append(line.decode("utf-8"))
     return kept, broken

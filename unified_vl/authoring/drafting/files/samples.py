@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.errors import UserError
-from unified_vl.files import parse_json
 from unified_vl.image_formats import NAMED
+from unified_vl.json_text import json_objects, parse_json
 from unified_vl.languages.tags import canonical
 from unified_vl.readers.annotation_tools.roboflow_classes import rows_of
 from unified_vl.readers.compressed import open_unpacked
@@ -64,7 +63,7 @@ def _rows(
     try:
         yield from _READERS[reader](path, only, encoding)
     except UserError as error:
-        if encoding is None and error.message == NOT_UTF8:
+        if encoding is None and error.message == NOT_UTF8 and reader in ("csv", "tsv"):
             error.expected = "UTF-8, or what it is: --encoding cp1252, utf-16, ..."
         raise
     except UnicodeDecodeError as error:
@@ -78,18 +77,7 @@ def _rows(
 
 
 def _jsonl(path: Path, only: str | None, _: str | None) -> Iterator[Mapping[str, Any]]:
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            if not text.strip():
-                continue
-            try:
-                row = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                raise UserError(f"is not JSON: {error}", file=path, line=number) from error
-            if not isinstance(row, dict):
-                raise UserError("is not an object", file=path, line=number, expected="JSON Lines")
-            yield row
+    yield from (row for _, row in json_objects(path))
 
 
 def _json(path: Path, only: str | None, _: str | None) -> Iterator[Mapping[str, Any]]:
