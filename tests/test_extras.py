@@ -14,7 +14,7 @@ from PIL import Image
 from unified_vl.extras import EXTRAS
 
 ROOT = Path(__file__).parent.parent
-MISSING = tuple(EXTRAS) + ("pillow_heif",)
+MISSING = (*EXTRAS, "pillow_heif")
 BLOCKED = f"""
 import importlib.util, pkgutil, sys
 

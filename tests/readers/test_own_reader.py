@@ -96,6 +96,27 @@ def test_mistakes_are_told_as_of_all_readers(
     assert any(message in str(each) for each in error.value.all), error.value.all
 
 
+@pytest.mark.parametrize("given", ["train.proverbs.txt", "."])
+def test_new_drafts_it_for_files_that_it_recognises(proverbs: Path, given: str) -> None:
+    """Those of docs/extending.md are recognised by how they are called, here in a folder, too."""
+    folder = proverbs.parent / "sayings"
+    folder.mkdir()
+    for split in ("train", "test"):
+        lines = "".join(f"Proverb {n} of {split} = Sprichwort {n}\n" for n in range(4))
+        (folder / f"{split}.proverbs.txt").write_text(lines, encoding="utf-8")
+    draft = folder / "sayings.yaml"
+    run("new", "--from", folder / given, "--output", draft, "--task", "sayings", "--data", folder)
+    spec = load_task(draft)
+    assert spec.data.reader == "proverbs" and spec.data.path == "{split}.proverbs.txt"
+    assert {field.column for field in spec.fields.values()} == {"english", "german"}
+    run("check", draft, "--data", folder)
+
+
+def test_who_recognises_files_says_their_columns() -> None:
+    with pytest.raises(ValueError, match="recognises files: it says its `columns`"):
+        Reader("mine", "Mine.", read=lambda source: None, recognises=lambda path: True)
+
+
 def test_what_it_says_of_a_broken_file_is_a_message_of_its_file_and_line(proverbs: Path) -> None:
     (proverbs.parent / "train.txt").write_text("Better late than never.\n", encoding="utf-8")
     found = CliRunner().invoke(app, ["check", str(proverbs), "--data", str(proverbs.parent)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from unified_vl.readers.columns import STATED_SIZE, Column
@@ -38,6 +39,9 @@ class Reader:
         images: whether `data.images` says where the images are: never, sometimes or always.
         own_splits: whether the files themselves tell splits apart, by what `data.splits` says.
         keys: the class of its own keys under `data`.
+        recognises: whether `new` should draft it for a file; of a reader that says its `columns`,
+            and reads what is in the file with its keys as they are by default. (How those of this
+            package are told apart is known where specs are drafted.)
     """
 
     name: str
@@ -53,12 +57,15 @@ class Reader:
     images: Frequency = "sometimes"
     own_splits: bool = False
     keys: type[ReaderKeys] = ReaderKeys
+    recognises: Callable[[Path], bool] | None = None
 
     def __post_init__(self) -> None:
         if (self.rows is None) == (self.read is None):
             raise ValueError(f"the reader {self.name!r} has one of `rows` and `read`")
         if self.rows is not None and self.columns is None:
             raise ValueError(f"the reader {self.name!r} has `rows`, and so says its `columns`")
+        if self.recognises is not None and not self.columns:
+            raise ValueError(f"the reader {self.name!r} recognises files: it says its `columns`")
 
     @property
     def stated_size(self) -> tuple[str, ...]:

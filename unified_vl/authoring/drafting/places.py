@@ -15,6 +15,7 @@ from unified_vl.authoring.drafting.files.annotation_files import (
     root_of,
     splits_of,
 )
+from unified_vl.authoring.drafting.files.recognised import first_recognised, recognised
 from unified_vl.authoring.drafting.files.written_files import without_written
 from unified_vl.errors import UserError
 from unified_vl.image_formats import is_image
@@ -116,6 +117,9 @@ def find_place(given: Path, root: Path | None = None) -> Place:
 
 def _file(given: Path) -> tuple[str, Path]:
     """What reads a file, and what it reads: the file, or the folder of many like it."""
+    own = recognised(given)
+    if own is not None:
+        return own, given
     reader = annotation_reader(given)
     if reader is not None:
         return reader, root_of(reader, given, given.parent.parent)
@@ -138,6 +142,9 @@ def _in_folder(folder: Path) -> tuple[str, Path]:
     """What of a folder is to be looked into, and what reads it."""
     files = [path for path in _files(folder) if not path.name.startswith(".")]
     files = without_written(files, folder)
+    own = first_recognised(files)
+    if own is not None:
+        return own, _first([path for path in files if recognised(path) == own])
     annotated_by_tool = annotations_in(folder, files)
     if annotated_by_tool is not None:
         return annotated_by_tool

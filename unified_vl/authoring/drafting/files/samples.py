@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from unified_vl.authoring.drafting.files.recognised import recognised_rows
 from unified_vl.errors import UserError
 from unified_vl.image_formats import NAMED
 from unified_vl.json_text import json_objects, parse_json
@@ -32,7 +33,8 @@ def read_sample(reader: str, path: Path, encoding: str | None = None) -> Columns
     """The first rows of a file.
 
     Args:
-        reader: what reads it: jsonl, json, csv, tsv, parquet, arrow or webdataset.
+        reader: what reads it: jsonl, json, csv, tsv, parquet, arrow, webdataset, or one that
+            recognises it.
         path: the file.
         encoding: of csv and tsv, where that is not UTF-8.
 
@@ -61,7 +63,10 @@ def _rows(
 ) -> Iterator[Mapping[str, Any]]:
     """All rows of a file, with one of their columns where it is named."""
     try:
-        yield from _READERS[reader](path, only, encoding)
+        if reader in _READERS:
+            yield from _READERS[reader](path, only, encoding)
+        else:
+            yield from recognised_rows(reader, path, only, ROWS if only is None else None)
     except UserError as error:
         if encoding is None and error.message == NOT_UTF8 and reader in ("csv", "tsv"):
             error.expected = "UTF-8, or what it is: --encoding cp1252, utf-16, ..."
