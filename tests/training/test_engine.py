@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -159,3 +160,44 @@ def test_without_an_engine_file_it_is_stage_0_in_fp32(squares: Path, tmp_path: P
     train(load_run(run_file, [f"output={outputs[0]}", *SHORT]), progress=False)
     train(load_run(squares / "run.yaml", [f"output={outputs[1]}", *SHORT]), progress=False)
     assert numbers(outputs[0]) == numbers(outputs[1])
+
+
+COURSE = [
+    *SHORT,
+    "steps=20",
+    "checkpoint_every=2",
+    "validate_every=1",
+    "ema={decay: 0.5}",
+    "activation_checkpointing=true",
+    "early_stopping={patience: 3, min_delta: 1000}",
+    "optimizer.eps=0.001",
+    "keep_best=false",
+]
+
+
+def stops(output: Path) -> list[dict[str, Any]]:
+    events = map(json.loads, (output / "events.jsonl").read_text().splitlines())
+    return [event for event in events if event["event"] == "early_stop"]
+
+
+def test_two_processes_take_the_course_of_one(
+    squares: Path, tmp_path: Path, free_port: int
+) -> None:
+    alone = tmp_path / "alone"
+    train(load_run(squares / "run.yaml", [f"output={alone}", *COURSE]), progress=False)
+    launch_two(free_port, squares, tmp_path, *COURSE)
+    expected, reference = numbers(alone), load_file(alone / "model" / "model.safetensors")
+    (stop,) = stops(alone)
+    assert stop["step"] == 4
+    for stage in STAGES:
+        output = tmp_path / stage.stem
+        # also the validation losses, which are of the mean, and what comes after it was in place
+        assert numbers(output) == pytest.approx(expected, rel=1e-4), stage.stem
+        assert stops(output)[0]["step"] == 4, stage.stem
+        for name, weight in load_file(output / "model" / "model.safetensors").items():
+            torch.testing.assert_close(weight, reference[name], rtol=1e-3, atol=1e-5)
+        # one process goes on from what two have written, mean and all
+        more = [f"output={output}", f"engine={stage}", *COURSE, "early_stopping=null", "steps=5"]
+        settings = [*more, "continuation=constant"]
+        train(load_run(squares / "run.yaml", settings), resume=True, progress=False)
+        assert json.loads((output / "model" / "training.json").read_text())["steps"] == 5

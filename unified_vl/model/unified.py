@@ -20,6 +20,7 @@ from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from unified_vl.errors import UserError
+from unified_vl.model.activation_checkpointing import through
 from unified_vl.model.backbone import Backbone, UnifiedVLOutput
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.initialization import initialize
@@ -67,6 +68,7 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(EncoderBlock(config, i) for i in range(config.num_layers))
         self.norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
         self.dropout = nn.Dropout(config.dropout_rate)
+        self.checkpointed = False  # by `checkpoint_activations`
         self.compiled_blocks: EncoderBlocks | None = None  # by `decoding.decoders.compiled`
 
     def forward(
@@ -104,7 +106,7 @@ class Encoder(nn.Module):
         """
         own = (_add(position_1HSS, mask_bias_B11S) for position_1HSS in positions_1HSS)
         for block, bias in zip(self.blocks, of_each_layer(self.blocks, own), strict=True):
-            x_BSM = block(x_BSM, bias)
+            x_BSM = through(block, x_BSM, bias, checkpointed=self.checkpointed)
         return self.norm(x_BSM)
 
     def _embed(
@@ -159,6 +161,7 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(DecoderBlock(config, i) for i in range(depth))
         self.norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
         self.dropout = nn.Dropout(config.dropout_rate)
+        self.checkpointed = False  # by `checkpoint_activations`
 
     def forward(
         self,
@@ -180,7 +183,8 @@ class Decoder(nn.Module):
         blocks: list[Any] = list(self.blocks)
         for block, bias in zip(blocks, of_each_layer(blocks, own), strict=True):
             read_own = partial(block.attend_self.read, bias=bias, cache=cache)
-            x_BTM = block(x_BTM, read_own, partial(block.attend_cross.read, **source))
+            read_source = partial(block.attend_cross.read, **source)
+            x_BTM = through(block, x_BTM, read_own, read_source, checkpointed=self.checkpointed)
         return self.dropout(self.norm(x_BTM))
 
     @staticmethod
@@ -216,6 +220,11 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
 
     def _init_weights(self, module: nn.Module) -> None:
         initialize(module, self.config)
+
+    def checkpoint_activations(self) -> None:
+        """Let the blocks of encoder and decoder compute again in the backward pass what is between
+        them, from now on: memory for time."""
+        self.encoder.checkpointed = self.decoder.checkpointed = True
 
     def get_encoder(self, modality: str | None = None) -> nn.Module:
         return self.encoder

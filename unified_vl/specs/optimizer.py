@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -26,7 +27,57 @@ class AdamWKeys(Part):
     )
 
 
-OPTIMIZERS = Variants("an optimiser", Variant("adamw", AdamWKeys))
+class RmsScaledKeys(Part):
+    """Of optimisers that go by the root mean square of a parameter."""
+
+    rms_floor: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
+        default=1e-3,
+        description="What a parameter's root mean square counts at least, where updates are in "
+        "proportion to it.",
+        examples=[0.001],
+    )
+
+
+class AdafactorKeys(RmsScaledKeys):
+    """Of Adafactor."""
+
+    scale_parameter: bool = Field(
+        default=True,
+        description="adafactor: updates are in proportion to the parameter's root mean square.",
+        examples=[False],
+    )
+    clip_threshold: Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)] = Field(
+        default=1.0, description="adafactor: largest root mean square of an update.", examples=[1.0]
+    )
+    decay_rate: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = Field(
+        default=0.8,
+        description="adafactor: of step t the newest squared gradient has the share "
+        "t to the power of minus this in their mean.",
+        examples=[0.8],
+    )
+
+
+class AdamWRmsScaledKeys(AdamWKeys, RmsScaledKeys):
+    """Of AdamW with updates in proportion to the parameter's root mean square."""
+
+
+@dataclass(frozen=True)
+class OptimizerVariant(Variant):
+    """An optimiser that a spec may name.
+
+    Attributes:
+        whole: whether it needs every parameter whole, and not flattened as ZeRO does.
+    """
+
+    whole: bool = False
+
+
+OPTIMIZERS = Variants(
+    "an optimiser",
+    OptimizerVariant("adamw", AdamWKeys),
+    OptimizerVariant("adafactor", AdafactorKeys, whole=True),
+    OptimizerVariant("adamw_rms_scaled", AdamWRmsScaledKeys, whole=True),
+)
 
 
 class GeneralOptimizerKeys(Part):
@@ -74,7 +125,7 @@ class GeneralOptimizerKeys(Part):
     )
 
 
-class OptimizerSpec(AdamWKeys, GeneralOptimizerKeys):
+class OptimizerSpec(AdamWRmsScaledKeys, AdafactorKeys, GeneralOptimizerKeys):
     """The optimiser and its learning rate over time."""
 
     @model_validator(mode="after")

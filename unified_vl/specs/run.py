@@ -24,7 +24,7 @@ from unified_vl.specs.reading.document import (
     refuse,
 )
 from unified_vl.specs.reading.parse import missing_file
-from unified_vl.specs.runs.course import EarlyStoppingSpec
+from unified_vl.specs.runs.course import EarlyStoppingSpec, EmaSpec
 from unified_vl.specs.runs.course_rules import refuse_unfit_course
 from unified_vl.specs.runs.engine import read_engine_config
 from unified_vl.specs.runs.model import ModelSpec
@@ -121,6 +121,12 @@ class Run(Spec):
         "to save memory. A contrastive loss compares within a part.",
         examples=[4],
     )
+    activation_checkpointing: bool = Field(
+        default=False,
+        description="Whether the blocks of encoder and decoder keep their inputs alone and compute "
+        "the rest again in the backward pass: less memory, more time, the same gradients.",
+        examples=[True],
+    )
     model: ModelSpec = Field(
         default_factory=ModelSpec,
         description="Sizes and choices of the model.",
@@ -209,6 +215,12 @@ class Run(Spec):
         default=None,
         description="When the run ends before its last step; it goes on to the end unless given.",
         examples=[{"patience": 5}],
+    )
+    ema: EmaSpec | None = Field(
+        default=None,
+        description="A running mean of the weights, which then is what is validated, scored and "
+        "saved as a model; none unless given.",
+        examples=[{"decay": 0.999}],
     )
     faults: FaultSpec = Field(
         default_factory=FaultSpec,

@@ -128,6 +128,8 @@ def build(beginning: Run | Beginning) -> Parts:
     if model.encoder.vision is not None and (start is None or start.has_fresh_images):
         with told_at_its_key(run):
             start_encoder(model.encoder.vision.features, run.model.vision.model_dump(mode="json"))
+    if run.activation_checkpointing:
+        model.checkpoint_activations()
     return Parts(
         model=model,
         codec=codec,
@@ -230,6 +232,8 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
         "max_target_tokens": run.max_target_tokens,
         "engine": read_engine_config(run.engine),
     }
+    if run.optimizer.name != "adamw":  # what the first checkpoints were made with
+        values["optimizer.name"] = run.optimizer.name
     if parts.start is not None:
         values["what it started from"] = parts.start.fingerprint
     for name, spec in parts.specs.items():

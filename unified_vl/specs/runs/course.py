@@ -1,4 +1,4 @@
-"""How long a run trains: the `early_stopping` keys."""
+"""How long a run trains, and what of it is kept: the `early_stopping` and `ema` keys."""
 
 from __future__ import annotations
 
@@ -25,4 +25,15 @@ class EarlyStoppingSpec(Part):
         description="The mean of all tasks' validation losses, or of their scores (lower is "
         "better counted negative); scores where there are some, unless given.",
         examples=["score"],
+    )
+
+
+class EmaSpec(Part):
+    """An exponential running mean of the weights."""
+
+    decay: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
+        default=0.999,
+        description="How much of the mean each update leaves; of the first updates less, "
+        "(1 + n) / (10 + n) of the nth.",
+        examples=[0.9999],
     )

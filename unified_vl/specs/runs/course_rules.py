@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from unified_vl.specs.optimizer import OPTIMIZERS, OptimizerVariant
+from unified_vl.specs.runs.engine import read_engine_config
+
 if TYPE_CHECKING:
     from unified_vl.specs.run import Run
 
 
 def refuse_unfit_course(run: Run) -> None:
-    """That what ends a run early is measured.
+    """That what ends a run early is measured, and its optimiser gets what it needs.
 
     Raises:
         UserError: at the key that asks for it.
     """
+    _refuse_flattened(run)
     stopping = run.early_stopping
     if stopping is None:
         return
@@ -34,4 +38,18 @@ def refuse_unfit_course(run: Run) -> None:
             ("early_stopping",),
             "nothing is measured: no task of the mixture has a validation split",
             expected="a validation split under data.splits of a task",
+        )
+
+
+def _refuse_flattened(run: Run) -> None:
+    """That ZeRO does not flatten the parameters of an optimiser that needs their shapes."""
+    name = run.optimizer.name
+    variant = OPTIMIZERS[name]
+    stage = read_engine_config(run.engine).get("zero_optimization", {}).get("stage", 0)
+    if stage and isinstance(variant, OptimizerVariant) and variant.whole:
+        fitting = [each for each, of in OPTIMIZERS.items() if not getattr(of, "whole", False)]
+        raise run.error(
+            ("optimizer", "name"),
+            f"{name!r} needs every parameter whole, and ZeRO {stage} flattens and cuts them",
+            expected=f"an engine of stage 0, or {' or '.join(fitting)}",
         )

@@ -29,8 +29,9 @@ from unified_vl.model.backbone import Backbone, UnifiedVLOutput
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.engine import read_engine_config
 from unified_vl.training.distributed.compiler_locks import release_compiler_locks
+from unified_vl.training.distributed.ema import WeightMean
 from unified_vl.training.distributed.process import Process
-from unified_vl.training.distributed.shards import load_shards, save_shard
+from unified_vl.training.distributed.shards import fragments, load_shards, save_shard
 
 SHARED_MEMORY_OPERATOR = "deepspeed_shm_comm"
 
@@ -131,6 +132,10 @@ class Engine:
         self._accepted: bool | None = None
         self._norm: torch.Tensor | None = None
         self._optimizer = optimizer
+        self._mean: WeightMean | None = None
+        if run.ema is not None:
+            held = fragments(model, self._engine.optimizer, process.rank).values()
+            self._mean = WeightMean(run.ema, (fragment.flat for fragment in held))
         self._inner_step = optimizer.step
         optimizer.step = self._update  # type: ignore[method-assign, assignment]
         if stage == 0 and process.world == 1:
@@ -185,6 +190,8 @@ class Engine:
         self._engine.step()
         if self._accepted is None:  # DeepSpeed met inf or NaN and did not come to its optimiser
             self._accepted = accept is None or accept(self._global_norm())
+        elif self._accepted and self._mean is not None:
+            self._mean.update()
         return self._global_norm()
 
     def _global_norm(self) -> float:
@@ -205,11 +212,25 @@ class Engine:
             self._inner_step()
 
     @contextlib.contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The running mean is in the place of the weights inside, where the run keeps one."""
+        if self._mean is None:
+            yield
+            return
+        with self._changing_masters():
+            self._mean.exchange()
+        try:
+            yield
+        finally:
+            with self._changing_masters():
+                self._mean.exchange()
+
+    @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
         """No dropout and no gradients inside."""
         self._engine.eval()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), self._averaged():
                 yield
         finally:
             self._engine.train()
@@ -221,12 +242,10 @@ class Engine:
         Under ZeRO-3 this is a copy: its shards would have to be gathered anew for each
         token that is written, by all ranks at the same time.
         """
-        model = self.model
-        if self._stage == 3:
-            model = self._copy_of_shards()
-        model.eval()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), self._averaged():
+                model = self._copy_of_shards() if self._stage == 3 else self.model
+                model.eval()
                 yield model
         finally:
             self.model.train()
@@ -256,17 +275,29 @@ class Engine:
             self._optimizer.state,
             process.rank,
             process.world,
+            self._mean,
         )
 
     def load(self, directory: Path) -> None:
         """Read what `save` wrote, on whatever number of ranks, and compute with it."""
+        with self._changing_masters():
+            load_shards(
+                directory / STATE,
+                self.model,
+                self._engine.optimizer,
+                self._optimizer.state,
+                self.process.rank,
+                self._mean,
+            )
+
+    @contextlib.contextmanager
+    def _changing_masters(self) -> Iterator[None]:
+        """The float32 weights may be changed inside; then the model computes with them."""
         optimizer = self._engine.optimizer
         sharded_weights = hasattr(optimizer, "fp16_partitioned_groups_flat")  # ZeRO 3
         if sharded_weights:
             optimizer.checkpoint_event_prologue()
-        load_shards(
-            directory / STATE, self.model, optimizer, self._optimizer.state, self.process.rank
-        )
+        yield
         if hasattr(optimizer, "update_lp_params"):  # ZeRO 1 and 2
             optimizer.update_lp_params()
         elif sharded_weights:
@@ -288,7 +319,8 @@ class Engine:
         with _quiet():
             import deepspeed
 
-            with deepspeed.zero.GatheredParameters(list(self.model.parameters())):
+            parameters = list(self.model.parameters())
+            with self._averaged(), deepspeed.zero.GatheredParameters(parameters):
                 if self.process.rank != 0:
                     return {}
                 return {

@@ -5,7 +5,8 @@ Each rank writes the fragments of parameters that it holds, as plain tensors wit
     state/rank-00001.safetensors   "master:4096:shared.weight", "exp_avg:4096:shared.weight", ...
 
 `master` are the float32 weights, `exp_avg` and `exp_avg_sq` the moments of AdamW and `step`
-its count of updates, and so on for what another optimiser remembers; the number is where in the
+its count of updates, and so on for what another optimiser remembers; `ema` and `ema_updates` are
+the running mean of the weights and its count, where the run keeps one. The number is where in the
 flattened parameter the fragment begins.
 A reader takes from all files what overlaps with the fragments that it holds itself. So a
 checkpoint fits every number of ranks, nothing is unpickled, and no rank has to hold a
@@ -33,8 +34,12 @@ from torch import nn
 
 from unified_vl.checkpoint_folders import SHARDS
 from unified_vl.files import OS_ERROR
+from unified_vl.training.distributed.ema import WeightMean
 
 NUMBER = "number."  # before the name of what an optimiser remembers as one number, but for `step`
+EMA, EMA_UPDATES = "ema", "ema_updates"
+NO_STATE = ("master", "buffer", EMA, EMA_UPDATES)  # what no optimiser remembers
+WHOLE = "whole."  # before that of what has a shape of its own, as the factors of a matrix
 
 
 @dataclass(frozen=True)
@@ -109,7 +114,13 @@ def _fragment_of_stage_3(parameter: Any, optimizer: Any, rank: int) -> Fragment 
 
 
 def save_shard(
-    folder: Path, model: nn.Module, optimizer: Any, state: Any, rank: int, world: int
+    folder: Path,
+    model: nn.Module,
+    optimizer: Any,
+    state: Any,
+    rank: int,
+    world: int,
+    mean: WeightMean | None = None,
 ) -> None:
     """Write what `rank` holds; what all ranks hold they share out among them.
 
@@ -120,6 +131,7 @@ def save_shard(
         state: of torch's optimiser: by flat tensor, what it remembers of it.
         rank: of this process.
         world: number of ranks.
+        mean: of the weights, where the run keeps one.
 
     Raises:
         OSError: when it cannot be written, with the system's number of the error.
@@ -130,9 +142,11 @@ def save_shard(
         if fragment.replicated and index % world != rank:
             continue
         tensors[f"master:{fragment.start}:{name}"] = fragment.of(fragment.flat)
-        for kind, value in _remembered(state.get(fragment.flat), fragment.flat):  # none at first
-            kept = value.reshape(1) if _is_number(kind) else fragment.of(value)
-            tensors[f"{kind}:{fragment.start}:{name}"] = kept
+        for kind, value in _remembered(state.get(fragment.flat), fragment):  # none at first
+            tensors[f"{kind}:{fragment.start}:{name}"] = value
+        if mean is not None:
+            tensors[f"{EMA}:{fragment.start}:{name}"] = fragment.of(mean.of(fragment.flat))
+            tensors[f"{EMA_UPDATES}:{fragment.start}:{name}"] = torch.tensor([mean.updates])
     if rank == 0:
         for name, buffer in model.named_buffers():
             tensors[f"buffer:0:{name}"] = buffer.reshape(-1)
@@ -146,20 +160,35 @@ def save_shard(
         raise OSError(number, os.strerror(number), str(path)) from error
 
 
-def load_shards(folder: Path, model: nn.Module, optimizer: Any, state: Any, rank: int) -> None:
+def load_shards(
+    folder: Path,
+    model: nn.Module,
+    optimizer: Any,
+    state: Any,
+    rank: int,
+    mean: WeightMean | None = None,
+) -> None:
     """Fill what `rank` holds from what any number of ranks wrote with `save_shard`.
 
-    The weights that the model computes with have to be made from the masters afterwards.
+    The weights that the model computes with have to be made from the masters afterwards. A mean of
+    weights that the files do not hold begins at the weights.
 
     Raises:
         RuntimeError: when the files do not hold all of it.
     """
     with contextlib.ExitStack() as stack:
         shards = Shards(folder, stack)
-        for name, fragment in fragments(model, optimizer, rank).items():
+        held = fragments(model, optimizer, rank)
+        for name, fragment in held.items():
             shards.fill("master", name, fragment, fragment.flat)
             for kind in shards.kinds(name):
                 _fill_remembered(shards, kind, name, fragment, state[fragment.flat])
+        if mean is not None:
+            mean.begin()
+            for name, fragment in held.items():
+                if shards.has(EMA, name):
+                    shards.fill(EMA, name, fragment, mean.of(fragment.flat))
+                    mean.updates = int(shards.scalar(EMA_UPDATES, name))
         for name, buffer in model.named_buffers():
             whole = Fragment(0, buffer.numel(), buffer, 0)
             shards.fill("buffer", name, whole, buffer)
@@ -169,20 +198,23 @@ def _is_number(kind: str) -> bool:
     return kind == "step" or kind.startswith(NUMBER)
 
 
-def _remembered(of_flat: Any, flat: torch.Tensor) -> Iterator[tuple[str, torch.Tensor]]:
-    """What an optimiser remembers of a tensor, by the kind that a file calls it.
+def _remembered(of_flat: Any, fragment: Fragment) -> Iterator[tuple[str, torch.Tensor]]:
+    """What an optimiser remembers of a fragment, by the kind that a file calls it.
 
     Raises:
-        TypeError: for what is neither one number nor as many as the tensor has.
+        TypeError: for what is neither one number nor as many as the tensor has, of a flat tensor.
     """
+    flat = fragment.flat
     for name, value in (of_flat or {}).items():
         if value is None:
             continue
         kept = value if isinstance(value, torch.Tensor) else torch.tensor(value)
         if kept.shape == flat.shape:
-            yield name, kept
+            yield name, fragment.of(kept)
+        elif fragment.replicated and kept.ndim:  # of a whole parameter
+            yield f"{WHOLE}{name}", kept
         elif kept.numel() == 1:
-            yield name if name == "step" else f"{NUMBER}{name}", kept
+            yield name if name == "step" else f"{NUMBER}{name}", kept.reshape(1)
         else:
             raise TypeError(
                 f"the optimiser remembers {tuple(kept.shape)} as {name!r} of a tensor of "
@@ -194,7 +226,10 @@ def _fill_remembered(
     shards: Shards, kind: str, name: str, fragment: Fragment, of_flat: dict[str, Any]
 ) -> None:
     """Put back what the optimiser remembered of a fragment."""
-    key = kind.removeprefix(NUMBER)
+    key = kind.removeprefix(NUMBER).removeprefix(WHOLE)
+    if kind.startswith(WHOLE):
+        of_flat[key] = shards.whole(kind, name).to(fragment.flat.device)
+        return
     if _is_number(kind):
         if key not in of_flat:
             device = fragment.flat.device
@@ -225,14 +260,21 @@ class Shards:
 
     def kinds(self, name: str) -> list[str]:
         """What the files hold of a parameter beside its weights, the numbers first."""
-        found = [
-            kind for kind, of in self._found if of == name and kind not in ("master", "buffer")
-        ]
+        found = [kind for kind, of in self._found if of == name and kind not in NO_STATE]
         return sorted(found, key=lambda kind: not _is_number(kind))
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether the files hold any of it."""
+        return (kind, name) in self._found
 
     def scalar(self, kind: str, name: str) -> float:
         """The one number that all fragments of `name` carry."""
         return float(self._found[kind, name][0][1][:].item())
+
+    def whole(self, kind: str, name: str) -> torch.Tensor:
+        """A tensor of a shape of its own."""
+        read: torch.Tensor = self._found[kind, name][0][1][:]
+        return read
 
     def fill(self, kind: str, name: str, fragment: Fragment, target: torch.Tensor) -> None:
         """Write the fragment's stretch of `name` to its place in `target`."""

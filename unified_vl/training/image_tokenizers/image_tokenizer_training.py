@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -213,12 +214,22 @@ def _load(training: _Training, folder: Path) -> int:
         state = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
         model.load_state_dict(state)
         for name, parameter in model.named_parameters():
-            for key in ("exp_avg", "exp_avg_sq", "step"):
-                found = tensors[f"{part}:{key}:{name}"]
-                if key != "step":  # in the memory format that the fused update takes for granted
+            for key, found in _remembered(tensors, part, name):
+                if found.shape == parameter.shape:  # as the fused update takes for granted
                     found = torch.empty_like(parameter).copy_(found)
                 optimizer.state[parameter][key] = found
     return int(pointer["step"])
+
+
+def _remembered(
+    tensors: Mapping[str, torch.Tensor], part: str, name: str
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """What a checkpoint holds of an optimiser's state of a parameter."""
+    for key, value in tensors.items():
+        of, _, rest = key.partition(":")
+        kind, _, parameter = rest.partition(":")
+        if (of, parameter) == (part, name) and kind != "model":
+            yield kind, value
 
 
 def _forget(folder: Path) -> None:

@@ -31,9 +31,12 @@ class OptimizerKind:
             rank may have a part: an update must treat every number alike. What it remembers of a
             tensor is one number, or as many as the tensor has; checkpoints hold that.
         rules: what is wrong with keys whose types are right.
+        whole: whether it needs each parameter whole, in its own shape. It then may remember
+            tensors of any shape, and runs at ZeRO 1 to 3 are refused.
     """
 
     name: str
     keys: type[Part]
     build: Callable[[Groups, OptimizerSpec], torch.optim.Optimizer]
     rules: Callable[[OptimizerSpec], Iterable[Problem]] = _none
+    whole: bool = False

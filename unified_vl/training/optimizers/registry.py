@@ -6,12 +6,13 @@ import torch
 from torch import nn
 
 from unified_vl.specs import optimizer as specs
-from unified_vl.specs.optimizer import OptimizerSpec
-from unified_vl.specs.variants import Variant
+from unified_vl.specs.optimizer import OptimizerSpec, OptimizerVariant
+from unified_vl.training.optimizers.adafactor import ADAFACTOR
 from unified_vl.training.optimizers.adamw import ADAMW
+from unified_vl.training.optimizers.adamw_rms_scaled import ADAMW_RMS_SCALED
 from unified_vl.training.optimizers.optimizer import Groups, OptimizerKind
 
-OPTIMIZERS = {kind.name: kind for kind in (ADAMW,)}
+OPTIMIZERS = {kind.name: kind for kind in (ADAMW, ADAFACTOR, ADAMW_RMS_SCALED)}
 
 
 def register(kind: OptimizerKind) -> None:
@@ -20,7 +21,7 @@ def register(kind: OptimizerKind) -> None:
     Raises:
         ValueError: for a name that is taken, or a key without a default or with another meaning.
     """
-    specs.OPTIMIZERS.add(Variant(kind.name, kind.keys, kind.rules))
+    specs.OPTIMIZERS.add(OptimizerVariant(kind.name, kind.keys, kind.rules, kind.whole))
     OPTIMIZERS[kind.name] = kind
 
 
