@@ -51,7 +51,21 @@ def test_our_engine_files_hold_only_the_engines_keys(config: Path) -> None:
         ('{"zero_optimisation": {}}', "did you mean 'zero_optimization'"),
         ('{"zero_force_ds_cpu_optimizer": 0}', "zero_force_ds_cpu_optimizer: is not a known key"),
         ('{"compile": {}}', "compile: is not a known key; expected 'zero_optimization'"),
-        ('{"fp16": {"enabled": true}}', "fp16: is not supported; expected bf16: {enabled: true}"),
+        ('{"amp": {"enabled": true}}', "amp: is not supported; expected bf16 or fp16: {enabled"),
+        ('{"fp16": {"enabled": true}}', "fp16.enabled: stage 0 does not tell the gradient's norm"),
+        (
+            '{"zero_optimization": {"stage": 1}, "fp16": {"enabled": true, "hysterese": 2}}',
+            "fp16.hysterese: is not a known key; did you mean 'hysteresis'",
+        ),
+        (
+            '{"fp16": {"enabled": true}, "bf16": {"enabled": true}}',
+            "fp16.enabled: bf16 is enabled, too; expected one of the two",
+        ),
+        (
+            '{"zero_optimization": {"stage": 1}, "fp16": {"enabled": true}, '
+            '"data_types": {"grad_accum_dtype": "fp32"}}',
+            "data_types.grad_accum_dtype: gradients of fp16 weights are added up in fp16",
+        ),
         ('{"bf16": {"enabled": "auto"}}', "nothing fills 'auto' in: that is done by the Trainer"),
         ('{"bf16": {"enabled": "auto"}}', "bf16.enabled: nothing fills"),
         ('{"bf16": {"enabled": "auto"}}', "; expected true or false"),

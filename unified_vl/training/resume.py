@@ -67,6 +67,8 @@ def restore(training: Training, accept_changed_data: bool) -> int:
     training.drawn.update(state["drawn"])
     training.guard.load_state_dict(state["gradients"])
     training.best.load_state_dict(state["best"])
+    if training.engine.loss_scale is not None:
+        training.engine.loss_scale.load_state_dict(state.get("loss_scale", {}))
     if "stopping" in state:
         training.stopping.load_state_dict(state["stopping"])
     training.bad_rows.known = state["bad_rows"]
@@ -97,6 +99,7 @@ def progress_of(training: Training, step: int) -> dict[str, Any]:
         "journal": training.journal.state_dict(),
         "gradients": training.guard.state_dict(),
         "best": training.best.state_dict(),
+        "loss_scale": None if (scale := training.engine.loss_scale) is None else scale.state_dict(),
         "stopping": training.stopping.state_dict(),
         "bad_rows": training.bad_rows.known,
         "truncated": training.bad_rows.truncated,

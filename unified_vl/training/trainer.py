@@ -23,7 +23,7 @@ from unified_vl.training.course.between_steps import look_around, validation_bat
 from unified_vl.training.course.early_stopping import EarlyStopping
 from unified_vl.training.course.epochs import with_steps
 from unified_vl.training.distributed.agreement import agree, together
-from unified_vl.training.distributed.engine import Engine, start_process
+from unified_vl.training.distributed.engine import Engine, refuse_unable_device, start_process
 from unified_vl.training.distributed.lost import failing_alike, lost_ranks
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.distributed.signals import StopSignals
@@ -144,7 +144,9 @@ def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], st
     for batch in agreed.batches:
         training.drawn[batch.task] += 1
         training.bad_rows.note(step, batch.parts[0])
-    if training.guard.reason is None:
+    if engine.loss_scale is not None and engine.loss_scale.overflowed:
+        journal.refused(step, tasks, engine.loss_scale.told())
+    elif training.guard.reason is None:
         journal.update(step, told, rate, norm)
     else:
         journal.refused(step, tasks, training.guard.reason)
@@ -154,6 +156,7 @@ def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], st
 
 def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Training:
     with together(process):
+        refuse_unable_device(run)
         if not resume:
             _refuse_used(run.output)
         beginning = beginning_of(run, resume=resume)

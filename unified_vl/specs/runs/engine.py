@@ -136,6 +136,49 @@ class Bf16Spec(Part):
     )
 
 
+class Fp16Spec(Part):
+    """Computing in half precision on a GPU, with masters in float32 and a scaled loss (arXiv
+    1710.03740)."""
+
+    enabled: bool = Field(default=False, description="Whether it is on.", examples=[True])
+    loss_scale: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e30,
+        allow_inf_nan=False,
+        description="What the loss is multiplied by; 0 finds it while it trains (dynamic).",
+        examples=[1024.0],
+    )
+    initial_scale_power: int = Field(
+        default=16,
+        ge=0,
+        le=64,
+        description="Dynamic: it starts at 2 to the power of this.",
+        examples=[12],
+    )
+    loss_scale_window: Elements = Field(
+        default=1000,
+        description="Dynamic: steps without an overflow until it is doubled.",
+        examples=[500],
+    )
+    hysteresis: Elements = Field(
+        default=2, description="Dynamic: overflows until it is halved.", examples=[1]
+    )
+    consecutive_hysteresis: bool = Field(
+        default=False,
+        description="Dynamic: whether a step without an overflow begins their count anew.",
+        examples=[True],
+    )
+    min_loss_scale: float = Field(
+        default=1.0,
+        gt=0,
+        le=1e30,
+        allow_inf_nan=False,
+        description="Dynamic: an overflow at this scale ends the training.",
+        examples=[1.0],
+    )
+
+
 class DataTypesSpec(Part):
     """Types of what is accumulated."""
 
@@ -155,6 +198,11 @@ class EngineSpec(Document):
     bf16: Bf16Spec = Field(
         default_factory=Bf16Spec,
         description="Computing in bfloat16; fp32 unless enabled.",
+        examples=[{"enabled": True}],
+    )
+    fp16: Fp16Spec = Field(
+        default_factory=Fp16Spec,
+        description="Computing in half precision where the device does; ZeRO 1 to 3.",
         examples=[{"enabled": True}],
     )
     data_types: DataTypesSpec = Field(
@@ -183,13 +231,20 @@ class EngineSpec(Document):
         if not above and key in WRITTEN_IN_THE_RUN:
             what = f"the run file says this: {WRITTEN_IN_THE_RUN[str(key)]}"
             return Problem(problem.path, what, expected=f"no {key} here")
-        if not above and key in ("fp16", "amp"):
+        if not above and key == "amp":
             return Problem(
-                problem.path, "is not supported", expected="bf16: {enabled: true}, or fp32"
+                problem.path, "is not supported", expected="bf16 or fp16: {enabled: true}, or fp32"
             )
         if found == "nvme":
             return Problem(problem.path, "checkpoints do not hold what lies on NVMe", "cpu or none")
         return problem
+
+
+def read_engine(path: Path | None) -> EngineSpec:
+    """The same as `read_engine_config`, with types and places."""
+    if path is None:
+        return EngineSpec()
+    return validate(EngineSpec, Parsed(read_json_object(path), json_origin(path)))
 
 
 def read_engine_config(path: Path | None) -> dict[str, Any]:
@@ -228,6 +283,15 @@ def _problems(engine: EngineSpec) -> Iterator[Problem]:
         yield Problem(
             (*place, "offload_optimizer"), "stage 0 offloads nothing", expected="stage: 1, 2 or 3"
         )
+    if engine.fp16.enabled and engine.bf16.enabled:
+        yield Problem(("fp16", "enabled"), "bf16 is enabled, too", expected="one of the two")
+    elif engine.fp16.enabled and zero.stage == 0:
+        found = "stage 0 does not tell the gradient's norm without the loss scale"
+        yield Problem(("fp16", "enabled"), found, expected="stage: 1, 2 or 3")
+    if engine.fp16.enabled and engine.data_types.grad_accum_dtype is not None:
+        found = "gradients of fp16 weights are added up in fp16"
+        yield Problem(("data_types", "grad_accum_dtype"), found, expected="no such key")
+        return
     if engine.data_types.grad_accum_dtype == "fp32" and engine.bf16.enabled and zero.stage == 0:
         found = "stage 0 adds bf16 gradients up in bf16"
         yield Problem(("data_types", "grad_accum_dtype"), found, expected="stage: 1, 2 or 3")

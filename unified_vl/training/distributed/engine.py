@@ -30,6 +30,7 @@ from unified_vl.specs.run import Run
 from unified_vl.specs.runs.engine import read_engine_config
 from unified_vl.training.distributed.compiler_locks import release_compiler_locks
 from unified_vl.training.distributed.ema import WeightMean
+from unified_vl.training.distributed.loss_scale import LossScale, refuse_fp16, told_when_least
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.distributed.shards import fragments, load_shards, save_shard
 
@@ -68,6 +69,19 @@ def start_process() -> Process:
         deepspeed.init_distributed(dist_backend=backend, verbose=False)
     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
     return Process(rank, world, device)
+
+
+def refuse_unable_device(run: Run) -> None:
+    """That the device computes in what the run's engine file asks for.
+
+    Raises:
+        UserError: at the key of that file.
+    """
+    with _quiet():
+        from deepspeed.accelerator import get_accelerator
+
+        accelerator = get_accelerator()
+    refuse_fp16(run, accelerator.device_name(), accelerator.is_fp16_supported())
 
 
 class Engine:
@@ -133,6 +147,9 @@ class Engine:
         self._norm: torch.Tensor | None = None
         self._optimizer = optimizer
         self._mean: WeightMean | None = None
+        self.loss_scale: LossScale | None = None
+        if config.get("fp16", {}).get("enabled", False):
+            self.loss_scale = LossScale(self._engine.optimizer)
         if run.ema is not None:
             held = fragments(model, self._engine.optimizer, process.rank).values()
             self._mean = WeightMean(run.ema, (fragment.flat for fragment in held))
@@ -187,8 +204,11 @@ class Engine:
             self._norm = nn.utils.clip_grad_norm_(
                 self.model.parameters(), self._clip or float("inf")
             )
-        self._engine.step()
-        if self._accepted is None:  # DeepSpeed met inf or NaN and did not come to its optimiser
+        with told_when_least():
+            self._engine.step()
+        if self.loss_scale is not None and self.loss_scale.overflowed:
+            self._accepted = False  # the scale was too large, which is no fault of the gradient
+        elif self._accepted is None:  # DeepSpeed met inf or NaN and did not come to its optimiser
             self._accepted = accept is None or accept(self._global_norm())
         elif self._accepted and self._mean is not None:
             self._mean.update()
