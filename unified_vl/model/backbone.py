@@ -140,6 +140,10 @@ class Backbone(nn.Module):
         shifted_BT[:, 1:] = labels[:, :-1]
         return shifted_BT.masked_fill_(shifted_BT == -100, self.config.pad_token_id)
 
+    def checkpoint_activations(self) -> None:
+        """Let blocks compute again in the backward pass what is within them, from now on."""
+        raise NotImplementedError
+
     def save_weights(
         self, directory: Path, state_dict: Mapping[str, torch.Tensor] | None = None
     ) -> None:

@@ -222,8 +222,6 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         initialize(module, self.config)
 
     def checkpoint_activations(self) -> None:
-        """Let the blocks of encoder and decoder compute again in the backward pass what is between
-        them, from now on: memory for time."""
         self.encoder.checkpointed = self.decoder.checkpointed = True
 
     def get_encoder(self, modality: str | None = None) -> nn.Module:

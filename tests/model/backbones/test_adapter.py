@@ -245,3 +245,29 @@ def test_what_is_saved_is_loaded_here_and_by_transformers(family: str, tmp_path:
 
 def test_no_family_is_missing_here() -> None:
     assert set(FAMILIES) == set(CONFIGS)
+
+
+def test_checkpointed_activations_give_the_same_gradients(tmp_path: Path, family: str) -> None:
+    make(family, tmp_path)
+    found = []
+    for checkpointed in (False, True):
+        model = load(tmp_path).train()
+        if checkpointed:
+            model.checkpoint_activations()
+        ids_BS, mask_BS, pixels_NCHW = sources(model, 1, family in WITH_IMAGES)
+        kept = 0
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            nonlocal kept
+            kept += tensor.numel()
+            return tensor
+
+        torch.manual_seed(0)  # the drop path of Florence-2
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            output = model(ids_BS, mask_BS, pixels_NCHW, labels=ids_BS.clamp(min=9))
+        assert output.loss is not None
+        output.loss.backward()
+        gradients = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+        found.append((gradients, kept))
+    torch.testing.assert_close(found[1][0], found[0][0], rtol=1e-5, atol=1e-7)
+    assert found[1][1] < found[0][1]

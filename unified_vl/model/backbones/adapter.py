@@ -142,6 +142,9 @@ class TransformersBackbone(Backbone):
         """For `decode`, of a decoder that has read nothing."""
         return self.config.family.new_cache(self.model)
 
+    def checkpoint_activations(self) -> None:
+        self.model.activation_checkpointing_enable({"use_reentrant": False})
+
     def logits(self, x_XM: torch.Tensor) -> torch.Tensor:
         return self.config.family.logits(self.model, x_XM)
 
