@@ -11,7 +11,7 @@ from PIL import Image
 
 from unified_vl.codecs.image_codes import CodeImages
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.text import train_text_tokenizer
+from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, standard_tags
 from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
 from unified_vl.inference.saved_models.model_directory import SavedModel

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.text import train_text_tokenizer
+from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, standard_tags
 from unified_vl.inference.saved_models.model_directory import SavedModel, save_model
 from unified_vl.model.configuration import UnifiedVLConfig

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image as PILImage
 
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.text import train_text_tokenizer
+from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 
 SPEC = """\

@@ -8,9 +8,17 @@ from typing import Any
 
 import pytest
 
+from tests.public_tokenizers import byte_level_bpe, sentence_piece
 from unified_vl.authoring.checking.check import CheckResult, check_paths
 from unified_vl.authoring.checking.tokens import load_codec
 from unified_vl.codecs.sequence import SequenceCodec
+from unified_vl.codecs.texts.byte_level_bpe import ByteLevelBPE
+from unified_vl.codecs.texts.byte_text import ByteText
+from unified_vl.codecs.texts.sentence_piece import SentencePieceText
+from unified_vl.codecs.texts.text_codec import TextCodec
+from unified_vl.codecs.vocabulary import Vocabulary
+
+BPE_IDS = {"pad_id": 1, "eos_id": 2, "unk_id": 3}
 
 SPEC = """\
 task: ground
@@ -118,3 +126,35 @@ def test_a_target_that_nobody_can_see_is_empty(tmp_path: Path, text: str) -> Non
 
 def test_a_target_of_marks_alone_is_not_empty(tmp_path: Path) -> None:
     assert check(tmp_path, [row("a", "!"), row("b", "🙂"), row("c", "ि")], None).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "told"),
+    [
+        (SentencePieceText(sentence_piece()), "dogs play", []),
+        (SentencePieceText(sentence_piece()), "ﬁ play", ["reads 'ﬁ play' as 'fi play'"]),
+        (
+            SentencePieceText(sentence_piece()),
+            "dogs 🙂",
+            ["makes 'dogs  ⁇ ' of 'dogs 🙂'", "does not know and cannot write at all: '🙂'"],
+        ),
+        (
+            SentencePieceText(sentence_piece(byte_fallback=True)),
+            "dogs 🙂",
+            ["does not know and writes byte by byte: '🙂'"],
+        ),
+        (ByteLevelBPE(byte_level_bpe()), "dogs 🙂 ﬁ", []),
+        (ByteText(), "dogs 🙂 ﬁ", []),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_what_an_adopted_tokenizer_does_to_a_text_is_said(
+    tmp_path: Path, text: TextCodec, written: str, told: list[str]
+) -> None:
+    rows = [row("two dogs"), row(written, written), row("dogs")]
+    special = {} if isinstance(text, ByteText | SentencePieceText) else BPE_IDS
+    vocabulary = Vocabulary(len(text), ("image", "task:ground"), **special)
+    codec = SequenceCodec(vocabulary, text, image_tokens=4, image_size=(8, 8))
+    found = [finding.message for finding in check(tmp_path, rows, codec).findings]
+    assert len(found) == len(told), found
+    assert all(any(part in message for message in found) for part in told), found

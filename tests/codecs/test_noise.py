@@ -12,14 +12,19 @@ from hypothesis import strategies as st
 
 from unified_vl.codecs.noise import mask_words, settle, spans_to_take, switch_words, words
 from unified_vl.codecs.segments import Noised, Pieces, Segment, Tag, Text
-from unified_vl.codecs.sequence import TEXT_MODEL, SequenceCodec
-from unified_vl.codecs.text import TextCodec, train_text_tokenizer
+from unified_vl.codecs.sequence import SequenceCodec
+from unified_vl.codecs.texts.sentence_piece import SentencePieceText
+from unified_vl.codecs.texts.text_codec import TextCodec
+from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.specs.tasks.example import SENTINELS, sentinel_tag
 
 TEXTS = ["a red cat and a dog run over the grass", "eine Katze und ein Hund", "猫と犬", "گربه و سگ"]
 seeds = st.integers(0, 2**64 - 1)
 rates = st.floats(0.01, 0.99)
+
+
+TEXT_MODEL = SentencePieceText.FILE
 
 
 @pytest.fixture(scope="module")

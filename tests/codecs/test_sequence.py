@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Image, Tag, Text
-from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY, SequenceCodec, load_tokenizer
-from unified_vl.codecs.text import TextCodec, train_text_tokenizer
+from unified_vl.codecs.sequence import VOCABULARY, SequenceCodec, load_tokenizer
+from unified_vl.codecs.texts.sentence_piece import SentencePieceText
+from unified_vl.codecs.texts.text_codec import TextCodec
+from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary, standard_tags
 from unified_vl.errors import UserError
 from unified_vl.geometry import Box
@@ -25,6 +27,9 @@ TEXTS = [
     "кот",
 ]
 IMAGE = LoadedImage(np.zeros((64, 64, 3), np.uint8), 640, 480)
+
+
+TEXT_MODEL = SentencePieceText.FILE
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +116,8 @@ def test_a_broken_part_is_named(codec, tmp_path, name):
 
 
 def test_training_twice_gives_the_same_bytes(tmp_path: Path):
-    first = train_text_tokenizer(TEXTS, tmp_path / "a.model", 320).model
-    assert train_text_tokenizer(TEXTS, tmp_path / "b.model", 320).model == first
+    first = train_text_tokenizer(TEXTS, tmp_path / "a.model", 320).content
+    assert train_text_tokenizer(TEXTS, tmp_path / "b.model", 320).content == first
     assert (tmp_path / "a.model").read_bytes() == first
 
 

@@ -13,7 +13,8 @@ from PIL import Image as PILImage
 
 from unified_vl.codecs.segments import Image, Pieces, Segment, Tag, Text
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.text import TextCodec, train_text_tokenizer
+from unified_vl.codecs.texts.text_codec import TextCodec
+from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from unified_vl.codecs.segments import Segment, Text
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
-from unified_vl.codecs.text import train_text_tokenizer
+from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.data.batching import IGNORED, EncodedExample, collate_encoded, encode_example
 from unified_vl.data.example import Example

@@ -12,7 +12,7 @@ from PIL import Image as PILImage
 
 from unified_vl.authoring.checking.check import check_paths
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.text import TextCodec
+from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary, standard_tags
 from unified_vl.data.batching import IGNORED, collate
 from unified_vl.data.examples import ExampleBuilder

@@ -42,7 +42,7 @@ def complete(grammar: Grammar, written: list[int]) -> list[list[int]]:
 
 
 def grammar(allow: str, most: int) -> Grammar:
-    codec: Any = SimpleNamespace(vocabulary=VOCABULARY, text=None)
+    codec: Any = SimpleNamespace(vocabulary=VOCABULARY, text=SimpleNamespace(control_ids=()))
     return grammar_of(GenerateSpec(allow=allow, max_tokens=most), AnswerForm(), codec, CPU)
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from unified_vl.codecs.segments import Text
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.text import TextCodec, train_text_tokenizer
+from unified_vl.codecs.texts.text_codec import TextCodec
+from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary
 from unified_vl.decoding.grammars.grammar import Grammar
 from unified_vl.decoding.grammars.values import grammar_of

@@ -12,7 +12,7 @@ import torch
 
 from tests.tiny import Tiny
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.text import TextCodec
+from unified_vl.codecs.texts.sentence_piece import SentencePieceText
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.errors import UserError
 from unified_vl.inference.predictor import UnifiedVL
@@ -44,7 +44,7 @@ def other(tiny: Tiny) -> SavedModel:
         minloglevel=2,
         **IDS,
     )
-    text, usual = TextCodec(buffer.getvalue()), tiny.saved.codec
+    text, usual = SentencePieceText(buffer.getvalue()), tiny.saved.codec
     assert text.pieces(range(3, len(text))) == usual.text.pieces(range(3, len(text)))
     vocabulary = Vocabulary(len(text), usual.vocabulary.tags, 50, **IDS)
     config = type(tiny.saved.model.config).from_dict(tiny.saved.model.config.to_dict())

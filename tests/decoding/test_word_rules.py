@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from tests.decoding.test_search import LIMIT, build, memory_of, sources
-from unified_vl.codecs.text import TextCodec
+from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
-from unified_vl.decoding.grammars.word_rules import WordRules, word_ids
+from unified_vl.decoding.grammars.word_rules import WordRules
 from unified_vl.decoding.search import beam_search, write
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.specs.tasks.generate import GenerateSpec
@@ -112,7 +112,7 @@ def test_a_row_without_anything_left_to_say_ends() -> None:
 
 def test_a_bad_word_is_known_at_the_start_of_a_word_and_within_one(tiny) -> None:
     text: TextCodec = tiny.saved.codec.text
-    for ids in word_ids("cat", text):
+    for ids in text.writings("cat"):
         assert text.decode(ids).strip() == "cat"
-    pieces = [text.pieces(ids)[0][0] for ids in word_ids("cat", text)]
+    pieces = [text.pieces(ids)[0][0] for ids in text.writings("cat")]
     assert pieces == ["\u2581", "c"]

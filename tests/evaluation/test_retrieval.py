@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from unified_vl.cli.evaluation.evaluate_retrieval import evaluate_retrieval as retrieval_command
 from unified_vl.cli.evaluation.evaluate_transfer import evaluate_transfer as transfer_command
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.text import train_text_tokenizer
+from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, standard_tags
 from unified_vl.errors import UserError
 from unified_vl.evaluation.reporting.report import render

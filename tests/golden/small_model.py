@@ -16,7 +16,7 @@ from torch import nn
 
 from unified_vl.codecs.image_codes import CodeImages
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.text import train_text_tokenizer
+from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.vocabulary import EOS_ID, IMAGE_TAG, Vocabulary, standard_tags
 from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
 from unified_vl.inference.saved_models.model_directory import SavedModel

@@ -38,7 +38,7 @@ def test_a_saved_model_needs_nothing_beside_it(tiny, model_directory: Path) -> N
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert loaded.codec.vocabulary == tiny.saved.codec.vocabulary
-    assert loaded.codec.text.model == tiny.saved.codec.text.model
+    assert loaded.codec.text.content == tiny.saved.codec.text.content
     assert (loaded.codec.max_source, loaded.codec.max_target) == (40, 20)
     assert loaded.codec.image_size == (16, 16)
     assert loaded.codec.image_tokens == 4
@@ -298,7 +298,7 @@ def test_a_tied_head_is_the_embedding_again(tiny, tmp_path: Path) -> None:
 def test_a_tokenizer_of_the_same_size_from_elsewhere_is_refused(
     tiny, model_directory: Path, tmp_path: Path
 ) -> None:
-    model = tiny.saved.codec.text.model
+    model = tiny.saved.codec.text.content
     other = model.replace("▁".encode(), "▂".encode())
     assert other != model
     (model_directory / "tokenizer/text.model").write_bytes(other)

@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 from PIL import Image
 
-from unified_vl.codecs.text import train_text_tokenizer
+from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.files import write_atomically
 

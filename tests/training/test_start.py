@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from unified_vl.codecs.row_names import row_names
 from unified_vl.codecs.sequence import load_tokenizer
-from unified_vl.codecs.text import train_text_tokenizer
+from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.errors import UserError
 from unified_vl.inference.saved_models.model_directory import load_model

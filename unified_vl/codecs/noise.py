@@ -119,7 +119,8 @@ def _parts(
     for each in noised:
         ids = _start(each, codec)
         cut = len(ids) > longest
-        ids = ids[:longest]
+        if cut:
+            ids = ids[: codec.text.whole(ids, longest)]
         random = Random(each.seed)
         if each.kind == "prefix_lm":
             place = random.randrange(1, len(ids)) if len(ids) > 1 else 0

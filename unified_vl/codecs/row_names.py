@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified_vl.codecs.text import TextCodec
+from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import Vocabulary, in_one_form
 
 PIECE, BYTE, SPECIAL, TAG = "piece:", "byte:", "special:", "tag:"

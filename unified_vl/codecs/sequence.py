@@ -14,7 +14,8 @@ import numpy as np
 from unified_vl.codecs.image_codes import CodeImages
 from unified_vl.codecs.segments import Image, ImageCodes, Pieces, Segment, Tag, Text
 from unified_vl.codecs.shapes import ShapeCodec
-from unified_vl.codecs.text import TextCodec
+from unified_vl.codecs.texts.loading import load_text_codec
+from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG, PAD_ID, Vocabulary
 from unified_vl.errors import BadRow, UserError
 from unified_vl.files import write_atomically
@@ -22,7 +23,6 @@ from unified_vl.geometry import Shape
 from unified_vl.kinds.registry import usual_place
 from unified_vl.specs.tasks.example import IMAGE_MASK_TAG
 
-TEXT_MODEL = "text.model"
 VOCABULARY = "vocabulary.json"
 IMAGE_TOKENIZER = "image"  # a folder, where the tokenizer has image codes
 
@@ -109,10 +109,10 @@ class SequenceCodec:
             if excess <= 0:
                 break
             if isinstance(segments[index], Text):
-                cut = min(excess, len(pieces[index]))
-                gone.insert(0, pieces[index][len(pieces[index]) - cut :])
-                pieces[index] = pieces[index][: len(pieces[index]) - cut]
-                excess -= cut
+                left = self.text.whole(pieces[index], max(len(pieces[index]) - excess, 0))
+                excess -= len(pieces[index]) - left
+                gone.insert(0, pieces[index][left:])
+                pieces[index] = pieces[index][:left]
         if excess > 0:
             raise BadRow(
                 f"a sequence needs {limit + excess} tokens without its text",
@@ -223,7 +223,7 @@ class SequenceCodec:
         return None
 
     def save(self, directory: Path, *, images: bool = True) -> None:
-        """Write `text.model`, `vocabulary.json` and, where there is one, the image tokenizer.
+        """Write the text tokenizer, `vocabulary.json` and, where there is one, the image tokenizer.
 
         Limits live in the model's config.
 
@@ -231,7 +231,7 @@ class SequenceCodec:
             directory: made if need be.
             images: write the image tokenizer too, which `vocabulary.json` names in any case.
         """
-        write_atomically(directory / TEXT_MODEL, self.text.model)
+        write_atomically(directory / self.text.FILE, self.text.content)
         if images and self.code_images is not None:
             self.code_images.codec.save_pretrained(directory / IMAGE_TOKENIZER)
         write_atomically(directory / VOCABULARY, self.vocabulary.to_json())
@@ -250,4 +250,4 @@ def load_tokenizer(directory: Path) -> tuple[Vocabulary, TextCodec]:
         vocabulary = Vocabulary.from_json(path.read_text(encoding="utf-8"))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"this is not a vocabulary: {error}", file=path) from error
-    return vocabulary, TextCodec.load(directory / TEXT_MODEL)
+    return vocabulary, load_text_codec(directory)

@@ -27,7 +27,7 @@ from unified_vl.decoding.grammars.language import (
 )
 from unified_vl.decoding.grammars.trie import build_trie
 from unified_vl.decoding.grammars.values import grammar_of
-from unified_vl.decoding.grammars.word_rules import WordRules, word_ids
+from unified_vl.decoding.grammars.word_rules import WordRules
 from unified_vl.decoding.protocol import Memory, encode
 from unified_vl.decoding.sampling import Sampler, uniform_numbers
 from unified_vl.decoding.search import Guidance, Hypothesis, beam_search, write
@@ -124,7 +124,7 @@ class Generator:
         rules = (how.min_tokens, how.no_repeat_ngram, how.repetition_penalty)
         if any((*rules, how.prefix, how.bad_words)):
             self._prefix = tuple(codec.text.encode(how.prefix or ""))
-            bad = [ids for word in how.bad_words or () for ids in word_ids(word, codec.text)]
+            bad = [ids for word in how.bad_words or () for ids in codec.text.writings(word)]
             special = SpecialIds.of(self.model.config)
             grammar = WordRules(grammar, how, special, self._prefix, bad)
         return grammar

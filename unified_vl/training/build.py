@@ -12,7 +12,7 @@ from unified_vl.authoring.checking.runs import refuse_other_vocabulary
 from unified_vl.codecs.image_codes import CodeImages, ImageCodec
 from unified_vl.codecs.row_names import row_names
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
-from unified_vl.codecs.text import TextCodec
+from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images.code_cache import cache_directory
@@ -223,7 +223,7 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
     mixture = run.loaded_mixture
     values: dict[str, object] = {
         "the vocabulary": parts.codec.vocabulary.fingerprint,
-        "the text tokenizer": hashlib.sha256(parts.codec.text.model).hexdigest(),
+        "the text tokenizer": hashlib.sha256(parts.codec.text.content).hexdigest(),
         "the mixture": mixture.model_dump(mode="json"),
         "model": _model_keys(run, parts.model.config),
         "seed": run.seed,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from unified_vl.codecs.sequence import IMAGE_TOKENIZER, TEXT_MODEL, VOCABULARY
-from unified_vl.codecs.text import train_text_tokenizer
-from unified_vl.codecs.training_text import training_text
+from unified_vl.codecs.sequence import IMAGE_TOKENIZER, VOCABULARY
+from unified_vl.codecs.texts.sentence_piece import SentencePieceText
+from unified_vl.codecs.texts.training import train_text_tokenizer
+from unified_vl.codecs.texts.training_text import training_text
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
@@ -49,7 +50,8 @@ def train_tokenizer(
     for note in learnt_from.notes():
         tell(note)
     with only_writer(directory):
-        text = train_text_tokenizer(learnt_from, directory / TEXT_MODEL, vocabulary_size)
+        path = directory / SentencePieceText.FILE
+        text = train_text_tokenizer(learnt_from, path, vocabulary_size)
         languages = (language for task in tasks for language in task.data.languages)
         families = (task.family for task in tasks if task.family is not None)
         noise = (tag for task in tasks for tag in task.example.tags)

@@ -11,8 +11,8 @@ from typing import Literal
 from unified_vl.authoring.checking.findings import Findings, share
 from unified_vl.codecs.segments import Text
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
-from unified_vl.codecs.text import LONG_TEXT
-from unified_vl.codecs.training_text import RESERVED
+from unified_vl.codecs.texts.text_codec import LONG_TEXT
+from unified_vl.codecs.texts.training_text import RESERVED
 from unified_vl.data.example import Example
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.task import TaskSpec
@@ -25,6 +25,7 @@ HELD_OUT_TEXTS = (  # a tokenizer learns from the texts of train splits alone
     "(unified-vl tokenizer train --spec SPEC --input TEXTS)"
 )
 NO_TOKENIZER = "none: SentencePiece reserves the character, and bytes bring it back whole"
+NORMALIZED = "none: it is normalised so, as what its checkpoint was trained on"
 LIMITS = {
     "source": "max_source_tokens: {} in the run file (--max-source here)",
     "target": "max_target_tokens: {} in the run file (--max-target here)",
@@ -96,10 +97,14 @@ class TextChecks:
         if text in self._known:
             return
         self._known.add(text)
-        back = self.codec.text.decode(self.codec.text.encode(text))
-        if back != unicodedata.normalize("NFC", text):
+        codec = self.codec.text
+        back, read = codec.decode(codec.encode(text)), codec.normalized(text)
+        if back != read:
             error = UserError(f"the tokenizer makes {back!r} of {text!r}", file=example.where)
             findings.add(error, "warning", remedy=OTHER_TOKENIZER)
+        elif read not in (text, unicodedata.normalize("NFC", text)):
+            error = UserError(f"the tokenizer reads {text!r} as {read!r}", file=example.where)
+            findings.add(error, "warning", remedy=NORMALIZED)
 
     def _check_characters(self, texts: Iterable[str], where: str) -> None:
         codec = self.codec.text
@@ -141,9 +146,11 @@ class TextChecks:
             rest = len(self._unlearnt) - CHARACTERS_SHOWN
             more = f" and {rest} others" if rest > 0 else ""
             count = self._rows_unlearnt.count
+            by_bytes = bool(self.codec.text.fragments)
+            written = "and writes byte by byte" if by_bytes else "and cannot write at all"
             message = (
                 f"{share(count, self._examples)} hold characters that the tokenizer does not know "
-                f"and writes byte by byte: {shown}{more}"
+                f"{written}: {shown}{more}"
             )
             error = UserError(message, file=self._rows_unlearnt.first)
             self._add(error, count, findings, self._remedy_unlearnt(split))

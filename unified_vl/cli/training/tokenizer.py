@@ -43,7 +43,8 @@ def train_tokenizer(
     ] = False,
 ) -> None:
     """Train a SentencePiece tokenizer on the text of specs, of files, or of both."""
-    from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY
+    from unified_vl.codecs.sequence import VOCABULARY
+    from unified_vl.codecs.texts.loading import text_files
     from unified_vl.errors import UserError
     from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
     from unified_vl.specs.load import load_tasks
@@ -53,7 +54,7 @@ def train_tokenizer(
         train_tokenizer,
     )
 
-    if not overwrite and any((output / name).exists() for name in (TEXT_MODEL, VOCABULARY)):
+    if not overwrite and (text_files(output) or (output / VOCABULARY).exists()):
         raise UserError(
             "holds a tokenizer already; models that were trained with it need it",
             file=output,

@@ -1,7 +1,8 @@
 """Answers in the scripts of the language that was asked for (`generate.language: enforce`).
 
-Legend: R hypotheses, A sources, V vocabulary, M sets of scripts, P places within a character,
-N nodes of a trie, C choices, F numbers that a grammar remembers of a hypothesis.
+Legend: R hypotheses, X some of them, A sources, V vocabulary, M sets of scripts, P places within a
+character, L bytes of the longest fragment, N nodes of a trie or fragments, C choices, F numbers
+that a grammar remembers of a hypothesis.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 import regex
 import torch
 
-from unified_vl.codecs.text import TextCodec
+from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.example import Example
 from unified_vl.decoding.grammars.choices import ChoiceGrammar
@@ -23,8 +24,7 @@ from unified_vl.decoding.grammars.values import TextGrammar
 from unified_vl.errors import UserError
 from unified_vl.languages.scripts import class_of, scripts_of, strange_parts
 
-LONGEST_PIECE = 16  # characters; what SentencePiece learns at most
-SPACE = "\u2581"
+NO_BYTE = -1
 
 
 class ScriptMasks:
@@ -39,18 +39,23 @@ class ScriptMasks:
     def __init__(self, vocabulary: Vocabulary, text: TextCodec, device: torch.device) -> None:
         self._size = vocabulary.size
         self._device = device
-        self._pieces = text.pieces(list(vocabulary.text))
-        self._bytes = text.byte_ids
-        self._ids = {piece: i for i, piece in enumerate(self._pieces) if i not in self._bytes}
+        self._texts = text.texts
+        self._fragments = text.fragments
+        self._ids = {written: i for i, written in enumerate(self._texts) if written}
+        self._longest = max(map(len, self._ids), default=0)
         self._numbers: dict[tuple[tuple[str, ...], bool], int] = {}
-        byte_V = np.full(vocabulary.size, NEVER, np.int64)
-        byte_V[list(self._bytes)] = list(self._bytes.values())
-        self.byte_V = torch.from_numpy(byte_V).to(device)
+        most = max(map(len, self._fragments.values()), default=1)
+        byte_LV = np.full((most, vocabulary.size), NO_BYTE, np.int64)
+        for token, written in self._fragments.items():
+            byte_LV[: len(written), token] = list(written)
+        self.byte_LV = torch.from_numpy(byte_LV).to(device)
+        """The bytes of fragments, one behind the other."""
         self.forbidden_MV = torch.empty((0, vocabulary.size), dtype=torch.bool, device=device)
         self.first_M256 = torch.empty((0, 256), dtype=torch.long, device=device)
         """Where the first byte of a character leads to, as a place of any set."""
         self.next_P256 = torch.full((1, 256), NEVER, dtype=torch.long, device=device)
-        self.byte_ids = torch.tensor(list(self._bytes), dtype=torch.long, device=device)
+        ids = list(self._fragments)
+        self.fragment_ids = torch.tensor(ids, dtype=torch.long, device=device)
 
     def number(self, scripts: tuple[str, ...], any_bytes: bool = False) -> int:
         """The row of a set of scripts; with what bytes may spell free, or of the scripts too."""
@@ -59,7 +64,7 @@ class ScriptMasks:
             self._numbers[key] = len(self._numbers)
             places_P256 = byte_places(None if any_bytes else scripts).copy()
             places_P256[places_P256 > WHOLE] += len(self.next_P256) - 1
-            forbidden_V = self._forbidden(scripts, places_P256[WHOLE])
+            forbidden_V = self._forbidden(scripts, places_P256)
             self.forbidden_MV = self._grown(self.forbidden_MV, forbidden_V[None])
             self.first_M256 = self._grown(self.first_M256, places_P256[:1])
             self.next_P256 = self._grown(self.next_P256, places_P256[1:])
@@ -71,20 +76,39 @@ class ScriptMasks:
         spelt = False
         for text in texts:
             for start in range(len(text)):
-                for stop in range(start + 1, min(start + LONGEST_PIECE, len(text)) + 1):
+                for stop in range(start + 1, min(start + self._longest, len(text)) + 1):
                     part = text[start:stop]
-                    ids |= {self._ids[p] for p in (part, SPACE + part) if p in self._ids}
+                    ids |= {self._ids[p] for p in (part, f" {part}") if p in self._ids}
             spelt = spelt or any(character not in self._ids for character in text)
         return sorted(ids), spelt
 
-    def _forbidden(self, scripts: tuple[str, ...], first_256: np.ndarray) -> np.ndarray:
+    def after(
+        self, mask_R: torch.Tensor, place_R: torch.Tensor, byte_LR: torch.Tensor
+    ) -> torch.Tensor:
+        """Where bytes lead to from places of the sets of these rows, all three of one shape but
+        for the bytes' first axis; `NEVER` where they may not stand."""
+        for byte_R in byte_LR:
+            of_byte_R = byte_R.clamp(min=0)
+            first_R = self.first_M256[mask_R, of_byte_R]
+            inside_R = self.next_P256[place_R.clamp(min=0), of_byte_R]
+            next_R = torch.where(place_R == WHOLE, first_R, inside_R)
+            next_R = next_R.where(place_R != NEVER, NEVER)
+            place_R = next_R.where(byte_R != NO_BYTE, place_R)
+        return place_R
+
+    def _forbidden(self, scripts: tuple[str, ...], places_P256: np.ndarray) -> np.ndarray:
         strange = regex.compile(rf"[^{class_of(scripts)}]")
         forbidden_V = np.zeros(self._size, np.bool_)
-        for token, piece in enumerate(self._pieces):
-            if token in self._bytes:
-                forbidden_V[token] = first_256[self._bytes[token]] == NEVER
-            else:
-                forbidden_V[token] = strange.search(piece.replace(SPACE, " ")) is not None
+        for token, written in enumerate(self._texts):
+            forbidden_V[token] = strange.search(written) is not None
+        moved = len(self.next_P256) - 1  # by so many the places within characters are
+        for token, fragment in self._fragments.items():
+            place = WHOLE
+            for byte in fragment:
+                place = int(places_P256[place - moved if place > WHOLE else WHOLE, byte])
+                if place == NEVER:
+                    break
+            forbidden_V[token] = place == NEVER
         return forbidden_V
 
     def _grown(self, table: torch.Tensor, rows: np.ndarray) -> torch.Tensor:
@@ -120,7 +144,7 @@ class LanguageGrammar(Grammar):
             if strange:
                 copied[place], spelt = self._masks.copying(strange)
             numbers.append(self._masks.number(scripts_of(example.language), spelt))
-        of_rows._mask_A = torch.tensor(numbers, device=self._masks.byte_V.device)
+        of_rows._mask_A = torch.tensor(numbers, device=self._masks.byte_LV.device)
         of_rows._alike = not copied and len(set(numbers)) == 1
         mask_A = of_rows._mask_A[:1] if of_rows._alike else of_rows._mask_A
         of_rows._forbidden_AV = self._masks.forbidden_MV[mask_A]
@@ -144,11 +168,7 @@ class LanguageGrammar(Grammar):
         if bool(place_R.any()):
             forbidden_RV = forbidden_RV.expand(len(place_R), -1).clone()
             inside_X = place_R.nonzero()[:, 0]
-            within_XV = torch.ones_like(forbidden_RV[inside_X])
-            next_X256 = self._masks.next_P256[place_R[inside_X]]
-            byte_N = self._masks.byte_V[self._masks.byte_ids]
-            within_XV[:, self._masks.byte_ids] = next_X256[:, byte_N] == NEVER
-            forbidden_RV[inside_X] = within_XV
+            forbidden_RV[inside_X] = self._within(place_R[inside_X], state_RF[inside_X, -2])
         if isinstance(self._inner, TextGrammar):
             return Scored(scores_RV.masked_fill(forbidden_RV, -torch.inf))
         scored = self._inner.allowed(scores_RV, state_RF[:, :-2], step)
@@ -157,19 +177,31 @@ class LanguageGrammar(Grammar):
 
     def advance(self, state_RF: torch.Tensor, place_R: torch.Tensor, step: int) -> torch.Tensor:
         inner_RF = self._inner.advance(state_RF[:, :-2], place_R, step)
-        byte_R = self._masks.byte_V[place_R]
+        byte_LR = self._masks.byte_LV[:, place_R]
         source_R, within_R = state_RF[:, -2], state_RF[:, -1]
-        spelt = bool((byte_R != NEVER).any())
+        spelt_R = byte_LR[0] != NO_BYTE
+        spelt = bool(spelt_R.any())
         if not spelt and state_RF.shape[1] == 2 and not bool(within_R.any()):
             return state_RF  # nearly always
-        of_byte_R = byte_R.clamp(min=0)
-        first_R = self._masks.first_M256[self._mask_A[source_R], of_byte_R]
-        next_R = torch.where(within_R == WHOLE, first_R, self._masks.next_P256[within_R, of_byte_R])
-        next_R = next_R.where((byte_R != NEVER) & (next_R != NEVER), WHOLE)
+        next_R = self._masks.after(self._mask_A[source_R], within_R, byte_LR)
+        next_R = next_R.where(spelt_R & (next_R != NEVER), WHOLE)
         return torch.cat([inner_RF, source_R[:, None], next_R[:, None]], 1)
 
     def place_of(self, state_RF: torch.Tensor, ids_R: torch.Tensor) -> torch.Tensor:
         return self._inner.place_of(state_RF[:, :-2], ids_R)
+
+    def _within(self, place_X: torch.Tensor, source_X: torch.Tensor) -> torch.Tensor:
+        """What is forbidden (X, V) to rows that are within a character: all but fragments."""
+        masks = self._masks
+        byte_LN = masks.byte_LV[:, masks.fragment_ids]
+        shape = len(place_X), byte_LN.shape[1]
+        mask_XN = self._mask_A[source_X][:, None].expand(shape)
+        byte_LXN = byte_LN[:, None].expand(-1, *shape)
+        next_XN = masks.after(mask_XN, place_X[:, None].expand(shape), byte_LXN)
+        width = masks.byte_LV.shape[1]
+        forbidden_XV = torch.ones((len(place_X), width), dtype=torch.bool, device=place_X.device)
+        forbidden_XV[:, masks.fragment_ids] = next_XN == NEVER
+        return forbidden_XV
 
     def _of_rows(self, source_R: torch.Tensor) -> torch.Tensor:
         """What is forbidden between characters (R, V), or (1, V) where all sources are alike."""

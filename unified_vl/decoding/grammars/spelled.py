@@ -6,12 +6,12 @@ of a hypothesis.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 
 import numpy as np
 import torch
 
-from unified_vl.codecs.text import TextCodec
+from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.errors import UserError
@@ -21,7 +21,8 @@ from unified_vl.kinds.hooks.automata import Automaton
 class SpelledGrammar(Grammar):
     """A text that an automaton reads to an end, then eos; a space may stand before it.
 
-    The automaton over the characters of the pieces is made a table of states and pieces once.
+    The automaton over characters is made one over the bytes of their UTF-8, as pieces may be parts
+    of characters, and that a table of states and pieces, once.
 
     Args:
         vocabulary: the id ranges.
@@ -37,17 +38,16 @@ class SpelledGrammar(Grammar):
         self, vocabulary: Vocabulary, text: TextCodec, automaton: Automaton, device: torch.device
     ) -> None:
         states, following = _states(automaton)
-        end = len(states)  # behind eos: nothing
+        end, by_byte = _by_byte(following, len(states))  # `end` is behind eos: nothing
         next_SV = np.full((end + 1, vocabulary.size), -1, np.int64)
-        known = {*automaton.characters, " "}
-        for token, piece in enumerate(text.pieces(list(vocabulary.text))):
-            characters = piece.replace("\u2581", " ")
-            if token in vocabulary.special or not set(characters) <= known:
+        known = {byte for _, byte in by_byte}
+        for token, written in _spelt(text):
+            if token in vocabulary.special or not known.issuperset(written):
                 continue
             for state in range(end):
-                next_SV[state, token] = _read(following, state, characters)
-        for number, written in enumerate(states):
-            if automaton.ends(written):
+                next_SV[state, token] = _read(by_byte, state, written)
+        for number, reached in enumerate(states):
+            if automaton.ends(reached):
                 next_SV[number, vocabulary.eos_id] = end
         next_SV[end, vocabulary.eos_id] = end
         _refuse_dead_ends(next_SV, end)
@@ -89,10 +89,37 @@ def _states(automaton: Automaton) -> tuple[list[Hashable], dict[tuple[int, str],
     return states, following
 
 
-def _read(following: dict[tuple[int, str], int], state: int, characters: str) -> int:
-    """The state behind some characters; -1 where they cannot stand."""
-    for character in characters:
-        state = following.get((state, character), -1)
+def _by_byte(
+    following: dict[tuple[int, str], int], states: int
+) -> tuple[int, dict[tuple[int, int], int]]:
+    """How many states there are with those within characters, and the state behind a state and a
+    byte."""
+    found: dict[tuple[int, int], int] = {}
+    for (state, character), to in sorted(following.items()):
+        *first, last = character.encode()
+        for byte in first:
+            if (state, byte) not in found:
+                found[state, byte] = states
+                states += 1
+            state = found[state, byte]
+        found[state, last] = to
+    return states, found
+
+
+def _spelt(text: TextCodec) -> Iterator[tuple[int, bytes]]:
+    """The ids that texts are spelt with, and the bytes that they stand for."""
+    for token, written in enumerate(text.texts):
+        if written:
+            yield token, written.encode()
+    for token, fragment in text.fragments.items():
+        if token not in text.unlearnt_ids:  # those spell what was never learnt
+            yield token, fragment
+
+
+def _read(following: dict[tuple[int, int], int], state: int, written: bytes) -> int:
+    """The state behind some bytes; -1 where they cannot stand."""
+    for byte in written:
+        state = following.get((state, byte), -1)
         if state < 0:
             return -1
     return state

@@ -5,6 +5,8 @@ Legend: R hypotheses, V vocabulary, F numbers that a grammar remembers of a hypo
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 
 from unified_vl.codecs.sequence import SequenceCodec
@@ -30,7 +32,9 @@ def grammar_of(
     if texts:
         automaton = texts[0].automaton(form)
         if automaton is None:
-            return TextGrammar(codec.vocabulary, device, sentinels=form.sentinels)
+            return TextGrammar(
+                codec.vocabulary, device, sentinels=form.sentinels, controls=codec.text.control_ids
+            )
         return SpelledGrammar(codec.vocabulary, codec.text, automaton, device)
     if form.image:
         return _image_grammar(how, form, codec, device)
@@ -53,6 +57,7 @@ def grammar_of(
         texts=where,
         sentinels=form.sentinels,
         empty=form.empty,
+        controls=codec.text.control_ids,
     )
 
 
@@ -68,19 +73,24 @@ def _image_grammar(
             field="generate.max_tokens",
             expected=f"at least {places + 1}",
         )
-    texts = _text_ids(codec.vocabulary, device, sentinels=form.sentinels)
+    controls = codec.text.control_ids
+    texts = _text_ids(codec.vocabulary, device, sentinels=form.sentinels, controls=controls)
     return ImageGrammar(
         codec.vocabulary, places, device, texts=texts if how.allow == MIXED else None
     )
 
 
 def _text_ids(
-    vocabulary: Vocabulary, device: torch.device, *, sentinels: bool = False
+    vocabulary: Vocabulary,
+    device: torch.device,
+    *,
+    sentinels: bool = False,
+    controls: Collection[int] = (),
 ) -> torch.Tensor:
     """Which ids (V) are pieces of text, or sentinels between them."""
     text_V = torch.zeros(vocabulary.size, dtype=torch.bool, device=device)
     text_V[vocabulary.text.start : vocabulary.text.stop] = True
-    text_V[list(vocabulary.special)] = False
+    text_V[[*vocabulary.special, *controls]] = False
     if sentinels:
         text_V[[vocabulary.tag_id(sentinel_tag(number)) for number in range(SENTINELS)]] = True
     return text_V
@@ -91,9 +101,15 @@ class TextGrammar(Grammar):
     but the sentinels of a task that has them."""
 
     def __init__(
-        self, vocabulary: Vocabulary, device: torch.device, *, sentinels: bool = False
+        self,
+        vocabulary: Vocabulary,
+        device: torch.device,
+        *,
+        sentinels: bool = False,
+        controls: Collection[int] = (),
     ) -> None:
-        self.forbidden_1V = ~_text_ids(vocabulary, device, sentinels=sentinels)[None]
+        text_V = _text_ids(vocabulary, device, sentinels=sentinels, controls=controls)
+        self.forbidden_1V = ~text_V[None]
         self.forbidden_1V[:, vocabulary.eos_id] = False
 
     def start(self, rows: int) -> torch.Tensor:
@@ -120,6 +136,7 @@ class ShapeGrammar(Grammar):
         texts: `nowhere`, `before` each shape (labels), `between` two, or `anywhere`.
         sentinels: whether texts hold sentinels.
         empty: whether there may be no shape at all.
+        controls: ids of the text tokenizer that are no text.
     """
 
     def __init__(
@@ -132,9 +149,11 @@ class ShapeGrammar(Grammar):
         texts: str = "nowhere",
         sentinels: bool = False,
         empty: bool = False,
+        controls: Collection[int] = (),
     ) -> None:
         self._ids_1V = torch.arange(vocabulary.size, device=device)[None]
-        self._text_1V = _text_ids(vocabulary, device, sentinels=sentinels)[None]
+        text_V = _text_ids(vocabulary, device, sentinels=sentinels, controls=controls)
+        self._text_1V = text_V[None]
         self._locations = vocabulary.locations
         self._end_id = vocabulary.eos_id
         places = place_kind(kind)

@@ -11,28 +11,10 @@ from collections.abc import Sequence
 
 import torch
 
-from unified_vl.codecs.text import TextCodec
 from unified_vl.data.example import Example
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.specs.tasks.generate import GenerateSpec
-
-SPACE = "\u2581"
-
-
-def word_ids(word: str, text: TextCodec) -> list[list[int]]:
-    """How the tokenizer writes a word: at the start of one, and within one."""
-    at_start = text.encode(word)
-    pieces = text.pieces(at_start)
-    found = [at_start]
-    if pieces and pieces[0] == SPACE:
-        found.append(at_start[1:])
-    elif pieces and pieces[0].startswith(SPACE):
-        behind = text.encode(f"{word[0]}{word}")  # a neighbour keeps the space away
-        first = text.encode(word[0])
-        if behind[: len(first)] == first:
-            found.append(behind[len(first) :])
-    return [ids for number, ids in enumerate(found) if ids and ids not in found[:number]]
 
 
 class WordRules(Grammar):

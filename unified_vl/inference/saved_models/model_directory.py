@@ -4,7 +4,7 @@
     generation_config.json
     model.safetensors
     training.json            facts about how it came to be, for people and reports
-    tokenizer/text.model
+    tokenizer/text.model     or tokenizer.json or bytes.json, as the text tokenizer is
     tokenizer/vocabulary.json
     tokenizer/image/         the image tokenizer of a model that reads or writes images in codes
     specs/NAME.yaml          the task specs it was trained on, word for word
@@ -32,7 +32,7 @@ from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
 from unified_vl.codecs.image_codes import CodeImages
-from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY, SequenceCodec, load_tokenizer
+from unified_vl.codecs.sequence import VOCABULARY, SequenceCodec, load_tokenizer
 from unified_vl.data.rows.other_rows import Shots
 from unified_vl.errors import UserError
 from unified_vl.files import new_directory, read_json_object, write_atomically
@@ -126,7 +126,7 @@ def describe_model(directory: Path, config: UnifiedVLConfig, codec: SequenceCode
 def _complete(config: UnifiedVLConfig, codec: SequenceCodec) -> None:
     """Let a configuration name the tokenizer and its limits."""
     config.vocabulary_fingerprint = codec.vocabulary.fingerprint
-    config.text_fingerprint = _fingerprint(codec.text.model)
+    config.text_fingerprint = _fingerprint(codec.text.content)
     config.max_source_tokens = codec.max_source
     config.max_target_tokens = codec.max_target
 
@@ -217,7 +217,7 @@ def load_model(
     vocabulary, text = load_tokenizer(directory / TOKENIZER)
     tokenizer = directory / TOKENIZER
     _check_same(tokenizer / VOCABULARY, vocabulary.fingerprint, config.vocabulary_fingerprint)
-    _check_same(tokenizer / TEXT_MODEL, _fingerprint(text.model), config.text_fingerprint)
+    _check_same(tokenizer / text.FILE, _fingerprint(text.content), config.text_fingerprint)
     specs = _load_specs(directory / SPECS)
     shots = {
         name: read_shots(directory / SPECS, spec, config.image_size)

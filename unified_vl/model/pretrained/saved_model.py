@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from unified_vl.codecs.row_names import row_names
-from unified_vl.codecs.sequence import TEXT_MODEL, VOCABULARY, load_tokenizer
+from unified_vl.codecs.sequence import VOCABULARY, load_tokenizer
+from unified_vl.codecs.texts.loading import text_files
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.pretrained.tensor_files import TensorFiles, weight_files
 from unified_vl.model.saved_configuration import CONFIG, TOKENIZER, load_configuration
@@ -46,7 +47,7 @@ class SavedModel:
     @cached_property
     def fingerprint(self) -> str:
         tokenizer = self.directory / TOKENIZER
-        others = (self.directory / CONFIG, tokenizer / VOCABULARY, tokenizer / TEXT_MODEL)
+        others = (self.directory / CONFIG, tokenizer / VOCABULARY, *text_files(tokenizer))
         return self._files.fingerprint(*others)
 
 

@@ -21,7 +21,7 @@ _MADE = (  # what stands together in the folder of a run, a model, a tokenizer, 
     (EVENTS, MODEL),
     (EVENTS, CHECKPOINTS),
     ("training.json", "model.safetensors"),
-    ("vocabulary.json", "text.model"),
+    *(("vocabulary.json", name) for name in ("text.model", "tokenizer.json", "bytes.json")),
     ("index.json", "features.safetensors"),
 )
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unified_vl.codecs import text as text_codec
-from unified_vl.codecs.text import TextCodec, train_text_tokenizer
+from unified_vl.codecs.texts import sentence_piece as text_codec
+from unified_vl.codecs.texts.text_codec import TextCodec
+from unified_vl.codecs.texts.training import train_text_tokenizer
 
 WORDS = [
     "the cat",

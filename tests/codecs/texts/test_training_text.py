@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_vl.codecs.text import train_text_tokenizer
-from unified_vl.codecs.training_text import MAX_BYTES, MAX_CHARACTERS, RESERVED, training_text
+from unified_vl.codecs.texts.training import train_text_tokenizer
+from unified_vl.codecs.texts.training_text import MAX_BYTES, MAX_CHARACTERS, RESERVED, training_text
 from unified_vl.errors import UserError
 
 ARTICLES = {

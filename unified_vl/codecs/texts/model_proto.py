@@ -1,0 +1,114 @@
+"""The file of a SentencePiece model: read, and written again with fewer pieces.
+
+Its format is a protocol buffer (sentencepiece_model.proto of SentencePiece): of the whole, field 1
+is a piece, again and again; 2 says how it was trained, 3 how text is normalised. What is not
+changed here is copied byte by byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+PIECE, TRAINER, NORMALIZER = 1, 2, 3
+MODEL_TYPE, VOCAB_SIZE = 3, 4  # of TRAINER
+UNIGRAM = 1
+CHARSMAP = 2  # of NORMALIZER
+VARINT, BYTES = 0, 2
+FIXED = {1: 8, 5: 4}
+Field = tuple[int, int, bytes, bytes]
+"""Number, wire type, value (of a length or of a number as it is written), all of its bytes."""
+
+
+class ModelProto:
+    """The parts of a model's file.
+
+    Args:
+        content: of the file.
+
+    Raises:
+        ValueError: when it is no protocol buffer.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self._fields = list(_fields(content))
+        self.pieces = [value for number, _, value, _ in self._fields if number == PIECE]
+
+    @property
+    def is_unigram(self) -> bool:
+        kinds = [value for n, _, value, _ in self._of(TRAINER) if n == MODEL_TYPE]
+        return not kinds or _number(kinds[-1]) == UNIGRAM
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether it has rules of its own for what characters become."""
+        return any(value for number, _, value, _ in self._of(NORMALIZER) if number == CHARSMAP)
+
+    def _of(self, part: int) -> Iterator[Field]:
+        for number, _, value, _ in self._fields:
+            if number == part:
+                yield from _fields(value)
+
+    def with_pieces(self, kept: Iterable[int]) -> bytes:
+        """The file with the pieces of these ids alone, in their order."""
+        left = set(kept)
+        written = b""
+        place = 0
+        parts = []
+        for number, _, value, whole in self._fields:
+            if number == PIECE:
+                if place in left:
+                    parts.append(whole)
+                place += 1
+            elif number == TRAINER:
+                spec = [w for n, _, _, w in _fields(value) if n != VOCAB_SIZE]
+                spec.append(bytes([VOCAB_SIZE << 3 | VARINT]) + _varint(len(left)))
+                told = b"".join(spec)
+                parts.append(bytes([TRAINER << 3 | BYTES]) + _varint(len(told)) + told)
+            else:
+                parts.append(whole)
+        return written + b"".join(parts)
+
+
+def _fields(content: bytes) -> Iterator[Field]:
+    place = 0
+    while place < len(content):
+        start = place
+        key, place = _read_varint(content, place)
+        number, wire = key >> 3, key & 7
+        value_at = place
+        if wire == BYTES:
+            size, value_at = _read_varint(content, place)
+            place = value_at + size
+        elif wire == VARINT:
+            _, place = _read_varint(content, place)
+        elif wire in FIXED:
+            place += FIXED[wire]
+        else:
+            raise ValueError(f"wire type {wire}")
+        if place > len(content):
+            raise ValueError("it ends too early")
+        yield number, wire, content[value_at:place], content[start:place]
+
+
+def _read_varint(content: bytes, place: int) -> tuple[int, int]:
+    value = shift = 0
+    while place < len(content):
+        byte = content[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+        shift += 7
+    raise ValueError("it ends too early")
+
+
+def _number(written: bytes) -> int:
+    return _read_varint(written, 0)[0]
+
+
+def _varint(value: int) -> bytes:
+    parts = []
+    while value >= 0x80:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*parts, value])
