@@ -68,7 +68,12 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 
 
 @pytest.mark.parametrize(
-    "overrides", [(), ("losses.adversarial={weight: 0.1, from_step: 2, channels: 4}",)]
+    "overrides",
+    [
+        (),
+        ("losses.adversarial={weight: 0.1, from_step: 2, channels: 4}",),
+        ("optimizer.name=adafactor",),
+    ],
 )
 def test_a_resumed_training_is_the_same(
     folder: Path, monkeypatch: pytest.MonkeyPatch, overrides: tuple[str, ...]

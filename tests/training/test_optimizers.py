@@ -16,6 +16,7 @@ from torch.testing import assert_close
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_run
 from unified_vl.specs.optimizer import OptimizerSpec
+from unified_vl.training.distributed.shards import load_shards, save_shard
 from unified_vl.training.optimizers.registry import build_optimizer
 from unified_vl.training.trainer import train
 
@@ -136,6 +137,22 @@ def test_a_resume_is_exact(squares: Path, tmp_path: Path, name: str, engine: str
         assert kinds == {"step", "exp_avg_sq", "whole.exp_avg_sq_row", "whole.exp_avg_sq_col"}
     else:
         assert kinds == {"step", "exp_avg", "exp_avg_sq"}
+
+
+def test_two_ranks_share_out_the_factors_and_one_finds_them_all(tmp_path: Path) -> None:
+    model, optimizer = ours(ADAFACTOR)
+    steps(model, optimizer)
+    for rank in (0, 1):
+        save_shard(tmp_path, model, optimizer, optimizer.state, rank, world=2)
+    files = [set(load_file(path)) for path in sorted(tmp_path.glob("*.safetensors"))]
+    assert len(files) == 2 and all(files) and not files[0] & files[1]
+    other, empty = ours(ADAFACTOR)
+    load_shards(tmp_path, other, empty, empty.state, rank=0)
+    for mine, theirs in zip(model.parameters(), other.parameters(), strict=True):
+        assert_close(theirs, mine, rtol=0, atol=0)
+        assert_close(dict(empty.state[theirs]), dict(optimizer.state[mine]), rtol=0, atol=0)
+    # and both go on alike
+    assert_close(steps(other, empty), steps(model, optimizer), rtol=0, atol=0)
 
 
 def test_another_optimiser_does_not_go_on_with_the_state_of_one(
