@@ -286,7 +286,7 @@ def _problems(engine: EngineSpec) -> Iterator[Problem]:
     if engine.fp16.enabled and engine.bf16.enabled:
         yield Problem(("fp16", "enabled"), "bf16 is enabled, too", expected="one of the two")
     elif engine.fp16.enabled and zero.stage == 0:
-        found = "stage 0 does not tell the gradient's norm without the loss scale"
+        found = "stage 0 divides gradients by the loss scale, which the loss is not multiplied by"
         yield Problem(("fp16", "enabled"), found, expected="stage: 1, 2 or 3")
     if engine.fp16.enabled and engine.data_types.grad_accum_dtype is not None:
         found = "gradients of fp16 weights are added up in fp16"
