@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
 from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 KeyPath = tuple[str | int, ...]
@@ -25,10 +32,29 @@ def keys_changed() -> None:
         follow()
 
 
+REFUSALS: list[Callable[[ValidationError, type[BaseModel]], Exception]] = []
+"""What makes a message for authors of pydantic's error; none until specs are imported."""
+
+
 class Part(BaseModel):
-    """A mapping of a spec file: immutable, and no key but its own."""
+    """A mapping of a spec file: immutable, and no key but its own.
+
+    Raises:
+        UserError: naming the key, where one is made in Python of what a file would be refused for.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+
+    def __init__(self, /, **values: Any) -> None:
+        try:
+            self.__pydantic_validator__.validate_python(values, self_instance=self)
+        except ValidationError as error:
+            if not REFUSALS:
+                raise
+            raise REFUSALS[0](error, type(self)) from error
+
+    # pydantic calls an `__init__` of somebody's own for what it reads from files, too; not this one
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_task
+from unified_vl.specs.optimizer import OptimizerSpec
+from unified_vl.specs.runs.model import ModelSpec
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.fields import FieldSpec
 
@@ -311,3 +314,21 @@ def test_scores_of_a_class_and_over_languages(tmp_path: Path, score: str, messag
         load_task(write(tmp_path, text))
     messages = [str(each) for each in error.value.all]  # type: ignore[attr-defined]
     assert any(f"score.{message}" in each for each in messages), messages
+
+
+PARTS = [
+    # a part that is made in Python by itself, and what is wrong with it
+    (lambda: FieldSpec(kind="txt", column="a"), "kind: found 'txt'.*did you mean 'text'"),
+    (lambda: FieldSpec(kind="text", colum="a"), "colum: is not a known key; did you mean 'column'"),
+    (lambda: FieldSpec(column="a"), "kind: is missing"),
+    (lambda: OptimizerSpec(lr="fast"), "lr: found 'fast'; expected a"),
+    (lambda: ModelSpec(d_modle=1), "d_modle: is not a known key; did you mean 'd_model'"),
+]
+
+
+@pytest.mark.parametrize(("make", "message"), PARTS)
+def test_a_part_made_in_python_is_refused_as_in_a_file(
+    make: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        make()

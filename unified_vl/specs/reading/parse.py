@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from unified_vl.errors import UserError, nearest
-from unified_vl.parts import FOLLOWERS
+from unified_vl.parts import FOLLOWERS, REFUSALS
 from unified_vl.specs.reading.document import (
     PATTERNS,
     Document,
@@ -213,6 +213,15 @@ def _schema_of(model: type[BaseModel]) -> dict[str, Any]:
 
 
 FOLLOWERS.append(_schema_of.cache_clear)
+
+
+def _refusal(error: ValidationError, model: type[BaseModel]) -> InvalidSpec:
+    """Of a part that is made in Python by itself."""
+    left_out = max(error.error_count() - MOST_PROBLEMS, 0)
+    return invalid(list(problems_of(error, model)), Origin(), left_out)
+
+
+REFUSALS.append(_refusal)
 
 
 def _translate(detail: ErrorDetails, schema: Mapping[str, Any]) -> Problem:
