@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from tests.readers import annotation_files as tools
 from unified_vl.cli.main import app
 from unified_vl.errors import UserError
+from unified_vl.readers.annotation_tools.box_tokens import read_boxes
 
 
 def convert(root: Path, name: str, to: str) -> tuple[str, str]:
@@ -39,6 +40,37 @@ def test_boxes_of_each_tool_are_written_as_jsonl_and_coco(tmp_path: Path, name: 
     assert len(content["annotations"]) == 3
     assert [c["name"] for c in content["categories"]] == tools.CLASSES
     assert content["images"][0]["width"] == tools.WIDTH
+
+
+@pytest.mark.parametrize(
+    ("to", "starts"),
+    [("paligemma", "<loc0"), ("florence", "cat<loc_"), ("ofa", "<bin_")],
+)
+def test_boxes_in_tokens_are_read_back_by_the_reader_of_such(
+    tmp_path: Path, to: str, starts: str
+) -> None:
+    text, _ = convert(tmp_path, "coco" if "coco" in tools.FORMATS else "cvat", to)
+    for row in map(json.loads, text.splitlines()):
+        scene = tools.SCENES[Path(row["image"]).name]
+        found = read_boxes(row["suffix"])
+        assert [thing.label for thing in found] == [label for label, _ in scene]
+        for thing, (_, box) in zip(found, scene, strict=True):
+            sides = (tools.WIDTH, tools.HEIGHT) * 2
+            near = [v * side for v, side in zip(thing.box, sides, strict=True)]
+            assert near == pytest.approx(box, abs=tools.WIDTH / 999)
+        if to == "paligemma" and scene:
+            assert row["prefix"] == "detect " + " ; ".join(dict.fromkeys(one for one, _ in scene))
+    assert any(starts in row for row in text.splitlines())
+
+
+def test_a_box_without_extent_in_tokens_is_left_out_and_said(tmp_path: Path) -> None:
+    path = tools.roboflow_coco(tmp_path)
+    content = json.loads(path.read_text())
+    content["annotations"][0]["bbox"] = [3.0001, 3, 0.0005, 5]
+    path.write_text(json.dumps(content))
+    words = ["convert", "boxes", str(path), "--from", "coco", "--to", "paligemma"]
+    done = CliRunner().invoke(app, [*words, "--output", str(tmp_path / "out.jsonl")])
+    assert "1 boxes that paligemma cannot tell from a line" in done.output, done.output
 
 
 def test_cocos_own_json_is_converted_too(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
-"""Boxes of any annotation tool as COCO's JSON or as JSONL, for those who need only that."""
+"""Boxes of any annotation tool in another form: COCO's JSON, JSONL in pixels, or the tokens that
+other models are tuned on; for those who need only that."""
 
 from __future__ import annotations
 
@@ -7,18 +8,20 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from unified_vl.box_conventions import OFA_SIDE, to_florence, to_ofa, to_paligemma
 from unified_vl.data.images.opening import open_image, orientation_of
 from unified_vl.errors import UserError
-from unified_vl.geometry import to_pixels
+from unified_vl.geometry import Box, to_pixels
 from unified_vl.kinds.box import box_in
 from unified_vl.kinds.hooks.frames import Frame
 from unified_vl.readers.benchmarks.coco import pictures as coco_pictures
 from unified_vl.readers.detections import Annotations, Picture
 from unified_vl.readers.registry import detection_readers
 
-BoxFile = Literal["coco", "jsonl"]
+BoxFile = Literal["coco", "jsonl", "paligemma", "florence", "ofa"]
+TARGETS: tuple[BoxFile, ...] = get_args(BoxFile)
 COCO = "coco"  # whose readers of specs give other rows
 
 
@@ -54,7 +57,8 @@ def convert_boxes(
     Args:
         reader: the format: `coco`, or as readers of specs are called.
         path: the file or folder.
-        to: what to write: COCO's JSON, or a line an image.
+        to: what to write: COCO's JSON, or a line an image, its boxes in pixels or in the tokens of
+            the model that is named (`image`, `prefix`, `suffix`, as `reader: box_tokens` reads).
         images: the folder of the images, which says their sizes where the annotations do not.
         split: for formats that tell splits apart; None takes all.
 
@@ -69,11 +73,13 @@ def convert_boxes(
     rows = [_row(picture, relative, path, images, opened.lost) for picture in pictures(opened)]
     if not rows:
         raise UserError("annotates no image", file=path)
+    if to not in ("coco", "jsonl"):
+        rows = [_in_tokens(row, to, opened.lost) for row in rows]
     lost = opened.lost + Counter({f"rows that {why}": n for why, n in opened.left_out.items()})
     text = (
         _coco(rows)
         if to == "coco"
-        else "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in rows)
+        else "".join(json.dumps(_written(r, to), ensure_ascii=False) + "\n" for r in rows)
     )
     empty = sum(not row["boxes"] for row in rows)
     return Converted(text, len(rows), sum(len(row["boxes"]) for row in rows), empty, lost)
@@ -98,6 +104,44 @@ def _row(
     labels = [thing.label for thing in picture.things]
     sides = {"width": round(width), "height": round(height)}
     return {"image": picture.image, **sides, "boxes": boxes, "labels": labels}
+
+
+def _in_tokens(row: dict[str, Any], to: BoxFile, lost: Counter[str]) -> dict[str, Any]:
+    """A row with the text of its boxes, without those that have no extent in the model's places."""
+    width, height = row["width"], row["height"]
+    said, kept, labels = [], [], []
+    for pixels, label in zip(row["boxes"], row["labels"], strict=True):
+        x1, y1, x2, y2 = pixels
+        box = Box(x1 / width, y1 / height, x2 / width, y2 / height)
+        places = _places(box, to)
+        if places[0] == places[2] or places[1] == places[3]:
+            lost[f"boxes that {to} cannot tell from a line"] += 1
+            continue
+        kept.append(pixels)
+        labels.append(label)
+        match to:
+            case "paligemma":
+                said.append("".join(f"<loc{n:04}>" for n in places) + f" {label}")
+            case "florence":
+                said.append(label + "".join(f"<loc_{n}>" for n in places))
+            case _:
+                said.append("".join(f"<bin_{n}>" for n in places) + f" {label}")
+    suffix = (" ; " if to == "paligemma" else "").join(said).strip()
+    prefix = {"paligemma": f"detect {' ; '.join(dict.fromkeys(labels))}", "florence": "<OD>"}
+    prompt = {"prefix": prefix[to]} if to in prefix else {}
+    return {**row, "boxes": kept, "labels": labels, **prompt, "suffix": suffix}
+
+
+def _places(box: Box, to: BoxFile) -> list[int]:
+    if to == "ofa":
+        return to_ofa(box, OFA_SIDE, OFA_SIDE)
+    return to_paligemma(box) if to == "paligemma" else to_florence(box)
+
+
+def _written(row: dict[str, Any], to: BoxFile) -> dict[str, Any]:
+    if to == "jsonl":
+        return row
+    return {key: row[key] for key in ("image", "prefix", "suffix") if key in row}
 
 
 def _size_on_disk(picture: Picture, path: Path, images: Path | None) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -44,20 +44,26 @@ def boxes(
         str, typer.Option("--from", help="Its format: coco, pascal_voc, yolo, cvat, labelme, ...")
     ],
     output: Annotated[Path, typer.Option(help="The file to write.")],
-    to: Annotated[str, typer.Option(help="coco, or jsonl: a line an image.")] = "coco",
+    to: Annotated[
+        str,
+        typer.Option(
+            help="coco; jsonl: a line an image, in pixels; paligemma, florence or ofa: a line an "
+            "image, in the tokens that these models write."
+        ),
+    ] = "coco",
     images: Annotated[
         Path | None, typer.Option(help="The folder of the images, for their sizes.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="One split, as the files call it.")] = None,
 ) -> None:
-    """Write boxes of an annotation tool as COCO's JSON or as JSONL, in pixels."""
-    from unified_vl.authoring.box_files import convert_boxes, formats
+    """Write boxes of an annotation tool as COCO's JSON, as JSONL, or in tokens of other models."""
+    from unified_vl.authoring.box_files import TARGETS, convert_boxes, formats
     from unified_vl.errors import UserError, nearest
     from unified_vl.files import write_atomically
 
     for option, given, known in (
         ("--from", source, formats()),
-        ("--to", to, ("coco", "jsonl")),
+        ("--to", to, TARGETS),
     ):
         if given not in known:
             close = nearest(given, known)
@@ -65,7 +71,7 @@ def boxes(
             raise UserError(f"found {given!r}", field=option, expected=expected, nearest=close)
     if not path.exists():
         raise UserError("does not exist", file=path)
-    kind: Literal["coco", "jsonl"] = "coco" if to == "coco" else "jsonl"
+    kind = next(each for each in TARGETS if each == to)
     found = convert_boxes(source, path, kind, images=images, split=split)
     write_atomically(output, found.text)
     print(
