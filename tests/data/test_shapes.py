@@ -10,11 +10,12 @@ import pytest
 from PIL import ExifTags
 from PIL import Image as PILImage
 
+from tests.batches import collate
 from unified_vl.authoring.checking.check import check_paths
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import EOS_ID, Vocabulary, standard_tags
-from unified_vl.data.batching import IGNORED, collate
+from unified_vl.data.batching import IGNORED
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.rows.sources import TaskData

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.batches import collate
 from unified_vl.codecs.images import resize
 from unified_vl.codecs.segments import Image, Tag, Text
-from unified_vl.data.batching import Batch, collate
+from unified_vl.data.batching import Batch
 from unified_vl.data.example import Example
 from unified_vl.decoding import choice_scoring
 from unified_vl.decoding.choice_scoring import ChoiceScorer

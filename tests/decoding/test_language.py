@@ -8,10 +8,10 @@ import pytest
 import torch
 from transformers import LogitsProcessorList
 
+from tests.batches import collate
 from tests.decoding.grammar_processor import GrammarProcessor
 from unified_vl.codecs.segments import Tag, Text
 from unified_vl.codecs.vocabulary import EOS_ID
-from unified_vl.data.batching import collate
 from unified_vl.data.example import Example
 from unified_vl.decoding.generator import Generator
 from unified_vl.decoding.grammars.language import LanguageGrammar, ScriptMasks

@@ -12,11 +12,11 @@ from PIL import Image
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
+from tests.batches import collate
 from tests.painting import COLOURS, SIDE, painter, task
 from unified_vl.cli.main import app
 from unified_vl.codecs.segments import ImageCodes, Text
 from unified_vl.codecs.vocabulary import EOS_ID
-from unified_vl.data.batching import collate
 from unified_vl.errors import UserError
 from unified_vl.inference.files import predict_file
 from unified_vl.inference.predictor import UnifiedVL

@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from tests.batches import collate
 from unified_vl import Retriever, UnifiedVL
 from unified_vl.codecs.images import LoadedImage, resize
 from unified_vl.codecs.segments import Image, Tag, Text
-from unified_vl.data.batching import collate
 from unified_vl.data.example import Example
 from unified_vl.errors import BadRow, UserError
 from unified_vl.inference.pair_scoring import PairScorer, Sentence

@@ -129,18 +129,6 @@ class Batch:
         }
 
 
-def collate(
-    examples: Sequence[Example], codec: SequenceCodec, pad_to_multiple: int = LENGTH_MULTIPLE
-) -> Batch:
-    """Encode examples of one task and pad them to one batch.
-
-    Raises:
-        ValueError: when the examples are none or of several tasks.
-        UserError: when a source does not fit even without its text.
-    """
-    return collate_encoded([encode_example(e, codec) for e in examples], pad_to_multiple)
-
-
 def collate_encoded(
     rows: Sequence[EncodedExample], pad_to_multiple: int = LENGTH_MULTIPLE
 ) -> Batch:
