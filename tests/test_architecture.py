@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from unified_vl.kinds.registry import KINDS
+
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "unified_vl"
 ORDER = [
@@ -122,6 +124,23 @@ def test_tests_lie_in_the_rooms_of_what_they_test() -> None:
     rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     tests = {path.relative_to(TESTS).parts[0] for path in TESTS.glob("*/**/test_*.py")}
     assert tests - others == rooms
+
+
+COMPARED = {"image": 19, "text": 16, "box": 5, "number": 3, "language": 3, "polygon": 1}
+"""How many files outside `kinds/` compare a kind with each of these names; others: none."""
+
+
+def test_kinds_are_not_told_apart_by_name_in_more_places() -> None:
+    """What they differ in belongs in `unified_vl/kinds/`: a count here may only fall."""
+    found: dict[str, set[Path]] = {}
+    for path in (path for path in MODULES if path.relative_to(PACKAGE).parts[0] != "kinds"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Compare) and "kind" in ast.unparse(node).lower():
+                constants = {e.value for e in ast.walk(node) if isinstance(e, ast.Constant)}
+                for name in constants & set(KINDS):
+                    found.setdefault(name, set()).add(path)
+    counts = {name: len(files) for name, files in found.items()}
+    assert {name: n for name, n in counts.items() if n > COMPARED.get(name, 0)} == {}, counts
 
 
 DECIDE = ("training/schedules/registry.py", "specs/task.py", "specs/tasks/template.py")
