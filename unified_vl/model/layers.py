@@ -41,7 +41,9 @@ class RMSNorm(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_grad_enabled():
             return F.rms_norm(x, self.weight.shape, self.weight, self.epsilon)
-        # the same in fewer passes: a step of decoding is many small operations
+        # The same in fewer passes. Greedy decoding takes 1.00 to 1.02 times as long with the
+        # library's (medians of 41 pairs, demo size and 11.5 M, 1 and 32 sources): below what such
+        # a path is kept for, but without it the last bits of all answers change.
         norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         rms = norm.mul_(norm).div_(len(self.weight)).add_(self.epsilon).sqrt_()
         return x.div(rms).mul_(self.weight)

@@ -15,6 +15,9 @@ from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 class TreeDecoder(IncrementalDecoder):
     """Walks a tree of prefixes level by level, the same one for every source.
 
+    1,000 candidates take a thirteenth of the time of the model's forward on source and candidate
+    (11.5 M parameters, one thread, `benchmarks/closed_answers.py`).
+
     The nodes of a level are the hypotheses; each goes on from its parent in the level
     before, and a prefix that several sequences share is computed once.
     """
