@@ -16,6 +16,7 @@ EXTRAS = MappingProxyType(
         "gradio": ("gradio", "app"),
         "tensorboard": ("tensorboard", "tensorboard"),
         "wandb": ("wandb", "wandb"),
+        "peft": ("peft", "lora"),
     }
 )
 

@@ -19,7 +19,14 @@ PREDICTIONS = "predictions.jsonl"  # every answer that they were made from
 RETRIEVAL = "retrieval.json"  # recall and ranks of `evaluate-retrieval`
 
 Note = Literal[
-    "best", "changed", "changed_data", "bad_row", "truncated_image", "early_stop", "started_from"
+    "best",
+    "changed",
+    "changed_data",
+    "bad_row",
+    "truncated_image",
+    "early_stop",
+    "started_from",
+    "trained",
 ]
 
 
@@ -141,8 +148,8 @@ class TruncatedEvent(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class NoteEvent(Event):
-    """Any other: a checkpoint that is the best, what a resume finds changed, a bad row, an image
-    that ends early, a run that does, what the weights started from."""
+    """Any other: how many weights are trained, a checkpoint that is the best, what a resume finds
+    changed, a bad row, an image that ends early, a run that does, what the weights started from."""
 
     name: Note
     step: int

@@ -32,6 +32,7 @@ from unified_vl.cli.training.image_tokenizer import image_tokenizer_app
 from unified_vl.cli.training.schedule import schedule
 from unified_vl.cli.training.tokenizer import tokenizer_app
 from unified_vl.cli.training.train import train
+from unified_vl.cli.training.weights import weights
 from unified_vl.errors import (
     WRONG_INPUT,
     DiskFull,
@@ -82,6 +83,7 @@ app.add_typer(convert_app, name="convert")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(image_tokenizer_app, name="image-tokenizer")
 app.command()(schedule)
+app.command()(weights)
 app.command()(train)
 app.command()(evaluate)
 app.command(context_settings=FREE_FORM)(predict)

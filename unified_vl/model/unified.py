@@ -209,6 +209,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
     _tied_weights_keys = {"lm_head.weight": "encoder.embedding.weight"}  # noqa: RUF012
     _no_split_modules = ["EncoderBlock", "DecoderBlock"]  # noqa: RUF012
     _supports_sdpa = True
+    lora_targets = ("*.attend_self.qkv", "*.attend_cross.q", "*.attend_cross.kv", "*.attend_*.out")
 
     def __init__(self, config: UnifiedVLConfig) -> None:
         super().__init__(config)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from unified_vl.specs.reading.document import OneOf, Part, Weight, refuse
+from unified_vl.specs.reading.document import OneOf, Part, Weight, WeightPattern, refuse
 from unified_vl.specs.variants import Variant, Variants
 
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -99,6 +99,12 @@ class GeneralOptimizerKeys(Part):
         description="What the learning rate of the embeddings is multiplied by: they start at "
         "unit scale, ten times that of a matrix.",
         examples=[3.0],
+    )
+    lr_scales: dict[WeightPattern, Weight] = Field(
+        default_factory=dict,
+        description="What the learning rate of the weights that a pattern matches is multiplied "
+        "by, in place of the two above; of several patterns that match, the last counts.",
+        examples=[{"encoder.*": 0.3, "encoder.vision.*": 0.1}],
     )
     weight_decay: float = Field(
         default=0.01,

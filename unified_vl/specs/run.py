@@ -21,12 +21,14 @@ from unified_vl.specs.reading.document import (
     Steps,
     Version,
     Weight,
+    WeightPattern,
     refuse,
 )
 from unified_vl.specs.reading.parse import missing_file
 from unified_vl.specs.runs.course import EarlyStoppingSpec, EmaSpec
 from unified_vl.specs.runs.course_rules import refuse_unfit_course
 from unified_vl.specs.runs.engine import read_engine_config
+from unified_vl.specs.runs.lora import LoraSpec
 from unified_vl.specs.runs.model import ModelSpec
 from unified_vl.specs.runs.run_paths import refuse_old_paths
 from unified_vl.specs.runs.vision import ENCODERS
@@ -145,6 +147,17 @@ class Run(Spec):
         "where the rate would rise.",
         examples=["rewarm"],
     )
+    freeze: tuple[WeightPattern, ...] = Field(
+        default=(),
+        description="Patterns of weights that stay as they are; `unified-vl weights RUN` lists "
+        "the names of all.",
+        examples=[["encoder.vision.*"]],
+    )
+    lora: LoraSpec | None = Field(
+        default=None,
+        description="Train low-rank adapters, and leave all other weights as they are.",
+        examples=[{"rank": 16, "alpha": 32.0}],
+    )
     clip: Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)] | None = Field(
         default=1.0,
         description="Largest norm of the gradient; null leaves it as it is.",
@@ -251,6 +264,9 @@ class Run(Spec):
         said = f"the optimiser {optimizer.name!r} does not read this"
         given = optimizer.model_fields_set
         refuse(OPTIMIZERS.idle_problems(optimizer.name, given, ("optimizer",), said))
+        if self.lora is not None and self.freeze:
+            said = "adapters leave all other weights as they are anyway"
+            refuse([Problem(("freeze",), said, expected="no `freeze` beside `lora`")])
         return self
 
     @property
@@ -264,6 +280,11 @@ class Run(Spec):
         """The number of steps, which epochs are once their rows are counted."""
         assert self.steps is not None, "epochs become steps before the training"
         return self.steps
+
+    @property
+    def trains_a_part(self) -> bool:
+        """Whether some weights are frozen, which checkpoints do not hold."""
+        return bool(self.freeze) or self.lora is not None
 
     def settle(self, origin: Origin) -> None:
         super().settle(origin)

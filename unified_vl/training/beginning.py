@@ -1,7 +1,7 @@
 """What the weights of a run are before its first step, and what a run that goes on knows of that.
 
 A run that goes on needs nothing of what it once started from: its checkpoints say what it was, and
-have the weights.
+have the weights. But those that are frozen are in no checkpoint, and are taken from there again.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def beginning_of(run: Run, *, resume: bool) -> Beginning:
     """
     if run.model.from_ is None:
         return Beginning(run)
-    folder, recorded = _recorded(run.output / CHECKPOINTS) if resume else (None, None)
+    folder, recorded = (None, None)
+    if resume and not run.trains_a_part:
+        folder, recorded = _recorded(run.output / CHECKPOINTS)
     if folder is None or recorded is None:
         pretrained = open_start(run)
         return Beginning(settled(run, pretrained.architecture, pretrained.about), pretrained)

@@ -39,6 +39,7 @@ from unified_vl.training.objectives.objective import Objective
 from unified_vl.training.objectives.registry import objectives_of
 from unified_vl.training.schedules.registry import make_schedule
 from unified_vl.training.schedules.schedule import Schedule
+from unified_vl.training.tuning.trained import choose_trained
 
 NUMBER_OF_ROWS = "the number of rows of task"
 
@@ -130,6 +131,7 @@ def build(beginning: Run | Beginning) -> Parts:
             start_encoder(model.encoder.vision.features, run.model.vision.model_dump(mode="json"))
     if run.activation_checkpointing:
         model.checkpoint_activations()
+    choose_trained(model, run)
     return Parts(
         model=model,
         codec=codec,
@@ -236,6 +238,8 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
         values["optimizer.name"] = run.optimizer.name
     if parts.start is not None:
         values["what it started from"] = parts.start.fingerprint
+    if run.lora is not None:
+        values["lora"] = {"rank": run.lora.rank, "alpha": run.lora.alpha}
     for name, spec in parts.specs.items():
         values[f"task {name}"] = spec.model_dump(mode="json")
         values[f"{NUMBER_OF_ROWS} {name}"] = len(parts.streams[name].data)

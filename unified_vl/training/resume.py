@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from unified_vl.files import parse_json
 from unified_vl.run_record import CHECKPOINTS
 from unified_vl.training import checkpoint
 from unified_vl.training.beginning import RECORD, record_of
@@ -21,6 +22,7 @@ from unified_vl.training.distributed.agreement import together
 from unified_vl.training.record.changes import refuse_lost, settings_of, tell_changes
 from unified_vl.training.record.models import mend_best_model
 from unified_vl.training.state import Training
+from unified_vl.training.tuning.trained import refuse_others
 
 
 def look_at_data(training: Training) -> None:
@@ -36,6 +38,8 @@ def restore(training: Training, accept_changed_data: bool) -> int:
     changed: list[str] = []
 
     def check(folder: Path) -> None:
+        text = (folder / checkpoint.PROGRESS).read_text(encoding="utf-8")
+        refuse_others(parse_json(text).get("weights", {}), training.trained, run, folder)
         before = read_seen(folder / checkpoint.DATA)
         training.seen_files.update(look_at(files_of(parts), before))
         changed.extend(changed_files(before or training.seen_files, training.seen_files))
@@ -105,6 +109,7 @@ def progress_of(training: Training, step: int) -> dict[str, Any]:
         "truncated": training.bad_rows.truncated,
         "fingerprints": dict(training.fingerprints),
         "learning_rate": training.rate.state_dict(),
+        "weights": training.trained.state_dict(),
         "settings": settings_of(training.run),
         RECORD: start and record_of(training.run, start),
     }

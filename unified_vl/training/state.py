@@ -18,6 +18,7 @@ from unified_vl.training.learning_rate import LearningRate
 from unified_vl.training.record.best import Best
 from unified_vl.training.record.journal import Journal
 from unified_vl.training.record.models import ModelWriter
+from unified_vl.training.tuning.trained import Trained
 from unified_vl.training.validation_scores import Scorer
 
 
@@ -28,6 +29,7 @@ class Training:
     Attributes:
         drawn: batches of each task so far.
         fingerprints: fingerprints of what must be the same for a checkpoint to be continued.
+        trained: which weights are, and which are not.
         seen_files: the files of the data; on rank 0.
     """
 
@@ -46,4 +48,5 @@ class Training:
     validation: Mapping[str, list[Batch]]
     drawn: dict[str, int]
     fingerprints: Mapping[str, str]
+    trained: Trained
     seen_files: dict[str, SeenFile]

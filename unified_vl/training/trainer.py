@@ -15,6 +15,7 @@ from unified_vl.errors import UserError
 from unified_vl.locks import WITHIN, only_writer
 from unified_vl.run_record import MODEL, SPECS
 from unified_vl.specs.run import Run
+from unified_vl.specs.runs.run_paths import told_at_its_key
 from unified_vl.specs.written import write_run
 from unified_vl.training.bad_rows import BadRows
 from unified_vl.training.beginning import beginning_of
@@ -39,6 +40,7 @@ from unified_vl.training.resume import look_at_data, restore
 from unified_vl.training.schedules.registry import lower_is_better
 from unified_vl.training.schedules.schedule import Schedule
 from unified_vl.training.state import Training
+from unified_vl.training.tuning.trained import trained_of
 from unified_vl.training.update import TaskBatch, backward
 from unified_vl.training.validation_scores import Scorer
 
@@ -87,6 +89,9 @@ def train(
         if training.parts.start is not None and not start:
             training.journal.note("started_from", 0, **training.parts.start.facts())
             training.journal.say(training.parts.start.line())
+        training.journal.say(str(training.trained))
+        if start == 0:
+            training.journal.note("trained", 0, **training.trained.facts())
         with training.journal, StopSignals() as signals:
             for of_task in training.validation.values():
                 training.bad_rows.note(start, of_task[0])
@@ -161,9 +166,12 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
             _refuse_used(run.output)
         beginning = beginning_of(run, resume=resume)
         run, parts = beginning.run, build(beginning)
+        trained = trained_of(parts.model, digest=process.rank == 0)
         validation = validation_batches(parts, process)
     with failing_alike(process):
-        engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)
+        with told_at_its_key(run):
+            optimizer = build_optimizer(parts.model, run.optimizer)
+        engine = Engine(process, parts.model, optimizer, run)
     rows = {task: len(stream.data) for task, stream in parts.streams.items()}
     run, length = with_steps(run, rows)
     journal = Journal(run, rows, writes=process.rank == 0, progress=progress)
@@ -187,6 +195,7 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
         validation=validation,
         drawn=dict.fromkeys(parts.streams, 0),
         fingerprints=fingerprints(run, parts),
+        trained=trained,
         seen_files={},
     )
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from unified_vl.checkpoint_folders import MANIFEST, SHARDS, STATE, find_fault
+from unified_vl.checkpoint_folders import MANIFEST, PROGRESS, SHARDS, STATE, find_fault
 from unified_vl.codecs.row_names import row_names
 from unified_vl.codecs.sequence import load_tokenizer
 from unified_vl.errors import UserError
@@ -47,6 +47,12 @@ class Checkpoint:
         fault = find_fault(directory)
         if fault is not None:
             raise UserError(f"this checkpoint is not whole: {fault}", file=directory)
+        if read_json_object(directory / PROGRESS).get("weights", {}).get("trained") is not None:
+            raise UserError(
+                "this checkpoint holds the weights that its run trains, not those that are frozen",
+                file=directory,
+                expected=f"a model of the run, {directory.parent.parent / MODEL} or {BEST_MODEL}",
+            )
         described = _described(directory)
         config = load_configuration(described / CONFIG)
         self.architecture: Mapping[str, Any] = architecture_of(config)

@@ -28,6 +28,7 @@ Version = Annotated[int, Field(ge=1, le=10**9)]
 Steps = Annotated[int, Field(ge=1, le=10**12)]
 Rows = Annotated[int, Field(ge=1, le=10**15)]
 Weight = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+WeightPattern = Annotated[str, Field(min_length=1, max_length=1000)]  # `*` and `?` over names
 LanguageTag = Annotated[str, Field(pattern=LANGUAGE_PATTERN)]
 
 

@@ -26,6 +26,7 @@ from torch import nn
 from unified_vl.checkpoint_folders import STATE
 from unified_vl.data.batching import Batch
 from unified_vl.model.backbone import Backbone, UnifiedVLOutput
+from unified_vl.model.tuning.adapters import add_adapters, merged
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.engine import read_engine_config
 from unified_vl.training.distributed.compiler_locks import release_compiler_locks
@@ -117,6 +118,7 @@ class Engine:
         self.process = process
         self.model = model
         self._clip = run.clip
+        self._lora = run.lora
         stage = zero.get("stage", 0)
         # without shards or masters the gradients lie in the parameters: clipped here, in
         # one pass that also gives their norm, which DeepSpeed then would not tell
@@ -266,7 +268,8 @@ class Engine:
             with torch.no_grad(), self._averaged():
                 model = self._copy_of_shards() if self._stage == 3 else self.model
                 model.eval()
-                yield model
+                with contextlib.nullcontext() if self._lora is None else merged(model):
+                    yield model
         finally:
             self.model.train()
 
@@ -276,6 +279,8 @@ class Engine:
         parameters = dict(self.model.named_parameters())
         copy = type(self.model)(self.model.config)
         first = next(iter(parameters.values()))
+        if self._lora is not None:
+            add_adapters(copy, self._lora)
         nn.Module.to(copy, device=self.process.device, dtype=first.dtype)
         with deepspeed.zero.GatheredParameters(list(parameters.values())):
             copy.load_state_dict(self.model.state_dict())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from unified_vl.model.tuning.names import saved_name, scales_of
 from unified_vl.specs import optimizer as specs
 from unified_vl.specs.optimizer import OptimizerSpec, OptimizerVariant
 from unified_vl.training.optimizers.adafactor import ADAFACTOR
@@ -35,8 +36,11 @@ def build_optimizer(model: nn.Module, spec: OptimizerSpec) -> torch.optim.Optimi
     """The optimiser that a run asks for, with weight decay on matrices only.
 
     Embeddings (a head that is tied to one counts as such), norms and biases are not
-    decayed. The image branch and the embeddings may learn at rates of their own: the engine
-    multiplies each group's by its `lr_scale`.
+    decayed. The image branch, the embeddings and what `lr_scales` names may learn at rates of
+    their own: the engine multiplies each group's by its `lr_scale`.
+
+    Raises:
+        UserError: naming the key, for a pattern of `lr_scales` that matches nothing.
     """
     embeddings = {
         id(parameter)
@@ -44,6 +48,7 @@ def build_optimizer(model: nn.Module, spec: OptimizerSpec) -> torch.optim.Optimi
         if isinstance(module, nn.Embedding)
         for parameter in module.parameters()
     }
+    scales = scales_of(model, spec.lr_scales)
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -51,6 +56,7 @@ def build_optimizer(model: nn.Module, spec: OptimizerSpec) -> torch.optim.Optimi
             scale = spec.vision_lr_scale if "vision" in name.split(".") else 1.0
             if id(parameter) in embeddings:
                 scale = spec.embedding_lr_scale
+            scale = scales.get(saved_name(name), scale)
             key = (spec.weight_decay if decayed else 0.0, scale)
             groups.setdefault(key, []).append(parameter)
     made: Groups = [

@@ -12,6 +12,7 @@ from unified_vl.inference.saved_models.model_directory import (
     save_model,
     saved_facts,
 )
+from unified_vl.model.tuning.adapters import merged_weights
 from unified_vl.run_record import BEST_MODEL
 from unified_vl.specs.run import Run
 from unified_vl.training.build import Parts
@@ -48,6 +49,8 @@ class ModelWriter:
         run, parts, process = self.run, self._parts, self.engine.process
         folder = run.output / name
         weights = self.engine.weights()
+        if run.lora is not None:
+            weights = merged_weights(weights, run.lora)
         with together(process):
             if process.rank == 0:
                 whole = type(parts.model)(parts.model.config)

@@ -1,0 +1,203 @@
+"""Low-rank adapters: what they train, what decoding and saved models compute, how runs go on."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from unified_vl.errors import UserError
+from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.model.tuning.adapters import add_adapters, merged, merged_weights
+from unified_vl.model.tuning.names import named_weights
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.specs.load import load_run
+from unified_vl.specs.run import Run
+from unified_vl.specs.runs.lora import LoraSpec
+from unified_vl.training.build import build
+from unified_vl.training.trainer import train
+
+ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
+LORA = "lora={rank: 4, dropout: 0.1, also_train: [lm_head.weight]}"
+
+
+def make_run(squares: Path, output: Path, *more: str) -> Run:
+    given = [f"output={output}", "steps=4", "optimizer.decay=constant", *more]
+    return load_run(squares / "run.yaml", given)
+
+
+@pytest.fixture
+def adapted(squares: Path, tmp_path: Path) -> UnifiedVLForConditionalGeneration:
+    """A model with adapters that do something."""
+    model = build(make_run(squares, tmp_path, LORA)).model
+    torch.manual_seed(0)
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.3)
+    return model.eval()
+
+
+def logits(model: UnifiedVLForConditionalGeneration) -> torch.Tensor:
+    ids = torch.arange(4, 24).view(2, 10)
+    return model(input_ids=ids, decoder_input_ids=ids[:, :5]).logits.detach()
+
+
+def test_the_default_targets_are_all_of_attention_and_nothing_else_is_trained(
+    adapted: UnifiedVLForConditionalGeneration,
+) -> None:
+    trained = {n for n, each in named_weights(adapted).items() if each.requires_grad}
+    layers = {name.rpartition(".lora_")[0] for name in trained if ".lora_" in name}
+    attention = {
+        name.removesuffix(".weight")
+        for name in named_weights(adapted)
+        if ".attend_" in name and ".lora_" not in name
+    }
+    assert layers == attention
+    assert len(layers) == 2 * 2 + 2 * 5  # two blocks each: qkv and out, of the decoder also q, kv
+    assert {name for name in trained if ".lora_" not in name} == {"lm_head.weight"}
+
+
+def test_adapters_begin_by_changing_nothing(squares: Path, tmp_path: Path) -> None:
+    plain = build(make_run(squares, tmp_path)).model.eval()
+    begun = build(make_run(squares, tmp_path, LORA)).model.eval()
+    assert torch.equal(logits(plain), logits(begun))
+
+
+def test_merged_is_the_same_model_without_adapters_and_then_as_it_was(
+    adapted: UnifiedVLForConditionalGeneration,
+) -> None:
+    expected = logits(adapted)
+    before = copy.deepcopy(adapted.state_dict())
+    with merged(adapted), torch.no_grad():
+        assert not any("lora" in name for name, _ in adapted.named_modules())
+        torch.testing.assert_close(logits(adapted), expected, rtol=1e-4, atol=1e-4)
+    after = adapted.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert torch.equal(logits(adapted), expected)
+
+
+def test_merged_weights_are_those_that_peft_merges(
+    adapted: UnifiedVLForConditionalGeneration,
+) -> None:
+    lora = LoraSpec(rank=4, also_train=("lm_head.weight",))
+    ours = merged_weights(adapted.state_dict(), lora)
+    plain = UnifiedVLForConditionalGeneration(adapted.config)
+    plain.load_state_dict(ours)  # by the names of a model without adapters, and all of them
+    torch.testing.assert_close(logits(plain.eval()), logits(adapted), rtol=1e-4, atol=1e-4)
+    for name, module in list(adapted.named_modules()):
+        if hasattr(module, "get_delta_weight"):
+            module.merge()
+            theirs = module.get_base_layer().weight
+            torch.testing.assert_close(ours[f"{name}.weight"], theirs, rtol=1e-6, atol=1e-6)
+
+
+def test_a_model_in_bfloat16_is_not_merged_for_decoding(
+    adapted: UnifiedVLForConditionalGeneration,
+) -> None:
+    torch.nn.Module.to(adapted, dtype=torch.bfloat16)
+    with merged(adapted):
+        assert any("lora" in name for name, _ in adapted.named_modules())
+
+
+STAGES = ["zero0", "zero1", "zero2", "zero3", "zero0_bf16", "zero3_bf16"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_run_with_adapters_scores_saves_and_goes_on_exactly(
+    stage: str, squares: Path, tmp_path: Path
+) -> None:
+    engine = f"engine={ENGINES / stage}.json"
+    if not (ENGINES / f"{stage}.json").exists():
+        (tmp_path / "engine.json").write_text(
+            json.dumps({"zero_optimization": {"stage": 3}, "bf16": {"enabled": True}})
+        )
+        engine = f"engine={tmp_path / 'engine.json'}"
+    more = (LORA, engine, "score_every=2", "score_rows=2")
+    begun = build(make_run(squares, tmp_path)).model.state_dict()
+    folder = train(make_run(squares, tmp_path / "whole", *more), progress=False)
+    whole = load_file(folder / "model.safetensors")
+    assert whole.keys() == begun.keys()
+    exact = not stage.endswith("bf16")
+    for name, weight in whole.items():
+        moved = ".attend_" in name or name == "lm_head.weight"
+        same = begun[name] if exact else begun[name].bfloat16().float()
+        assert torch.equal(weight, same) != moved, name
+    model = UnifiedVL.from_pretrained(folder)
+    assert model.predict("say", text="rot", language="en").text is not None
+    train(make_run(squares, tmp_path / "parts", *more, "steps=2"), progress=False)
+    train(make_run(squares, tmp_path / "parts", *more), resume=True, progress=False)
+    parts = load_file(tmp_path / "parts" / "model" / "model.safetensors")
+    assert all(torch.equal(parts[name], weight) for name, weight in whole.items())
+    for shard in (tmp_path / "whole" / "checkpoints").glob("step-*/state/*.safetensors"):
+        with safe_open(shard, framework="pt") as file:
+            for key in file.keys():  # noqa: SIM118 (no mapping)
+                kind, _, name = key.split(":")
+                assert ".lora_" in name or name == "lm_head.weight" or kind == "buffer"
+                assert kind == "buffer" or file.get_tensor(key).dtype == torch.float32
+
+
+@pytest.fixture(scope="module")
+def begun(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("begun") / "output"
+    train(make_run(squares, output, "lora={rank: 4}", "steps=2"), progress=False)
+    return output
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ("lora={rank: 8}", "lora is not what it was"),
+        ("lora={rank: 4, alpha: 8}", "lora is not what it was"),
+        ("lora=null", "lora is not what it was"),
+        ("lora={rank: 4, targets: ['*.qkv']}", "a run that trained .*, now frozen or gone"),
+        ("lora={rank: 4, also_train: [lm_head.weight]}", "did not train lm_head.weight"),
+    ],
+)
+def test_a_checkpoint_of_other_adapters_is_refused(
+    other: str, told: str, squares: Path, begun: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(begun, tmp_path / "output")
+    with pytest.raises(UserError, match=told):
+        train(make_run(squares, tmp_path / "output", other), resume=True, progress=False)
+
+
+BAD: dict[str, Any] = {
+    "targets: ['*.q_kv']": "lora.targets.0: no linear layer is called '*.q_kv'; expected patterns "
+    "of linear layers, such as *.out, *.qkv, *.wi, *.wo, *.q, *.kv; did you mean '*.qkv'?",
+    "targets: ['*.qkv', encoder.embedding]": "no linear layer is called 'encoder.embedding'",
+    "also_train: [encoder.embeding.weight]": "lora.also_train.0: no weight is called "
+    "'encoder.embeding.weight'",
+    "also_train: [decoder.*]": "is trained whole and would have an adapter too",
+}
+
+
+@pytest.mark.parametrize("keys", BAD)
+def test_targets_that_fit_nothing_are_told(keys: str, squares: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as raised:
+        build(make_run(squares, tmp_path, f"lora={{{keys}}}"))
+    assert BAD[keys] in str(raised.value)
+
+
+def test_a_tied_head_gets_no_adapter_of_its_own(squares: Path, tmp_path: Path) -> None:
+    tied = ("model.tie_word_embeddings=true", "lora={targets: [lm_head]}")
+    with pytest.raises(UserError, match=r"'lm_head' is tied to 'encoder\.embedding\.weight'"):
+        build(make_run(squares, tmp_path, *tied))
+
+
+def test_a_model_without_default_targets_asks_for_them() -> None:
+    model = torch.nn.ModuleDict({"query": torch.nn.Linear(4, 4)})
+    with pytest.raises(UserError, match=r"does not say .* such as \*.query"):
+        add_adapters(model, LoraSpec())
+
+
+def test_adapters_and_freeze_are_not_asked_for_together(squares: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="freeze: adapters leave all other weights as they are"):
+        make_run(squares, tmp_path, "lora={rank: 4}", "freeze=[encoder.*]")

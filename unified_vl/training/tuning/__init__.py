@@ -1,0 +1,1 @@
+"""Which weights a run trains, and that a checkpoint is of the same ones."""
