@@ -16,6 +16,7 @@ from torch import nn
 
 from unified_vl.errors import UserError
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.model.pretrained.opening import open_pretrained
 from unified_vl.model.tuning.freezing import freeze
 from unified_vl.model.tuning.names import named_weights
 from unified_vl.specs.load import load_run
@@ -223,3 +224,36 @@ def test_a_model_trained_beside_frozen_weights_answers(squares: Path, tmp_path: 
     folder = train(make_run(squares, tmp_path, FROZEN), progress=False)
     predictor = UnifiedVL.from_pretrained(folder)
     assert predictor.predict("say", text="rot", language="en").text is not None
+
+
+def test_a_run_from_a_model_goes_on_with_its_frozen_weights(
+    half_frozen: Path, squares: Path, tmp_path: Path
+) -> None:
+    """They are in no checkpoint: they are read again where the run began."""
+    text = re.sub(
+        r"model:\n(  .*\n)+",
+        f"model: {{from: {half_frozen / 'model'}}}\nfreeze: [encoder.*]\n",
+        (squares / "run.yaml").read_text(encoding="utf-8"),
+    )
+    text = text.replace("mixture: mixture.yaml", f"mixture: {squares}/mixture.yaml")
+    (tmp_path / "run.yaml").write_text(text, encoding="utf-8")
+
+    def run(name: str, steps: int) -> Run:
+        keys = [f"output={tmp_path / name}", f"steps={steps}", "optimizer.decay=constant"]
+        return load_run(tmp_path / "run.yaml", keys)
+
+    train(run("whole", 4), progress=False)
+    train(run("parts", 2), progress=False)
+    train(run("parts", 4), resume=True, progress=False)
+    whole, began = weights_of(tmp_path / "whole"), weights_of(half_frozen)
+    for name, weight in weights_of(tmp_path / "parts").items():
+        assert torch.equal(weight, whole[name]), name
+        assert torch.equal(weight, began[name]) == name.startswith("encoder."), name
+
+
+def test_a_checkpoint_without_its_frozen_weights_is_nothing_to_start_from(
+    half_frozen: Path,
+) -> None:
+    folder = next((half_frozen / "checkpoints").glob("step-*"))
+    with pytest.raises(UserError, match="not those that are frozen; expected a model of the run"):
+        open_pretrained(folder)

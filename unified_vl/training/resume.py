@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from unified_vl.checkpoint_folders import PROGRESS
 from unified_vl.files import parse_json
 from unified_vl.run_record import CHECKPOINTS
 from unified_vl.training import checkpoint
@@ -38,7 +39,7 @@ def restore(training: Training, accept_changed_data: bool) -> int:
     changed: list[str] = []
 
     def check(folder: Path) -> None:
-        text = (folder / checkpoint.PROGRESS).read_text(encoding="utf-8")
+        text = (folder / PROGRESS).read_text(encoding="utf-8")
         refuse_others(parse_json(text).get("weights", {}), training.trained, run, folder)
         before = read_seen(folder / checkpoint.DATA)
         training.seen_files.update(look_at(files_of(parts), before))
