@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.checkpoint_folders import PROGRESS
-from unified_vl.files import parse_json
+from unified_vl.files import read_json_object
 from unified_vl.run_record import CHECKPOINTS
 from unified_vl.training import checkpoint
 from unified_vl.training.beginning import RECORD, record_of
@@ -39,8 +39,8 @@ def restore(training: Training, accept_changed_data: bool) -> int:
     changed: list[str] = []
 
     def check(folder: Path) -> None:
-        text = (folder / PROGRESS).read_text(encoding="utf-8")
-        refuse_others(parse_json(text).get("weights", {}), training.trained, run, folder)
+        saved = read_json_object(folder / PROGRESS).get("weights", {})
+        refuse_others(saved, training.trained, run, folder)
         before = read_seen(folder / checkpoint.DATA)
         training.seen_files.update(look_at(files_of(parts), before))
         changed.extend(changed_files(before or training.seen_files, training.seen_files))

@@ -63,6 +63,7 @@ def choose_trained(model: nn.Module, run: Run) -> None:
         if run.freeze:
             freeze(model, run.freeze)
         if run.lora is not None:
+            torch.manual_seed(run.seed)  # a model that starts from another draws nothing
             add_adapters(model, run.lora)
 
 
