@@ -60,6 +60,16 @@ def test_without_the_key_it_never_ends_and_the_metric_may_be_chosen() -> None:
     assert EarlyStopping(EarlyStoppingSpec(patience=1), by_scores=True).by_scores
 
 
+def test_another_metric_begins_anew() -> None:
+    """A best score of 50 is above every negative loss."""
+    before = EarlyStopping(EarlyStoppingSpec(patience=1), by_scores=True)
+    before.observe(1, 50.0, of_scores=True)
+    after = EarlyStopping(EarlyStoppingSpec(patience=1, metric="loss"), by_scores=True)
+    after.load_state_dict(before.state_dict())
+    after.observe(2, -3.0, of_scores=False)
+    assert not after.ended and after.facts()["best"] == 3.0
+
+
 def record(output: Path) -> list[dict[str, Any]]:
     lines = (output / "events.jsonl").read_text().splitlines()
     return [

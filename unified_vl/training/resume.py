@@ -73,7 +73,7 @@ def restore(training: Training, accept_changed_data: bool) -> int:
     training.guard.load_state_dict(state["gradients"])
     training.best.load_state_dict(state["best"])
     if training.engine.loss_scale is not None:
-        training.engine.loss_scale.load_state_dict(state.get("loss_scale", {}))
+        training.engine.loss_scale.load_state_dict(state.get("loss_scale") or {})
     if "stopping" in state:
         training.stopping.load_state_dict(state["stopping"])
     training.bad_rows.known = state["bad_rows"]

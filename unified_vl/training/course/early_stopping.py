@@ -93,7 +93,9 @@ class EarlyStopping:
 
     def state_dict(self) -> dict[str, Any]:
         """JSON values from which `load_state_dict` goes on."""
-        return asdict(self._memory)
+        return {"by_scores": self.by_scores, "memory": asdict(self._memory)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self._memory = _Memory(**state)
+        """Go on; what was measured of another metric is no measure of this one."""
+        same = state["by_scores"] == self.by_scores
+        self._memory = _Memory(**state["memory"]) if same else _Memory()

@@ -32,6 +32,7 @@ from unified_vl.specs.runs.engine import read_engine_config
 from unified_vl.training.distributed.compiler_locks import release_compiler_locks
 from unified_vl.training.distributed.ema import WeightMean
 from unified_vl.training.distributed.loss_scale import LossScale, refuse_fp16, told_when_least
+from unified_vl.training.distributed.masters import changing_masters
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.distributed.shards import fragments, load_shards, save_shard
 
@@ -260,12 +261,12 @@ class Engine:
         if self._mean is None:
             yield
             return
-        with self._changing_masters():
+        with changing_masters(self._engine.optimizer):
             self._mean.exchange()
         try:
             yield
         finally:
-            with self._changing_masters():
+            with changing_masters(self._engine.optimizer):
                 self._mean.exchange()
 
     @contextlib.contextmanager
@@ -326,7 +327,7 @@ class Engine:
 
     def load(self, directory: Path) -> None:
         """Read what `save` wrote, on whatever number of ranks, and compute with it."""
-        with self._changing_masters():
+        with changing_masters(self._engine.optimizer):
             load_shards(
                 directory / STATE,
                 self.model,
@@ -335,27 +336,6 @@ class Engine:
                 self.process.rank,
                 self._mean,
             )
-
-    @contextlib.contextmanager
-    def _changing_masters(self) -> Iterator[None]:
-        """The float32 weights may be changed inside; then the model computes with them."""
-        optimizer = self._engine.optimizer
-        sharded_weights = hasattr(optimizer, "fp16_partitioned_groups_flat")  # ZeRO 3
-        if sharded_weights:
-            optimizer.checkpoint_event_prologue()
-        yield
-        if hasattr(optimizer, "update_lp_params"):  # ZeRO 1 and 2
-            optimizer.update_lp_params()
-        elif sharded_weights:
-            flats = optimizer.fp16_partitioned_groups_flat
-            for weights, masters in zip(flats, optimizer.fp32_partitioned_groups_flat, strict=True):
-                weights.data.copy_(masters.data)
-            optimizer.checkpoint_event_epilogue()
-        elif hasattr(optimizer, "fp32_groups"):
-            pairs = zip(optimizer.fp16_groups, optimizer.fp32_groups, strict=True)
-            for of_weights, of_masters in pairs:
-                for weight, master in zip(of_weights, of_masters, strict=True):
-                    weight.data.copy_(master.data)
 
     def weights(self) -> dict[str, torch.Tensor]:
         """The whole model in float32 on the CPU; empty on ranks other than 0.
