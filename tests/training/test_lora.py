@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from safetensors.torch import load_file
 
 from unified_vl.errors import UserError
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.inference.saved_models.model_directory import load_model, save_model
 from unified_vl.model.tuning.adapters import add_adapters, merged, merged_weights
 from unified_vl.model.tuning.names import named_weights
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
@@ -167,6 +170,127 @@ def test_a_checkpoint_of_other_adapters_is_refused(
     shutil.copytree(begun, tmp_path / "output")
     with pytest.raises(UserError, match=told):
         train(make_run(squares, tmp_path / "output", other), resume=True, progress=False)
+
+
+@pytest.fixture(scope="module")
+def base(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved model to start from."""
+    output = tmp_path_factory.mktemp("base") / "output"
+    return train(make_run(squares, output, "steps=1"), progress=False)
+
+
+@pytest.fixture(scope="module")
+def alone(base: Path, squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run saves that saves adapters alone."""
+    output = tmp_path_factory.mktemp("alone") / "output"
+    run = adapted_run(squares, output, base, "save: adapter, also_train: [lm_head.weight]")
+    return train(run, progress=False)
+
+
+def adapted_run(squares: Path, output: Path, base: Path, keys: str, *more: str) -> Run:
+    run_file = output.parent / "run.yaml"  # where the model comes from is all that it says of it
+    text = re.sub(r"model:\n(  .*\n)+", f"model: {{from: {base}}}\n", read(squares / "run.yaml"))
+    text = text.replace("mixture: mixture.yaml", f"mixture: {squares}/mixture.yaml")
+    output.parent.mkdir(exist_ok=True)
+    run_file.write_text(f"{text}lora: {{rank: 4, {keys}}}\n")
+    return load_run(run_file, [f"output={output}", "steps=3", *more])
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def test_an_adapter_alone_is_small_and_the_same_model_as_a_whole_one(
+    alone: Path, base: Path, squares: Path, tmp_path: Path
+) -> None:
+    assert not (alone / "model.safetensors").exists()
+    with safe_open(alone / "other_weights.safetensors", framework="pt") as file:
+        assert list(file.keys()) == ["lm_head.weight"]
+    keys = "save: merged, also_train: [lm_head.weight]"
+    whole = train(adapted_run(squares, tmp_path / "run" / "output", base, keys), progress=False)
+    opened = UnifiedVL.from_pretrained(alone)
+    expected = load_file(whole / "model.safetensors")
+    for name, weight in opened.model.state_dict().items():
+        torch.testing.assert_close(weight, expected[name], rtol=1e-5, atol=1e-6)
+    saved = load_model(alone)
+    save_model(tmp_path / "again", saved.model, saved.codec, saved.specs.values(), saved.facts)
+    again = load_file(tmp_path / "again" / "model.safetensors")
+    assert all(torch.equal(again[name], each) for name, each in saved.model.state_dict().items())
+    asked = {"text": "rot", "language": "en"}
+    told = UnifiedVL.from_pretrained(whole).predict("say", **asked)
+    assert opened.predict("say", **asked).text == told.text
+
+
+def test_peft_opens_an_adapter_alone(alone: Path, base: Path) -> None:
+    from peft import PeftModel
+
+    ours = UnifiedVL.from_pretrained(alone).model
+    theirs = PeftModel.from_pretrained(UnifiedVL.from_pretrained(base).model, str(alone)).eval()
+    merged_by_peft = theirs.merge_and_unload().state_dict()
+    for name, weight in ours.state_dict().items():
+        if name != "lm_head.weight":
+            torch.testing.assert_close(weight, merged_by_peft[name], rtol=1e-5, atol=1e-6)
+
+
+def test_a_run_that_saves_adapters_alone_goes_on(
+    alone: Path, base: Path, squares: Path, tmp_path: Path
+) -> None:
+    keys = "save: adapter, also_train: [lm_head.weight]"
+    output = tmp_path / "run" / "output"
+    train(adapted_run(squares, output, base, keys, "steps=2"), progress=False)
+    before = (output / "best_model" / "training.json").stat().st_mtime_ns
+    train(adapted_run(squares, output, base, keys, "steps=2"), resume=True, progress=False)
+    assert (output / "best_model" / "training.json").stat().st_mtime_ns == before  # it is whole
+
+
+def lose_the_base(folder: Path) -> None:
+    path = folder / "adapter.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "base": str(folder / "nowhere")}))
+
+
+def change_the_base(folder: Path) -> None:
+    path = folder / "adapter.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "fingerprint": "0" * 16}))
+
+
+def change_the_rank(folder: Path) -> None:
+    path = folder / "adapter.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "rank": 5}))
+
+
+def cut_the_matrices(folder: Path) -> None:
+    path = folder / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def add_a_key(folder: Path) -> None:
+    path = folder / "adapter.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "bases": "x"}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lose_the_base, r"adapter.json.*: base: .*nowhere', which this adapter was trained beside"),
+        (change_the_base, r"adapter.json.*fingerprint: .* is not what this adapter was trained"),
+        (change_the_rank, r"adapter_model.safetensors: the adapter of .* does not fit the model"),
+        (cut_the_matrices, r"adapter_model.safetensors: these weights cannot be read"),
+        (add_a_key, r"adapter.json.*bases: is not a known key; .*did you mean 'base'"),
+    ],
+)
+def test_an_adapter_that_is_spoilt_is_told(
+    alone: Path, tmp_path: Path, spoil: Callable[[Path], None], told: str
+) -> None:
+    folder = tmp_path / "alone"
+    shutil.copytree(alone, folder)
+    spoil(folder)
+    with pytest.raises(UserError) as raised:
+        UnifiedVL.from_pretrained(folder)
+    assert re.search(told, str(raised.value)), str(raised.value)
 
 
 BAD: dict[str, Any] = {

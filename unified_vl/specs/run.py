@@ -267,6 +267,9 @@ class Run(Spec):
         if self.lora is not None and self.freeze:
             said = "adapters leave all other weights as they are anyway"
             refuse([Problem(("freeze",), said, expected="no `freeze` beside `lora`")])
+        if self.lora is not None and self.lora.save == "adapter" and self.model.from_ is None:
+            said = "adapters alone need a saved model to be opened beside"
+            refuse([Problem(("lora", "save"), said, expected="model.from, or save: merged")])
         return self
 
     @property

@@ -2,7 +2,7 @@
 
     config.json              sizes, limits and the fingerprint of the vocabulary
     generation_config.json
-    model.safetensors
+    model.safetensors        or adapter.json and others, see `adapter.py`
     training.json            facts about how it came to be, for people and reports
     tokenizer/text.model     or tokenizer.json or bytes.json, as the text tokenizer is
     tokenizer/vocabulary.json
@@ -37,6 +37,7 @@ from unified_vl.data.rows.other_rows import Shots
 from unified_vl.errors import UserError
 from unified_vl.files import new_directory, read_json_object, write_atomically
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
+from unified_vl.inference.saved_models.adapter import ADAPTER, MATRICES, Adapter, load_adapted
 from unified_vl.inference.saved_models.shot_files import read_shots, write_shots
 from unified_vl.inference.saved_models.weights import load_weights
 from unified_vl.model.backbone import Backbone
@@ -84,6 +85,7 @@ def save_model(
     *,
     state_dict: dict[str, torch.Tensor] | None = None,
     shots: Mapping[str, Shots] | None = None,
+    adapter: Adapter | None = None,
 ) -> None:
     """Write a model directory, whole or not at all; one that is there is replaced.
 
@@ -95,6 +97,7 @@ def save_model(
         facts: what `training.json` records of its training (JSON values).
         state_dict: the weights to write, where the model's own are in pieces (ZeRO-3).
         shots: the rows that tasks show as examples, by task (`ExampleBuilder.shots`).
+        adapter: written in place of the weights, where it is all that was trained.
 
     Raises:
         DiskFull: when there is no room for it; a directory that is there stays as it was.
@@ -102,7 +105,13 @@ def save_model(
     """
     _complete(model.config, codec)
     with new_directory(Path(directory)) as partial:
-        _write_parts(partial, model, codec, specs, state_dict, shots or {})
+        if adapter is None:
+            with _without_bars():
+                model.save_weights(partial, state_dict)
+        else:
+            model.config.save_pretrained(partial)
+            adapter.write(partial)
+        _write_parts(partial, codec, specs, shots or {})
         told = json.dumps(dict(facts or {}), indent=1, ensure_ascii=False)
         write_atomically(partial / FACTS, told)
 
@@ -133,14 +142,10 @@ def _complete(config: UnifiedVLConfig, codec: SequenceCodec) -> None:
 
 def _write_parts(
     partial: Path,
-    model: Backbone,
     codec: SequenceCodec,
     specs: Iterable[TaskSpec],
-    state_dict: dict[str, torch.Tensor] | None,
     shots: Mapping[str, Shots],
 ) -> None:
-    with _without_bars():
-        model.save_weights(partial, state_dict)
     codec.save(partial / TOKENIZER)
     for spec in specs:
         path = partial / SPECS / f"{spec.task}.yaml"
@@ -160,7 +165,8 @@ def saved_facts(directory: Path) -> dict[str, Any] | None:
     Only the header of the weights is read: it says how long their file has to be.
     """
     try:
-        with safe_open(directory / WEIGHTS, framework="pt"):
+        weights = MATRICES if (directory / ADAPTER).is_file() else WEIGHTS
+        with safe_open(directory / weights, framework="pt"):
             pass
         parts = [directory / CONFIG, directory / TOKENIZER / VOCABULARY, directory / SPECS]
         facts = read_json_object(directory / FACTS)
@@ -237,7 +243,10 @@ def load_model(
         max_target=config.max_target_tokens,
         code_images=code_images,
     )
-    model = load_weights(directory / WEIGHTS, config, check=check_weights).eval()
+    if (directory / ADAPTER).is_file():
+        model = load_adapted(directory, config, check=check_weights).eval()
+    else:
+        model = load_weights(directory / WEIGHTS, config, check=check_weights).eval()
     model.to(device=found)
     if image_tokenizer is not None:
         image_tokenizer.to(device=found)

@@ -118,6 +118,11 @@ def _nearest(pattern: str, linear: Mapping[str, nn.Module]) -> str | None:
     return nearest(pattern, linear)
 
 
+def adapted_layers(weights: Mapping[str, torch.Tensor]) -> list[str]:
+    """The names of the layers with adapters, among the names of a `state_dict`."""
+    return [name.removesuffix(A) for name in weights if name.endswith(A)]
+
+
 def merged_weights(weights: Mapping[str, torch.Tensor], lora: LoraSpec) -> dict[str, torch.Tensor]:
     """The weights of a model without adapters that computes the same.
 

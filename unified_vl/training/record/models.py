@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from unified_vl.checkpoint_folders import find_fault, folder_of
 from unified_vl.files import settle_directory
+from unified_vl.inference.saved_models.adapter import Adapter, unlike
 from unified_vl.inference.saved_models.model_directory import (
     describe_model,
     save_model,
     saved_facts,
 )
+from unified_vl.model.pretrained.architecture import open_start
 from unified_vl.model.tuning.adapters import merged_weights
 from unified_vl.run_record import BEST_MODEL
 from unified_vl.specs.run import Run
+from unified_vl.specs.runs.lora import LoraSpec
 from unified_vl.training.build import Parts
 from unified_vl.training.distributed.agreement import together
 from unified_vl.training.distributed.engine import Engine
@@ -48,11 +54,13 @@ class ModelWriter:
         """
         run, parts, process = self.run, self._parts, self.engine.process
         folder = run.output / name
-        weights = self.engine.weights()
-        if run.lora is not None:
-            weights = merged_weights(weights, run.lora)
+        weights, adapter = self.engine.weights(), None
         with together(process):
             if process.rank == 0:
+                if run.lora is not None and run.lora.save == "adapter":
+                    adapter = self._adapter(run.lora, weights)
+                if run.lora is not None:
+                    weights = merged_weights(weights, run.lora)
                 whole = type(parts.model)(parts.model.config)
                 whole.load_state_dict(weights)
                 facts = {
@@ -67,12 +75,28 @@ class ModelWriter:
                 if parts.start is not None:
                     facts["started_from"] = parts.start.facts()
                 shots = {task: stream.builder.shots() for task, stream in parts.streams.items()}
-                save_model(folder, whole, parts.codec, parts.specs.values(), facts, shots=shots)
+                specs = parts.specs.values()
+                save_model(folder, whole, parts.codec, specs, facts, shots=shots, adapter=adapter)
                 self.journal.say(f"the model after step {step} is in {folder}")
 
     def describe(self, folder: Path) -> None:
         """Write what the weights of a checkpoint are of, so that a training can start from it."""
         describe_model(folder, self._parts.model.config, self._parts.codec)
+
+    def _adapter(self, lora: LoraSpec, weights: Mapping[str, torch.Tensor]) -> Adapter:
+        """What is saved of the weights where it is adapters alone."""
+        run, parts = self.run, self._parts
+        assert run.model.from_ is not None and parts.start is not None
+        base = open_start(run, download=False)
+        is_here = Path(run.model.from_).is_dir()
+        dtype, tied = parts.model.dtype, parts.model.config.tie_word_embeddings
+        return Adapter(
+            base=str(base.directory.resolve()) if is_here else run.model.from_,
+            fingerprint=parts.start.fingerprint,
+            lora=lora,
+            weights=weights,
+            others=unlike(weights, base, dtype, tied=tied),
+        )
 
     def write_best(self, best: Best) -> None:
         """Write OUTPUT/best_model: the engine's model, which is that of the best checkpoint."""
