@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from unified_vl.errors import UserError
+from unified_vl.specs.load import load_task
 
 TSV = 'index\tsentence\tlabel\n0\tsaid "so\t1\n1\tNA\t0\n'
 
@@ -107,3 +109,26 @@ def test_a_key_that_a_reader_does_not_know(open_task: Callable, data: str, says:
     with pytest.raises(UserError) as error:
         open_task(f"{data}, splits: {{train: train}}", text="a", answer="b")
     assert says in "\n".join(str(each) for each in getattr(error.value, "all", [error.value]))
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [("'a{{x}}'", None), ("'a{x'", "the brace '{'"), ("'a{{y}}'", "gives no column 'a{y}'")],
+)
+def test_names_of_columns_may_hold_braces(tmp_path: Path, column: str, message: str | None) -> None:
+    """A spec writes them twice, as in all templates."""
+    path = tmp_path / "task.yaml"
+    path.write_text(
+        "task: t\nversion: 1\nabout: Say.\n"
+        "data: {reader: ofa_tsv, path: a.tsv, splits: {train: train}, languages: [en], "
+        'columns: ["a{x}", b]}\n'
+        f"fields: {{a: {{kind: text, column: {column}}}, b: {{kind: text, column: b}}}}\n"
+        'example: {source: "{a}", target: "{b}"}\n'
+        "score: [{metric: chrf, against: b, primary: true}]\n",
+        encoding="utf-8",
+    )
+    if message is None:
+        assert load_task(path).fields["a"].column_in("en") == "a{x}"
+    else:
+        with pytest.raises(UserError, match=re.escape(message)):
+            load_task(path)

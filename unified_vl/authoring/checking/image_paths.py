@@ -16,7 +16,7 @@ class ImagePaths:
     """Takes in the good rows of one split, and says how many name images with backslashes."""
 
     def __init__(self, spec: TaskSpec) -> None:
-        images = [f for f in spec.fields.values() if f.kind == "image"]
+        images = [f for f in spec.fields.values() if f.of_kind.is_image]
         self._columns = {field.column_in(tag) for field in images for tag in spec.data.languages}
         self._rows = self._with = 0
         self._first = ""

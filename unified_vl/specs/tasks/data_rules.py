@@ -13,11 +13,12 @@ from unified_vl.readers.registry import READERS
 from unified_vl.specs.reading.checks import named_slots, parse, repeated, same_languages
 from unified_vl.specs.reading.document import KeyPath, Problem, one_of
 from unified_vl.specs.tasks.share_rules import share_problems
-from unified_vl.specs.tasks.template import slots
+from unified_vl.specs.tasks.template import TemplateError, slots
 
 if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
     from unified_vl.specs.tasks.data import DataSpec
+    from unified_vl.specs.tasks.fields import FieldSpec
 
 
 def data_problems(spec: TaskSpec) -> Iterator[Problem]:
@@ -162,19 +163,26 @@ def _unpivot_problems(spec: TaskSpec, used: Collection[str]) -> Iterator[Problem
         yield Problem(place, "no field has a column a language", expected=expected)
 
 
+def _columns_of(field: FieldSpec, data: DataSpec) -> Sequence[str]:
+    """The columns of a field in all languages; none where its template is broken, which the rules
+    of fields tell."""
+    names = [tag if not data.unpivot else data.language_name(tag) for tag in data.languages]
+    try:
+        return tuple(dict.fromkeys(map(field.column_in, names)))
+    except (TemplateError, KeyError):
+        return ()
+
+
 def _column_problems(spec: TaskSpec) -> Iterator[Problem]:
     """That a reader whose format fixes its columns gives those that the spec names."""
-    data, unpivot = spec.data, spec.data.unpivot
+    data = spec.data
     known: Collection[str] | None = READERS[data.reader].columns or data.columns
     if known is None:
         return
     named: list[tuple[KeyPath, str]] = [
         (("fields", name, "column"), column)
         for name, field in spec.fields.items()
-        for column in dict.fromkeys(
-            field.column.replace("{language}", tag if not unpivot else data.language_name(tag))
-            for tag in data.languages
-        )
+        for column in _columns_of(field, data)
         if field.columns is None
     ]
     for name, field in spec.fields.items():
