@@ -45,13 +45,9 @@ def sentence_piece(
         byte_fallback=byte_fallback,
         character_coverage=1.0,
         normalization_rule_name=normalization,
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
         num_threads=1,
         minloglevel=2,
-        **options,
+        **{"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1, **options},
     )
     return buffer.getvalue()
 

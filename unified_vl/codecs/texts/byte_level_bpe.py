@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,40 @@ class ByteLevelBPE(TextCodec):
     def special_ids(self) -> dict[str, int]:
         return {"pad_id": -1, "eos_id": -1, "unk_id": -1}  # the vocabulary says them
 
+    def trimmed(self, texts: Iterable[str]) -> ByteLevelBPE:
+        """As of every tokenizer; what a piece is merged from, step by step, stays too."""
+        used = {i for text in texts for i in self._encode_uncached(text)}
+        used |= {i for i, written in enumerate(self.texts) if len(written.removeprefix(" ")) == 1}
+        parts = {
+            name[start:stop]
+            for name in self.pieces(sorted(used))
+            for start in range(len(name))
+            for stop in range(start + 1, len(name) + 1)
+        }
+        kept = {
+            i
+            for i, name in self._names.items()
+            if name in parts or len(name) == 1 or i in self._added
+        }
+        return self.with_pieces(kept)
+
+    def with_pieces(self, kept: set[int]) -> ByteLevelBPE:
+        """That with the pieces of these ids alone, which get new ids in their order; rules that
+        make other pieces go, the order of the others stays."""
+        values: dict[str, Any] = parse_json(self.content)
+        number = {old: new for new, old in enumerate(sorted(kept))}
+        model = values["model"]
+        known = {name: number[i] for name, i in model["vocab"].items() if i in number}
+        model["vocab"] = known
+        merges = model["merges"]
+        model["merges"] = [
+            merge for merge in merges if all(part in known for part in _parts(merge))
+        ]
+        added = [token for token in values["added_tokens"] if token["id"] in number]
+        values["added_tokens"] = [token | {"id": number[token["id"]]} for token in added]
+        values["post_processor"] = None  # it names ids, and is not used
+        return ByteLevelBPE(json.dumps(values, ensure_ascii=False).encode())
+
     def id_of(self, name: str) -> int | None:
         """The id of a piece by its name."""
         found = self._tokenizer.token_to_id(name)
@@ -175,25 +209,6 @@ def _is_text(written: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def cut_to(content: bytes, kept: set[int]) -> bytes:
-    """A `tokenizer.json` with the pieces of these ids alone, which get new ids in their order.
-
-    Rules that make other pieces go; the order of the others stays.
-    """
-    values = parse_json(content)
-    model = values["model"]
-    number = {old: new for new, old in enumerate(sorted(kept))}
-    model["vocab"] = {name: number[i] for name, i in model["vocab"].items() if i in number}
-    known = model["vocab"]
-    model["merges"] = [
-        merge for merge in model["merges"] if all(part in known for part in _parts(merge))
-    ]
-    added = [token for token in values["added_tokens"] if token["id"] in number]
-    values["added_tokens"] = [token | {"id": number[token["id"]]} for token in added]
-    values["post_processor"] = None  # names ids, and is not used
-    return json.dumps(values, ensure_ascii=False).encode()
 
 
 def _parts(merge: str | list[str]) -> tuple[str, str, str]:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 PIECE, TRAINER, NORMALIZER = 1, 2, 3
 MODEL_TYPE, VOCAB_SIZE = 3, 4  # of TRAINER
 UNIGRAM = 1
-CHARSMAP = 2  # of NORMALIZER
+CHARSMAP, EXTRA_SPACES = 2, 4  # of NORMALIZER
+KIND, USER_DEFINED = 3, 4  # of PIECE
 VARINT, BYTES = 0, 2
 FIXED = {1: 8, 5: 4}
 Field = tuple[int, int, bytes, bytes]
@@ -34,14 +35,36 @@ class ModelProto:
         self.pieces = [value for number, _, value, _ in self._fields if number == PIECE]
 
     @property
+    def user_defined(self) -> frozenset[int]:
+        """The ids of pieces that somebody named and nothing splits."""
+        return frozenset(
+            i
+            for i, piece in enumerate(self.pieces)
+            for number, _, value, _ in _fields(piece)
+            if number == KIND and _number(value) == USER_DEFINED
+        )
+
+    @property
     def is_unigram(self) -> bool:
         kinds = [value for n, _, value, _ in self._of(TRAINER) if n == MODEL_TYPE]
         return not kinds or _number(kinds[-1]) == UNIGRAM
 
     @property
+    def charsmap(self) -> bytes:
+        """The rules for what characters become, compiled; empty where there are none."""
+        found = [value for number, _, value, _ in self._of(NORMALIZER) if number == CHARSMAP]
+        return found[-1] if found else b""
+
+    @property
     def normalizes(self) -> bool:
         """Whether it has rules of its own for what characters become."""
-        return any(value for number, _, value, _ in self._of(NORMALIZER) if number == CHARSMAP)
+        return bool(self.charsmap)
+
+    @property
+    def removes_spaces(self) -> bool:
+        """Whether spaces at the ends, and all of several but one, go."""
+        found = [value for number, _, value, _ in self._of(NORMALIZER) if number == EXTRA_SPACES]
+        return not found or bool(_number(found[-1]))
 
     def _of(self, part: int) -> Iterator[Field]:
         for number, _, value, _ in self._fields:
@@ -51,7 +74,6 @@ class ModelProto:
     def with_pieces(self, kept: Iterable[int]) -> bytes:
         """The file with the pieces of these ids alone, in their order."""
         left = set(kept)
-        written = b""
         place = 0
         parts = []
         for number, _, value, whole in self._fields:
@@ -66,7 +88,7 @@ class ModelProto:
                 parts.append(bytes([TRAINER << 3 | BYTES]) + _varint(len(told)) + told)
             else:
                 parts.append(whole)
-        return written + b"".join(parts)
+        return b"".join(parts)
 
 
 def _fields(content: bytes) -> Iterator[Field]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
@@ -144,6 +144,24 @@ class SentencePieceText(TextCodec):
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces as SentencePiece writes them (U+2581 marks a space)."""
         return [self._processor.IdToPiece(i) for i in ids]
+
+    @property
+    def proto(self) -> ModelProto:
+        """The parts of its file."""
+        return self._proto
+
+    def scored(self) -> list[tuple[str, float]]:
+        """All pieces, and their log-probabilities."""
+        ids = range(len(self))
+        scores = [float(self._processor.GetScore(i)) for i in ids]
+        return list(zip(self.pieces(ids), scores, strict=True))
+
+    def trimmed(self, texts: Iterable[str]) -> SentencePieceText:
+        kept = {i for text in texts for i in self._encode_uncached(text)} | self._controls
+        kept |= set(self.byte_ids)
+        kept |= {i for i, text in enumerate(self.texts) if len(text.removeprefix(" ")) <= 1}
+        kept |= self._proto.user_defined  # they bind in any text
+        return SentencePieceText(self._proto.with_pieces(kept))
 
     def writings(self, word: str) -> list[list[int]]:
         at_start = self.encode(word)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import ClassVar
 
@@ -83,6 +83,11 @@ class TextCodec(ABC):
     @abstractmethod
     def special_ids(self) -> dict[str, int]:
         """Of padding, the end and the unknown, as `Vocabulary` names them; -1 for none."""
+
+    def trimmed(self, texts: Iterable[str]) -> TextCodec:
+        """A tokenizer with fewer pieces that writes these texts with the same ones: those that they
+        use, single characters, bytes and controls."""
+        return self
 
     def writings(self, word: str) -> list[list[int]]:
         """How a word is written: at the start of one, and within one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from unified_vl.checkpoint_folders import MANIFEST, STATE, folder_of, newest
@@ -12,13 +13,15 @@ from unified_vl.model.pretrained.checkpoint import Checkpoint
 from unified_vl.model.pretrained.hub import from_hub
 from unified_vl.model.pretrained.pretrained import Pretrained
 from unified_vl.model.pretrained.saved_model import SavedModel
+from unified_vl.model.pretrained.t5 import T5, T5_TYPES
 from unified_vl.model.pretrained.tensor_files import PICKLES, weight_files
 from unified_vl.model.saved_configuration import CONFIG, FACTS
 from unified_vl.run_record import BEST_MODEL, CHECKPOINTS, MODEL
 from unified_vl.specs.runs.run_paths import is_path
 
-FAMILIES = {  # by the `model_type` of config.json
+FAMILIES: dict[str, Callable[[Path], Pretrained]] = {  # by the `model_type` of config.json
     UnifiedVLConfig.model_type: SavedModel,
+    **dict.fromkeys(T5_TYPES, T5),
 }
 
 
@@ -33,11 +36,7 @@ def open_pretrained(source: str | Path, *, download: bool = True) -> Pretrained:
     Raises:
         UserError: naming the file or the key, when nothing is there that can be used.
     """
-    directory = Path(source)
-    if not directory.is_dir():
-        if is_path(str(source)):
-            raise _missing(directory)
-        directory = from_hub(str(source), download=download)
+    directory = directory_of(source, download=download)
     if checkpoint := _checkpoint_in(directory):
         return Checkpoint(checkpoint)
     directory = _model_in(directory)
@@ -86,6 +85,20 @@ def _model_in(directory: Path) -> Path:
         expected=f"a folder with {CONFIG}, a run's output or a checkpoint",
         nearest=inner[0] if inner else None,
     )
+
+
+def directory_of(source: str | Path, *, download: bool = True) -> Path:
+    """A directory that is there, or that of a model of the hub.
+
+    Raises:
+        UserError: when it is neither.
+    """
+    directory = Path(source)
+    if directory.is_dir():
+        return directory
+    if is_path(str(source)):
+        raise _missing(directory)
+    return from_hub(str(source), download=download)
 
 
 def _missing(directory: Path) -> UserError:
