@@ -1,4 +1,4 @@
-"""`unified-vl convert`: published files that no reader opens, to files that readers do."""
+"""`unified-vl convert`: files of others to files that readers open, and models to theirs."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import typer
 
 from unified_vl.cli.application import Application
 
-convert_app = Application(help="Convert published files that are not safe to open.")
+convert_app = Application(help="Convert files and models from and to the formats of others.")
 
 
 @convert_app.callback()
 def convert() -> None:
-    """Convert published files that are not safe to open."""
+    """Convert files and models from and to the formats of others."""
 
 
 @convert_app.command("refcoco")
@@ -35,6 +35,27 @@ def refcoco(
     found = read_refs(refs)
     write_atomically(output, json.dumps(found, ensure_ascii=False) + "\n")
     print(f"wrote {len(found)} references to {output}", file=sys.stderr)
+
+
+@convert_app.command("model")
+def model(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A saved model.")],
+    output: Annotated[Path, typer.Option(help="Directory to write; one that is there goes.")],
+    to: Annotated[str, typer.Option(help="t5: the text part, as transformers loads it.")] = "t5",
+) -> None:
+    """Write a saved model in a format of other libraries: weights, configuration, tokenizer."""
+    from unified_vl.errors import UserError
+    from unified_vl.inference.saved_models.as_t5 import write_t5
+    from unified_vl.inference.saved_models.model_directory import load_model
+
+    if to != "t5":
+        raise UserError(f"found {to!r}", field="--to", expected="t5")
+    written = write_t5(load_model(directory), output)
+    print(f"wrote {output}", file=sys.stderr)
+    for part in written.left_out:
+        print(f"not in it: {part}", file=sys.stderr)
+    for note in written.notes:
+        print(f"note: {note}", file=sys.stderr)
 
 
 @convert_app.command("boxes")
