@@ -38,7 +38,7 @@ from unified_vl.specs.load import load_run
 from unified_vl.training import checkpoint, trainer  # noqa: F401  loads what the forked processes need
 from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.record.models import ModelWriter
-from unified_vl.training.tokenizer_training import texts_of_specs, train_tokenizer
+from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs, train_tokenizer
 from unified_vl.worlds.emoji import EmojiWorldOptions, write_emoji_world
 
 ROOT = Path(__file__).parents[1]

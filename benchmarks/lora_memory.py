@@ -95,7 +95,7 @@ def main() -> None:
 def make_run(folder: Path, width: int, layers: int) -> None:
     """Data, a tokenizer and a run file."""
     from unified_vl.specs.load import load_tasks
-    from unified_vl.training.tokenizer_training import texts_of_specs, train_tokenizer
+    from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs, train_tokenizer
 
     words = [f"the {a} {b} of number {n}" for n in range(40) for a, b in (("red", "cat"),)]
     (folder / "rows.csv").write_text("text\n" + "".join(f"{each}\n" for each in words))

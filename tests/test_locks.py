@@ -88,7 +88,7 @@ def test_a_volume_has_its_lock_within(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def write_tokenizer(output: Path) -> None:
-    from unified_vl.training.tokenizer_training import train_tokenizer
+    from unified_vl.training.tokenizers.tokenizer_training import train_tokenizer
 
     train_tokenizer(["some text"], [], output, 300)
 

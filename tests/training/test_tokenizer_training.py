@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unified_vl.specs.load import load_task
-from unified_vl.training.tokenizer_training import texts_of_specs, train_tokenizer
+from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs, train_tokenizer
 
 SPEC = """\
 task: asked

@@ -52,7 +52,7 @@ def demo(
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.run_record import PREDICTIONS, REPORT, RETRIEVAL
     from unified_vl.specs.load import load_run
-    from unified_vl.training.tokenizer_training import texts_of_specs, train_tokenizer
+    from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs, train_tokenizer
     from unified_vl.training.trainer import train
     from unified_vl.worlds.emoji import EmojiWorldOptions, write_emoji_world
 

@@ -57,7 +57,7 @@ def train_tokenizer(
     """Train a SentencePiece tokenizer on the text of specs, of files, or of both."""
     from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
     from unified_vl.specs.load import load_tasks
-    from unified_vl.training.tokenizer_training import (
+    from unified_vl.training.tokenizers.tokenizer_training import (
         texts_of_files,
         texts_of_specs,
         train_tokenizer,
@@ -99,8 +99,8 @@ def adopt_tokenizer(
     from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
     from unified_vl.model.pretrained.opening import directory_of
     from unified_vl.specs.load import load_tasks
-    from unified_vl.training.tokenizer_adoption import adopt_tokenizer
-    from unified_vl.training.tokenizer_training import texts_of_specs
+    from unified_vl.training.tokenizers.tokenizer_adoption import adopt_tokenizer
+    from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs
 
     _refuse_to_replace(output, overwrite)
     tasks = load_tasks(specs)

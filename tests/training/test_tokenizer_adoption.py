@@ -23,8 +23,8 @@ from unified_vl.errors import UserError
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.saved_models.model_directory import load_model
 from unified_vl.specs.load import load_run, load_tasks
-from unified_vl.training.tokenizer_adoption import adopt_tokenizer
-from unified_vl.training.tokenizer_training import texts_of_specs
+from unified_vl.training.tokenizers.tokenizer_adoption import adopt_tokenizer
+from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs
 from unified_vl.training.trainer import train
 
 KEYS = ("d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads")
