@@ -135,7 +135,7 @@ def _html(
         ],
         ranks_choices=spec.generate.method == "score_choices",
         choices=len(spec.choices),
-        source=_pieces(example.source, example.image_size),
+        source=_pieces(example.in_image(example.source), example.image_size),
         target=_pieces(found.segments, example.image_size),
         tokens=pieces_text(codec.encode_source(example.source).ids, codec),
     )

@@ -158,8 +158,8 @@ def lines(shown: Shown, codec: SequenceCodec | None) -> list[Line]:
     example = shown.example
     size = example.image_size
     found = [
-        Line("source", tuple(_pieces(example.source, size, codec))),
-        Line("target", tuple(_pieces(example.target, size, codec))),
+        Line("source", tuple(_pieces(example.in_image(example.source), size, codec))),
+        Line("target", tuple(_pieces(example.in_image(example.target), size, codec))),
     ]
     for name, values in example.references.items():
         for value in values:
@@ -176,7 +176,7 @@ def lines(shown: Shown, codec: SequenceCodec | None) -> list[Line]:
             for ids in encoded.cut:
                 text = Piece(codec.text.decode(ids), True)
                 found.append(Line(f"cut off {side}", (text,), is_lost=True))
-        decoded = codec.decode(shown.target.ids, shown.shape)
+        decoded = example.in_image(codec.decode(shown.target.ids, shown.shape))
         found.append(Line("decoded", tuple(_pieces(decoded, size, codec))))
     return found
 

@@ -8,18 +8,27 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image as PILImage
 
+from unified_vl.kinds.hooks.fits import Fit, content_box, content_of
 from unified_vl.kinds.hooks.segments import LoadedImage
 
 __all__ = ["LoadedImage", "resize"]
 
+PADDING = (128, 128, 128)  # the middle of what the network reads
+
 
 def resize(
-    image: PILImage.Image, size: tuple[int, int], hole: PILImage.Image | None = None
+    image: PILImage.Image,
+    size: tuple[int, int],
+    hole: PILImage.Image | None = None,
+    fit: Fit = "stretch",
 ) -> LoadedImage:
-    """Stretch an RGB image to `size` (height, width), and with it the mask of its hole (L).
+    """Bring an RGB image to `size` (height, width), and a stretched one's mask of its hole (L).
 
-    Boxes are fractions of each axis, so a stretch leaves them as they are.
+    Places are fractions of each axis, so a stretch leaves them as they are; with padding, which is
+    grey, `content` says where the image is.
     """
+    if fit == "pad":
+        return _padded(image, size)
     height, width = size
     hole_HW = None
     if hole is not None:
@@ -29,3 +38,15 @@ def resize(
         resized = image.resize((width, height), PILImage.Resampling.BICUBIC)
     pixels_HWC = np.asarray(resized, dtype=np.uint8)
     return LoadedImage(pixels_HWC, image.width, image.height, hole_HW)
+
+
+def _padded(image: PILImage.Image, size: tuple[int, int]) -> LoadedImage:
+    left, top, across, down = content_box("pad", image.size, size)
+    within = image
+    if image.size != (across, down):
+        within = image.resize((across, down), PILImage.Resampling.BICUBIC)
+    canvas = PILImage.new("RGB", size[::-1], PADDING)
+    canvas.paste(within, (left, top))
+    pixels_HWC = np.asarray(canvas, dtype=np.uint8)
+    content = content_of("pad", image.size, size)
+    return LoadedImage(pixels_HWC, image.width, image.height, content=content)

@@ -20,6 +20,7 @@ from unified_vl.codecs.vocabulary import IMAGE_TAG, PAD_ID, Vocabulary
 from unified_vl.errors import BadRow, UserError
 from unified_vl.files import write_atomically
 from unified_vl.geometry import Shape
+from unified_vl.kinds.hooks.fits import Fit
 from unified_vl.kinds.registry import usual_place
 from unified_vl.specs.tasks.example import IMAGE_MASK_TAG
 
@@ -51,6 +52,7 @@ class SequenceCodec:
         text: the text tokenizer; its size is the text range.
         image_tokens: tokens of one image.
         image_size: (height, width) in pixels that the network reads.
+        fit: how images are brought to it.
         max_source: most ids of a source, with eos.
         max_target: most ids of a target, with eos.
         code_images: the images that go in and out as codes, where the vocabulary has these.
@@ -63,6 +65,7 @@ class SequenceCodec:
         *,
         image_tokens: int,
         image_size: tuple[int, int],
+        fit: Fit = "stretch",
         max_source: int = 256,
         max_target: int = 128,
         code_images: CodeImages | None = None,
@@ -88,6 +91,7 @@ class SequenceCodec:
         self.shapes = ShapeCodec(vocabulary)
         self.image_tokens = image_tokens
         self.image_size = image_size
+        self.fit: Fit = fit
         self.max_source = max_source
         self.max_target = max_target
         self.code_images = code_images

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Image, ImageCodes, Segment
 from unified_vl.geometry import Shape
+from unified_vl.kinds.fitted import onto_image
+from unified_vl.kinds.hooks.fits import WHOLE, Content
 
 Reference = str | Shape | LoadedImage
 
@@ -37,6 +39,8 @@ class Example:
         copied: the texts among its source's fields, words of which an answer may copy whatever
             its language; empty in training.
         has_target: whether the target was asked for, even where nothing is to be written.
+        content: where the image lies in what the network reads, in which the places of source and
+            target are measured; those of references are in the image.
     """
 
     task: str
@@ -55,6 +59,11 @@ class Example:
     shows: str | None = None
     copied: tuple[str, ...] = ()
     has_target: bool = False
+    content: Content = WHOLE
+
+    def in_image(self, segments: Iterable[Segment]) -> tuple[Segment, ...]:
+        """Segments that the network reads or writes, with their places in the image."""
+        return tuple(onto_image(s, self.content) if isinstance(s, Shape) else s for s in segments)
 
     @property
     def truncated(self) -> bool:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from unified_vl.codecs.noise import settle
-from unified_vl.codecs.segments import ImageCodes, Noised, Segment, Text
+from unified_vl.codecs.segments import Image, ImageCodes, Noised, Segment, Text
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG
 from unified_vl.data.draws import Draws
@@ -40,9 +40,23 @@ from unified_vl.data.templates import (
     slot_parts,
 )
 from unified_vl.errors import BadRow
+from unified_vl.geometry import Shape
+from unified_vl.kinds.fitted import onto_network
+from unified_vl.kinds.hooks.fits import WHOLE, Content
 from unified_vl.specs.task import TaskSpec, TaskTags
 from unified_vl.specs.tasks.example import IMAGE_MASK_TAG, MASK_TAG, SHOTS, sentinel_tag
 from unified_vl.specs.tasks.template import slots
+
+
+def seen_in(content: Content, values: Mapping[str, Value]) -> Mapping[str, Value]:
+    """Values of fields with their places in what the network reads."""
+    if content == WHOLE:
+        return values
+    return {
+        name: tuple(onto_network(v, content) if isinstance(v, Shape) else v for v in each)
+        for name, each in values.items()
+    }
+
 
 Parts = Mapping[str, Sequence[Part]]
 
@@ -117,7 +131,9 @@ class ExampleBuilder:
         asked, matches = own, True
         if with_target:
             asked, matches = self._others.exchanged(row, plan, own, draws)
-        parts = slot_parts(self.spec, plan, row.where, asked, draws, matches)
+        content = self._content_of(asked, own)
+        seen = seen_in(content, asked)
+        parts = slot_parts(self.spec, plan, row.where, seen, draws, matches)
         source_parts, target_parts, read = self._noise(plan, parts, draws, with_target)
         if not matches and self.spec.example.mismatch is not None:
             name = self.spec.example.mismatch.field
@@ -152,6 +168,7 @@ class ExampleBuilder:
             shows=self._shows(parts),
             copied=self._copied(parts) if seed is None else (),
             has_target=with_target,
+            content=content,
         )
 
     @property
@@ -214,10 +231,18 @@ class ExampleBuilder:
         """The parts of a shot, in the wordings of the row that it stands before."""
         own = self._plan(shot.language)
         draws = draws.of("shot", shot.where)
-        parts = slot_parts(self.spec, own, shot.where, shot.values, draws, shot.matches)
+        seen = seen_in(self._content_of(shot.values), shot.values)
+        parts = slot_parts(self.spec, own, shot.where, seen, draws, shot.matches)
         if own is plan:
             parts |= {slot: asked[slot] for slot in plan.wordings}
         return filled(own.shot, parts)
+
+    def _content_of(self, *several: Mapping[str, Value]) -> Content:
+        """Where the image that places are measured in lies, in what the network reads."""
+        name = self.spec.image_field
+        images = (image for values in several for image in values.get(name or "", ()))
+        found = next(images, None)
+        return found.image.content if isinstance(found, Image) else WHOLE
 
     def _noise(
         self, plan: Plan, parts: Parts, draws: Draws, with_target: bool

@@ -208,7 +208,7 @@ class UnifiedVL:
             train = train_rows(spec, data.root, data)
         return ExampleBuilder(
             spec,
-            ImageLoader(root, self.codec.image_size),
+            ImageLoader(root, self.codec.image_size, fit=self.codec.fit),
             self.model.config.task_tags,
             codec=self.codec,
             rows=data,

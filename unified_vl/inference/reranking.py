@@ -52,8 +52,9 @@ class Reranker:
             languages: tags of the texts' languages.
         """
         pairs = [(i, row) for row, several in enumerate(images) for i in range(len(several))]
+        codec = self._predictor.codec
         loaded: list[LoadedImage] = [
-            resize(images[row][i], self._predictor.codec.image_size) for i, row in pairs
+            resize(images[row][i], codec.image_size, fit=codec.fit) for i, row in pairs
         ]
         if not loaded:
             return [[] for _ in images]

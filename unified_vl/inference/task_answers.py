@@ -133,7 +133,7 @@ class TaskAnswers:
         spec = self._spec
         size = example.image_size or (1, 1)
         text = self._generator.text(found.ids)
-        segments = self._codec.decode(found.ids, spec.answer_form.shape)
+        segments = example.in_image(self._codec.decode(found.ids, spec.answer_form.shape))
         written = [spec.fields[name] for name in target_fields(spec)]
         kinds = {field.kind: field.of_kind for field in written}
         shapes: dict[str, list[Any]] = {}

@@ -8,6 +8,7 @@ from transformers import PretrainedConfig
 
 from unified_vl.codecs.image_codes import code_grid
 from unified_vl.errors import UserError, nearest
+from unified_vl.kinds.hooks.fits import Fit
 from unified_vl.model.encoders.registry import grid_size
 from unified_vl.specs.runs.vision import ENCODERS, OF_TRAINING, VisionSpec
 from unified_vl.specs.task import TaskTags
@@ -129,6 +130,12 @@ class UnifiedVLConfig(PretrainedConfig):
         """(height, width) in pixels that the network reads."""
         height, width = self.vision["image_size"]
         return int(height), int(width)
+
+    @property
+    def image_fit(self) -> Fit:
+        """How images are brought to that size."""
+        fit: Fit = self.vision.get("fit", "stretch")
+        return fit
 
     @property
     def code_grid(self) -> tuple[int, int] | None:

@@ -89,7 +89,7 @@ def build(beginning: Run | Beginning) -> Parts:
     mixture = run.loaded_mixture
     specs = {spec.task: spec for spec in mixture.specs}
     refuse_other_vocabulary(run, vocabulary)
-    images = ImageLoader(run.data, config.image_size)
+    images = ImageLoader(run.data, config.image_size, fit=config.image_fit)
 
     def stream(spec: TaskSpec, split: SplitName, train: TaskData | None = None) -> TaskStream:
         data = TaskData(spec, split, run.data)
@@ -214,6 +214,7 @@ def make_codec(
         text,
         image_tokens=config.image_tokens,
         image_size=config.image_size,
+        fit=config.image_fit,
         max_source=run.max_source_tokens,
         max_target=run.max_target_tokens,
         code_images=code_images,

@@ -22,6 +22,7 @@ from unified_vl.data.images.opening import from_array, hole, open_image, orienta
 from unified_vl.data.truncation import finish_truncated
 from unified_vl.errors import BadRow, nearest
 from unified_vl.files import with_slashes
+from unified_vl.kinds.hooks.fits import Fit
 
 MOST_BYTES = 1 << 28  # of an image within a file of others
 _LONG_NAME = 255  # characters; more is hardly the name of a file
@@ -39,6 +40,7 @@ class ImageLoader:
         size: (height, width) of what comes out.
         cache_bytes: pixels to keep; the image used longest ago goes first.
         holes: whether to say where images are transparent.
+        fit: how images are brought to the size.
     """
 
     def __init__(
@@ -48,11 +50,13 @@ class ImageLoader:
         cache_bytes: int = 1 << 30,
         *,
         holes: bool = False,
+        fit: Fit = "stretch",
     ) -> None:
         self.root = None if root is None else root.resolve()
         self.size = size
         self.cache_bytes = cache_bytes
         self.holes = holes
+        self.fit: Fit = fit
         self._cache: OrderedDict[str, LoadedImage] = OrderedDict()
         self._held = 0
         self._lock = threading.Lock()
@@ -243,7 +247,7 @@ class ImageLoader:
                 raise
             truncated = error.message
             rgb = to_rgb(image, where, name)
-        loaded = resize(rgb, self.size, hole(image) if self.holes else None)
+        loaded = resize(rgb, self.size, hole(image) if self.holes else None, self.fit)
         if truncated:
             loaded = replace(loaded, truncated=truncated)
         orientation = orientation_of(image)

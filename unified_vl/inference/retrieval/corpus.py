@@ -19,6 +19,7 @@ from unified_vl.errors import BadRow, UserError, nearest
 from unified_vl.image_formats import expected_formats
 from unified_vl.inference.image_folder import images_below
 from unified_vl.json_text import full_lines, json_objects
+from unified_vl.kinds.hooks.fits import Fit
 from unified_vl.languages.tags import find, nearest_tag
 
 Kind = Literal["image", "text"]
@@ -58,14 +59,14 @@ class Corpus:
     items: list[Item]
 
     def load(
-        self, size: tuple[int, int], on_bad: OnBad | None
+        self, size: tuple[int, int], on_bad: OnBad | None, fit: Fit = "stretch"
     ) -> Iterator[tuple[Item, LoadedImage]]:
         """The images that can be read, at the network's size (height, width).
 
         Raises:
             BadRow: for one that cannot, unless `on_bad` is told.
         """
-        loader = ImageLoader(self.root, size, cache_bytes=0)
+        loader = ImageLoader(self.root, size, cache_bytes=0, fit=fit)
         for item in self.items:
             try:
                 if not is_utf8(item.key):  # the index has no room for such a name

@@ -114,7 +114,8 @@ def build_index(
         return Index(corpus.kind, corpus.items, features, fingerprint, corpus.root)
     items: list[Item] = []
     parts: list[Features] = []
-    for batch in chunks(corpus.load(predictor.codec.image_size, on_bad), BATCH):
+    codec = predictor.codec
+    for batch in chunks(corpus.load(codec.image_size, on_bad, codec.fit), BATCH):
         items += [item for item, _ in batch]
         parts.append(image_features(predictor, [image for _, image in batch]))
         if progress:

@@ -144,8 +144,9 @@ class Retriever:
             language = input_language(self.scorer.spec, language) if again else language
             query = text_features(self.predictor, [text])
         else:
-            size = self.predictor.codec.image_size
-            loaded = ImageLoader(None, size).load(image, "image")
+            codec = self.predictor.codec
+            loader = ImageLoader(None, codec.image_size, fit=codec.fit)
+            loaded = loader.load(image, "image")
             query = image_features(self.predictor, [loaded])
         similarity_1C = late_interaction(query, self.index.features)
         chosen_1K = best(similarity_1C, again)

@@ -226,7 +226,7 @@ def load_model(
     _check_same(tokenizer / text.FILE, _fingerprint(text.content), config.text_fingerprint)
     specs = _load_specs(directory / SPECS)
     shots = {
-        name: read_shots(directory / SPECS, spec, config.image_size)
+        name: read_shots(directory / SPECS, spec, config.image_size, config.image_fit)
         for name, spec in specs.items()
         if spec.example.shots is not None
     }
@@ -239,6 +239,7 @@ def load_model(
         text,
         image_tokens=config.image_tokens,
         image_size=config.image_size,
+        fit=config.image_fit,
         max_source=config.max_source_tokens,
         max_target=config.max_target_tokens,
         code_images=code_images,

@@ -26,6 +26,7 @@ from unified_vl.data.rows.other_rows import Shot, Shots
 from unified_vl.data.rows.values import Value
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, write_atomically
+from unified_vl.kinds.hooks.fits import Fit, content_of
 from unified_vl.kinds.places import PlaceKind
 from unified_vl.kinds.registry import KINDS
 from unified_vl.png import png
@@ -55,13 +56,16 @@ def write_shots(folder: Path, spec: TaskSpec, shots: Shots) -> None:
     write_atomically(folder / f"{spec.task}.shots.json", text)
 
 
-def read_shots(folder: Path, spec: TaskSpec, image_size: tuple[int, int]) -> Shots:
+def read_shots(
+    folder: Path, spec: TaskSpec, image_size: tuple[int, int], fit: Fit = "stretch"
+) -> Shots:
     """What `write_shots` wrote.
 
     Args:
         folder: of the model's specs.
         spec: the task.
         image_size: (height, width) that its images have.
+        fit: how they were brought to it.
 
     Raises:
         UserError: when a file is missing, is not what it should be, or an image has
@@ -73,13 +77,14 @@ def read_shots(folder: Path, spec: TaskSpec, image_size: tuple[int, int]) -> Sho
     images = folder / f"{spec.task}.shots"
     fields = spec.fields_of(spec.shot or ())
     shots = {}
+    frame = (image_size, fit)
     for language, several in read_json_object(path).items():
         try:
             shots[language] = [
                 Shot(
                     str(shot["where"]),
                     _one_of(spec.data.languages, shot["language"]),
-                    {name: _values(shot["values"][name], images, image_size) for name in fields},
+                    {name: _values(shot["values"][name], images, frame) for name in fields},
                     bool(shot["matches"]),
                 )
                 for shot in several
@@ -88,6 +93,10 @@ def read_shots(folder: Path, spec: TaskSpec, image_size: tuple[int, int]) -> Sho
             message = f"these are no rows of the task: {error!r}"
             raise UserError(message, file=path, field=language) from error
     return shots
+
+
+Frame = tuple[tuple[int, int], Fit]
+"""(height, width) of images, and how they were brought to it."""
 
 
 class _Images:
@@ -118,13 +127,13 @@ def _one_of(known: Sequence[str], name: Any) -> str:
     return str(name)
 
 
-def _values(items: Any, folder: Path, size: tuple[int, int]) -> Value:
+def _values(items: Any, folder: Path, frame: Frame) -> Value:
     if not isinstance(items, list):
         raise TypeError(f"found {items!r}")
-    return tuple(_value(item, folder, size) for item in items)
+    return tuple(_value(item, folder, frame) for item in items)
 
 
-def _value(item: Any, folder: Path, size: tuple[int, int]) -> Any:
+def _value(item: Any, folder: Path, frame: Frame) -> Any:
     if isinstance(item, str):
         return item
     kind, rest = item["kind"], {name: held for name, held in item.items() if name != "kind"}
@@ -135,11 +144,13 @@ def _value(item: Any, folder: Path, size: tuple[int, int]) -> Any:
     if not path.is_file():
         raise UserError("the image is missing", file=path)
     image = to_rgb(open_image(io.BytesIO(path.read_bytes()), str(path), "of a shot"), str(path), "")
+    size, fit = frame
     if (image.height, image.width) != size:
         found = f"{image.width} x {image.height} pixels"
         raise UserError(f"found {found}", file=path, expected=f"{size[1]} x {size[0]}")
     pixels_HWC = np.asarray(image, dtype=np.uint8)
-    return Image(LoadedImage(pixels_HWC, int(rest["width"]), int(rest["height"])))
+    own = int(rest["width"]), int(rest["height"])
+    return Image(LoadedImage(pixels_HWC, *own, content=content_of(fit, own, size)))
 
 
 def _class_of(name: str) -> Callable[..., Any]:

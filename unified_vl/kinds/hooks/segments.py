@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from unified_vl.kinds.hooks.fits import WHOLE, Content
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -33,6 +35,7 @@ class LoadedImage:
             None where it is not, or nobody asks.
         orientation: the EXIF tag by which its pixels were turned; 1 where they were not.
         truncated: what is said of it where its file ends early and some pixels are not known.
+        content: where in `pixels_HWC` the user's image lies.
     """
 
     pixels_HWC: np.ndarray
@@ -41,6 +44,7 @@ class LoadedImage:
     hole_HW: np.ndarray | None = None
     orientation: int = 1
     truncated: str = ""
+    content: Content = WHOLE
 
 
 @dataclass(frozen=True, slots=True)

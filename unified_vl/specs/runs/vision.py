@@ -186,6 +186,13 @@ class GeneralVisionKeys(Part):
         description="Height and width in pixels that every image is brought to.",
         examples=[[224, 224]],
     )
+    fit: Literal["stretch", "pad"] = Field(
+        default="stretch",
+        description="How an image of other proportions is brought to `image_size`: stretched, or "
+        "whole, with its own proportions, between bars of grey. Places are those of the image "
+        "either way.",
+        examples=["pad"],
+    )
     pool: PoolSpec | None = Field(
         default=None,
         description="Fewer tokens of an image than it has features; one for each unless given.",
