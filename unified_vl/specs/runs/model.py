@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.reading.document import Part, Problem, refuse
-from unified_vl.specs.runs.vision import Side, VisionSpec, Width
+from unified_vl.specs.runs.vision import ENCODERS, RANDOM, Side, VisionSpec, Width
 
 MOST_LAYERS = 512
 
@@ -131,6 +131,10 @@ class ModelSpec(Architecture, StartKeys):
     def _obey_rules(self) -> ModelSpec:
         if self.from_ is None:  # else what is not given is not yet known
             refuse(self.problems())
+            reads = "freeze" in ENCODERS[self.vision.kind].reads
+            if reads and self.vision.freeze and self.vision.weights == RANDOM:
+                said = "a backbone that starts at random would never learn"
+                refuse([Problem(("vision", "freeze"), said, "`weights` beside it")])
         return self
 
 

@@ -14,7 +14,8 @@ from unified_vl.specs.variants import Variant, Variants
 CHANNELS_OF_A_GROUP = 16
 RANDOM = "random"
 PRETRAINED = "pretrained"
-OF_TRAINING = ("weights",)  # keys that a saved model does not keep
+BACKBONE_WEIGHTS = "encoder.vision.features.backbone.*"
+OF_TRAINING = ("weights", "freeze")  # keys that a saved model does not keep
 STEM_STRIDE = 4  # of the stem's first convolution; each further stage doubles it
 
 Width = Annotated[int, Field(ge=1, le=1 << 16)]
@@ -74,6 +75,12 @@ class TimmKeys(Part):
         "timm names for it, from the Hugging Face hub), or a safetensors file, or a folder of "
         "`config.json` and `model.safetensors`, relative to this file.",
         examples=["pretrained", "../weights/resnet18.safetensors"],
+    )
+    freeze: bool = Field(
+        default=False,
+        description="timm: whether the backbone stays as it starts: its weights are not trained "
+        "and its batch norms keep their statistics. The projection behind it is trained.",
+        examples=[True],
     )
     normalize: (
         Annotated[
@@ -202,6 +209,11 @@ class GeneralVisionKeys(Part):
 
 class VisionSpec(TimmKeys, StemKeys, GeneralVisionKeys):
     """How an image becomes a grid of features."""
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Patterns of the weights that `freeze` keeps as they start."""
+        return (BACKBONE_WEIGHTS,) if self.freeze else ()
 
     def problems(self) -> Iterator[Problem]:
         """What is wrong with it beyond the types of its keys; the model that it is of asks."""

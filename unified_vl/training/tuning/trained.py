@@ -60,8 +60,9 @@ def choose_trained(model: nn.Module, run: Run) -> None:
         UserError: at the key, when a pattern matches nothing or nothing is left to train.
     """
     with told_at_its_key(run):
-        if run.freeze:
-            freeze(model, run.freeze)
+        frozen = (*run.freeze, *run.model.vision.frozen)
+        if frozen:
+            freeze(model, frozen)
         if run.lora is not None:
             torch.manual_seed(run.seed)  # a model that starts from another draws nothing
             add_adapters(model, run.lora)
