@@ -1,0 +1,112 @@
+"""Trainings whose image branch starts from weights, frozen or not, at ZeRO 0 to 3, saved and
+resumed; and the page that says how."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import timm
+import torch
+from ruamel.yaml import YAML
+from safetensors.torch import load_file, save_file
+
+from tests.training.test_extending import a_run, losses
+from unified_vl import UnifiedVL, train
+from unified_vl.specs.reading.document import Document
+from unified_vl.specs.reading.parse import parse_text, validate
+from unified_vl.specs.runs.model import ModelSpec
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/pretrained_vision.md").read_text(encoding="utf-8")
+CONFIGS = ROOT / "deepspeed_configs"
+BRANCH = "encoder.vision.features.backbone."
+VISION = "{kind: timm, backbone: test_efficientnet, image_size: [64, 64], %s}"
+COLOURS = {"mean": [0.4, 0.5, 0.6], "std": [0.2, 0.2, 0.2]}
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """Of a backbone with batch norms, as if it were trained."""
+    torch.manual_seed(0)
+    model = timm.create_model("test_efficientnet")
+    for name, tensor in model.state_dict().items():
+        if "running" in name:
+            tensor.uniform_(0.5, 1.5)
+    path = tmp_path / "backbone.safetensors"
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, path)
+    return path
+
+
+def branch(model: Path, file: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """The weights of a saved model's backbone, beside those that it started from."""
+    saved, given = load_file(model / "model.safetensors"), load_file(file)
+    own = {k.removeprefix(BRANCH): v for k, v in saved.items() if k.startswith(BRANCH)}
+    assert len(own) > 50
+    return {key: (value.float(), given[key].float()) for key, value in own.items()}
+
+
+@pytest.mark.parametrize("stage", ["zero0", "zero1", "zero2", "zero3"])
+def test_a_frozen_backbone_is_what_it_was(
+    stage: str, squares: Path, tmp_path: Path, weights: Path
+) -> None:
+    vision = VISION % f"weights: {weights}, freeze: true, normalize: {COLOURS}"
+    engine = {"engine": CONFIGS / f"{stage}.json"}
+    run = a_run(squares, tmp_path / "run", **{"model.vision": vision, "steps": 3, **engine})
+    saved = train(run, progress=False)
+    for key, (value, given) in branch(saved, weights).items():
+        assert torch.equal(value, given), key  # the statistics of batch norms, too
+    weights.unlink()  # a saved model does not need it
+    model = UnifiedVL.from_pretrained(saved)
+    assert model.model.config.vision["normalize"] == COLOURS
+    assert model.predict("see", image=squares / "data/red.png").text is not None
+
+
+def test_one_that_is_not_frozen_learns(squares: Path, tmp_path: Path, weights: Path) -> None:
+    vision = VISION % f"weights: {weights}"
+    run = a_run(squares, tmp_path / "run", **{"model.vision": vision, "steps": 3})
+    pairs = branch(train(run, progress=False), weights)
+    changed = [key for key, (value, given) in pairs.items() if not torch.equal(value, given)]
+    assert any(key.endswith("running_mean") for key in changed)
+    far = {k: float((v - g).abs().max()) for k, (v, g) in pairs.items() if "conv" in k}
+    assert all(0 < each < 0.1 for each in far.values()), far
+
+
+def test_a_training_goes_on_as_if_it_had_not_ended(
+    squares: Path, tmp_path: Path, weights: Path
+) -> None:
+    keys = f"weights: {weights}, freeze: true, fit: pad, pool: {{kind: resampler, tokens: 2}}"
+    vision = VISION % keys
+    changes: dict[str, Any] = {"model.vision": vision, "optimizer.decay": "constant"}
+    whole = a_run(squares, tmp_path / "whole", **changes, steps=4)
+    halves = a_run(squares, tmp_path / "halves", **changes, steps=2)
+    model = train(whole, progress=False)
+    train(halves, progress=False)
+    longer = a_run(squares, tmp_path / "halves", **changes, steps=4)
+    again = train(longer, resume=True, progress=False)
+    assert losses(whole.output) == losses(longer.output)
+    one, other = (load_file(each / "model.safetensors") for each in (model, again))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE, flags=re.M | re.S)
+
+
+class Shown(Document):
+    """The part of a run file that the page shows."""
+
+    model: ModelSpec
+
+
+@pytest.mark.parametrize("text", BLOCKS)
+def test_what_the_page_shows_is_right(text: str) -> None:
+    values = YAML(typ="safe").load(text)
+    part = validate(Shown, parse_text(text, Path("page.yaml")))
+    assert part.model.model_dump(exclude_unset=True)["vision"].keys() == (
+        values["model"]["vision"].keys()
+    )
+    vision = part.model.vision
+    if vision.kind == "timm":
+        assert timm.is_model(vision.backbone)
