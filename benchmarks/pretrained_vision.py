@@ -26,7 +26,7 @@ from unified_vl.evaluation.evaluate import evaluate
 from unified_vl.files import write_atomically
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.load import load_run, load_task
-from unified_vl.training.tokenizer_training import texts_of_specs, train_tokenizer
+from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs, train_tokenizer
 from unified_vl.training.trainer import train
 from unified_vl.worlds.emoji import EmojiWorldOptions, write_emoji_world
 
