@@ -1,58 +1,50 @@
-"""Kill a training at random points and go on: `python benchmarks/kill_resume.py --kills N`.
+"""Kill a training and go on: `python benchmarks/kill_resume.py [LAUNCHER] --kills N`.
 
 A small Emoji World run is trained once without a break. Then, N times, the same run is
 started anew, ended by SIGKILL (every other time at a random moment, every other time at a named
-point of what it writes), started again with `--resume`, and compared with the unbroken one: every
-file of the output directory. So every tensor of the model, of the best model, of the
-optimiser's state and of the masters, the schedule and the positions in the data, and each event
-of the record (task, loss, gradient norm and tokens of the steps), bit for bit.
+point of what it writes; with `--aim best_model` always at a point of the best model's writing),
+started again with `--resume`, and compared with the unbroken one: every file of the output
+directory. So every tensor of the model, of the best model, of the optimiser's state and of the
+masters, the schedule and the positions in the data, and each event of the record but for its
+seconds, bit for bit.
 
-The trainings are the command line, `unified-vl train RUN [--resume]`, in processes forked
-from one that has loaded the libraries, because loading takes longer than training.
+The trainings are the command line, `unified-vl train RUN [--resume]`. Without a launcher they are
+in processes forked from one that has loaded the libraries, because loading takes longer
+than training. Under a launcher (`deepspeed --processes 2`) the aimed deaths take turns: rank 0 is
+killed, all processes are killed at once, rank 0 gets a SIGTERM.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
-import os
 import random
 import shutil
 import signal
 import sys
 import tempfile
 import time
-import traceback
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dying_training import AIMS, BEST_MODEL, HOW, POINTS, Death
 from record import machine, record
+from trainings import Fork, Starter, Training, forking, launching
 
 from unified_vl.checkpoint_folders import MANIFEST
-from unified_vl.cli.main import main as unified_vl
-from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.files import write_atomically
-from unified_vl.run_record import CHECKPOINTS
+from unified_vl.run_record import CHECKPOINTS, MODEL
 from unified_vl.specs.load import load_run
-from unified_vl.training import checkpoint, trainer  # noqa: F401  loads what the forked processes need
-from unified_vl.training.distributed.engine import Engine
-from unified_vl.training.record.models import ModelWriter
 from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs, train_tokenizer
 from unified_vl.worlds.emoji import EmojiWorldOptions, write_emoji_world
 
 ROOT = Path(__file__).parents[1]
-LOG = "log.txt"
+HEADING = "Kill and resume"
 STEPS = 40
 EVERY = 4  # steps between two checkpoints
-POINTS: dict[str, tuple[Any, str]] = {  # the kill comes when this is called
-    "before the state of a checkpoint": (Engine, "save"),
-    "before the manifest of a checkpoint": (checkpoint, "write_manifest"),
-    "before the best model": (ModelWriter, "write_best"),
-    "within a model": (SequenceCodec, "save"),
-    "between the renames of a model": (Path, "rename"),
-}
-
 MIXTURE = f"""
 mixture: killed
 version: 1
@@ -89,66 +81,6 @@ checkpoint_every: {every}
 """
 
 
-def in_a_process(work: Callable[[], object], log: Path) -> int:
-    """Start `work` in a fork of this process that prints to `log`; returns the process id."""
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        printed = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(printed, 1)
-        os.dup2(printed, 2)
-        work()
-        code = 0
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    except Exception:
-        traceback.print_exc()
-    finally:
-        os._exit(code)
-
-
-def finish(child: int, log: Path) -> None:
-    _, status = os.waitpid(child, 0)
-    if status:
-        code = os.waitstatus_to_exitcode(status)
-        raise RuntimeError(f"a process ended with {code}: {log.read_text()}")
-
-
-def train(work: Path, name: str, *options: str, until: tuple[str, int] | None = None) -> int:
-    """`unified-vl train` into work/name, in a process of its own; perhaps until it kills itself.
-
-    Args:
-        until: a point, and the time of its being reached that ends it.
-    """
-    arguments = ["train", str(work / "run.yaml"), f"output={work / name}", *options]
-
-    def run() -> None:
-        sys.argv = ["unified-vl", *arguments]
-        if until is not None:
-            die_at(*until)
-        unified_vl()
-
-    return in_a_process(run, work / LOG)
-
-
-def die_at(point: str, time: int) -> None:
-    """SIGKILL to this process when it reaches a point for the time `time`."""
-    place, name = POINTS[point]
-    before, left = getattr(place, name), time
-
-    def dying(*arguments: Any, **more: Any) -> Any:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return before(*arguments, **more)
-
-    setattr(place, name, dying)
-
-
 def prepare(work: Path, engine: Path) -> None:
     """Emoji World with few emoji, its tokenizer, and the run file."""
     write_atomically(work / "mixture.yaml", MIXTURE)
@@ -164,29 +96,79 @@ def prepare(work: Path, engine: Path) -> None:
         specs = run.loaded_mixture.specs
         train_tokenizer(texts_of_specs(specs, run.data), specs, run.tokenizer, 600)
 
-    finish(in_a_process(write, work / LOG), work / LOG)
+    finish(Fork(write, work / "log.txt"), work / "log.txt")
 
 
-def kill(work: Path, name: str, draw: random.Random, seconds: float, aimed: bool) -> str:
-    """Train until a drawn moment or point; returns where the process was when it was killed."""
-    while True:
-        shutil.rmtree(work / name, ignore_errors=True)
-        if aimed:
-            point, time_of_it = draw.choice(sorted(POINTS)), draw.randint(1, STEPS // EVERY)
-            child = train(work, name, until=(point, time_of_it))
-            if os.WIFSIGNALED(os.waitpid(child, 0)[1]):
-                return f"{point}, time {time_of_it}"
-            continue  # it is not reached so often: draw another
-        moment = draw.uniform(0, seconds)
-        child = train(work, name)
-        start = time.monotonic()
-        while os.waitpid(child, os.WNOHANG)[0] == 0:
+def finish(training: Training, log: Path) -> None:
+    if code := training.wait():
+        raise RuntimeError(f"a training ended with {code}: {log.read_text()}")
+
+
+@dataclass
+class Killer:
+    """Starts the trainings of a folder, and ends them.
+
+    Attributes:
+        work: has run.yaml.
+        start: of `trainings`.
+        draw: moments, points, and times of their being reached.
+        deaths: how the aimed ones happen, by turns.
+        aim: of `AIMS`; an empty one leaves every other kill to chance.
+        times: how often a point may be reached, at most.
+    """
+
+    work: Path
+    start: Starter
+    draw: random.Random
+    deaths: Iterator[str]
+    aim: str = ""
+    times: int = STEPS // EVERY
+
+    @property
+    def log(self) -> Path:
+        return self.work / "log.txt"
+
+    def train(self, name: str, *options: str, death: Death | None = None) -> Training:
+        """`unified-vl train` into work/name; perhaps until it dies."""
+        arguments = ["train", str(self.work / "run.yaml"), f"output={self.work / name}", *options]
+        return self.start(arguments, self.log, death)
+
+    def kill(self, name: str, seconds: float, number: int) -> str:
+        """Train until a drawn moment or point; returns where the training was when it ended."""
+        aimed = bool(self.aim) or number % 2 == 1
+        how = next(self.deaths) if aimed else ""
+        while True:
+            shutil.rmtree(self.work / name, ignore_errors=True)
+            killed = self._at_a_point(name, how) if aimed else self._at_a_moment(name, seconds)
+            if killed is not None:
+                return killed
+
+    def _at_a_point(self, name: str, how: str) -> str | None:
+        """None if the drawn one is not reached so often, or the training is as good as over."""
+        death = Death(self.draw.choice(AIMS[self.aim]), self.draw.randint(1, self.times), how)
+        code = self.train(name, death=death).wait()
+        # what a stop adds to the last checkpoints stays where no others come after it
+        enough = how != "SIGTERM" or newest_step(self.work / name) <= STEPS - 3 * EVERY
+        ended = not (self.work / name / MODEL).exists()
+        told = "" if code == -signal.SIGKILL else f", code {code}"
+        return f"{death}{told}" if ended and enough else None
+
+    def _at_a_moment(self, name: str, seconds: float) -> str | None:
+        """None if it had ended before."""
+        moment, start = self.draw.uniform(0, seconds), time.monotonic()
+        training = self.train(name)
+        while training.poll() is None:
             if time.monotonic() - start > moment:
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-                return describe(work / name)
+                training.kill()
+                return describe(self.work / name)
             time.sleep(0.001)
-        # it had ended before its moment came: draw another
+        return None
+
+
+def newest_step(output: Path) -> int:
+    """The step of the newest checkpoint; 0 before the first."""
+    names = [folder.name[5:] for folder in (output / CHECKPOINTS).glob("step-*")]
+    return max((int(name) for name in names if name.isdecimal()), default=0)
 
 
 def describe(output: Path) -> str:
@@ -217,17 +199,19 @@ def outcome(output: Path) -> dict[str, Any]:
     return found
 
 
-def compare(work: Path, kills: int, seed: int) -> list[tuple[str, list[str]]]:
+def compare(killer: Killer, kills: int) -> list[tuple[str, list[str]]]:
     """What each killed run was doing, and what of its outcome differs."""
+    work = killer.work
     start = time.monotonic()
-    finish(train(work, "unbroken"), work / LOG)
+    finish(killer.train("unbroken"), killer.log)
     seconds = time.monotonic() - start
     expected = outcome(work / "unbroken")
-    draw = random.Random(seed)
+    if killer.aim:
+        killer.times = sum(event["event"] == "best" for event in expected["events.jsonl"])
     found = []
     for number in range(kills):
-        doing = kill(work, "killed", draw, seconds, aimed=number % 2 == 1)
-        finish(train(work, "killed", "--resume"), work / LOG)
+        doing = killer.kill("killed", seconds, number)
+        finish(killer.train("killed", "--resume"), killer.log)
         got = outcome(work / "killed")
         differing = [
             key for key in {**expected, **got} if key not in got or got[key] != expected.get(key)
@@ -240,22 +224,26 @@ def compare(work: Path, kills: int, seed: int) -> list[tuple[str, list[str]]]:
 
 def write_down(found: list[tuple[str, list[str]]], command: str, engine: str) -> None:
     identical = sum(not differing for _, differing in found)
-    aimed = sum(doing.partition(",")[0] in POINTS for doing, _ in found)
+    deaths = [doing for doing, _ in found if doing.partition(",")[0] in POINTS]
     early = sum(doing.startswith("before the first") for doing, _ in found)
+    chance = ""
+    if len(deaths) < len(found):
+        chance = f"\nThe others came at a random moment, {early} before the first checkpoint."
+    aimed = "\n".join(f"- {doing}" for doing in deaths)
     summary = f"{identical} of {len(found)} bit-identical"
-    section = f"""# Kill and resume
+    section = f"""# {HEADING}{launcher_of(command)}
 
 `{command}` on {machine()}: {STEPS} steps of three Emoji World tasks, {engine}, a checkpoint
-every {EVERY} steps, SIGKILL and `--resume`. Compared is every file of the output directory:
+every {EVERY} steps, an end and `--resume`. Compared is every file of the output directory:
 model, best model, masters, moments, schedule, positions in the data and every event, but for
-times. Of the kills, {aimed} came at a named point of what is written (state or manifest of a
-checkpoint, the best model, a model's files and renames), the others at a random moment,
-{early} before the first checkpoint.
+times. Ends at a named point of what is written (SIGKILL unless another is said):
 
+{aimed}
+{chance}
 **{summary}**
 """
     row = {
-        "name": f"kill and resume, {engine}",
+        "name": f"kill and resume{launcher_of(command)}, {engine}",
         "ours": identical,
         "peer": len(found),
         "unit": "runs bit-identical",
@@ -267,21 +255,35 @@ checkpoint, the best model, a model's files and renames), the others at a random
     record(section, [row])
 
 
+def launcher_of(command: str) -> str:
+    """` under deepspeed`, where it names one."""
+    before = command.partition(" --")[0].split()
+    return f" under {before[2]}" if len(before) > 2 else ""
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("launcher", nargs="?", choices=["deepspeed", "torchrun"])
+    parser.add_argument("--processes", type=int, default=2, help="under the launcher")
     parser.add_argument("--kills", type=int, default=3, help="how many runs to kill")
+    parser.add_argument("--aim", choices=[BEST_MODEL], default="", help="only while it is written")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument(
         "--engine", type=Path, default=ROOT / "deepspeed_configs" / "zero0_bf16.json"
     )
     parser.add_argument("--record", action="store_true", help="write the results down")
     options = parser.parse_args()
+    start = forking
+    if options.launcher is not None:
+        start = launching(options.launcher, options.processes)
+    deaths = itertools.cycle(HOW if options.launcher else [*HOW][:2])
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), options.engine)
-        found = compare(Path(folder), options.kills, options.seed)
+        killer = Killer(Path(folder), start, random.Random(options.seed), deaths, options.aim)
+        found = compare(killer, options.kills)
     if options.record:
-        command = f"python benchmarks/kill_resume.py --kills {options.kills} --seed {options.seed}"
-        write_down(found, command, options.engine.stem)
+        command = " ".join(["python benchmarks/kill_resume.py", *sys.argv[1:]])
+        write_down(found, command.replace(" --record", ""), options.engine.stem)
     identical = sum(not differing for _, differing in found)
     print(f"{identical} of {len(found)} bit-identical")
     return 0 if identical == len(found) else 1
