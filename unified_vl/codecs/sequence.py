@@ -118,13 +118,20 @@ class SequenceCodec:
                 gone.insert(0, pieces[index][left:])
                 pieces[index] = pieces[index][:left]
         if excess > 0:
-            raise BadRow(
-                f"a sequence needs {limit + excess} tokens without its text",
-                expected=f"at most {limit}",
-            )
+            raise _too_long(limit + excess, limit)
         ids = [i for piece in pieces for i in piece] + [self.vocabulary.eos_id]
         images = [s.image.pixels_HWC for s in segments if isinstance(s, Image)]
         return Encoded(ids, images, truncated, gone, self.vocabulary.pad_id)
+
+    def check_source(self, segments: Sequence[Segment]) -> None:
+        """That `encode_source` takes a source; without its ids, which cost more.
+
+        Raises:
+            BadRow: when it does not fit even without its text.
+        """
+        needed = self.length([each for each in segments if not isinstance(each, Text)])
+        if needed > self.max_source:
+            raise _too_long(needed, self.max_source)
 
     def length(self, segments: Sequence[Segment]) -> int:
         """How many ids these take, with eos."""
@@ -239,6 +246,10 @@ class SequenceCodec:
         if images and self.code_images is not None:
             self.code_images.codec.save_pretrained(directory / IMAGE_TOKENIZER)
         write_atomically(directory / VOCABULARY, self.vocabulary.to_json())
+
+
+def _too_long(needed: int, limit: int) -> BadRow:
+    return BadRow(f"a sequence needs {needed} tokens without its text", expected=f"at most {limit}")
 
 
 def load_tokenizer(directory: Path) -> tuple[Vocabulary, TextCodec]:

@@ -92,7 +92,7 @@ class ExampleBuilder:
         code_cache: Path | None = None,
     ) -> None:
         self.spec = spec
-        self._codec = codec
+        self.codec = codec
         code_images = None if codec is None else codec.code_images
         self._values = ValueReader(spec, images, code_images, code_cache)
         self._plan = cache(lambda language: make_plan(spec, language, tags))
@@ -144,10 +144,10 @@ class ExampleBuilder:
         source_parts, without = self._dropped(source_parts, draws)
         source, shown = self._source(plan, source_parts, shots)
         target = merged(filled(plan.target, target_parts)) if with_target else ()
-        if self._codec is not None and with_target and self.spec.example.on_pieces:
-            settled = settle(source, target, self._codec)
+        if self.codec is not None and with_target and self.spec.example.on_pieces:
+            settled = settle(source, target, self.codec)
             source, target = settled.source, settled.target
-            read |= {name: as_read(kept, self._codec) for name, kept in settled.kept.items()}
+            read |= {name: as_read(kept, self.codec) for name, kept in settled.kept.items()}
         for name, side in (("source", source), ("target", target)):
             if not side and (name == "source" or (with_target and not self._may_be_none)):
                 raise BadRow(f"its {name} is empty", file=row.where)
@@ -189,9 +189,9 @@ class ExampleBuilder:
 
     def _check_tags(self) -> None:
         """That the vocabulary has what noise writes, before any row is read."""
-        if self._codec is None:
+        if self.codec is None:
             return
-        if self._codec.code_images is None:
+        if self.codec.code_images is None:
             for name, value in self.spec.fields.items():
                 if value.in_codes:
                     raise self.spec.error(
@@ -206,7 +206,7 @@ class ExampleBuilder:
         }
         for name, noise in self.spec.example.noise.items():
             tag, what = needed.get(noise.kind, (IMAGE_TAG, ""))
-            if tag not in self._codec.vocabulary.tags:
+            if tag not in self.codec.vocabulary.tags:
                 raise self.spec.error(
                     ("example", "noise", name),
                     f"the tokenizer's vocabulary has no {what}",
@@ -279,7 +279,7 @@ class ExampleBuilder:
         for first in range(len(shots) + 1):
             shown = joined(shots[first:], asked.between)
             source = merged(filled(plan.source, {**parts, SHOTS: shown}))
-            if self._codec is None or self._codec.length(source) <= self._codec.max_source:
+            if self.codec is None or self.codec.length(source) <= self.codec.max_source:
                 break
         return source, len(shots) - first
 
@@ -334,8 +334,8 @@ class ExampleBuilder:
 
     def _text_of(self, target: Sequence[Segment]) -> str:
         """The text of a target, as that of an answer is read."""
-        if self._codec is not None and self.spec.example.on_pieces:
-            return self._codec.decode_text(self._codec.encode_target(target).ids)
+        if self.codec is not None and self.spec.example.on_pieces:
+            return self.codec.decode_text(self.codec.encode_target(target).ids)
         return " ".join(segment.text for segment in target if isinstance(segment, Text))
 
     def _groups(self, row: Row, language: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from unified_vl.data.batching import naming
 from unified_vl.data.example import Example
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.rows.row import Row
@@ -15,13 +16,20 @@ def good_examples(
 ) -> Iterator[tuple[Row, Example | None]]:
     """Rows with their examples, nothing drawn at random; None for a bad row that is skipped.
 
+    A row whose source does not fit is bad, too, where the builder has a codec.
+
     Raises:
-        BadRow: for a row that breaks its spec where `on_bad_row` is `stop`.
+        BadRow: for a bad row where `on_bad_row` is `stop`.
     """
     for row in rows:
         example = None
         try:
-            example = builder.build(row, seed=None)
+            built = builder.build(row, seed=None)
+            if builder.codec is not None:
+                with naming(built):
+                    for source in (built.source, built.without):
+                        builder.codec.check_source(source)
+            example = built
         except BadRow as error:
             builder.spec.data.stop_or_skip(error)
         yield row, example
