@@ -28,6 +28,14 @@ def test_an_image_can_be_a_path_bytes_or_a_picture(predictor, tiny, picture) -> 
     }
 
 
+@pytest.mark.parametrize("name", ["broken.png", "nowhere.png"])
+def test_a_message_names_the_field_as_it_was_given(predictor, tmp_path: Path, name: str) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    assert predictor.spec("tiny_caption").fields["image"].column == "picture"
+    with pytest.raises(UserError, match=r"^input:1: image: "):
+        predictor.predict("tiny_caption", image=str(tmp_path / name), language="de")
+
+
 @pytest.mark.parametrize("said", ["DE", "deu", "deu_Latn", "de-Latn", "ger"])
 def test_a_language_is_understood_in_any_spelling(predictor, picture, said: str) -> None:
     as_spelt = predictor.predict("tiny_caption", image=picture(1), language="de")

@@ -81,6 +81,7 @@ def input_row(
     """
     language = input_language(spec, language)
     columns: dict[str, Any] = {}
+    given: dict[str, str] = {}
     if spec.data.language_column:
         columns[spec.data.language_column] = language
     if spec.data.key_column:
@@ -97,8 +98,9 @@ def input_row(
         value = fields[name]
         if spec.fields[name].many and name in spec.example.pick and not isinstance(value, list):
             value = [value]  # one of many stands for itself
-        columns[spec.fields[name].column_in(language)] = value
-    return Row(columns, file, index, language)
+        column = spec.fields[name].column_in(language)
+        columns[column], given[column] = value, name
+    return Row(columns, file, index, language, given=given)
 
 
 def input_language(spec: TaskSpec, language: str | None) -> str:

@@ -26,6 +26,8 @@ class Row:
         images: the folder that its image paths are relative to, below the data root.
         prefix: what absolute image paths begin with, in place of that folder.
         linked: files and folders outside the data root that its spec leads to by a link.
+        given: the fields whose names whoever gave the values used, by column; of rows of data,
+            which have columns alone, there are none.
     """
 
     columns: Mapping[str, Any]
@@ -35,6 +37,11 @@ class Row:
     images: str = ""
     prefix: str = ""
     linked: tuple[Path, ...] = ()
+    given: Mapping[str, str] | None = None
+
+    def named(self, column: str) -> str:
+        """What whoever gave the values of a column calls it."""
+        return column if self.given is None else self.given.get(column, column)
 
     @property
     def where(self) -> str:
@@ -74,7 +81,9 @@ def check_readable(row: Row, column: str | None = None) -> None:
     for name in row.columns if column is None else (column,):
         value = row.columns[name]
         if isinstance(value, Unreadable):
-            raise BadRow(value.message, file=row.where, field=name, expected=value.expected)
+            raise BadRow(
+                value.message, file=row.where, field=row.named(name), expected=value.expected
+            )
 
 
 def _below(path: str, folder: str) -> str | None:

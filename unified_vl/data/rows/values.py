@@ -113,7 +113,7 @@ class ValueReader:
         value = row.columns.get(column)
         if value is None:
             close = None if column in row.columns else nearest(column, row.columns)
-            raise BadRow("is missing", file=row.where, field=column, nearest=close)
+            raise BadRow("is missing", file=row.where, field=row.named(column), nearest=close)
         return Cell(row, name, column, self.spec.fields[name], value, name in self._may_be_empty)
 
     def image(
@@ -129,7 +129,7 @@ class ValueReader:
             load = (loader or self.images).load
             return load(row.image(value), row.where, row.linked, truncated=allowed)
         except BadRow as error:
-            error.field = cell.column
+            error.field = cell.called
             raise
 
     def in_codes(self, row: Row, cell: Cell, value: object) -> ImageCodes:

@@ -25,6 +25,9 @@ class AnyRow(Protocol):
     def where(self) -> str:
         """`file:row`, for messages."""
 
+    def named(self, column: str) -> str:
+        """What whoever gave the values of a column calls it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -46,9 +49,14 @@ class Cell:
     value: object
     may_be_empty: bool
 
+    @property
+    def called(self) -> str:
+        """What whoever gave the value calls its place, for messages."""
+        return self.row.named(self.column)
+
     def bad(self, message: str, expected: str | None = None, nearest: str | None = None) -> BadRow:
         return BadRow(
-            message, file=self.row.where, field=self.column, expected=expected, nearest=nearest
+            message, file=self.row.where, field=self.called, expected=expected, nearest=nearest
         )
 
 
