@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
@@ -133,6 +135,13 @@ class WordOr:
         if found not in self.words:
             raise PydanticKnownError("literal_error", {"expected": one_of(self.words)})
         return found
+
+
+def key_of(keys: type[Part], key: str) -> str:
+    """`the key 'lr' of MyKeys (plugin.py)`, for whoever wrote the class."""
+    file = getattr(sys.modules.get(keys.__module__), "__file__", None)
+    where = keys.__module__ if file is None else Path(file).name
+    return f"the key {key!r} of {keys.__qualname__} ({where})"
 
 
 def dotted(path: Iterable[str | int]) -> str:

@@ -137,13 +137,15 @@ def test_names_and_keys_are_taken_once(proverbs: Path) -> None:
     with pytest.raises(ValueError, match="there is a reader 'csv' already"):
         register(Reader("csv", "Mine.", rows=lambda source: (), columns={}))
     own = type("Own", (keys,), {"__annotations__": {"remark": int}, "remark": 1})
-    with pytest.raises(ValueError, match="the key 'remark' is one of the reader 'proverbs'"):
+    with pytest.raises(
+        ValueError, match=r"the key 'remark' of \w+ \(\w+\.py\) is one of the reader 'proverbs'"
+    ):
         register(Reader("mine", "Mine.", rows=lambda source: (), columns={}, keys=own))
     own = type("Own", (keys,), {"__annotations__": {"tone": str}})
-    with pytest.raises(ValueError, match="the key 'tone' has no default"):
+    with pytest.raises(ValueError, match=r"the key 'tone' of Own \(\w+\.py\) has no default"):
         register(Reader("mine", "Mine.", rows=lambda source: (), columns={}, keys=own))
     own = type("Own", (keys,), {"__annotations__": {"path": str}, "path": ""})
-    with pytest.raises(ValueError, match="'path' is a key of all readers"):
+    with pytest.raises(ValueError, match=r"'path' of \w+ \(\w+\.py\) is one of all readers"):
         register(Reader("mine", "Mine.", rows=lambda source: (), columns={}, keys=own))
 
 

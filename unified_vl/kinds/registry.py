@@ -18,7 +18,7 @@ from unified_vl.kinds.places import PlaceKeys, PlaceKind
 from unified_vl.kinds.point import PointKind
 from unified_vl.kinds.polygon import PolygonKind
 from unified_vl.kinds.text import TextKind
-from unified_vl.parts import NAME_PATTERN, keys_changed
+from unified_vl.parts import NAME_PATTERN, Part, key_of, keys_changed
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -60,11 +60,12 @@ def register(kind: Kind) -> None:
         raise ValueError(f"{kind.name!r} is no name of lower-case letters, digits and underscores")
     others = [SharedKeys, *(each.keys for each in KINDS.values())]
     taken = {key for keys in others if keys is not None for key in keys.model_fields}
-    for key, field in (kind.keys.model_fields if kind.keys is not None else {}).items():
+    own = Part if kind.keys is None else kind.keys
+    for key, field in own.model_fields.items():
         if key in taken:
-            raise ValueError(f"fields have a key {key!r} already; see Kind.reads")
+            raise ValueError(f"{key_of(own, key)} is one of fields already; see Kind.reads")
         if field.get_default() is not None or field.is_required():
-            raise ValueError(f"the key {key!r} is not None unless given; see Kind.mandatory")
+            raise ValueError(f"{key_of(own, key)} is not None unless given; see Kind.mandatory")
     KINDS[kind.name] = kind
     keys_changed()
 

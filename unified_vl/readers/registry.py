@@ -10,7 +10,7 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
-from unified_vl.parts import keys_changed
+from unified_vl.parts import key_of, keys_changed
 from unified_vl.readers import annotation_tools, benchmarks, formats
 from unified_vl.readers.detections import DetectionReader
 from unified_vl.readers.reader import Reader
@@ -80,11 +80,13 @@ def _add(known: dict[str, Reader], reader: Reader) -> None:
         raise ValueError(f"there is a reader {reader.name!r} already")
     for name, field in reader.keys.model_fields.items():
         if field.is_required():
-            raise ValueError(f"the key {name!r} has no default; see ReaderKeys.problems")
+            raise ValueError(f"{key_of(reader.keys, name)} has no default; see ReaderKeys.problems")
         for other in known.values():
             theirs = other.keys.model_fields.get(name, field)
             if (theirs.annotation, theirs.description) != (field.annotation, field.description):
-                raise ValueError(f"the key {name!r} is one of the reader {other.name!r}")
+                raise ValueError(
+                    f"{key_of(reader.keys, name)} is one of the reader {other.name!r} already"
+                )
     known[reader.name] = reader
 
 

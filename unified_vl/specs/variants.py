@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from unified_vl.parts import FOLLOWERS, NAME_PATTERN, KeyPath, Part, Problem, keys_changed, one_of
+from unified_vl.parts import (
+    FOLLOWERS,
+    NAME_PATTERN,
+    KeyPath,
+    Part,
+    Problem,
+    key_of,
+    keys_changed,
+    one_of,
+)
 
 
 def _none(part: Any) -> Iterable[Problem]:
@@ -77,9 +86,9 @@ class Variants(Mapping[str, Variant]):
             raise ValueError(found)
         for key, field in variant.keys.model_fields.items():
             if field.is_required():
-                raise ValueError(f"the key {key!r} of {self.what} {variant.name!r} needs a default")
+                raise ValueError(f"{key_of(variant.keys, key)} needs a default")
             if key in self._general or (key in self._keys() and not self._same(key, variant.keys)):
-                raise ValueError(f"the key {key!r} means something else already")
+                raise ValueError(f"{key_of(variant.keys, key)} means something else already")
         self._known[variant.name] = variant
         keys_changed()
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from unified_vl.errors import UserError
 
@@ -24,6 +26,12 @@ def load_plugins() -> None:
         except Exception as error:
             package = point.dist.name if point.dist else point.value
             raise UserError(
-                f"the installed package {package!r} cannot be used: {error}",
+                f"the installed package {package!r} cannot be used: {_said(error)}",
                 field=f"{GROUP}: {point.name}",
             ) from error
+
+
+def _said(error: Exception) -> str:
+    """What went wrong, and the file and line of it: the text of a KeyError is a bare name."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(last.filename).name}:{last.lineno})"

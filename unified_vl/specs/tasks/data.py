@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from unified_vl.errors import BadRow
 from unified_vl.languages.tags import canonical, find
-from unified_vl.parts import FOLLOWERS
+from unified_vl.parts import FOLLOWERS, key_of
 from unified_vl.readers.keys import ReaderKeys
 from unified_vl.readers.reader import Reader
 from unified_vl.readers.registry import READERS
@@ -258,7 +258,7 @@ GENERAL = frozenset(DataSpec.model_fields)
 def _own_keys(reader: Reader) -> Mapping[str, FieldInfo]:
     for name in reader.keys.model_fields:
         if name in GENERAL:
-            raise ValueError(f"{name!r} is a key of all readers, and {reader.name!r} has it too")
+            raise ValueError(f"{key_of(reader.keys, name)} is one of all readers already")
     return reader.keys.model_fields
 
 
