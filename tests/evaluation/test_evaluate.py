@@ -290,13 +290,38 @@ def test_a_row_of_several_images_names_them_all(oracle, tmp_path: Path) -> None:
 def test_the_terminal_shows_an_interval_beside_its_score(world, oracle) -> None:
     from rich.console import Console
 
-    from unified_vl.cli.evaluation.evaluate import table_of
+    from unified_vl.cli.evaluation.evaluate import fitting_table
 
     report = world.evaluate(oracle(lambda e: Text("?") if e.language == "fa" else None)).report
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(table_of(report))
+    console.print(fitting_table(report, console)[0])
     (line,) = [t for t in console.export_text().splitlines() if "caption" in t and "exact" in t]
     low, high = report["tasks"]["caption"]["intervals"]["exact_match"]
     assert f"{low:.1f}–{high:.1f}" in line
     del report["tasks"]["caption"]["intervals"]
-    assert table_of(report).row_count == 5
+    assert fitting_table(report, console)[0].row_count == 5
+
+
+def test_a_narrow_terminal_shows_whole_names_and_fewer_columns() -> None:
+    from rich.console import Console
+
+    from unified_vl.cli.evaluation.evaluate import fitting_table
+
+    scores = {"count": 4, "exact_match": 50.0}
+    task = {
+        "metrics": {"exact_match": 50.0},
+        "intervals": {"exact_match": [40.0, 60.0]},
+        "count": 8,
+        "by": {
+            "cell": {"seen": scores, "held out": scores},
+            "style": dict.fromkeys(("watercolour", "photograph", "engraving"), scores),
+        },
+    }
+    report = {"model": "m", "seconds": 1.0, "tasks": {"name_the_birds": task}}
+    for width, left_out in ((160, []), (80, ["style"]), (60, ["cell", "style"])):
+        console = Console(width=width, record=True, file=io.StringIO())
+        table, missing = fitting_table(report, console)
+        console.print(table)
+        assert missing == left_out
+        (line,) = [t for t in console.export_text().splitlines() if "name_the_birds" in t]
+        assert "exact_match" in line

@@ -189,6 +189,16 @@ def test_learning_curves_are_drawn_in_the_pages_colours(page: str) -> None:
     assert "var(--accent)" in page.split("</style>")[1]
 
 
+def test_a_task_without_a_step_has_words_in_place_of_empty_axes(run_directory: Path, world) -> None:
+    events = run_directory / "events.jsonl"
+    step = re.compile(r'\{"event": "step", .*"task": "ground".*\n')
+    events.write_text(step.sub("", events.read_text()))
+    page = write_report(run_directory, world.data).read_text(encoding="utf-8")
+    outline_of(page)
+    assert re.findall(r'aria-label="Loss of (\w+)', page) == ["caption", "translate"]
+    assert page.count("no step of it yet") == 1
+
+
 def test_a_page_can_be_made_without_events_images_and_model(
     run_directory: Path, tmp_path: Path
 ) -> None:
@@ -210,7 +220,11 @@ def test_the_same_run_gives_the_same_page(page: str, run_directory: Path, world)
     [
         ("report.json", None, r"there is no report.*evaluate .*model --data DATA --output .*json"),
         ("report.json", "{", r"report\.json: this is not a report"),
-        ("report.json", '{"model": "m"}', r"report\.json: seconds: this is not a report"),
+        (
+            "report.json",
+            '{"model": "m"}',
+            r"report\.json: this is not a report: it has no 'seconds'",
+        ),
         ("report.json", "[]", r"report\.json: .*this is not a report"),
         ("predictions.jsonl", None, r"there are no predictions.* --predictions .*\.jsonl"),
         ("predictions.jsonl", '{"a": 1}\n{', r"predictions\.jsonl:2: is not JSON"),

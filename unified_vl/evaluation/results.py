@@ -133,19 +133,23 @@ def read_report(path: Path) -> dict[str, Any]:
     if not path.is_file():
         expected = _written_by("--output", path)
         raise UserError("there is no report here", file=path, expected=expected)
+    expected = "what unified-vl evaluate --output writes, a JSON file"
     try:
         report = parse_json(path.read_text(encoding="utf-8"))
-        missing = {"model", "version", "seconds", "tasks"} - set(report)
-    except (ValueError, TypeError) as error:
-        raise UserError(f"this is not a report: {error}", file=path) from error
-    if missing:
-        raise UserError("this is not a report", file=path, field=min(missing), expected="this key")
+    except ValueError as error:  # which says what JSON's reader stumbled over: no matter here
+        raise UserError("this is not a report", file=path, expected=expected) from error
+    if not isinstance(report, dict):
+        raise UserError("this is not a report", file=path, expected=expected)
+    if missing := {"model", "version", "seconds", "tasks"} - set(report):
+        raise UserError(
+            f"this is not a report: it has no {min(missing)!r}", file=path, expected=expected
+        )
     tasks = report["tasks"]
     for name, task in tasks.items() if isinstance(tasks, dict) else [("tasks", tasks)]:
         if not isinstance(task, dict) or not set(task) >= KEYS_OF_TASK:
             expected = f"an object with {', '.join(sorted(KEYS_OF_TASK))}"
             raise UserError("this is not a report", file=path, field=name, expected=expected)
-    return dict(report)
+    return report
 
 
 def _written_by(option: str, path: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as encoder
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -14,12 +14,14 @@ from unified_vl.cli.answering.decoding import decoding_options
 from unified_vl.cli.options import Compile, Device
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from unified_vl.evaluation.evaluate import Progress
 
 
 WIDEST_DIMENSION = 4  # values that get a column of the printed table each
+LEAST_NAME = 16  # characters of a task's or metric's name on a line of it, if it has as many
 
 
 @decoding_options
@@ -63,8 +65,6 @@ def evaluate(
     generate: dict[str, Any],
 ) -> None:
     """Score a model by its specs: in all, by language, and by what else a spec reports by."""
-    from rich.console import Console
-
     from unified_vl.errors import visible
     from unified_vl.evaluation.evaluate import evaluate as score
     from unified_vl.evaluation.results import check_outputs, only_writer_of, write_results
@@ -97,7 +97,7 @@ def evaluate(
     if json:
         typer.echo(visible(encoder.dumps(evaluation.report, ensure_ascii=False, indent=1)))
     else:
-        Console().print(table_of(evaluation.report))
+        print_scores(evaluation.report)
     if split is None:
         for task, found in evaluation.report["tasks"].items():
             if found["split"] != "test":
@@ -149,23 +149,47 @@ def progress_of_tasks() -> Iterator[Progress]:
         yield show
 
 
-def table_of(report: dict[str, Any]) -> Table:
-    """The scores for a terminal: a row a metric, in all and by the dimensions of few values."""
+def print_scores(report: dict[str, Any]) -> None:
+    """A row a metric, in all and by the dimensions of few values, as far as there is room."""
+    from rich.console import Console
+
+    console = Console()
+    table, left_out = fitting_table(report, console)
+    console.print(table)
+    if left_out:
+        said = " and ".join(left_out)
+        typer.echo(f"note: no room for scores by {said} here; the report has them", err=True)
+
+
+def fitting_table(report: dict[str, Any], console: Console) -> tuple[Table, list[str]]:
+    """The scores, and the dimensions that a console has no room for."""
+    shown = {
+        dimension: values
+        for dimension, values in _values_of_dimensions(report).items()
+        if dimension != "language" and len(values) <= WIDEST_DIMENSION
+    }
+    left_out: list[str] = []
+    endless = console.options.update(width=10_000)  # else the least width is the console's own
+    while True:
+        table = _table_of(report, [(name, v) for name, values in shown.items() for v in values])
+        if not shown or console.measure(table, options=endless).minimum <= console.width:
+            return table, left_out[::-1]
+        left_out.append(shown.popitem()[0])
+
+
+def _table_of(report: dict[str, Any], cells: Sequence[tuple[str, str]]) -> Table:
+    """All scores, and those by these dimensions and values of them."""
     from rich.table import Table
     from rich.text import Text
 
     from unified_vl.errors import visible
 
     tasks = report["tasks"].items()
-    cells = [
-        (dimension, value)
-        for dimension, values in _values_of_dimensions(report).items()
-        if dimension != "language" and len(values) <= WIDEST_DIMENSION
-        for value in values
-    ]
+    metrics = [metric for _, task in tasks for metric in task["metrics"]]
     table = Table(title=f"{report['model']} ({report['seconds']:.0f} s)")
-    table.add_column("task", overflow="fold")
-    table.add_column("metric", overflow="fold")
+    for heading, names in (("task", list(report["tasks"])), ("metric", metrics)):
+        least = min(LEAST_NAME, max(map(len, names)))
+        table.add_column(heading, overflow="fold", min_width=least)
     for name in ("rows", "all", "95 %", *(value for _, value in cells)):
         table.add_column(Text(visible(name)), justify="right", no_wrap=True)  # only names fold
     for name, task in tasks:

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from unified_vl.specs.run import Run
 
 RUN = Path("task_specs/runs/emoji_demo.yaml")
@@ -41,7 +39,7 @@ def demo(
     What an earlier, interrupted demo finished is used again.
     """
     from unified_vl.cli.authoring.data import show_writing
-    from unified_vl.cli.evaluation.evaluate import progress_of_tasks, table_of
+    from unified_vl.cli.evaluation.evaluate import print_scores, progress_of_tasks
     from unified_vl.evaluation.evaluate import evaluate
     from unified_vl.evaluation.reporting.report import write_report
     from unified_vl.evaluation.results import write_json, write_results
@@ -92,7 +90,8 @@ def demo(
     write_json(output / RETRIEVAL, retrieval)
     write_results(evaluation, output / REPORT, output / PREDICTIONS)
     page = write_report(output, run.data)
-    _finish(run, table_of(evaluation.report), model, page, evaluation.predictions)
+    print_scores(evaluation.report)
+    _finish(run, model, page, evaluation.predictions)
 
 
 def _say(text: str) -> None:
@@ -101,7 +100,7 @@ def _say(text: str) -> None:
     Console(stderr=True, highlight=False).print(f"[bold]{text}[/bold]")
 
 
-def _finish(run: Run, table: Table, model: Path, page: Path, rows: list[dict[str, Any]]) -> None:
+def _finish(run: Run, model: Path, page: Path, rows: list[dict[str, Any]]) -> None:
     """What was reached, and some things to try."""
     from rich.console import Console
 
@@ -114,7 +113,6 @@ def _finish(run: Run, table: Table, model: Path, page: Path, rows: list[dict[str
     for field, language in word["input_languages"].items():
         asked += f" --{field} {language}"
     console = Console(highlight=False, soft_wrap=True)
-    console.print(table)
     draw = ""
     if any(row["task"] == "emoji_draw" for row in rows):
         draw = f"  {command} predict {model} --task emoji_draw --language {word['language']} "

@@ -62,6 +62,11 @@ class Curve:
     epochs: float = 0.0
     tokens: int = 0
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw: the task has had no step, nor a score."""
+        return not (self.training or self.validation or self.scores)
+
 
 def curves_of(events: Iterable[Mapping[str, Any]]) -> dict[str, Curve]:
     """The curves of every task in a run's events, in the order of their first event."""

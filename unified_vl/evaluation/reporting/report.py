@@ -209,7 +209,7 @@ def _curves(events: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "score": (curve.metric, curve.scores[-1][1]) if curve.scores else None,
             "rests": len(curve.rests),
             "spent": _spent(curve) if curve.updates else [],
-            "svg": draw_curve(task, curve, max(ends)),
+            "svg": "" if curve.is_empty else draw_curve(task, curve, max(ends)),
         }
         for task, curve in curves.items()
     ]
