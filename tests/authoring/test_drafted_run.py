@@ -62,7 +62,10 @@ def test_the_command_writes_it_and_tells_the_way_on(spec: Path, tmp_path: Path) 
     arguments = ["new", "--from", str(tmp_path / "data"), "--output", str(made), "--run", str(run)]
     said = CliRunner().invoke(app, arguments, catch_exceptions=False).output
     assert f"train {run}" in said and "tokenizer train --spec" in said
-    drafted = load_run(run).loaded_mixture.specs[0]
+    loaded = load_run(run)
+    assert loaded.tokenizer == tmp_path / "tokenizers" / loaded.run
+    assert f"--output {loaded.tokenizer}" in said
+    drafted = loaded.loaded_mixture.specs[0]
     assert isinstance(drafted, TaskSpec) and drafted.task == load_task(made).task
     with pytest.raises(UserError, match="is there already"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from unified_vl.data.rows.sources import TaskData
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
-FEW, SOME = 5, 60
+FEW, SOME = 5, 200
 THREE = {"train": 0.8, "validation": 0.1, "test": 0.1}
 
 
@@ -71,6 +72,22 @@ CASES = {
 def drafted(root: Path, given: Path) -> TaskSpec:
     (root / "spec.yaml").write_text(draft(given, root=root).text, encoding="utf-8")
     return load_task(root / "spec.yaml")
+
+
+@pytest.mark.parametrize("make", [rows, lambda root, _, count: texts(root, count)])
+@pytest.mark.parametrize(("count", "least"), [(8, 1), (20, 2), (40, 4), (60, 6), (150, 10)])
+def test_of_few_rows_enough_are_held_out_to_be_scored_by(
+    tmp_path: Path, make: Callable[..., Path], count: int, least: int
+) -> None:
+    spec = drafted(tmp_path, make(tmp_path, "a.jsonl", count))
+    sizes = {split: len(TaskData(spec, split, tmp_path)) for split in spec.data.splits}
+    assert sum(sizes.values()) == count
+    assert min(sizes.values()) >= least
+    assert sizes["train"] >= count // 3
+
+
+def texts(root: Path, count: int) -> Path:
+    return rows(root, "a.jsonl", count, **NO_IMAGE)
 
 
 @pytest.mark.parametrize("case", CASES)

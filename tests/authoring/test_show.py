@@ -45,6 +45,40 @@ def test_ids_and_pieces_are_shown_with_a_tokenizer(root: Path, tokenizer: Path) 
     assert "decoded       [box 2.0 1.0 12.0 9.0]" in text
 
 
+RUN = """\
+run: small
+version: 1
+mixture: mixture.yaml
+data: .
+tokenizer: TOKENIZER
+output: out
+steps: 1
+batch_size: 1
+model: {vision: {kind: patches, image_size: [8, 16], patch_size: 8}}
+max_source_tokens: 8
+"""
+MIXTURE = "mixture: m\nversion: 1\ntasks: [{spec: task.yaml}]\nschedule: {kind: round_robin}\n"
+
+
+@pytest.mark.parametrize("has_tokenizer", [True, False])
+def test_a_run_says_what_its_model_will_see(
+    root: Path, tokenizer: Path, has_tokenizer: bool
+) -> None:
+    (root / "mixture.yaml").write_text(MIXTURE)
+    where = str(tokenizer if has_tokenizer else "nowhere")
+    (root / "run.yaml").write_text(RUN.replace("TOKENIZER", where))
+    command = ["show", str(root / "task.yaml"), "--run", str(root / "run.yaml")]
+
+    def shown(*more: str) -> str:
+        return CliRunner().invoke(app, [*command, *more], catch_exceptions=False).output
+
+    assert "[image 20x10 as 16x8]" in shown()
+    assert ("<image>*2" in shown()) == has_tokenizer
+    assert ("cut off source" in shown()) == has_tokenizer
+    assert "cut off source" not in shown("--max-source", "99")
+    assert "[image 20x10 as 32x32]" in shown("--image-size", "32")
+
+
 def test_fewer_rows_are_drawn_the_same_each_time(root: Path) -> None:
     spec = load_task(root / "task.yaml")
     drawn = [

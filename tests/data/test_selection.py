@@ -165,7 +165,7 @@ def test_empty_texts_are_dropped_and_counted(tmp_path: Path, open_rows: Callable
     words = ["check", str(tmp_path / "task.yaml"), "--data", str(tmp_path)]
     said = CliRunner().invoke(app, words).output.replace("\n", " ")
     assert "train leaves out 3 of 5 rows: they have nothing in 'says'" in said
-    assert "4: data: train is without 2 empty values of 'answer'" in said
+    assert "4: data: lost in train: empty values of 'answer' (2)" in said
     # without the key such a row is bad
     data = open_rows(rows, "languages: [en]", word=f"{TEXT}word", answer=answer)
     builder = ExampleBuilder(data.spec, ImageLoader(tmp_path, (4, 4)))

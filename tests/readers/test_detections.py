@@ -261,7 +261,7 @@ def test_what_is_no_box_is_counted_and_said(tmp_path: Path) -> None:
         "outlines of masks (their boxes are kept)": 1,
     }
     found = [str(f) for f in check_paths([tmp_path / "task.yaml"], data=tmp_path).findings]
-    assert "train is without 1 CVAT annotations <points>" in found[0]
+    assert "lost in train: CVAT annotations <points> (1)" in found[0]
 
 
 def test_shapes_of_labelme_have_boxes(tmp_path: Path) -> None:

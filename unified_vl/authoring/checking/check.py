@@ -12,7 +12,12 @@ from random import Random
 
 import numpy as np
 
-from unified_vl.authoring.checking.checked_specs import Checkable, one_by_one, specs_of
+from unified_vl.authoring.checking.checked_specs import (
+    Checkable,
+    data_of_run,
+    one_by_one,
+    specs_of,
+)
 from unified_vl.authoring.checking.few_answers import FewAnswers
 from unified_vl.authoring.checking.findings import Finding, Findings
 from unified_vl.authoring.checking.fingerprints import FingerprintMaker, Fingerprints
@@ -30,7 +35,6 @@ from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.rows.other_rows import train_rows
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow, UserError
-from unified_vl.specs.run import Run
 from unified_vl.specs.task import TaskSpec
 
 CHECKED_SIZE = (64, 64)  # an image is decoded whole, whatever size it is brought to
@@ -69,7 +73,7 @@ def check(
 
     Args:
         what: tasks, mixtures and runs: their files, folders of them, or themselves.
-        data: the data root; of a single run its own unless given. Without one only the specs are
+        data: the data root; of a run alone its own unless given. Without one only the specs are
             checked.
         rows: how many rows of each split are read, spread over its languages; 0 takes all.
         codec: checks also that texts survive the tokenizer and that sequences fit.
@@ -86,8 +90,6 @@ def check(
     Raises:
         UserError: for a folder without YAML files, or a data root that is none.
     """
-    if data is None and len(what) == 1 and isinstance(what[0], Run):
-        data = what[0].data
     things = [Path(each) if isinstance(each, str) else each for each in what]
     root = None if data is None else Path(data)
     return check_paths(things, data=root, rows=rows, codec=codec, leakage=leakage)
@@ -106,7 +108,8 @@ def check_paths(
 
     Args:
         what: tasks, mixtures and runs: their files, folders of them, or themselves.
-        data: the data root; without it only the files themselves are checked.
+        data: the data root; of a run alone its own unless given. Without one only the specs are
+            checked.
         rows: rows of each split, spread over its languages; 0 takes all.
         codec: checks also that texts survive the tokenizer and fit.
         leakage: whether all rows are compared for what a held-out split has too, which reads
@@ -118,6 +121,8 @@ def check_paths(
     """
     if data is not None and not data.is_dir():
         raise UserError("is not a folder", file=data, expected="the data root")
+    if data is None and len(what) == 1:
+        data = data_of_run(what[0])
     findings = Findings()
     checked: Counter[str] = Counter()
     looked_at: set[Path | TaskSpec] = set()
@@ -210,7 +215,7 @@ class _TaskCheck:
             message = f"{name!r} is a link that leads out of the data root, to {str(target)!r}"
             findings.add(spec.error(("data",), message), "warning", remedy="none, if it is meant")
         for what, count in data.lost.items():
-            error = spec.error(("data",), f"{split} is without {count} {what}")
+            error = spec.error(("data",), f"lost in {split}: {what} ({count:,})")
             findings.add(error, "warning", remedy="mend them, unless they may be lost")
         if split == "train" and spec.data.exclude is not None and not data.excluded:
             error = spec.error(("data", "exclude"), "names no row of train")

@@ -45,6 +45,21 @@ def specs_of(
     return ()
 
 
+def data_of_run(one: Checkable) -> Path | None:
+    """The data root of a run that has one which is there; None of all else.
+
+    What is wrong with it is a finding: it is told when it is looked at.
+    """
+    if isinstance(one, Path):
+        if one.is_dir() or file_kind(one) != "run":
+            return None
+        try:
+            one = load_run(one)
+        except UserError:
+            return None
+    return one.data if isinstance(one, Run) and one.data.is_dir() else None
+
+
 def _load(path: Path, kind: str | None) -> TaskSpec | Mixture | Run | None:
     """What a file holds; None where it is no more than that it can be read."""
     match kind:

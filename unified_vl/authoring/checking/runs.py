@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from unified_vl.authoring.checking.findings import Findings, Severity
+from unified_vl.authoring.checking.tokens import sizes_of
 from unified_vl.codecs.sequence import load_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.templates import task_tags
 from unified_vl.errors import UserError
-from unified_vl.model.encoders.registry import grid_size, settled
+from unified_vl.model.encoders.registry import settled
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.run_paths import told_at_its_key, unusable_paths
 
@@ -25,19 +26,18 @@ def check_run(run: Run, findings: Findings, missing: Severity) -> None:
     try:
         if run.tokenizer.is_dir():
             refuse_other_vocabulary(run, load_tokenizer(run.tokenizer)[0])
+        image_tokens = sizes_of(run).image_tokens
         with told_at_its_key(run):
-            vision = run.model.vision.model_dump(mode="json")
-            rows, columns = grid_size(vision)
-            settled(vision)
+            settled(run.model.vision.model_dump(mode="json"))
     except UserError as error:
         findings.add(error)
         return
-    if run.max_source_tokens <= rows * columns:
+    if run.max_source_tokens <= image_tokens:
         findings.add(
             run.error(
                 ("max_source_tokens",),
-                f"an image alone takes {rows * columns} tokens",
-                expected=f"more than {rows * columns}",
+                f"an image alone takes {image_tokens} tokens",
+                expected=f"more than {image_tokens}",
             )
         )
 

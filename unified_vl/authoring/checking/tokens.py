@@ -3,10 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from unified_vl.codecs.image_codes import CodeImages, code_grid
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
+from unified_vl.model.encoders.registry import grid_size
+from unified_vl.specs.run import Run
+from unified_vl.specs.runs.run_paths import told_at_its_key
+
+
+class Sizes(NamedTuple):
+    """What bounds the examples that a model reads.
+
+    Attributes:
+        image_size: (height, width) that images are brought to.
+        image_tokens: ids of an image.
+        max_source, max_target: ids of the longest.
+    """
+
+    image_size: tuple[int, int]
+    image_tokens: int
+    max_source: int
+    max_target: int
+
+
+def sizes_of(run: Run) -> Sizes:
+    """Those of the model that a run trains.
+
+    Raises:
+        UserError: for an image encoder that does not take its size.
+    """
+    with told_at_its_key(run):
+        rows, columns = grid_size(run.model.vision.model_dump(mode="json"))
+    height, width = run.model.vision.image_size
+    return Sizes((height, width), rows * columns, run.max_source_tokens, run.max_target_tokens)
 
 
 def load_codec(

@@ -12,17 +12,19 @@ from unified_vl.errors import UserError
 from unified_vl.readers.registry import READERS
 from unified_vl.specs.tasks.data import SplitName
 
-SHARES: tuple[dict[SplitName, float], ...] = (  # of few rows a tenth may be none
+SHARES: tuple[dict[SplitName, float], ...] = (  # of few rows a tenth may be one or none
     {"train": 0.8, "validation": 0.1, "test": 0.1},
     {"train": 0.8, "test": 0.2},
     {"train": 0.5, "test": 0.5},
 )
+ENOUGH = 10  # rows of a split, to be scored by; of fewer than 100 rows a tenth of them
 
 
 def hold_out(plan: Plan) -> None:
     """Share out the rows where all that is there is a train split; else leave the plan alone.
 
-    What decides is, as far as it leaves a row in each split: the image, the key, a text.
+    What decides is, as far as it leaves a row in each split: the image, the key, a text. The
+    shares are the first that leave enough of them, or else those that leave the most.
     """
     only_train = list(plan.place.splits) == ["train"]
     if not only_train or plan.split_column or READERS[plan.place.reader].own_splits:
@@ -33,10 +35,18 @@ def hold_out(plan: Plan) -> None:
     plan.place = replace(plan.place, parts=parts, splits={"train": "all"})
     plan.images = plan.images.replace("{split}", word)
     for by in _deciders(plan):
+        plan.split_by = by
+        best, most = None, 0
         for shares in SHARES:
-            plan.shares, plan.split_by = shares, by
-            if _all_hold_rows(plan):
-                return
+            held = _held(plan, shares)
+            fewest = min(held, default=0)
+            if fewest > most:
+                best, most = shares, fewest
+            if fewest and fewest >= min(ENOUGH, sum(held) // 10):
+                break
+        if best is not None:
+            plan.shares = best
+            return
     (plan.place, plan.images), plan.shares, plan.split_by = named, None, None
 
 
@@ -54,11 +64,11 @@ def _deciders(plan: Plan) -> Iterator[str | None]:
             yield guess.column
 
 
-def _all_hold_rows(plan: Plan) -> bool:
+def _held(plan: Plan, shares: dict[SplitName, float]) -> list[int]:
+    """How many rows each split has; none where one has no row, or a row lacks what decides."""
+    plan.shares = shares
     try:
         spec = spec_of(plan)
-        for split in spec.data.splits:
-            TaskData(spec, split, plan.place.root)
-    except UserError:  # a split without a row, or a row without what decides
-        return False
-    return True
+        return [len(TaskData(spec, split, plan.place.root)) for split in spec.data.splits]
+    except UserError:
+        return []

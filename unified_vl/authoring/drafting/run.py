@@ -12,6 +12,7 @@ from unified_vl.errors import UserError
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
+TOKENIZERS = "tokenizers"  # beside the run file; each draft has its own there
 BATCH = 32
 EPOCHS = 25
 FEWEST_STEPS, MOST_STEPS = 500, 100_000
@@ -46,6 +47,7 @@ class DraftedRun:
     run: str
     mixture: str
     mixture_path: Path
+    tokenizer: Path
     vocabulary: int
 
 
@@ -72,6 +74,7 @@ def draft_run(spec_path: Path, data_root: Path, run_path: Path) -> DraftedRun:
         _run(spec, rows, size, data_root, run_path, mixture_path),
         _mixture(spec, spec_path, mixture_path),
         mixture_path,
+        run_path.parent / TOKENIZERS / spec.task,
         size.vocabulary,
     )
 
@@ -102,7 +105,7 @@ def _run(
         "seed: 0",
         f"mixture: {_relative(mixture_path, run_path)}",
         f"data: {_relative(data_root, run_path)}",
-        "tokenizer: tokenizer",
+        f"tokenizer: {TOKENIZERS}/{spec.task}",
         f"output: {json.dumps(f'runs/{spec.task}')}",
         f"steps: {steps}  # {EPOCHS} epochs of {rows:,} rows, {FEWEST_STEPS:,} at least, "
         f"{MOST_STEPS:,} at most",

@@ -20,7 +20,11 @@ def check(
         list[Path], typer.Argument(help="Task, mixture and run files, or folders of them.")
     ],
     data: Annotated[
-        Path | None, typer.Option(help="The data root; without it only the files are checked.")
+        Path | None,
+        typer.Option(
+            help="The data root; of a run file alone its own unless given. Without one only the "
+            "files are checked."
+        ),
     ] = None,
     rows: Annotated[
         int,

@@ -75,9 +75,8 @@ def _write_run(spec: Path, data: Path, run: Path) -> list[str]:
     write_atomically(run, drafted.run)
     print(f"wrote {drafted.mixture_path} and {run}", file=sys.stderr)
     size = f"--vocabulary-size {drafted.vocabulary}"
-    tokenizer = run.parent / "tokenizer"
     return [
-        f"tokenizer train --spec {spec} --data {data} {size} --output {tokenizer}",
+        f"tokenizer train --spec {spec} --data {data} {size} --output {drafted.tokenizer}",
         f"check {run}",
         f"train {run}",
     ]

@@ -47,6 +47,14 @@ def train_tokenizer(
         UserError: when there is no text, or it needs more pieces than allowed.
     """
     learnt_from = training_text(sorted(set(texts)))
+    if not learnt_from.sentences and tasks:
+        names = ", ".join(repr(task.task) for task in tasks)
+        raise UserError(
+            f"there is no text to train a tokenizer on in {names}: neither in the templates nor "
+            "in the text fields of their train splits",
+            file=tasks[0].file,
+            expected="texts, or --input FILE with some",
+        )
     for note in learnt_from.notes():
         tell(note)
     with only_writer(directory):
