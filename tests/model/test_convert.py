@@ -13,7 +13,8 @@ from transformers import (
 from transformers.activations import ACT2FN
 
 from unified_vl.errors import UserError
-from unified_vl.model.convert import ACTIVATION_OF, from_t5
+from unified_vl.model.convert import from_t5
+from unified_vl.model.pretrained.t5 import ACTIVATION_OF
 
 SIZES = {
     "vocab_size": 300,

@@ -1,4 +1,7 @@
-"""Public T5, UL2, mT5 and umT5 weights as a `UnifiedVLForConditionalGeneration`."""
+"""A T5, UL2, mT5 or umT5 of `transformers` in memory, in this project's modules.
+
+From files `model.from` reads it (`unified_vl.model.pretrained.t5`), without a second copy.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,9 @@ from transformers import PretrainedConfig, PreTrainedModel
 
 from unified_vl.errors import UserError
 from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.pretrained.t5 import ACTIVATION_OF, T5_TYPES, block_parts
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
-SUPPORTED = ("t5", "mt5", "umt5")
-ACTIVATION_OF = {  # names of transformers; those of one row are one function
-    **dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_python_tanh"), "gelu_new"),
-    **dict.fromkeys(("gelu_fast", "gelu_accurate"), "gelu_new"),
-    **dict.fromkeys(("gelu", "gelu_python"), "gelu"),
-    **dict.fromkeys(("silu", "swish"), "silu"),
-    "relu": "relu",
-}
 _COPIED = (
     "d_model",
     "d_kv",
@@ -43,7 +39,7 @@ def from_t5(source: PreTrainedModel) -> UnifiedVLForConditionalGeneration:
     """
     theirs = source.config
     activation = ACTIVATION_OF.get(getattr(theirs, "dense_act_fn", ""))
-    if theirs.model_type not in SUPPORTED or activation is None:
+    if theirs.model_type not in T5_TYPES or activation is None:
         raise UserError(
             f"a {theirs.model_type} model with feed-forward "
             f"{getattr(theirs, 'feed_forward_proj', '?')!r} cannot be converted",
@@ -71,7 +67,9 @@ def from_t5(source: PreTrainedModel) -> UnifiedVLForConditionalGeneration:
     }
     for side, depth in (("encoder", config.num_layers), ("decoder", config.num_decoder_layers)):
         for layer in range(depth):
-            weights |= _block(state, side, layer)
+            own = layer == 0 or config.bias_per_layer
+            for ours, parts in block_parts(side, layer, gated=config.gated, own_bias=own):
+                weights[ours] = torch.cat([state[part] for part in parts])
     model.load_state_dict(weights)
     return model.eval()
 
@@ -86,37 +84,3 @@ def _scales_decoder_output(theirs: PretrainedConfig, tied: bool) -> bool:
     if theirs.model_type == "umt5":
         return tied
     return bool(getattr(theirs, "scale_decoder_outputs", False))
-
-
-def _block(state: dict[str, torch.Tensor], side: str, layer: int) -> dict[str, torch.Tensor]:
-    """The weights of one block under this project's names."""
-    theirs = f"{side}.block.{layer}.layer"
-    ours = f"{side}.blocks.{layer}"
-    attention = f"{theirs}.0.SelfAttention"
-    feed = 2 if side == "decoder" else 1
-    dense = f"{theirs}.{feed}.DenseReluDense"
-    wi = ("wi",) if f"{dense}.wi.weight" in state else ("wi_0", "wi_1")
-
-    def joined(*names: str) -> torch.Tensor:
-        return torch.cat([state[f"{name}.weight"] for name in names])
-
-    weights = {
-        f"{ours}.norm_self.weight": state[f"{theirs}.0.layer_norm.weight"],
-        f"{ours}.attend_self.qkv.weight": joined(*(f"{attention}.{x}" for x in "qkv")),
-        f"{ours}.attend_self.out.weight": state[f"{attention}.o.weight"],
-        f"{ours}.norm_feed.weight": state[f"{theirs}.{feed}.layer_norm.weight"],
-        f"{ours}.feed.wi.weight": joined(*(f"{dense}.{x}" for x in wi)),
-        f"{ours}.feed.wo.weight": state[f"{dense}.wo.weight"],
-    }
-    bias = f"{attention}.relative_attention_bias.weight"
-    if bias in state:
-        weights[f"{ours}.position_bias.weight"] = state[bias]
-    if side == "decoder":
-        cross = f"{theirs}.1.EncDecAttention"
-        weights |= {
-            f"{ours}.norm_cross.weight": state[f"{theirs}.1.layer_norm.weight"],
-            f"{ours}.attend_cross.q.weight": state[f"{cross}.q.weight"],
-            f"{ours}.attend_cross.kv.weight": joined(f"{cross}.k", f"{cross}.v"),
-            f"{ours}.attend_cross.out.weight": state[f"{cross}.o.weight"],
-        }
-    return weights

@@ -55,6 +55,7 @@ class ByteLevelBPE(TextCodec):
             ) from error
         if kind != ("BPE", "ByteLevel"):
             found = f"model {kind[0]}, decoder {kind[1]}"
+            expected += "; where spiece.model is published too, put it beside"
             raise UserError(f"found {found}", file=path, field="model.type", expected=expected)
         try:
             return cls(path.read_bytes())
