@@ -27,6 +27,7 @@ from unified_vl.decoding.search import Hypothesis
 from unified_vl.evaluation.evaluate import evaluate
 from unified_vl.geometry import Box, Point, Polygon, Shape
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.inference.saved_models.shot_files import read_shots, write_shots
 from unified_vl.kinds.fitted import onto_image, onto_network
 from unified_vl.kinds.hooks.fits import WHOLE, Content, content_box, content_of
 from unified_vl.specs.load import load_task
@@ -218,3 +219,30 @@ def test_an_answer_comes_in_pixels_of_the_image(
     assert answer.shapes["boxes"][0] == pytest.approx(
         box, abs=200 / len(oracle.codec.vocabulary.locations)
     )
+
+
+def test_shots_have_places_of_their_own_images(tmp_path: Path) -> None:
+    """Those of a landscape and of a portrait, in one source; and carried by a saved model."""
+    path = rows(tmp_path, "box")
+    text = path.read_text().replace(
+        'source: "What is where? {image}"',
+        'shots: {count: 2, each: "{image} {thing}"}, source: "{shots} {image}"',
+    )
+    path.write_text(text)
+    spec, size = load_task(path), (SIDE, SIDE)
+    data = TaskData(spec, "train", tmp_path)
+    images = ImageLoader(tmp_path, size, fit="pad")
+    builder = ExampleBuilder(spec, images, rows=data, train=data)
+    first = builder.build(data[3], seed=None)
+    seen = [s for s in first.source if isinstance(s, Box) or hasattr(s, "image")]
+    pairs = [(seen[i].image, seen[i + 1]) for i in (0, 2)]
+    for image, box in pairs:
+        dark = np.argwhere(image.pixels_HWC[..., 0] < 100)
+        (y1, x1), (y2, x2) = dark.min(0), dark.max(0) + 1
+        assert [v * SIDE for v in box.coordinates] == pytest.approx([x1, y1, x2, y2], abs=1.5)
+    assert len({image.content for image, _ in pairs}) == 2
+    write_shots(tmp_path, spec, builder.shots())
+    carried = read_shots(tmp_path, spec, size, "pad")
+    again = ExampleBuilder(spec, images, rows=data, shots=carried).build(data[3], seed=None)
+    boxes = [[s for s in each.source if isinstance(s, Box)] for each in (first, again)]
+    assert boxes[0] == boxes[1]
