@@ -1,4 +1,4 @@
-"""`unified-vl tokenizer train` as a person runs it."""
+"""`unified-vl tokenizer train` and `extend` as a person runs them."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from unified_vl.cli.main import app
+from unified_vl.codecs.sequence import load_tokenizer
 from unified_vl.errors import UserError
 
 SPEC = """\
@@ -64,3 +65,28 @@ def test_what_became_of_long_texts_is_said(root: Path) -> None:
     (root / "article.txt").write_text("The heron waits. " * 400, encoding="utf-8")
     said = train(root, "--input", str(root / "article.txt"))
     assert "1 text of over 4,192 bytes cut" in said
+
+
+def extend(root: Path, output: str, *arguments: str) -> str:
+    command = ["tokenizer", "extend", str(root / "tokenizer"), "--output", str(root / output)]
+    command += ["--data", str(root), *arguments]
+    result = CliRunner().invoke(app, command)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.output
+
+
+def test_a_tokenizer_is_extended_by_tags_and_pieces(root: Path) -> None:
+    train(root, "--spec", str(root / "birds.yaml"))
+    (root / "rows.jsonl").write_text('{"word": "zwaluw"}\n{"word": "zwaan"}\n' * 4, "utf-8")
+    said = extend(root, "more", "--spec", str(root / "fish.yaml"), "--pieces", "20")
+    assert "more: 1 new tags (task:name_fish), " in said and "new pieces" in said
+    before, old = load_tokenizer(root / "tokenizer")
+    after, new = load_tokenizer(root / "more")
+    assert all(after.tag_id(tag) == before.tag_id(tag) for tag in before.tags)
+    assert len(new.encode("zwaluw")) < len(old.encode("zwaluw"))
+    assert new.encode("heron") == old.encode("heron")
+    assert "0 new tags, 0 new pieces" in extend(root, "same", "--spec", str(root / "birds.yaml"))
+    assert (root / "same/text.model").read_bytes() == (root / "tokenizer/text.model").read_bytes()
+    with pytest.raises(UserError, match="holds a tokenizer already"):
+        extend(root, "more", "--spec", str(root / "fish.yaml"))

@@ -15,12 +15,14 @@ from unified_vl.codecs.sequence import load_tokenizer
 from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.errors import UserError
+from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.saved_models.model_directory import load_model
-from unified_vl.specs.load import load_run
+from unified_vl.specs.load import load_run, load_tasks
 from unified_vl.specs.run import Run
 from unified_vl.training.beginning import beginning_of
 from unified_vl.training.build import build
 from unified_vl.training.checkpoint import write_manifest
+from unified_vl.training.tokenizers.tokenizer_extension import extend_tokenizer
 from unified_vl.training.trainer import train
 
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
@@ -233,3 +235,51 @@ def test_a_run_goes_on_without_what_it_started_from(
     assert all(torch.equal(one[name], two[name]) for name in one)
     facts = load_model(halves / "output/model").facts
     assert facts["started_from"]["from"] == f"the model {source / 'model'}"
+
+
+def test_an_extended_tokenizer_keeps_every_row_at_its_id(
+    squares: Path, trained: Path, tmp_path: Path
+) -> None:
+    tokenizer = tmp_path / "tokenizer"
+    tasks = load_tasks([squares / "look.yaml"])
+    texts = ["alles wat ik zie is rood", "een groen vierkant", "een žlutý vierkant"]
+    extended = extend_tokenizer(trained / "model/tokenizer", tokenizer, tasks, texts, 8)
+    assert extended.tags == ("task:look",) and 0 < len(extended.pieces) <= 8
+    assert extended.ids_after < extended.ids_before
+    (tmp_path / "mixture.yaml").write_text(
+        f"mixture: more\nversion: 1\ntasks:\n  - {{spec: {squares / 'look.yaml'}}}\n"
+    )
+    places = [f"tokenizer={tokenizer}", f"mixture={tmp_path / 'mixture.yaml'}", "steps=1"]
+    run = run_from(squares, trained, tmp_path, "", *places)
+    parts = build(beginning_of(run, resume=False))
+    assert parts.start is not None
+    pieces = [f"piece:{piece}" for piece in extended.pieces]
+    assert parts.start.new == ["tag:task:look", *pieces]
+    saved, state = weights_of(trained / "model"), parts.model.state_dict()
+    end = load_tokenizer(trained / "model/tokenizer")[0].end
+    for name in ("encoder.embedding.weight", "lm_head.weight"):
+        assert torch.equal(state[name][:end], saved[name][:end])
+    model = UnifiedVL.from_pretrained(train(run, progress=False))
+    assert isinstance(model.predict("look", image=squares / "data/red.png").text, str)
+    with pytest.raises(UserError, match="is the tokenizer itself"):
+        extend_tokenizer(tokenizer, tokenizer, tasks)
+
+
+def test_other_tasks_on_resume_are_told_where_to_go(
+    squares: Path, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained, tmp_path / "output")
+    (tmp_path / "mixture.yaml").write_text(
+        f"mixture: less\nversion: 1\ntasks:\n  - {{spec: {squares / 'say.yaml'}}}\n"
+    )
+    places = [f"mixture={tmp_path / 'mixture.yaml'}", f"output={tmp_path / 'output'}"]
+    run = load_run(squares / "run.yaml", places)
+    with pytest.raises(UserError, match=r"the task 'see' is gone") as caught:
+        train(run, resume=True, progress=False)
+    assert f"model.from: {tmp_path / 'output'}" in str(caught.value)
+    (tmp_path / "mixture.yaml").write_text(
+        f"mixture: look\nversion: 1\ntasks:\n  - {{spec: {squares / 'look.yaml'}}}\n"
+    )
+    with pytest.raises(UserError, match="has no tag 'task:look'") as caught:
+        build(load_run(squares / "run.yaml", places[:1]))
+    assert "unified-vl tokenizer extend" in str(caught.value)

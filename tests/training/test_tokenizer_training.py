@@ -63,5 +63,5 @@ def unknown(root: Path, spec: object) -> set[str]:
 
     train_tokenizer(texts_of_specs([spec], root), [spec], root / "tokenizer", 400)
     vocabulary, text = load_tokenizer(root / "tokenizer")
-    pieces = set(text.pieces(list(vocabulary.text)))
+    pieces = set(text.pieces(vocabulary.text_ids))
     return {chr(code) for code in range(33, 127) if chr(code) not in pieces}

@@ -239,13 +239,15 @@ def _id_pieces(ids: Sequence[int], codec: SequenceCodec) -> Iterator[Piece]:
     vocabulary = codec.vocabulary
 
     def piece(token: int) -> str:
-        if token in vocabulary.text:
-            return codec.text.pieces([token])[0]
-        if token in vocabulary.locations:
-            return f"<{token - vocabulary.locations.start}>"
-        if token in vocabulary.image_codes:
-            return f"<code {token - vocabulary.image_codes.start}>"
-        return f"<{vocabulary.tag_name(token)}>"
+        match vocabulary.kind_of(token):
+            case "location":
+                return f"<{token - vocabulary.locations.start}>"
+            case "image code":
+                return f"<code {token - vocabulary.image_codes.start}>"
+            case "tag":
+                return f"<{vocabulary.tag_name(token)}>"
+            case _:
+                return codec.text.pieces([token])[0]
 
     return _runs(ids, codec, piece)
 

@@ -19,7 +19,7 @@ def row_names(vocabulary: Vocabulary, text: TextCodec) -> list[str | None]:
     """
     names: list[str | None] = [None] * vocabulary.size
     bytes_of = text.byte_ids
-    for i, piece in enumerate(text.pieces(vocabulary.text)):
+    for i, piece in zip(vocabulary.text_ids, text.pieces(vocabulary.text_ids), strict=True):
         names[i] = f"{BYTE}{bytes_of[i]:02X}" if i in bytes_of else PIECE + piece
     for role, i in (
         ("pad", vocabulary.pad_id),
@@ -27,7 +27,7 @@ def row_names(vocabulary: Vocabulary, text: TextCodec) -> list[str | None]:
         ("unk", vocabulary.unk_id),
     ):
         names[i] = SPECIAL + role
-    for i, tag in zip(vocabulary.tag_range, vocabulary.tags, strict=True):
+    for i, tag in zip(vocabulary.tag_ids, vocabulary.tags, strict=True):
         names[i] = TAG + in_one_form(tag)
     bins = vocabulary.location_bins
     for place, i in enumerate(vocabulary.locations):

@@ -16,7 +16,7 @@ from unified_vl.codecs.segments import Image, ImageCodes, Pieces, Segment, Tag, 
 from unified_vl.codecs.shapes import ShapeCodec
 from unified_vl.codecs.texts.loading import load_text_codec
 from unified_vl.codecs.texts.text_codec import TextCodec
-from unified_vl.codecs.vocabulary import IMAGE_TAG, PAD_ID, Vocabulary
+from unified_vl.codecs.vocabulary import IMAGE_TAG, PAD_ID, IdKind, Vocabulary
 from unified_vl.errors import BadRow, UserError
 from unified_vl.files import write_atomically
 from unified_vl.geometry import Shape
@@ -167,23 +167,23 @@ class SequenceCodec:
         """
         segments: list[Segment] = []
         run: list[int] = []
-        run_range: range | None = None
+        kind: IdKind | None = None
 
         def close() -> None:
-            if run_range == self.vocabulary.text and run:
+            if kind == "piece" and run:
                 segments.append(Text(self.text.decode(run)))
-            elif run_range == self.vocabulary.locations:
+            elif kind == "location":
                 segments.extend(self.shapes.decode_run(run, shape or usual_place()))
-            elif run_range == self.vocabulary.image_codes:
+            elif kind == "image code":
                 segments.extend(self._images_of(run))
             run.clear()
 
         for token in self._until_eos(ids):
-            found = self._range_of(token)
-            if found != run_range:
+            found = self.vocabulary.kind_of(token)
+            if found != kind:
                 close()
-                run_range = found
-            if found == self.vocabulary.tag_range:
+                kind = found
+            if kind == "tag":
                 segments.append(Tag(self.vocabulary.tag_name(token)))
             else:
                 run.append(token)
@@ -225,13 +225,6 @@ class SequenceCodec:
             if token != self.vocabulary.pad_id:
                 kept.append(int(token))
         return kept
-
-    def _range_of(self, token: int) -> range | None:
-        v = self.vocabulary
-        for ids in (v.text, v.tag_range, v.locations, v.image_codes):
-            if token in ids:
-                return ids
-        return None
 
     def save(self, directory: Path, *, images: bool = True) -> None:
         """Write the text tokenizer, `vocabulary.json` and, where there is one, the image tokenizer.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.json_text import parse_json
@@ -13,17 +15,23 @@ from unified_vl.languages.tags import canonical, distinct
 
 PAD_ID, EOS_ID, UNK_ID = 0, 1, 2  # of the tokenizers that this project trains
 _USUAL_IDS = {"pad_id": PAD_ID, "eos_id": EOS_ID, "unk_id": UNK_ID}
+_PLACES = ("locations_at", "image_codes_at")
 _LANGUAGE = "language:"
 PADDED_TO = 128  # embedding rows: a multiple that matrix units like
 IMAGE_TAG = "image"
+IdKind = Literal["piece", "tag", "location", "image code"]
 
 
 @dataclass(frozen=True)
 class Vocabulary:
     """Which ids mean what.
 
+    As it is made, text comes first, then tags, locations and image codes. What is added later
+    stands behind all that was there, so that no id ever means something else: new tags, then new
+    pieces of text. The text tokenizer then has pieces that are never used where other ids are.
+
     Attributes:
-        text_size: ids of the text tokenizer, from 0.
+        text_size: ids of the text tokenizer, from 0; tags, locations and codes may lie among them.
         tags: names of single tokens (`image`, `language:de`, `task:easy_vqa`).
         location_bins: bins of an axis of an image.
         image_code_count: entries of an image tokenizer's codebook.
@@ -31,6 +39,10 @@ class Vocabulary:
         pad_id: the text tokenizer's id that fills rows up behind their end.
         eos_id: its id that ends a sequence.
         unk_id: its id for what it cannot write.
+        tag_runs: where the tags are, in their order: the first id of a run, and how many; behind
+            the text unless given.
+        locations_at: the first location; behind the tags unless given.
+        image_codes_at: the first image code; behind the locations unless given.
     """
 
     text_size: int
@@ -41,41 +53,97 @@ class Vocabulary:
     pad_id: int = PAD_ID
     eos_id: int = EOS_ID
     unk_id: int = UNK_ID
+    tag_runs: tuple[tuple[int, int], ...] = ()
+    locations_at: int | None = None
+    image_codes_at: int | None = None
     _tag_ids: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if len(set(self.tags)) != len(self.tags):
             raise ValueError(f"tags must be distinct: {self.tags}")
-        ids = dict(zip(self.tags, self.tag_range, strict=True))
+        if len(self.tag_ids) != len(self.tags):
+            raise ValueError("there must be an id for each tag")
+        self._refuse_overlaps()
+        ids = dict(zip(self.tags, self.tag_ids, strict=True))
         for tag in self.tags:  # a language answers to its canonical form too
             ids.setdefault(in_one_form(tag), ids[tag])
         object.__setattr__(self, "_tag_ids", ids)
+
+    def _refuse_overlaps(self) -> None:
+        taken = [*self.tag_ids, *self.locations, *self.image_codes]
+        if len(set(taken)) != len(taken) or min(taken, default=0) < 0:
+            raise ValueError("an id may stand for one thing alone")
 
     @property
     def special(self) -> tuple[int, int, int]:
         """The ids of the text tokenizer that are no text."""
         return self.pad_id, self.eos_id, self.unk_id
 
-    @property
-    def text(self) -> range:
-        return range(0, self.text_size)
-
-    @property
-    def tag_range(self) -> range:
-        return range(self.text.stop, self.text.stop + len(self.tags))
+    @cached_property
+    def tag_ids(self) -> tuple[int, ...]:
+        """The ids of `tags`."""
+        runs = self.tag_runs or ((self.text_size, len(self.tags)),)
+        return tuple(i for start, count in runs for i in range(start, start + count))
 
     @property
     def locations(self) -> range:
-        return range(self.tag_range.stop, self.tag_range.stop + self.location_bins)
+        start = self.locations_at
+        start = self.text_size + len(self.tags) if start is None else start
+        return range(start, start + self.location_bins)
 
     @property
     def image_codes(self) -> range:
-        return range(self.locations.stop, self.locations.stop + self.image_code_count)
+        start = self.locations.stop if self.image_codes_at is None else self.image_codes_at
+        return range(start, start + self.image_code_count)
+
+    @cached_property
+    def text_ids(self) -> tuple[int, ...]:
+        """The ids of pieces of text."""
+        others = {*self.tag_ids, *self.locations, *self.image_codes}
+        return tuple(i for i in range(self.text_size) if i not in others)
+
+    @property
+    def end(self) -> int:
+        """The number behind the last id that means something."""
+        tags = max(self.tag_ids, default=-1) + 1
+        return max(self.text_size, tags, self.locations.stop, self.image_codes.stop)
 
     @property
     def size(self) -> int:
         """Rows of the embedding: all ids, padded to a multiple of 128."""
-        return -(-self.image_codes.stop // PADDED_TO) * PADDED_TO
+        return -(-self.end // PADDED_TO) * PADDED_TO
+
+    def kind_of(self, token_id: int) -> IdKind | None:
+        """What an id stands for; None for one that is only padding."""
+        if token_id in self.locations:
+            return "location"
+        if token_id in self.image_codes:
+            return "image code"
+        if token_id in self._tag_names:
+            return "tag"
+        return "piece" if 0 <= token_id < self.text_size else None
+
+    def extended(self, tags: Iterable[str], pieces: int = 0) -> Vocabulary:
+        """This vocabulary with more tags, and then more pieces of text, behind all others.
+
+        Args:
+            tags: those that it has already are passed over.
+            pieces: how many.
+        """
+        new: list[str] = []
+        for tag in tags:
+            if in_one_form(tag) not in map(in_one_form, (*self.tags, *new)):
+                new.append(tag)
+        runs = self.tag_runs or ((self.text_size, len(self.tags)),)
+        behind = self.end + len(new)
+        return replace(
+            self,
+            text_size=behind + pieces if pieces else self.text_size,
+            tags=(*self.tags, *new),
+            tag_runs=(*runs, (self.end, len(new))) if new else runs,
+            locations_at=self.locations.start,
+            image_codes_at=self.image_codes.start,
+        )
 
     def tag_id(self, name: str) -> int:
         """The id of a tag; that of a language in any spelling.
@@ -91,7 +159,11 @@ class Vocabulary:
         return found
 
     def tag_name(self, token_id: int) -> str:
-        return self.tags[token_id - self.tag_range.start]
+        return self._tag_names[token_id]
+
+    @cached_property
+    def _tag_names(self) -> dict[int, str]:
+        return dict(zip(self.tag_ids, self.tags, strict=True))
 
     def to_json(self) -> str:
         values: dict[str, object] = {
@@ -104,6 +176,11 @@ class Vocabulary:
             values["image_tokenizer"] = self.image_tokenizer
         own = {"pad_id": self.pad_id, "eos_id": self.eos_id, "unk_id": self.unk_id}
         values |= {key: own[key] for key in own if own[key] != _USUAL_IDS[key]}
+        if self.tag_runs:
+            values["tag_runs"] = [list(run) for run in self.tag_runs]
+        for key in _PLACES:
+            if getattr(self, key) is not None:
+                values[key] = getattr(self, key)
         return json.dumps(values, ensure_ascii=False, indent=1)
 
     @classmethod
@@ -116,6 +193,8 @@ class Vocabulary:
             values["image_code_count"],
             values.get("image_tokenizer"),
             **{key: values.get(key, usual) for key, usual in _USUAL_IDS.items()},
+            tag_runs=tuple((int(start), int(count)) for start, count in values.get("tag_runs", ())),
+            **{key: values.get(key) for key in _PLACES},
         )
 
     @property

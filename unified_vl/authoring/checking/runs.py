@@ -9,6 +9,8 @@ from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.templates import task_tags
 from unified_vl.errors import UserError
 from unified_vl.model.encoders.registry import settled
+from unified_vl.model.pretrained.architecture import open_start
+from unified_vl.model.pretrained.architecture import settled as with_architecture
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.run_paths import told_at_its_key, unusable_paths
 
@@ -23,6 +25,13 @@ def check_run(run: Run, findings: Findings, missing: Severity) -> None:
     """
     for error in unusable_paths(run):
         findings.add(error, missing)
+    try:
+        if run.model.from_ is not None:
+            pretrained = open_start(run, download=False)
+            run = with_architecture(run, pretrained.architecture, pretrained.about)
+    except UserError as error:
+        findings.add(error, missing if error.field == "model.from" else "error")
+        return
     try:
         if run.tokenizer.is_dir():
             refuse_other_vocabulary(run, load_tokenizer(run.tokenizer)[0])
@@ -56,5 +65,7 @@ def refuse_other_vocabulary(run: Run, vocabulary: Vocabulary) -> None:
                 raise run.error(
                     ("tokenizer",),
                     f"{error.message}, which the task {spec.task!r} writes",
-                    expected="a tokenizer trained on the specs of the mixture",
+                    expected="a tokenizer trained on the specs of the mixture; `unified-vl "
+                    f"tokenizer extend {run.tokenizer} --spec ... --output ...` adds tags, and "
+                    "all ids stay",
                 ) from error

@@ -134,3 +134,32 @@ def _tell(output: Path, vocabulary: Vocabulary) -> None:
         f"{output}: {vocabulary.text_size} pieces of text, {len(vocabulary.tags)} tags, "
         f"{vocabulary.location_bins} locations, {vocabulary.image_code_count} image codes"
     )
+
+
+@tokenizer_app.command("extend")
+def extend_tokenizer(
+    tokenizer: Annotated[Path, typer.Argument(metavar="DIR", help="Directory of a tokenizer.")],
+    output: Output,
+    specs: Annotated[
+        list[Path],
+        typer.Option("--spec", help="Spec, mixture, run or folder of specs; its tags are added."),
+    ],
+    data: Data = Path(),
+    pieces: Annotated[
+        int, typer.Option(min=0, max=1_000_000, help="Most pieces to learn from the specs' text.")
+    ] = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Add the tags of specs to a tokenizer, and pieces for their text; all ids stay as they are."""
+    from unified_vl.specs.load import load_tasks
+    from unified_vl.training.tokenizers import tokenizer_extension
+    from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs
+
+    _refuse_to_replace(output, overwrite)
+    tasks = load_tasks(specs)
+    texts = texts_of_specs(tasks, data) if pieces else ()
+    done = tokenizer_extension.extend_tokenizer(tokenizer, output, tasks, texts, pieces)
+    named = f" ({', '.join(done.tags)})" if done.tags else ""
+    typer.echo(f"{output}: {len(done.tags)} new tags{named}, {len(done.pieces)} new pieces")
+    if done.pieces:
+        typer.echo(f"the specs' text takes {done.ids_after} ids, {done.ids_before} before")

@@ -89,7 +89,7 @@ def _text_ids(
 ) -> torch.Tensor:
     """Which ids (V) are pieces of text, or sentinels between them."""
     text_V = torch.zeros(vocabulary.size, dtype=torch.bool, device=device)
-    text_V[vocabulary.text.start : vocabulary.text.stop] = True
+    text_V[list(vocabulary.text_ids)] = True
     text_V[[*vocabulary.special, *controls]] = False
     if sentinels:
         text_V[[vocabulary.tag_id(sentinel_tag(number)) for number in range(SENTINELS)]] = True

@@ -96,7 +96,7 @@ def directory_of(source: str | Path, *, download: bool = True) -> Path:
     directory = Path(source)
     if directory.is_dir():
         return directory
-    if is_path(str(source)):
+    if is_path(str(source)) or directory.exists():
         raise _missing(directory)
     return from_hub(str(source), download=download)
 

@@ -12,10 +12,13 @@ import torch
 from unified_vl.codecs.row_names import row_names
 from unified_vl.codecs.sequence import VOCABULARY, load_tokenizer
 from unified_vl.codecs.texts.loading import text_files
+from unified_vl.errors import UserError
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.pretrained.tensor_files import TensorFiles, weight_files
 from unified_vl.model.saved_configuration import CONFIG, TOKENIZER, load_configuration
 from unified_vl.specs.runs.model import Architecture
+
+EMBEDDING = "encoder.embedding.weight"
 
 
 class SavedModel:
@@ -35,7 +38,14 @@ class SavedModel:
         self.architecture = architecture_of(config)
         self.row_names = row_names(*load_tokenizer(directory / TOKENIZER))
         self._files = TensorFiles(weight_files(directory))
-        self._tied = config.tie_word_embeddings
+        rows = self.shapes.get(EMBEDDING, (0,))[0]
+        if rows != len(self.row_names):
+            raise UserError(
+                f"the tokenizer is of {len(self.row_names)} rows of the embedding, and there are "
+                f"{rows}",
+                file=directory,
+                expected="the tokenizer that the model was trained with",
+            )
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:

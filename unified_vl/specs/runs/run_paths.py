@@ -54,7 +54,8 @@ def resolve_start(parsed: Parsed, folder: Path) -> None:
         return
     value = model.get("from")
     if isinstance(value, str) and value and (is_path(value) or _exists(folder / value)):
-        model["from"] = normpath(folder / value)
+        path = normpath(folder / value)
+        model["from"] = path if is_path(path) else f"./{path}"
 
 
 def is_path(source: str) -> bool:

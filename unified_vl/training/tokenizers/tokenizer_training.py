@@ -60,13 +60,9 @@ def train_tokenizer(
     with only_writer(directory):
         path = directory / SentencePieceText.FILE
         text = train_text_tokenizer(learnt_from, path, vocabulary_size)
-        languages = (language for task in tasks for language in task.data.languages)
-        families = (task.family for task in tasks if task.family is not None)
-        noise = (tag for task in tasks for tag in task.example.tags)
-        tags = standard_tags(languages, (task.task for task in tasks), families, noise)
         vocabulary = Vocabulary(
             len(text),
-            tags,
+            tags_of(tasks),
             image_code_count=0 if image_tokenizer is None else image_tokenizer.codes,
             image_tokenizer=None if image_tokenizer is None else image_tokenizer.fingerprint,
         )
@@ -74,6 +70,14 @@ def train_tokenizer(
             image_tokenizer.save_pretrained(directory / IMAGE_TOKENIZER)
         write_atomically(directory / VOCABULARY, vocabulary.to_json())
     return vocabulary
+
+
+def tags_of(tasks: Sequence[TaskSpec]) -> tuple[str, ...]:
+    """The tags of a tokenizer for these tasks."""
+    languages = (language for task in tasks for language in task.data.languages)
+    families = (task.family for task in tasks if task.family is not None)
+    noise = (tag for task in tasks for tag in task.example.tags)
+    return standard_tags(languages, (task.task for task in tasks), families, noise)
 
 
 def texts_of_specs(tasks: Iterable[TaskSpec], root: Path) -> Iterator[str]:
