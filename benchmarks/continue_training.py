@@ -22,8 +22,6 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from record import machine, record
-from unified_vl.training.tokenizer_extension import extend_tokenizer
-from unified_vl.training.tokenizer_training import texts_of_specs
 
 from unified_vl.evaluation.evaluate import evaluate
 from unified_vl.files import read_json_object
@@ -31,6 +29,8 @@ from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.model.pretrained.saved_model import SavedModel
 from unified_vl.specs.load import load_run, load_task, load_tasks
 from unified_vl.specs.runs.vision import ENCODERS
+from unified_vl.training.tokenizers.tokenizer_extension import extend_tokenizer
+from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs
 from unified_vl.training.trainer import train
 from unified_vl.worlds.emoji_names import join_names
 

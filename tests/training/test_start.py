@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
+from unified_vl.cli.main import app
 from unified_vl.codecs.row_names import row_names
 from unified_vl.codecs.sequence import load_tokenizer
 from unified_vl.codecs.texts.training import train_text_tokenizer
@@ -283,3 +286,20 @@ def test_other_tasks_on_resume_are_told_where_to_go(
     with pytest.raises(UserError, match="has no tag 'task:look'") as caught:
         build(load_run(squares / "run.yaml", places[:1]))
     assert "unified-vl tokenizer extend" in str(caught.value)
+
+
+def test_the_page_about_it_runs(
+    squares: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ENGINES.parent / "docs" / "starting_from.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"```sh\n(unified-vl tokenizer extend .* --spec count.yaml .*)\n", page)
+    mixture, run = re.findall(r"```yaml\n((?:mixture|run): count .*?)```", page, re.S)
+    (tmp_path / "count.yaml").write_text((squares / "look.yaml").read_text())
+    (tmp_path / "mixture.yaml").write_text(mixture)
+    (tmp_path / "run.yaml").write_text(run)
+    shutil.copytree(squares / "data", tmp_path / "data")
+    shutil.copytree(trained / "model", tmp_path / "runs/demo/model")
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, command.split()[1:]).exit_code == 0
+    model = train(load_run("run.yaml", ["steps=1", "batch_size=4"]), progress=False)
+    assert load_model(model).facts["started_from"]["rows_new"] == ["tag:task:look"]
