@@ -16,6 +16,7 @@ from unified_vl import files
 from unified_vl.errors import DiskFull
 from unified_vl.inference.saved_models import model_directory
 from unified_vl.inference.saved_models.model_directory import load_model
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
 from unified_vl.training.distributed.engine import Engine
@@ -183,9 +184,7 @@ def test_the_weights_tell_a_full_disk_in_their_own_way(
         raise RuntimeError("I/O error: No space left on device (os error 28)")
 
     with monkeypatch.context() as patch, pytest.raises(DiskFull, match="model: no room"):
-        patch.setattr(
-            model_directory.UnifiedVLForConditionalGeneration, "save_pretrained", fill_as_rust
-        )
+        patch.setattr(UnifiedVLForConditionalGeneration, "save_pretrained", fill_as_rust)
         train(run, progress=False)
 
 
