@@ -87,14 +87,20 @@ class ScriptMasks:
     ) -> torch.Tensor:
         """Where bytes lead to from places of the sets of these rows, all three of one shape but
         for the bytes' first axis; `NEVER` where they may not stand."""
-        for byte_R in byte_LR:
-            of_byte_R = byte_R.clamp(min=0)
-            first_R = self.first_M256[mask_R, of_byte_R]
-            inside_R = self.next_P256[place_R.clamp(min=0), of_byte_R]
-            next_R = torch.where(place_R == WHOLE, first_R, inside_R)
+        place_R = self._behind(mask_R, place_R, byte_LR[0])
+        for byte_R in byte_LR[1:]:
+            next_R = self._behind(mask_R, place_R.clamp(min=0), byte_R)
             next_R = next_R.where(place_R != NEVER, NEVER)
             place_R = next_R.where(byte_R != NO_BYTE, place_R)
         return place_R
+
+    def _behind(
+        self, mask_R: torch.Tensor, place_R: torch.Tensor, byte_R: torch.Tensor
+    ) -> torch.Tensor:
+        """Where single bytes lead to; anywhere, where there is none."""
+        byte_R = byte_R.clamp(min=0)
+        first_R = self.first_M256[mask_R, byte_R]
+        return torch.where(place_R == WHOLE, first_R, self.next_P256[place_R, byte_R])
 
     def _forbidden(self, scripts: tuple[str, ...], places_P256: np.ndarray) -> np.ndarray:
         strange = regex.compile(rf"[^{class_of(scripts)}]")
