@@ -56,6 +56,7 @@ class SequenceCodec:
         max_source: most ids of a source, with eos.
         max_target: most ids of a target, with eos.
         code_images: the images that go in and out as codes, where the vocabulary has these.
+        around_image: ids before and behind an image's, as a checkpoint was trained with them.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class SequenceCodec:
         max_source: int = 256,
         max_target: int = 128,
         code_images: CodeImages | None = None,
+        around_image: tuple[Sequence[int], Sequence[int]] = ((), ()),
     ) -> None:
         if len(text) != vocabulary.text_size:
             raise UserError(
@@ -95,6 +97,7 @@ class SequenceCodec:
         self.max_source = max_source
         self.max_target = max_target
         self.code_images = code_images
+        self.around_image = around_image
         self._image_id = vocabulary.tag_id(IMAGE_TAG)
 
     def encode_source(self, segments: Sequence[Segment]) -> Encoded:
@@ -147,7 +150,8 @@ class SequenceCodec:
             case Shape():
                 return self.shapes.encode(segment)
             case Image():
-                return [self._image_id] * self.image_tokens
+                before, behind = self.around_image
+                return [*before, *[self._image_id] * self.image_tokens, *behind]
             case ImageCodes(codes):
                 return [self._code_id(code) for code in codes]
             case Pieces(ids):

@@ -17,6 +17,8 @@ import torch
 from torch import nn
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
+from unified_vl.kinds.hooks.fits import Fit
+from unified_vl.model.vision import ImageEncoder
 from unified_vl.specs.task import TaskTags
 
 
@@ -67,6 +69,11 @@ class BackboneConfig(Protocol):
         ...
 
     @property
+    def image_fit(self) -> Fit:
+        """How images are brought to that size."""
+        ...
+
+    @property
     def image_tokens(self) -> int:
         """Places of one image in a source."""
         ...
@@ -95,6 +102,7 @@ class Backbone(nn.Module):
     ZeRO needs the same module graph on every rank and step.
     """
 
+    programs: Any  # compiled ones, by `decoding.decoders.compiled`
     config: Any  # a `BackboneConfig`, and what else the model itself reads in it
 
     @property
@@ -104,6 +112,11 @@ class Backbone(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         return next(self.parameters()).dtype
+
+    @property
+    def image_branch(self) -> ImageEncoder | None:
+        """The image branch, where it is one of this project's."""
+        raise NotImplementedError
 
     def encode(
         self,

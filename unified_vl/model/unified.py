@@ -241,6 +241,10 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
     def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
         self.lm_head = new_embeddings
 
+    @property
+    def image_branch(self) -> ImageEncoder | None:
+        return self.encoder.vision
+
     def encode(
         self,
         ids_BS: torch.Tensor,

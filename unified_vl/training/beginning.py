@@ -7,21 +7,29 @@ have the weights. But those that are frozen are in no checkpoint, and are taken 
 from __future__ import annotations
 
 import os.path
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from unified_vl.checkpoint_folders import PROGRESS, folders
+from unified_vl.codecs.image_codes import ImageCodec
+from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object
+from unified_vl.model.backbones.adapter import TransformersBackbone
+from unified_vl.model.backbones.configuration import TransformersConfig
 from unified_vl.model.pretrained.architecture import KEY, open_start, settled
 from unified_vl.model.pretrained.pretrained import Pretrained
 from unified_vl.model.pretrained.saved_model import architecture_of
 from unified_vl.model.pretrained.starting import Start
+from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.model.saved_configuration import CONFIG, load_configuration
 from unified_vl.run_record import CHECKPOINTS
 from unified_vl.specs.run import Run
-from unified_vl.specs.runs.run_paths import is_path
+from unified_vl.specs.runs.run_paths import is_path, told_at_its_key
 
 
 @dataclass(frozen=True)
@@ -31,11 +39,13 @@ class Beginning:
     Attributes:
         run: with every key of its model known.
         pretrained: what it starts from; None where that is nothing, or where it goes on.
+        config: of a model that `transformers` computes, where it goes on.
         start: what it started from, where it goes on.
     """
 
     run: Run
-    pretrained: Pretrained | None = None
+    pretrained: Pretrained | TransformersCheckpoint | None = None
+    config: TransformersConfig | None = None
     start: Start | None = None
 
 
@@ -52,6 +62,8 @@ def beginning_of(run: Run, *, resume: bool) -> Beginning:
         folder, recorded = _recorded(run.output / CHECKPOINTS)
     if folder is None or recorded is None:
         pretrained = open_start(run)
+        if isinstance(pretrained, TransformersCheckpoint):
+            return Beginning(pretrained.settled(run), pretrained)
         return Beginning(settled(run, pretrained.architecture, pretrained.about), pretrained)
     if recorded["named"] not in _names(run):
         raise run.error(
@@ -61,9 +73,11 @@ def beginning_of(run: Run, *, resume: bool) -> Beginning:
             + (f", from {str(run.output)!r}" if is_path(recorded["named"]) else "")
             + ", or another output directory",
         )
-    architecture = architecture_of(load_configuration(folder / CONFIG))
-    known = settled(run, architecture, f"the checkpoint {folder}")
-    return Beginning(known, None, Start.of(recorded))
+    config = load_configuration(folder / CONFIG)
+    if isinstance(config, TransformersConfig):
+        return Beginning(run, None, config, Start.of(recorded))
+    known = settled(run, architecture_of(config), f"the checkpoint {folder}")
+    return Beginning(known, None, None, Start.of(recorded))
 
 
 RECORD = "started_from"  # in a checkpoint's progress
@@ -97,3 +111,60 @@ def _names(run: Run) -> list[str]:
     names = [os.path.relpath(path, run.output) for path in paths]
     named_on_hub = not is_path(source) and not Path(source).exists()
     return [source, *names] if named_on_hub else names
+
+
+def backbone_config(
+    beginning: Beginning, vocabulary: Vocabulary, image_tokenizer: ImageCodec | None
+) -> TransformersConfig | None:
+    """The configuration; None for a model of this project's own architecture.
+
+    Raises:
+        UserError: at the key of the run that does not suit the architecture.
+    """
+    run, known = beginning.run, beginning.config
+    if isinstance(beginning.pretrained, TransformersCheckpoint):
+        with told_at_its_key(run):
+            known = beginning.pretrained.configuration(run, vocabulary)
+    if known is None:
+        return None
+    if image_tokenizer is not None:
+        raise run.error(
+            ("tokenizer",),
+            f"a {known.model_type} model reads and writes no images in codes",
+            expected="a tokenizer without an image tokenizer",
+        )
+    _refuse_long(run, known)
+    return known
+
+
+def _refuse_long(run: Run, config: TransformersConfig) -> None:
+    most = config.most_positions
+    for key in ("max_source_tokens", "max_target_tokens"):
+        if most is not None and getattr(run, key) > most:
+            raise run.error(
+                (key,),
+                f"found {getattr(run, key)}, but the model has {most} positions",
+                expected=f"at most {most}",
+            )
+
+
+def backbone_model(
+    beginning: Beginning, config: TransformersConfig, names: Sequence[str | None], pieces: int
+) -> tuple[TransformersBackbone, Start | None]:
+    """The model, with the weights that it starts from; where a run goes on, they come later.
+
+    Args:
+        beginning: of the run.
+        config: of `backbone_config`.
+        names: what the rows of its embedding stand for (`codecs.row_names`).
+        pieces: how many of them are the text tokenizer's.
+
+    Raises:
+        UserError: for weights that do not fit.
+    """
+    run = beginning.run
+    if isinstance(beginning.pretrained, TransformersCheckpoint):
+        with told_at_its_key(run):
+            return beginning.pretrained.model(config, names, pieces, run.seed)
+    torch.manual_seed(run.seed)
+    return TransformersBackbone(config), beginning.start

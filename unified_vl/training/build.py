@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,10 +23,13 @@ from unified_vl.data.rows.other_rows import train_rows
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.data.streams import WINDOW_BATCHES, TaskStream
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
+from unified_vl.model.backbone import Backbone, BackboneConfig
+from unified_vl.model.backbones.configuration import TransformersConfig
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.encoders.registry import settled, start_encoder
 from unified_vl.model.initialization import start_codes_from_codebook
 from unified_vl.model.pretrained.starting import Start, start_from
+from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.engine import read_engine_config
@@ -34,7 +38,7 @@ from unified_vl.specs.runs.vision import OF_TRAINING
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 from unified_vl.specs.tasks.example import IMAGE_MASK_TAG
-from unified_vl.training.beginning import Beginning
+from unified_vl.training.beginning import Beginning, backbone_config, backbone_model
 from unified_vl.training.objectives.objective import Objective
 from unified_vl.training.objectives.registry import objectives_of
 from unified_vl.training.schedules.registry import make_schedule
@@ -57,7 +61,7 @@ class Parts:
         start: what the weights are from, where they do not start at random.
     """
 
-    model: UnifiedVLForConditionalGeneration
+    model: Backbone
     codec: SequenceCodec
     specs: dict[str, TaskSpec]
     weights: dict[str, float]
@@ -84,7 +88,8 @@ def build(beginning: Run | Beginning) -> Parts:
     refuse_unusable_paths(run)
     vocabulary, text = load_tokenizer(run.tokenizer)
     image_tokenizer = load_image_tokenizer(run.tokenizer, vocabulary)
-    config = model_config(run, vocabulary, image_tokenizer)
+    theirs = backbone_config(beginning, vocabulary, image_tokenizer)
+    config = model_config(run, vocabulary, image_tokenizer) if theirs is None else theirs
     codec = make_codec(run, config, vocabulary, text, image_tokenizer)
     mixture = run.loaded_mixture
     specs = {spec.task: spec for spec in mixture.specs}
@@ -116,19 +121,16 @@ def build(beginning: Run | Beginning) -> Parts:
     streams = {name: stream(spec, "train") for name, spec in specs.items()}
     specs = {name: learn_choices(spec, run.data) for name, spec in specs.items()}
     codebook = None if image_tokenizer is None else image_tokenizer.codebook
-    start = beginning.start
-    if beginning.pretrained is None:
-        torch.manual_seed(run.seed)
-        model = UnifiedVLForConditionalGeneration(config)
-        if codebook is not None:
-            start_codes_from_codebook(model, codebook)
+    names = row_names(vocabulary, text)
+    model: Backbone
+    if isinstance(config, TransformersConfig):
+        model, start = backbone_model(beginning, config, names, len(text))
     else:
-        names = row_names(vocabulary, text)
+        model, start = _own_model(beginning, config, names, codebook)
+    branch = model.image_branch
+    if branch is not None and (start is None or start.has_fresh_images):
         with told_at_its_key(run):
-            model, start = start_from(beginning.pretrained, config, names, run.seed, codebook)
-    if model.encoder.vision is not None and (start is None or start.has_fresh_images):
-        with told_at_its_key(run):
-            start_encoder(model.encoder.vision.features, run.model.vision.model_dump(mode="json"))
+            start_encoder(branch.features, run.model.vision.model_dump(mode="json"))
     if run.activation_checkpointing:
         model.checkpoint_activations()
     choose_trained(model, run)
@@ -152,6 +154,25 @@ def build(beginning: Run | Beginning) -> Parts:
         },
         start=start,
     )
+
+
+def _own_model(
+    beginning: Beginning,
+    config: UnifiedVLConfig,
+    names: Sequence[str | None],
+    codebook: torch.Tensor | None,
+) -> tuple[UnifiedVLForConditionalGeneration, Start | None]:
+    """A model of this project's architecture, and what it started from, if from anything."""
+    run, pretrained = beginning.run, beginning.pretrained
+    if pretrained is not None:
+        assert not isinstance(pretrained, TransformersCheckpoint)
+        with told_at_its_key(run):
+            return start_from(pretrained, config, names, run.seed, codebook)
+    torch.manual_seed(run.seed)
+    model = UnifiedVLForConditionalGeneration(config)
+    if codebook is not None:
+        start_codes_from_codebook(model, codebook)
+    return model, beginning.start
 
 
 def model_config(
@@ -187,7 +208,7 @@ def model_config(
 
 def make_codec(
     run: Run,
-    config: UnifiedVLConfig,
+    config: BackboneConfig,
     vocabulary: Vocabulary,
     text: TextCodec,
     image_tokenizer: ImageCodec | None = None,
@@ -218,6 +239,7 @@ def make_codec(
         max_source=run.max_source_tokens,
         max_target=run.max_target_tokens,
         code_images=code_images,
+        around_image=config.around_image,
     )
 
 
@@ -249,15 +271,15 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
     return {key: _digest(value) for key, value in values.items()}
 
 
-def _model_keys(run: Run, config: UnifiedVLConfig) -> dict[str, object]:
+def _model_keys(run: Run, config: UnifiedVLConfig | TransformersConfig) -> dict[str, object]:
     """What is said of the model, whatever the name of the file that its backbone starts from."""
     keys = run.model.model_dump(
         mode="json",
         exclude_defaults=True,
         exclude={"from_": True, "vision": set(OF_TRAINING)},
     )
-    if config.vision["normalize"] is not None:  # which that file may decide
-        keys["vision"]["normalize"] = config.vision["normalize"]
+    if config.vision is not None and config.vision["normalize"] is not None:
+        keys["vision"]["normalize"] = config.vision["normalize"]  # which that file may decide
     return keys
 
 

@@ -112,9 +112,18 @@ CLASSES = {
 }
 
 
-def make(family: str, directory: Path, seed: int = 0, **save: Any) -> transformers.PreTrainedModel:
+def with_rows(family: str, rows: int) -> dict[str, Any]:
+    """The configuration of a family whose embedding has so many rows."""
+    told = json.dumps(CONFIGS[family]).replace(f'"vocab_size": {ROWS}', f'"vocab_size": {rows}')
+    found: dict[str, Any] = json.loads(told)
+    return found
+
+
+def make(
+    family: str, directory: Path, seed: int = 0, rows: int = ROWS, **save: Any
+) -> transformers.PreTrainedModel:
     """A model that likes to end, so that rows end at different steps, saved in `directory`."""
-    config = getattr(transformers, f"{CLASSES[family]}Config").from_dict(CONFIGS[family])
+    config = getattr(transformers, f"{CLASSES[family]}Config").from_dict(with_rows(family, rows))
     torch.manual_seed(seed)
     model = getattr(transformers, f"{CLASSES[family]}ForConditionalGeneration")(config).eval()
     end, louder = ENDS[family]

@@ -209,7 +209,7 @@ def test_features_of_images_may_be_given(tmp_path: Path) -> None:
 def test_new_rows_leave_the_old_ones(family: str, tmp_path: Path) -> None:
     theirs = make(family, tmp_path)
     model = load(tmp_path)
-    model.resize(ROWS, 256)
+    model.resize(256)
     assert model.config.vocab_size == 256
     ids, mask, pixels = sources(model, 1, family in WITH_IMAGES)
     inputs = {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": ids}
@@ -226,7 +226,7 @@ def test_what_is_saved_is_loaded_here_and_by_transformers(family: str, tmp_path:
     theirs = make(family, tmp_path / "theirs", max_shard_size="20KB")
     assert len(list((tmp_path / "theirs").glob("*.safetensors"))) > 1  # in shards
     model = load(tmp_path / "theirs")
-    model.resize(ROWS, 256)
+    model.resize(256)
     (tmp_path / "ours").mkdir()
     model.save_weights(tmp_path / "ours")
     again = load_backbone(

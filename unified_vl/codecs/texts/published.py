@@ -53,6 +53,12 @@ class PublishedText:
         return sum((name or "").startswith(TAG + sentinel_tag(0)[:-1]) for name in self.names)
 
 
+def has_text(directory: Path) -> bool:
+    """Whether a tokenizer lies in a checkpoint's directory, of whatever kind."""
+    files = (*SPIECE, ByteLevelBPE.FILE, CONFIGURATION)
+    return any((directory / name).is_file() for name in files)
+
+
 def published_text(directory: Path) -> PublishedText:
     """Read the tokenizer of a public checkpoint.
 

@@ -28,6 +28,7 @@ from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.pretrained.opening import open_pretrained
 from unified_vl.model.pretrained.pretrained import Pretrained
 from unified_vl.model.pretrained.tensor_files import TensorFiles
+from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.model.saved_configuration import load_json
 from unified_vl.model.tuning.adapters import KIND, A, B, adapted_layers
 from unified_vl.model.tuning.names import saved_name
@@ -173,6 +174,12 @@ def _open_base(told: AdapterSpec) -> Pretrained:
             f"{told.base!r}, which this adapter was trained beside, cannot be opened: {error}",
             expected="the directory or hub name of that model",
         ) from error
+    if isinstance(base, TransformersCheckpoint):
+        raise told.error(
+            ("base",),
+            f"{told.base!r} is a model that `transformers` computes",
+            expected="one of this project's own architecture",
+        )
     if base.fingerprint != told.fingerprint:
         raise told.error(
             ("fingerprint",),

@@ -41,6 +41,8 @@ from unified_vl.inference.saved_models.adapter import ADAPTER, MATRICES, Adapter
 from unified_vl.inference.saved_models.shot_files import read_shots, write_shots
 from unified_vl.inference.saved_models.weights import load_weights
 from unified_vl.model.backbone import Backbone
+from unified_vl.model.backbones.checkpoint import load_backbone
+from unified_vl.model.backbones.configuration import TransformersConfig
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.saved_configuration import (
     CONFIG,
@@ -55,6 +57,8 @@ from unified_vl.specs.written import write_task
 
 WEIGHTS = "model.safetensors"
 SPECS = "specs"
+
+Config = UnifiedVLConfig | TransformersConfig
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,9 @@ def save_model(
         write_atomically(partial / FACTS, told)
 
 
-def describe_model(directory: Path, config: UnifiedVLConfig, codec: SequenceCodec) -> None:
+def describe_model(
+    directory: Path, config: UnifiedVLConfig | TransformersConfig, codec: SequenceCodec
+) -> None:
     """Write what weights are of, beside them: `config.json` and the tokenizer without images.
 
     Args:
@@ -132,7 +138,7 @@ def describe_model(directory: Path, config: UnifiedVLConfig, codec: SequenceCode
     codec.save(directory / TOKENIZER, images=False)
 
 
-def _complete(config: UnifiedVLConfig, codec: SequenceCodec) -> None:
+def _complete(config: UnifiedVLConfig | TransformersConfig, codec: SequenceCodec) -> None:
     """Let a configuration name the tokenizer and its limits."""
     config.vocabulary_fingerprint = codec.vocabulary.fingerprint
     config.text_fingerprint = _fingerprint(codec.text.content)
@@ -243,8 +249,12 @@ def load_model(
         max_source=config.max_source_tokens,
         max_target=config.max_target_tokens,
         code_images=code_images,
+        around_image=config.around_image,
     )
-    if (directory / ADAPTER).is_file():
+    model: Backbone
+    if isinstance(config, TransformersConfig):
+        model = load_backbone(directory, config, check=check_weights)
+    elif (directory / ADAPTER).is_file():
         model = load_adapted(directory, config, check=check_weights).eval()
     else:
         model = load_weights(directory / WEIGHTS, config, check=check_weights).eval()

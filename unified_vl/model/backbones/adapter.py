@@ -6,7 +6,6 @@ H height, W width, P places of one image.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,6 @@ from unified_vl.model.initialization import initialize
 from unified_vl.model.vision import ImageEncoder
 
 THEIRS = "model."  # before the names of their weights in a state dict
-NOISE = 0.1  # of new rows, in standard deviations of the rows that are there
 
 
 class TransformersBackbone(Backbone):
@@ -48,6 +46,10 @@ class TransformersBackbone(Backbone):
             self.vision = ImageEncoder(config.own_vision)
             self.vision.apply(lambda module: initialize(module, config.own_vision))
 
+    @property
+    def image_branch(self) -> ImageEncoder | None:
+        return self.vision
+
     def encode(
         self,
         ids_BS: torch.Tensor,
@@ -67,21 +69,19 @@ class TransformersBackbone(Backbone):
         """Hidden states (B, S, M), and the features of the images."""
         family = self.config.family
         x_BSM = family.embedding(self.model)(ids_BS)
-        if feature_NPM is None and pixels_NCHW is not None:
-            feature_NPM = self.image_features(pixels_NCHW)
+        placed_NPM = None
         if feature_NPM is not None:
+            placed_NPM = feature_NPM if self.vision is None else self.vision.place(feature_NPM)
+        elif pixels_NCHW is not None:
+            placed_NPM, feature_NPM = self._see(pixels_NCHW)
+        if placed_NPM is not None:
             assert self.config.image_token_id is not None, "the vocabulary has no image"
             places_BS = ids_BS == self.config.image_token_id
-            self._check(places_BS, len(feature_NPM), feature_NPM.shape[1])
-            placed_NPM = feature_NPM if self.vision is None else self.vision.place(feature_NPM)
+            self._check(places_BS, len(placed_NPM), placed_NPM.shape[1])
             x_BSM = x_BSM.masked_scatter(places_BS[..., None], placed_NPM.to(x_BSM.dtype))
         elif self.training and self.config.reads_images:
-            blank = torch.zeros(
-                1, 3, *self.config.image_size, dtype=torch.uint8, device=ids_BS.device
-            )
-            seen_1PM = self.image_features(blank)
-            placed_1PM = seen_1PM if self.vision is None else self.vision.place(seen_1PM)
-            x_BSM = x_BSM + 0.0 * placed_1PM.mean()
+            blank = ids_BS.new_zeros((1, 3, *self.config.image_size), dtype=torch.uint8)
+            x_BSM = x_BSM + 0.0 * self._see(blank)[0].mean()
         encoder = family.encoder(self.model)
         hidden_BSM = encoder(inputs_embeds=x_BSM, attention_mask=mask_BS).last_hidden_state
         return hidden_BSM, feature_NPM
@@ -103,8 +103,13 @@ class TransformersBackbone(Backbone):
             )
 
     def image_features(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
+        return self._see(pixels_NCHW)[1]
+
+    def _see(self, pixels_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (N, P, M), with and without positions of their own."""
         if self.vision is not None:
-            return self.vision(pixels_NCHW)[1]
+            seen: tuple[torch.Tensor, torch.Tensor] = self.vision(pixels_NCHW)
+            return seen
         if not self.config.reads_images:
             raise UserError("the model reads no images", field="model")
         mean, std = (
@@ -112,7 +117,8 @@ class TransformersBackbone(Backbone):
             for value in (self.config.mean, self.config.std)
         )
         scaled_NCHW = ((pixels_NCHW.float() / 255 - mean) / std).to(self.dtype)
-        return self.config.family.image_features(self.model, scaled_NCHW)
+        feature_NPM = self.config.family.image_features(self.model, scaled_NCHW)
+        return feature_NPM, feature_NPM
 
     def decode(
         self,
@@ -187,22 +193,19 @@ class TransformersBackbone(Backbone):
             caption_features=caption_BTM,
         )
 
-    @torch.no_grad()
-    def resize(self, kept: int, rows: int) -> None:
-        """Give the embedding, and a head of its own, so many rows.
+    def tables(self) -> dict[str, torch.Tensor]:
+        """What has a row for each id: the embedding, and a head of its own."""
+        start: Any = self.model.get_input_embeddings()
+        end: Any = self.model.get_output_embeddings()
+        head = end.out_proj.weight if hasattr(end, "out_proj") else end.weight
+        tables: dict[str, torch.Tensor] = {"embedding": start.weight}
+        return tables if head is start.weight else {**tables, "head": head}
 
-        Args:
-            kept: the first ones, which stay; the others start at their mean, with a little noise.
-            rows: of the vocabulary, padding included.
-        """
+    def resize(self, rows: int) -> None:
+        """Give the embedding, and a head of its own, so many rows; the first ones stay."""
         self.model.resize_token_embeddings(rows, mean_resizing=False)
         for config in (self.config.theirs, self.model.config):
             self.config.family.set_rows(config, rows)
-        ends = (self.model.get_input_embeddings(), self.model.get_output_embeddings())
-        for weight_VM in {id(end.weight): end.weight for end in map(_table, ends)}.values():
-            known_VM = weight_VM[:kept].float()
-            new_VM = torch.randn(rows - kept, weight_VM.shape[1]) * known_VM.std(0) * NOISE
-            weight_VM[kept:] = (known_VM.mean(0) + new_VM).to(weight_VM.dtype)
 
     def save_weights(
         self, directory: Path, state_dict: Mapping[str, torch.Tensor] | None = None
@@ -215,15 +218,9 @@ class TransformersBackbone(Backbone):
             name.removeprefix(THEIRS): state[name].detach().cpu().contiguous() for name in kept
         }
         save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
-        told = json.dumps(self.config.to_dict(), indent=1, ensure_ascii=False)
-        write_atomically(directory / "config.json", told)
+        write_atomically(directory / "config.json", self.config.to_json_string())
         generation = self.model.generation_config
         if generation is not None:
             write_atomically(
                 directory / "generation_config.json", generation.to_json_string(use_diff=True)
             )
-
-
-def _table(end: Any) -> Any:
-    """The module that has the rows: T5Gemma 2 wraps the one of its head."""
-    return end.out_proj if hasattr(end, "out_proj") else end

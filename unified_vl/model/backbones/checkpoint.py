@@ -106,7 +106,11 @@ def refuse_others(directory: Path) -> None:
 
 
 def load_backbone(
-    directory: Path, config: TransformersConfig, *, check: bool = False
+    directory: Path,
+    config: TransformersConfig,
+    *,
+    check: bool = False,
+    fresh_vision: bool = False,
 ) -> TransformersBackbone:
     """The model with every weight from the folder, in float32.
 
@@ -114,6 +118,7 @@ def load_backbone(
         directory: has `config.json` and safetensors, whole or in shards.
         config: made of that `config.json`.
         check: look at every weight, which must be a finite number.
+        fresh_vision: an image branch of this project is not there, and starts at random.
 
     Raises:
         UserError: naming the weight, when one is missing, too many, of another shape, or no
@@ -138,11 +143,10 @@ def load_backbone(
     backbone = TransformersBackbone(config, model)
     unexpected = {name for name in told["unexpected_keys"] if not config.family.unused(name)}
     missing = set(told["missing_keys"])
-    if backbone.vision is not None:
+    if backbone.vision is not None and not fresh_vision:
         ours = {name for name in unexpected if name.startswith(VISION)}
-        if ours:
-            unexpected -= ours
-            missing |= _fill_vision(backbone, directory)
+        unexpected -= ours
+        missing |= _fill_vision(backbone, directory)
     for names, what in ((missing, "are missing"), (unexpected, "are none of this model's")):
         if names:
             raise UserError(f"{len(names)} weights {what}, such as {min(names)!r}", file=directory)

@@ -12,6 +12,7 @@ import transformers
 from transformers import PretrainedConfig, PreTrainedModel
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.kinds.hooks.fits import Fit
 from unified_vl.model.backbones.family import Family
 from unified_vl.model.backbones.registry import FAMILIES
 from unified_vl.model.configuration import UnifiedVLConfig
@@ -101,6 +102,11 @@ class TransformersConfig:
         return UnifiedVLConfig(d_model=int(text.hidden_size), vision=self.vision)
 
     @property
+    def image_fit(self) -> Fit:
+        """How images are brought to that size."""
+        return "stretch" if self.vision is None else self.own_vision.image_fit
+
+    @property
     def reads_images(self) -> bool:
         return self.family.reads_images or self.vision is not None
 
@@ -145,6 +151,11 @@ class TransformersConfig:
         """Ids that stand before and behind an image's places."""
         return self.family.around_image(self.theirs)
 
+    @property
+    def most_positions(self) -> int | None:
+        """The longest sequence; None where any length goes."""
+        return self.family.most_positions(self.theirs)
+
     def build(self) -> PreTrainedModel:
         """The model with random weights."""
         kind = getattr(transformers, self.family.model_class)
@@ -152,6 +163,10 @@ class TransformersConfig:
             copy.deepcopy(self.theirs), attn_implementation=ATTENTION
         )
         return model
+
+    def to_json_string(self) -> str:
+        """What `config.json` holds."""
+        return json.dumps(self.to_dict(), indent=1, ensure_ascii=False)
 
     def to_dict(self) -> dict[str, Any]:
         """What `config.json` says: `transformers` reads it too, and passes over our key."""

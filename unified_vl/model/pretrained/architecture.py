@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from unified_vl.errors import UserError
 from unified_vl.model.pretrained.opening import open_pretrained
 from unified_vl.model.pretrained.pretrained import Pretrained
+from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.specs.reading.parse import problems_of
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.model import ModelSpec
@@ -26,7 +27,7 @@ CHANGEABLE = (
 KEY = "model"
 
 
-def open_start(run: Run, *, download: bool = True) -> Pretrained:
+def open_start(run: Run, *, download: bool = True) -> Pretrained | TransformersCheckpoint:
     """What `model.from` names.
 
     Raises:

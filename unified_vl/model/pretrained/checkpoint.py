@@ -24,7 +24,7 @@ from unified_vl.files import read_json_object
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.pretrained.saved_model import architecture_of
 from unified_vl.model.pretrained.tensor_files import TensorFiles
-from unified_vl.model.saved_configuration import CONFIG, TOKENIZER, load_configuration
+from unified_vl.model.saved_configuration import CONFIG, TOKENIZER, own_configuration
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.run_record import BEST_MODEL, MODEL
 
@@ -54,7 +54,7 @@ class Checkpoint:
                 expected=f"a model of the run, {directory.parent.parent / MODEL} or {BEST_MODEL}",
             )
         described = _described(directory)
-        config = load_configuration(described / CONFIG)
+        config = own_configuration(described / CONFIG)
         self.architecture: Mapping[str, Any] = architecture_of(config)
         self.row_names = row_names(*load_tokenizer(described / TOKENIZER))
         self._files = TensorFiles(sorted((directory / STATE).glob(SHARDS)))

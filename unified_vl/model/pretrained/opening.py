@@ -8,6 +8,7 @@ from pathlib import Path
 from unified_vl.checkpoint_folders import MANIFEST, STATE, folder_of, newest
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object
+from unified_vl.model.backbones import registry as backbones
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.pretrained.checkpoint import Checkpoint
 from unified_vl.model.pretrained.hub import from_hub
@@ -15,17 +16,22 @@ from unified_vl.model.pretrained.pretrained import Pretrained
 from unified_vl.model.pretrained.saved_model import SavedModel
 from unified_vl.model.pretrained.t5 import T5, T5_TYPES
 from unified_vl.model.pretrained.tensor_files import PICKLES, weight_files
+from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.model.saved_configuration import CONFIG, FACTS
 from unified_vl.run_record import BEST_MODEL, CHECKPOINTS, MODEL
 from unified_vl.specs.runs.run_paths import is_path
 
-FAMILIES: dict[str, Callable[[Path], Pretrained]] = {  # by the `model_type` of config.json
+FAMILIES: dict[str, Callable[[Path], Pretrained | TransformersCheckpoint]] = {
+    # by the `model_type` of config.json
     UnifiedVLConfig.model_type: SavedModel,
     **dict.fromkeys(T5_TYPES, T5),
+    **dict.fromkeys(backbones.FAMILIES, TransformersCheckpoint),
 }
 
 
-def open_pretrained(source: str | Path, *, download: bool = True) -> Pretrained:
+def open_pretrained(
+    source: str | Path, *, download: bool = True
+) -> Pretrained | TransformersCheckpoint:
     """What can be started from.
 
     Args:
@@ -38,6 +44,7 @@ def open_pretrained(source: str | Path, *, download: bool = True) -> Pretrained:
     """
     directory = directory_of(source, download=download)
     if checkpoint := _checkpoint_in(directory):
+        _refuse_theirs(checkpoint)
         return Checkpoint(checkpoint)
     directory = _model_in(directory)
     config = directory / CONFIG
@@ -68,6 +75,17 @@ def _checkpoint_in(directory: Path) -> Path | None:
         if isinstance(steps, int) and folder_of(output / CHECKPOINTS, steps).name >= name:
             return None
     return output / CHECKPOINTS / name
+
+
+def _refuse_theirs(checkpoint: Path) -> None:
+    """A checkpoint's stretches of weights are read into this project's own architecture alone."""
+    config = checkpoint / CONFIG
+    if config.is_file() and read_json_object(config).get("model_type") in backbones.FAMILIES:
+        raise UserError(
+            "a checkpoint of a model that `transformers` computes cannot be started from",
+            file=checkpoint,
+            expected="the model that its run has saved (OUTPUT/model or OUTPUT/best_model)",
+        )
 
 
 def _model_in(directory: Path) -> Path:

@@ -15,7 +15,7 @@ from unified_vl.codecs.texts.loading import text_files
 from unified_vl.errors import UserError
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.pretrained.tensor_files import TensorFiles, weight_files
-from unified_vl.model.saved_configuration import CONFIG, TOKENIZER, load_configuration
+from unified_vl.model.saved_configuration import CONFIG, TOKENIZER, own_configuration
 from unified_vl.specs.runs.model import Architecture
 
 EMBEDDING = "encoder.embedding.weight"
@@ -34,7 +34,7 @@ class SavedModel:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.about = f"the model {directory}"
-        config = load_configuration(directory / CONFIG)
+        config = own_configuration(directory / CONFIG)
         self.architecture = architecture_of(config)
         self.row_names = row_names(*load_tokenizer(directory / TOKENIZER))
         self._files = TensorFiles(weight_files(directory))

@@ -17,6 +17,7 @@ from unified_vl.inference.saved_models.model_directory import (
     saved_facts,
 )
 from unified_vl.model.pretrained.architecture import open_start
+from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.model.tuning.adapters import merged_weights
 from unified_vl.run_record import BEST_MODEL
 from unified_vl.specs.run import Run
@@ -88,6 +89,7 @@ class ModelWriter:
         run, parts = self.run, self._parts
         assert run.model.from_ is not None and parts.start is not None
         base = open_start(run, download=False)
+        assert not isinstance(base, TransformersCheckpoint), "which refuses `lora`"
         is_here = Path(run.model.from_).is_dir()
         dtype, tied = parts.model.dtype, parts.model.config.tie_word_embeddings
         return Adapter(

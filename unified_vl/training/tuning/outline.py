@@ -9,11 +9,13 @@ import torch
 
 from unified_vl.codecs.sequence import load_tokenizer
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
+from unified_vl.model.backbone import Backbone
+from unified_vl.model.backbones.adapter import TransformersBackbone
 from unified_vl.model.tuning.names import named_weights
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.run_paths import told_at_its_key
-from unified_vl.training.beginning import beginning_of
+from unified_vl.training.beginning import backbone_config, beginning_of
 from unified_vl.training.build import model_config
 from unified_vl.training.optimizers.registry import build_optimizer
 from unified_vl.training.tuning.trained import Trained, choose_trained, trained_of
@@ -44,12 +46,19 @@ def outline(run: Run) -> tuple[list[Weight], Trained]:
     Raises:
         UserError: for a tokenizer, a model key or a pattern that does not fit.
     """
-    run = beginning_of(run, resume=False).run
+    beginning = beginning_of(run, resume=False)
+    run = beginning.run
     vocabulary, _ = load_tokenizer(run.tokenizer)
-    config = model_config(run, vocabulary, load_image_tokenizer(run.tokenizer, vocabulary))
+    image_tokenizer = load_image_tokenizer(run.tokenizer, vocabulary)
+    theirs = backbone_config(beginning, vocabulary, image_tokenizer)
+    model: Backbone
     with torch.device("meta"):
-        model = UnifiedVLForConditionalGeneration(config)
-        model.tie_weights()
+        if theirs is not None:
+            model = TransformersBackbone(theirs)
+        else:
+            own = UnifiedVLForConditionalGeneration(model_config(run, vocabulary, image_tokenizer))
+            own.tie_weights()
+            model = own
         choose_trained(model, run)
     with told_at_its_key(run):
         groups = build_optimizer(model, run.optimizer).param_groups

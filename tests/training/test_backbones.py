@@ -1,0 +1,220 @@
+"""Runs that start from checkpoints which `transformers` computes: trained, resumed, asked."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sentencepiece
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+from tests.model.backbones.models import CLASSES, make
+from tests.training.test_engine import launch_two, numbers
+from unified_vl.authoring.checking.findings import Findings
+from unified_vl.authoring.checking.runs import check_run
+from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
+from unified_vl.errors import UserError
+from unified_vl.files import write_atomically
+from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.model.backbones.adapter import TransformersBackbone
+from unified_vl.specs.load import load_run
+from unified_vl.specs.run import Run
+from unified_vl.training.beginning import beginning_of
+from unified_vl.training.build import build
+from unified_vl.training.trainer import train
+
+ROWS = 320  # of the checkpoint's embedding; its tokenizer has fewer pieces
+FAMILIES = ("t5gemma2", "florence2", "bart")
+SIZES = {"t5gemma2": [16, 16], "florence2": [64, 64], "bart": [8, 8]}
+STEPS = ["steps=4", "optimizer.decay=constant", "optimizer.warmup_steps=0"]
+
+
+@pytest.fixture(scope="module")
+def world(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a checkpoint, a tokenizer and a run file of each family."""
+    root = tmp_path_factory.mktemp("backbones")
+    for family in FAMILIES:
+        make(family, root / family / "checkpoint", rows=ROWS, max_shard_size="40KB")
+        _write_tokenizer(root / family / "tokenizer", family)
+        if family == "t5gemma2":  # the others' rows are found by their ids
+            text = root / family / "tokenizer" / "text.model"
+            shutil.copy(text, root / family / "checkpoint" / "tokenizer.model")
+        text = (squares / "run.yaml").read_text()
+        start, stop = text.index("model:"), text.index("optimizer:")
+        vision = "  vision: {kind: patches, image_size: [8, 8], patch_size: 4}\n"
+        keys = vision if family == "bart" else ""
+        text = f"{text[:start]}model:\n  from: checkpoint\n{keys}{text[stop:]}"
+        text = text.replace("mixture: mixture.yaml", f"mixture: {squares / 'mixture.yaml'}")
+        text = text.replace(f"tokenizer: {squares}/tokenizer", "tokenizer: tokenizer")
+        (root / family / "run.yaml").write_text(text)
+    return root
+
+
+def _write_tokenizer(folder: Path, family: str) -> None:
+    """The text tokenizer with the family's special ids, and our tags behind its pieces."""
+    ids = {"pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3}
+    if family != "t5gemma2":
+        ids = {"bos_id": 0, "pad_id": 1, "eos_id": 2, "unk_id": 3}
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.Train(
+        sentence_iterator=iter(["red rot green grün blue blau white weiß black schwarz"] * 9),
+        model_writer=model,
+        vocab_size=300,
+        hard_vocab_limit=False,
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        minloglevel=2,
+        **ids,
+    )
+    write_atomically(folder / "text.model", model.getvalue())
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()).GetPieceSize()
+    tags = standard_tags(["en", "de"], ["see", "say"], ["seeing"])
+    own = {key: ids[key] for key in ("pad_id", "eos_id", "unk_id")}
+    write_atomically(folder / "vocabulary.json", Vocabulary(pieces, tags, 16, **own).to_json())
+
+
+def run_of(world: Path, family: str, output: Path, *more: str) -> Run:
+    return load_run(world / family / "run.yaml", [f"output={output}", *more])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_run_begins_with_the_weights_and_new_rows(
+    world: Path, tmp_path: Path, family: str
+) -> None:
+    run = run_of(world, family, tmp_path)
+    parts = build(beginning_of(run, resume=False))
+    model, vocabulary = parts.model, parts.codec.vocabulary
+    assert isinstance(model, TransformersBackbone)
+    assert model.config.vocab_size == vocabulary.size > ROWS
+    assert list(model.config.image_size) == SIZES[family]
+    kind = getattr(transformers, f"{CLASSES[family]}ForConditionalGeneration")
+    theirs = kind.from_pretrained(world / family / "checkpoint").get_input_embeddings().weight
+    rows = model.tables()["embedding"]
+    text = vocabulary.text_size
+    assert torch.equal(rows[:text], theirs[:text])
+    assert rows[text : vocabulary.image_codes.stop].std(1).min() > 0.01  # new, and not alike
+    assert parts.start is not None
+    assert parts.start.has_fresh_images == (family == "bart")
+    assert "tag:task:see" in parts.start.new
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_it_trains_resumes_to_the_bit_and_answers(
+    world: Path, tmp_path: Path, family: str, squares: Path
+) -> None:
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    train(run_of(world, family, whole, *STEPS), progress=False)
+    train(run_of(world, family, halves, *STEPS, "steps=2"), progress=False)
+    train(run_of(world, family, halves, *STEPS), resume=True, progress=False)
+    expected, found = (load_file(f / "model" / "model.safetensors") for f in (whole, halves))
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    losses = [v for (event, *_, name), v in numbers(whole).items() if name == "loss" and event]
+    assert losses[0] > losses[-1] > 0
+    model = UnifiedVL.from_pretrained(whole / "model")
+    images = [squares / "data" / f"{colour}.png" for colour in ("red", "blue")]
+    answers = model.predict("see", image=images, n=2)
+    assert all(answer.score < 0 for answer in answers)
+    assert [len(answer.alternatives or ()) for answer in answers] == [2, 2]
+    kind = getattr(transformers, f"{CLASSES[family]}ForConditionalGeneration")
+    opened, told = kind.from_pretrained(whole / "model", output_loading_info=True)
+    assert not told["missing_keys"]
+    assert opened.get_input_embeddings().num_embeddings == model.model.config.vocab_size
+
+
+def test_a_saved_model_can_be_started_from(world: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    train(run_of(world, "t5gemma2", first, *STEPS), progress=False)
+    run = run_of(world, "t5gemma2", second, f"model.from={first / 'model'}")
+    parts = build(beginning_of(run, resume=False))
+    saved = load_file(first / "model" / "model.safetensors")
+    state = parts.model.state_dict()
+    named = parts.codec.vocabulary.image_codes.stop
+    for name, weight in saved.items():
+        rows = named if "embed_tokens.weight" in name else None
+        assert torch.equal(state[f"model.{name}"][:rows], weight[:rows]), name
+    assert parts.start is not None
+    assert parts.start.new == []
+
+
+@pytest.mark.parametrize("family", ["t5gemma2"])
+def test_two_processes_train_as_one_does(
+    world: Path, tmp_path: Path, family: str, free_port: int
+) -> None:
+    """At every ZeRO stage, with batches that have images and batches that have none."""
+    alone = tmp_path / "alone"
+    # Adam makes whole steps of gradients that are rounding alone: small ones, so that norms tell
+    short = ["steps=3", "checkpoint_every=100", "optimizer.lr=1.0e-5"]
+    train(run_of(world, family, alone, *short), progress=False)
+    launch_two(free_port, world / family, tmp_path, *short)
+    expected = numbers(alone)
+    assert {task for _, _, task, _ in expected} == {"see", "say"}
+    for stage in range(4):
+        assert numbers(tmp_path / f"zero{stage}") == pytest.approx(expected, rel=1e-4), stage
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_check_finds_what_does_not_fit(world: Path, tmp_path: Path, family: str) -> None:
+    found = Findings()
+    check_run(run_of(world, family, tmp_path), found, "error")
+    assert not found.all()
+    check_run(run_of(world, family, tmp_path, "max_source_tokens=4"), found, "error")
+    assert ["an image alone takes" in str(each) for each in found.all()] == [True]
+
+
+def spoil(world: Path, folder: Path, family: str, what: str) -> Path:
+    """A checkpoint with one thing wrong."""
+    if what == "rows":
+        make(family, folder, rows=700)
+        return folder
+    shutil.copytree(world / family / "checkpoint", folder)
+    if what == "pickle":
+        for path in folder.glob("*.safetensors*"):
+            path.unlink()
+        (folder / "pytorch_model.bin").write_bytes(b"x")
+    elif what == "type":
+        path = folder / "config.json"
+        path.write_text(path.read_text().replace('"bart"', '"barrt"'))
+    elif what == "shard":
+        sorted(folder.glob("*.safetensors"))[0].unlink()
+    elif what == "weight":
+        for path in folder.glob("*.safetensors*"):
+            path.unlink()
+        save_file({"model.shared.weight": torch.zeros(ROWS, 32)}, folder / "model.safetensors")
+    elif what == "adapter":
+        (folder / "adapter_config.json").write_text("{}")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("family", "what", "keys", "message"),
+    [
+        ("bart", "pickle", (), "weights in a pickle are not opened"),
+        ("bart", "type", (), "a model of type 'barrt' cannot be started from.*bart"),
+        ("bart", "shard", (), "cannot be read"),
+        ("bart", "weight", (), "weights are missing, such as"),
+        ("bart", "adapter", (), "adapters and not a whole model"),
+        ("t5gemma2", "", ("model.vision.image_size=[32, 32]",), "takes images of one size"),
+        ("t5gemma2", "", ("model.d_model=64",), "does not read this"),
+        ("t5gemma2", "", ("model.vision.patch_size=4",), "does not read this"),
+        ("bart", "", ("max_source_tokens=65",), "the model has 64 positions"),
+        ("bart", "", ("tokenizer={world}/t5gemma2/tokenizer",), "its pad_id is 0"),
+        ("bart", "rows", (), "and no tokenizer beside them"),
+        ("bart", "", ("tokenizer={world}/bart/checkpoint",), "there is no vocabulary here"),
+    ],
+)
+def test_bad_starts_are_told(
+    world: Path, tmp_path: Path, family: str, what: str, keys: tuple[str, ...], message: str
+) -> None:
+    source = spoil(world, tmp_path / "source", family, what)
+    with pytest.raises(UserError) as caught:
+        more: list[Any] = [f"model.from={source}", *(key.format(world=world) for key in keys)]
+        build(beginning_of(run_of(world, family, tmp_path / "output", *more), resume=False))
+    assert re.search(message, str(caught.value))
+    assert caught.value.field or caught.value.file
