@@ -289,6 +289,9 @@ class Run(Spec):
         """Whether some weights are frozen, which checkpoints do not hold."""
         return bool(self.freeze) or self.lora is not None
 
+    def __hash__(self) -> int:
+        return hash((self.run, self.version))
+
     def settle(self, origin: Origin) -> None:
         super().settle(origin)
         refuse_old_paths(self)
