@@ -27,7 +27,7 @@ def only_writer(output: Path) -> Iterator[None]:
     Raises:
         UserError: when another process writes it, or no lock can be written.
     """
-    output = output.resolve()  # two names of one output have one lock
+    output = Path(os.path.realpath(output))  # two names of one output have one lock
     path = output.with_name(f"{output.name}.lock")
     if output.is_dir() and not os.access(output.parent, os.W_OK):  # a volume of a container
         path = output / WITHIN
@@ -38,7 +38,7 @@ def only_writer(output: Path) -> Iterator[None]:
     except Timeout as error:
         raise _taken(output, path) from error
     except OSError as error:
-        raise UserError(f"cannot be written: {error.strerror}", file=path) from error
+        raise UserError(f"cannot be written: {error.strerror}", file=output) from error
     try:
         yield
     finally:

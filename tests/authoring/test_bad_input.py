@@ -173,6 +173,10 @@ class Spoilers:
         (folder / "out").write_text("")
 
     @staticmethod
+    def link_to_itself(folder: Path) -> None:
+        (folder / "loop").symlink_to("loop")
+
+    @staticmethod
     def run_of_another_folder(folder: Path) -> None:
         (folder / "runs").mkdir()
         text = RUN.replace("data: .", "data: pictures")

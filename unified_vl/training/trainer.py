@@ -12,10 +12,10 @@ import torch
 
 from unified_vl.data.order import draw_seed
 from unified_vl.errors import UserError
-from unified_vl.locks import WITHIN, only_writer
+from unified_vl.locks import WITHIN
 from unified_vl.run_record import MODEL, SPECS
 from unified_vl.specs.run import Run
-from unified_vl.specs.runs.run_paths import told_at_its_key
+from unified_vl.specs.runs.run_paths import only_writer_of_output, told_at_its_key
 from unified_vl.specs.written import write_run
 from unified_vl.training.bad_rows import BadRows
 from unified_vl.training.beginning import beginning_of
@@ -75,7 +75,7 @@ def train(
     with (
         lost_ranks(),
         Watchdog(run.output, run.hang_timeout) as watchdog,
-        _only_job(run.output) as process,
+        _only_job(run) as process,
     ):
         watchdog.beat("the data and the model are read")
         training = _prepare(run, process, resume=resume, progress=progress)
@@ -103,13 +103,13 @@ def train(
 
 
 @contextlib.contextmanager
-def _only_job(output: Path) -> Iterator[Process]:
+def _only_job(run: Run) -> Iterator[Process]:
     """The ranks, once they have met, are the only processes that write the output directory."""
     process = start_process()
     with contextlib.ExitStack() as stack:
         with together(process):
             if process.rank == 0:
-                stack.enter_context(only_writer(output))
+                stack.enter_context(only_writer_of_output(run))
         yield process
 
 

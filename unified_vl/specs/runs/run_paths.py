@@ -6,12 +6,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from os.path import normpath, relpath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.locks import only_writer
 from unified_vl.specs.reading.parse import Parsed
 from unified_vl.specs.runs.vision import PRETRAINED, RANDOM
 
@@ -26,6 +27,7 @@ WITHIN = {  # paths that are keys of parts, and the words that may stand in thei
 }
 FOLDERS = ("data", "tokenizer")  # what has to be there before a training
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")  # `t5-small`, `google/mt5-small`
+A_FOLDER = "a folder, or a name where one can be made"  # what an output is
 LONGEST_ENDING = len(".partial")  # of folders that are written beside their place
 
 
@@ -95,7 +97,7 @@ def unusable_paths(run: Run) -> Iterator[UserError]:
             yield run.error((key,), f"{str(path)!r} {found}", nearest=nearest(path.name, beside))
     fault = _cannot_be_written(run.output)
     if fault is not None:
-        yield run.error(("output",), fault, expected="a folder, or a name where one can be made")
+        yield run.error(("output",), fault, expected=A_FOLDER)
 
 
 def refuse_unusable_paths(run: Run) -> None:
@@ -106,6 +108,22 @@ def refuse_unusable_paths(run: Run) -> None:
     """
     for error in unusable_paths(run):
         raise error
+
+
+@contextmanager
+def only_writer_of_output(run: Run | ImageTokenizerSpec) -> Iterator[None]:
+    """Be the only process that writes the output of a run or an image tokenizer, while inside.
+
+    Raises:
+        UserError: with file, line and key; another process writes it, or nobody can.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_writer(run.output))
+        except UserError as error:
+            told = f"{str(run.output)!r}: {error.message}"
+            raise run.error(("output",), told, expected=error.expected or A_FOLDER) from error
+        yield
 
 
 @contextmanager
@@ -156,11 +174,12 @@ def _exists(path: Path) -> bool:
 def _cannot_be_written(path: Path) -> str | None:
     """Why no folder can be made at `path`; None where one can."""
     try:
-        folder = next(each for each in (path, *path.parents) if each.exists())
+        folder = next(each for each in (path, *path.parents) if os.path.lexists(each))
     except OSError as error:
         return f"{str(path)[:60]!r} cannot be a folder: {error.strerror}"
     if not folder.is_dir():
-        return f"{str(folder)!r} is a file"
+        what = "is a file" if folder.exists() else "is a link that leads nowhere"
+        return f"{str(folder)!r} {what}"
     if not os.access(folder, os.W_OK | os.X_OK):
         return f"{str(folder)!r} may not be written to"
     longest = os.pathconf(folder, "PC_NAME_MAX") - LONGEST_ENDING

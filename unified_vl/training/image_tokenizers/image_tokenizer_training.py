@@ -27,8 +27,9 @@ from unified_vl.image_tokenizer.discriminator import PatchDiscriminator, discrim
 from unified_vl.image_tokenizer.image_tokenizer import WEIGHTS, ImageTokenizer, to_floats
 from unified_vl.image_tokenizer.perceptual import PerceptualDistance
 from unified_vl.inference.saved_models.model_directory import usable_device
-from unified_vl.locks import WITHIN, only_writer
+from unified_vl.locks import WITHIN
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
+from unified_vl.specs.runs.run_paths import only_writer_of_output
 from unified_vl.training.image_tokenizers.image_files import ImageFiles
 from unified_vl.training.learning_rate import learning_rate
 from unified_vl.training.optimizers.registry import build_optimizer
@@ -65,7 +66,7 @@ def train_image_tokenizer(
         UserError: for images that cannot be read, an output directory in use, a checkpoint
             of another spec, or a device that is not there.
     """
-    with only_writer(spec.output):
+    with only_writer_of_output(spec):
         return _train(spec, resume, usable_device(device))
 
 
