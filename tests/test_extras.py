@@ -67,7 +67,7 @@ def test_the_core_checks_trains_scores_and_predicts_without_them(tmp_path: Path)
     (tmp_path / "rows.jsonl").write_text(lines, encoding="utf-8")
     commands = [
         "new --from rows.jsonl --output see.yaml --task see --run run.yaml",
-        "tokenizer train --spec see.yaml --output tokenizer --vocabulary-size 280",
+        "tokenizer train --spec see.yaml --output tokenizers/see --vocabulary-size 280",
         "check run.yaml",
         "train run.yaml steps=1 batch_size=2 output=out",
         "evaluate out/model --data . --predictions out/predictions.jsonl --output out/report.json",

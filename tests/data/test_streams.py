@@ -44,6 +44,7 @@ class Builder:
     def __init__(self, bad: Sequence[int] = ()) -> None:
         self.bad = frozenset(bad)
         self.spec: Any = None
+        self.codec = None
         self.seeds: dict[int, list[int | None]] = {}
 
     def build(self, row: Any, *, seed: int | None) -> Example:

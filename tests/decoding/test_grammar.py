@@ -56,7 +56,7 @@ def test_the_box_grammar_writes_all_boxes_and_nothing_else() -> None:
 
 
 def test_the_text_grammar_allows_text_and_eos_at_every_step() -> None:
-    expected = sorted({*VOCABULARY.text} - {PAD_ID, UNK_ID} | {EOS_ID})
+    expected = sorted({*VOCABULARY.text_ids} - {PAD_ID, UNK_ID} | {EOS_ID})
     for written in ([], [5], [5, 6, 7]):
         assert next_ids(TextGrammar(VOCABULARY, CPU), written) == expected
 
@@ -76,7 +76,7 @@ def test_whatever_a_model_prefers_the_impossible_is_not_written(seed: int, allow
             assert {x1, y1, x2, y2} <= set(VOCABULARY.locations)
             assert (x1 < x2, y1 < y2, end) == (True, True, EOS_ID)
         else:
-            assert set(row) <= set(VOCABULARY.text) - {PAD_ID, UNK_ID}
+            assert set(row) <= set(VOCABULARY.text_ids) - {PAD_ID, UNK_ID}
 
 
 def test_each_row_of_a_batch_has_its_own_box() -> None:

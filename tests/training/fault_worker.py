@@ -20,8 +20,8 @@ from unittest import mock
 
 import torch
 
-from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.errors import TrainingEnded, UserError
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.load import load_run
 from unified_vl.training.distributed.engine import Engine, start_process
 from unified_vl.training.record.models import ModelWriter
@@ -118,7 +118,8 @@ def main(squares: Path, output: Path) -> None:
     with contextlib.suppress(Killed), at_best_model(2, die):
         job("best_killed", *best)
     job("best_killed", *best, resume=True)
-    with mock.patch.object(SequenceCodec, "save", lambda *_: fill_the_disk()):
+    model = UnifiedVLForConditionalGeneration
+    with mock.patch.object(model, "save_pretrained", lambda *_, **__: fill_the_disk()):
         job("best_full", *best)
     job("task", here("mixture", "mixture.yaml", "other_order.yaml"))
     job("graph", here("mixture", "mixture.yaml", "no_contrast.yaml"))

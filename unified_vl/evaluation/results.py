@@ -136,8 +136,10 @@ def read_report(path: Path) -> dict[str, Any]:
     expected = "what unified-vl evaluate --output writes, a JSON file"
     try:
         report = parse_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:  # which says what JSON's reader stumbled over: no matter here
+    except json.JSONDecodeError as error:  # where JSON's reader stumbled is of no help here
         raise UserError("this is not a report", file=path, expected=expected) from error
+    except ValueError as error:
+        raise UserError(f"this is not a report: {error}", file=path, expected=expected) from error
     if not isinstance(report, dict):
         raise UserError("this is not a report", file=path, expected=expected)
     if missing := {"model", "version", "seconds", "tasks"} - set(report):
