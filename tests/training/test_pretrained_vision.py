@@ -15,9 +15,12 @@ from safetensors.torch import load_file, save_file
 
 from tests.training.test_extending import a_run, losses
 from unified_vl import UnifiedVL, train
+from unified_vl.errors import UserError
 from unified_vl.specs.reading.document import Document
 from unified_vl.specs.reading.parse import parse_text, validate
 from unified_vl.specs.runs.model import ModelSpec
+from unified_vl.training.beginning import beginning_of
+from unified_vl.training.build import build
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/pretrained_vision.md").read_text(encoding="utf-8")
@@ -89,6 +92,38 @@ def test_a_training_goes_on_as_if_it_had_not_ended(
     assert losses(whole.output) == losses(longer.output)
     one, other = (load_file(each / "model.safetensors") for each in (model, again))
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize("pool", ["{kind: average, grid: [1, 2]}", "{kind: resampler, tokens: 2}"])
+def test_a_model_with_fewer_tokens_is_opened_and_started_from(
+    squares: Path, tmp_path: Path, pool: str
+) -> None:
+    """Its configuration holds the keys that its kind of pooling reads, and no other."""
+    vision = f"{{kind: patches, image_size: [8, 8], patch_size: 4, fit: pad, pool: {pool}}}"
+    saved = train(a_run(squares, tmp_path / "run", **{"model.vision": vision}), progress=False)
+    assert UnifiedVL.from_pretrained(saved).predict("see", image=squares / "data/red.png").text
+    start = a_run(squares, tmp_path / "next", model=f"{{from: {saved}}}")
+    again = build(beginning_of(start, resume=False))
+    assert again.model.config.image_tokens == 2
+    assert again.model.config.image_fit == "pad"
+
+
+@pytest.mark.parametrize(
+    ("key", "vision"),
+    [
+        ("pool.kind", "{pool: {kind: average, grid: [1, 2]}}"),
+        ("normalize.mean", "{normalize: {mean: [0.4, 0.5, 0.6], std: [0.2, 0.2, 0.2]}}"),
+    ],
+)
+def test_what_a_model_has_not_is_not_put_into_it_silently(
+    squares: Path, tmp_path: Path, key: str, vision: str
+) -> None:
+    """A key within a mapping that the saved model has as null contradicts it like any other."""
+    saved = train(a_run(squares, tmp_path / "run", **{"model.vision": VISION % ""}), progress=False)
+    start = a_run(squares, tmp_path / "next", model=f"{{from: {saved}, vision: {vision}}}")
+    with pytest.raises(UserError, match=r"but the model .* has null") as error:
+        beginning_of(start, resume=False)
+    assert error.value.field == f"model.vision.{key}"
 
 
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE, flags=re.M | re.S)

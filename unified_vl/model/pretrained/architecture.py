@@ -96,9 +96,14 @@ def _leaves(values: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[t
 
 
 def _at(values: Mapping[str, Any], path: tuple[str, ...]) -> tuple[Any] | None:
-    """What stands at `path`, in brackets; None where nothing does."""
+    """What stands at `path`, in brackets; None where nothing does.
+
+    A mapping that is decided not to be there decides its keys: they are null.
+    """
     found: Any = values
     for key in path:
+        if found is None:
+            return (None,)
         if not isinstance(found, Mapping) or key not in found:
             return None
         found = found[key]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from unified_vl.parts import WordOr
 from unified_vl.specs.reading.document import OneOf, Part, Problem, one_of
@@ -166,16 +166,23 @@ class PoolSpec(Part):
         examples=[6],
     )
 
+    @model_serializer(mode="wrap")
+    def _with_its_own_keys(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """What its kind reads: a saved model is read by the rules that run files are."""
+        read = ("kind", *POOL_KEYS[self.kind])
+        return {key: value for key, value in write(self).items() if key in read}
+
 
 def _pooled(pool: PoolSpec) -> Iterator[Problem]:
-    own = {"average": ("grid",), "resampler": ("tokens", "layers")}
-    if getattr(pool, own[pool.kind][0]) is None:
-        yield Problem(("pool", own[pool.kind][0]), "is missing", POOL_EXAMPLES[pool.kind])
-    for key in sorted(pool.model_fields_set - {"kind", *own[pool.kind]}):
+    own = POOL_KEYS[pool.kind]
+    if getattr(pool, own[0]) is None:
+        yield Problem(("pool", own[0]), "is missing", POOL_EXAMPLES[pool.kind])
+    for key in sorted(pool.model_fields_set - {"kind", *own}):
         said = f"pooling of kind {pool.kind!r} does not read this"
-        yield Problem(("pool", key), said, one_of(own[pool.kind], "and"))
+        yield Problem(("pool", key), said, one_of(own, "and"))
 
 
+POOL_KEYS = {"average": ("grid",), "resampler": ("tokens", "layers")}  # the first is needed
 POOL_EXAMPLES = {"average": "rows and columns, such as [4, 4]", "resampler": "a number such as 64"}
 
 
