@@ -74,6 +74,8 @@ def test_texts_beside_images(
     left = {why: n for why, n in data.left_out.items() if ".fr." not in str(files)}
     assert left == left_out
     for row in data:
+        text = tmp_path / row.where.removesuffix(":1")
+        assert text.read_text().strip() == row.columns["caption"]
         ImageLoader(tmp_path, (4, 4)).load(row.image(row.columns["image"]), row.where)
 
 

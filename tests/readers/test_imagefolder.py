@@ -27,6 +27,7 @@ def test_the_folder_is_the_label(tmp_path: Path, open_task: Callable, pets: Path
         {"image": "pets/train/dog/a.JPG", "label": "dog", "file_name": "dog/a.JPG"},
         {"image": "pets/train/dog/b.png", "label": "dog", "file_name": "dog/b.png"},
     ]
+    assert [row.where for row in data] == [f"{row.columns['image']}:1" for row in data]
     for row in data:
         ImageLoader(tmp_path, (4, 4)).load(row.columns["image"], row.where)
 
@@ -57,16 +58,35 @@ def test_metadata_beside_the_images(
         {"image": "pets/train/dog/b.png", "said": "A dog."},
         {"image": "pets/train/dog/a.JPG", "said": "Two dogs."},
     ]
+    assert [row.where.removeprefix("pets/train/") for row in data] == [
+        "cat/metadata.csv:1",
+        f"dog/metadata.{kind}:1",
+        f"dog/metadata.{kind}:2",
+    ]
     for row in data:
         ImageLoader(tmp_path, (4, 4)).load(row.columns["image"], row.where)
+
+
+def test_lines_that_are_skipped_are_those_of_their_file(
+    tmp_path: Path, open_task: Callable, pets: Path
+) -> None:
+    (pets / "cat/metadata.csv").write_text("file_name,said\nx/1.png,A cat.,Why?\nx/1.png,Yes.\n")
+    (pets / "dog/metadata.csv").write_text("file_name,said\nb.png,A dog.\na.JPG\na.JPG,Two.\n")
+    data = open_task(f"{FOLDER}, on_bad_row: skip", image="image, kind: image", answer="said")
+    assert [(row.where, row.columns["said"]) for row in data] == [
+        ("pets/train/cat/metadata.csv:2", "Yes."),
+        ("pets/train/dog/metadata.csv:1", "A dog."),
+        ("pets/train/dog/metadata.csv:3", "Two."),
+    ]
+    assert sum(data.left_out.values()) == 2
 
 
 def test_several_folders(tmp_path: Path, open_task: Callable, pets: Path) -> None:
     data = open_task('reader: imagefolder, path: "pets/{split}/*"', image="image", answer="label")
     assert [(row.file, row.columns["label"]) for row in data] == [
-        ("pets/train/cat", "x"),
-        ("pets/train/dog", "dog"),
-        ("pets/train/dog", "dog"),
+        ("pets/train/cat/x/1.png", "x"),
+        ("pets/train/dog/a.JPG", "dog"),
+        ("pets/train/dog/b.png", "dog"),
     ]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from unified_vl.errors import UserError, nearest
 from unified_vl.parts import KeyPath
 from unified_vl.readers.keys import ReaderKeys
+from unified_vl.readers.table import is_utf8
 
 MOST_NAMES, LONG_NAME = 50, 60  # of columns that a message lists
 K = TypeVar("K", bound=ReaderKeys)
@@ -153,6 +154,15 @@ class Source:
         if len(numbers) < of:
             self.kept.numbers = numbers
             self.leave_out(of - len(numbers), why)
+
+    def found_in(self, files: Sequence[Path]) -> None:
+        """Say which file each row is, the only one of it. A name that is no text is not said."""
+        names = [self.name(path) for path in files]
+        known = [is_utf8(name) for name in names]
+        self.kept.files = [
+            name if said else self.name(self.path) for name, said in zip(names, known, strict=True)
+        ]
+        self.kept.numbers = [0 if said else place for place, said in enumerate(known)]
 
     def leave_out(self, count: int, why: str) -> None:
         """Say that rows, or what would have been some, are none of the table."""

@@ -27,6 +27,7 @@ def _rows(source: Source) -> Iterator[Mapping[str, Any]]:
     texts = {path.with_suffix(""): path for path in files if path.suffix.lower() == ".txt"}
     stems = {path.with_suffix("") for path in images}
     used: set[Path] = set()
+    places: list[Path] = []
     without = 0
     for image in images:
         stem = image.with_suffix("")
@@ -35,6 +36,7 @@ def _rows(source: Source) -> Iterator[Mapping[str, Any]]:
         without += not said
         for language, path in said.items():
             text = _text(path)
+            places.append(path)
             yield {
                 "key": stem.relative_to(folder).as_posix(),
                 "image": source.name(image),
@@ -43,6 +45,7 @@ def _rows(source: Source) -> Iterator[Mapping[str, Any]]:
                 "captions": [line.strip() for line in text.splitlines() if line.strip()],
                 "language": language,
             }
+    source.found_in(places)
     source.leave_out(without, "lack their text")
     source.leave_out(len(texts) - len(used), "are texts beside no image, or in another language")
 

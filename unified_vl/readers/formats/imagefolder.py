@@ -13,7 +13,7 @@ from unified_vl.readers.formats.csv_tsv import CSV
 from unified_vl.readers.formats.jsonl import JSONL
 from unified_vl.readers.image_files import files_below, note_links
 from unified_vl.readers.reader import Reader
-from unified_vl.readers.source import Source
+from unified_vl.readers.source import Kept, Source
 from unified_vl.readers.table import NO_TEXT, Columns, Table, Unreadable, is_utf8
 
 METADATA: dict[str, Reader] = {"metadata.jsonl": JSONL, "metadata.csv": CSV}
@@ -37,6 +37,7 @@ def read_imagefolder(source: Source) -> Table:
         "label": [_named(path.parent.name) for path in images],
     }
     source.require(list(columns))
+    source.found_in(images)
     return Columns({name: columns[name] for name in source.needed})
 
 
@@ -48,20 +49,28 @@ def _named(name: str) -> str | Unreadable:
 def _with_metadata(source: Source, metadata: list[Path]) -> Table:
     """The rows of all files of metadata, one after the other."""
     found: dict[str, list[Any]] = {column: [] for column in source.needed}
+    files: list[str] = []
+    numbers: list[int] = []
     for path in metadata:
         names = {column: source.needed[column] for column in source.needed if column != "image"}
         needed = {"file_name": ("data", "path"), **names}
         reader = METADATA[path.name]
-        own = replace(source, files={"path": path}, needed=needed, keys=reader.keys())
+        own = replace(source, files={"path": path}, needed=needed, keys=reader.keys(), kept=Kept())
         table = reader.open(own)
         rows = table.take(range(len(table)))
+        kept = range(len(table)) if own.kept.numbers is None else own.kept.numbers
         images = []
-        for number, name in enumerate(rows["file_name"], 1):
+        for place, name in zip(kept, rows["file_name"], strict=True):
             if not isinstance(name, str):
-                raise UserError(f"row {number} names no image", file=path, field="file_name")
+                raise UserError(f"row {place + 1} names no image", file=path, field="file_name")
             images.append(f"{source.name(path.parent)}/{name}")
         for column, values in found.items():
             values += images if column == "image" else rows[column]
+        files += [source.name(path)] * len(table)
+        numbers += kept
+        for why, count in own.kept.left_out.items():
+            source.leave_out(count, why)
+    source.kept.files, source.kept.numbers = files, numbers
     return Columns(found)
 
 
