@@ -13,11 +13,14 @@ import sentencepiece
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
 from tests.model.backbones.models import CLASSES, make
 from tests.training.test_engine import launch_two, numbers
 from unified_vl.authoring.checking.findings import Findings
 from unified_vl.authoring.checking.runs import check_run
+from unified_vl.authoring.checking.tokens import load_codec, sizes_of, started
+from unified_vl.cli.main import app
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
@@ -161,6 +164,26 @@ def test_two_processes_train_as_one_does(
         for (*of, name), value in expected.items():
             close = 1e-2 if name == "grad_norm" else 1e-4
             assert found[(*of, name)] == pytest.approx(value, rel=close), (stage, of, name)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_author_sees_what_the_model_will(
+    world: Path, tmp_path: Path, family: str, squares: Path
+) -> None:
+    """The image size, the ids and the ids around an image are those of what is started from."""
+    run = run_of(world, family, tmp_path)
+    codec = build(beginning_of(run, resume=False)).codec
+    sizes = sizes_of(*started(run))
+    shown = load_codec(run.tokenizer, **sizes._asdict())
+    assert shown is not None
+    assert list(sizes.image_size) == SIZES[family]
+    for name in ("image_tokens", "image_size", "fit", "around_image"):
+        assert getattr(shown, name) == getattr(codec, name), name
+    arguments = ["show", str(squares / "see.yaml"), "--run", str(world / family / "run.yaml")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    height, width = SIZES[family]
+    assert f"as {width}x{height}]" in result.stdout
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.training.test_extending import a_run, losses
 from unified_vl import UnifiedVL, train
+from unified_vl.authoring.checking.tokens import sizes_of, started
 from unified_vl.errors import UserError
 from unified_vl.specs.reading.document import Document
 from unified_vl.specs.reading.parse import parse_text, validate
@@ -106,6 +107,12 @@ def test_a_model_with_fewer_tokens_is_opened_and_started_from(
     again = build(beginning_of(start, resume=False))
     assert again.model.config.image_tokens == 2
     assert again.model.config.image_fit == "pad"
+    sizes = sizes_of(*started(start))
+    assert (sizes.image_size, sizes.image_tokens, sizes.fit) == ((8, 8), 2, "pad")
+    larger = f"{{from: {saved}, vision: {{image_size: [16, 12]}}}}"
+    grown = build(beginning_of(a_run(squares, tmp_path / "grown", model=larger), resume=False))
+    assert grown.model.config.image_tokens == 2
+    assert grown.start is not None and bool(grown.start.resized) == ("resampler" in pool)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow
 from unified_vl.geometry import Shape, coordinates, to_pixels
 from unified_vl.json_text import parse_json
+from unified_vl.kinds.hooks.fits import Fit
 from unified_vl.kinds.registry import kind_of_place
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
@@ -77,6 +78,7 @@ def show_rows(
     split: SplitName,
     count: int,
     image_size: Size,
+    fit: Fit = "stretch",
     codec: SequenceCodec | None = None,
     left_out: Callable[[BadRow], None] = lambda error: None,
 ) -> list[Shown]:
@@ -88,6 +90,7 @@ def show_rows(
         split: train, validation or test.
         count: how many rows.
         image_size: (height, width) that images are brought to.
+        fit: how, where their proportions are others.
         codec: gives the ids.
         left_out: is told of each row that `on_bad_row: skip` leaves out.
 
@@ -96,7 +99,7 @@ def show_rows(
     """
     data = TaskData(spec, split, root)
     train = train_rows(spec, root, data)
-    images = ImageLoader(root, image_size)
+    images = ImageLoader(root, image_size, fit=fit)
     builder = ExampleBuilder(spec, images, codec=codec, rows=data, train=train)
     shown: dict[int, Shown] = {}
     for index in Random(0).sample(range(len(data)), len(data)):

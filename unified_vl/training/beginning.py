@@ -133,19 +133,7 @@ def backbone_config(
             f"a {known.model_type} model reads and writes no images in codes",
             expected="a tokenizer without an image tokenizer",
         )
-    _refuse_long(run, known)
     return known
-
-
-def _refuse_long(run: Run, config: TransformersConfig) -> None:
-    most = config.most_positions
-    for key in ("max_source_tokens", "max_target_tokens"):
-        if most is not None and getattr(run, key) > most:
-            raise run.error(
-                (key,),
-                f"found {getattr(run, key)}, but the model has {most} positions",
-                expected=f"at most {most}",
-            )
 
 
 def backbone_model(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from unified_vl.authoring.checking.findings import Findings, Severity
-from unified_vl.authoring.checking.tokens import sizes_of
+from unified_vl.authoring.checking.tokens import sizes_of, started
 from unified_vl.codecs.sequence import load_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.templates import task_tags
 from unified_vl.errors import UserError
 from unified_vl.model.encoders.registry import settled
-from unified_vl.model.pretrained.architecture import open_start
-from unified_vl.model.pretrained.architecture import settled as with_architecture
-from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.run_paths import told_at_its_key, unusable_paths
 
@@ -26,21 +23,18 @@ def check_run(run: Run, findings: Findings, missing: Severity) -> None:
     """
     for error in unusable_paths(run):
         findings.add(error, missing)
-    theirs: TransformersCheckpoint | None = None
     try:
-        if run.model.from_ is not None:
-            pretrained = open_start(run, download=False)
-            if isinstance(pretrained, TransformersCheckpoint):
-                theirs, run = pretrained, pretrained.settled(run)
-            else:
-                run = with_architecture(run, pretrained.architecture, pretrained.about)
+        run, theirs = started(run)
     except UserError as error:
         findings.add(error, missing if error.field == "model.from" else "error")
         return
     try:
         if run.tokenizer.is_dir():
             refuse_other_vocabulary(run, load_tokenizer(run.tokenizer)[0])
-        image_tokens = _image_tokens(run, theirs)
+        with told_at_its_key(run):
+            if theirs is None:
+                settled(run.model.vision.model_dump(mode="json"))
+        image_tokens = sizes_of(run, theirs).image_tokens
     except UserError as error:
         findings.add(error)
         return
@@ -52,17 +46,6 @@ def check_run(run: Run, findings: Findings, missing: Severity) -> None:
                 expected=f"more than {image_tokens}",
             )
         )
-
-
-def _image_tokens(run: Run, theirs: TransformersCheckpoint | None) -> int:
-    """Of one image in a source; 0 where that is not known before there is a tokenizer."""
-    with told_at_its_key(run):
-        if theirs is None:
-            settled(run.model.vision.model_dump(mode="json"))
-            return sizes_of(run).image_tokens
-        if not run.tokenizer.is_dir():
-            return 0
-        return theirs.configuration(run, load_tokenizer(run.tokenizer)[0]).image_tokens
 
 
 def refuse_other_vocabulary(run: Run, vocabulary: Vocabulary) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from unified_vl.codecs.image_codes import CodeImages, code_grid
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
+from unified_vl.kinds.hooks.fits import Fit
 from unified_vl.model.encoders.registry import grid_size
+from unified_vl.model.pretrained.architecture import open_start, settled
+from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.run_paths import told_at_its_key
 
@@ -20,24 +24,60 @@ class Sizes(NamedTuple):
         image_size: (height, width) that images are brought to.
         image_tokens: ids of an image.
         max_source, max_target: ids of the longest.
+        fit: how images of other proportions are brought to that size.
+        around_image: ids before and behind those of an image.
     """
 
     image_size: tuple[int, int]
     image_tokens: int
     max_source: int
     max_target: int
+    fit: Fit = "stretch"
+    around_image: tuple[Sequence[int], Sequence[int]] = ((), ())
 
 
-def sizes_of(run: Run) -> Sizes:
-    """Those of the model that a run trains.
+def started(run: Run) -> tuple[Run, TransformersCheckpoint | None]:
+    """A run with the keys of its model that are known from what it starts from.
+
+    Returns:
+        It, and what decides the rest where `transformers` computes the model.
 
     Raises:
-        UserError: for an image encoder that does not take its size.
+        UserError: at `model.from`, where that is not on this machine, or at a key that
+            contradicts it.
     """
+    if run.model.from_ is None:
+        return run, None
+    pretrained = open_start(run, download=False)
+    if isinstance(pretrained, TransformersCheckpoint):
+        return pretrained.settled(run), pretrained
+    return settled(run, pretrained.architecture, pretrained.about), None
+
+
+def sizes_of(run: Run, theirs: TransformersCheckpoint | None = None) -> Sizes:
+    """Those of the model that a run trains.
+
+    Args:
+        run: and
+        theirs: as `started` returns them. Their images take no ids here before there is a
+            tokenizer.
+
+    Raises:
+        UserError: for an image encoder that does not take its size, or a run that does not suit
+            what it starts from.
+    """
+    vision = run.model.vision
+    height, width = vision.image_size
+    limits = run.max_source_tokens, run.max_target_tokens
     with told_at_its_key(run):
-        rows, columns = grid_size(run.model.vision.model_dump(mode="json"))
-    height, width = run.model.vision.image_size
-    return Sizes((height, width), rows * columns, run.max_source_tokens, run.max_target_tokens)
+        if theirs is None:
+            rows, columns = grid_size(vision.model_dump(mode="json"))
+            return Sizes((height, width), rows * columns, *limits, vision.fit)
+        if not run.tokenizer.is_dir():
+            return Sizes((height, width), 0, *limits)
+        config = theirs.configuration(run, load_tokenizer(run.tokenizer)[0])
+    tokens, fit, around = config.image_tokens, config.image_fit, config.around_image
+    return Sizes(config.image_size, tokens, *limits, fit, around)
 
 
 def load_codec(
@@ -47,6 +87,8 @@ def load_codec(
     image_tokens: int,
     max_source: int,
     max_target: int,
+    fit: Fit = "stretch",
+    around_image: tuple[Sequence[int], Sequence[int]] = ((), ()),
 ) -> SequenceCodec | None:
     """The codec of a tokenizer's directory; None without one.
 
@@ -67,7 +109,9 @@ def load_codec(
         text,
         image_tokens=image_tokens,
         image_size=image_size,
+        fit=fit,
         max_source=max_source,
         max_target=max_target,
         code_images=code_images,
+        around_image=around_image,
     )

@@ -55,7 +55,7 @@ def show(
     ] = False,
 ) -> None:
     """Show rows of a task as source and target, as ids with a tokenizer, and what is lost."""
-    from unified_vl.authoring.checking.tokens import Sizes, load_codec, sizes_of
+    from unified_vl.authoring.checking.tokens import Sizes, load_codec, sizes_of, started
     from unified_vl.authoring.page import as_html
     from unified_vl.authoring.show import as_text, show_rows
     from unified_vl.errors import BadRow, UserError, visible
@@ -65,7 +65,7 @@ def show(
     sizes = Sizes((64, 64), 16, 256, 128)
     if run is not None:
         of_run = load_run(run)
-        sizes, data = sizes_of(of_run), data or of_run.data
+        sizes, data = sizes_of(*started(of_run)), data or of_run.data
         if tokenizer is None and of_run.tokenizer.is_dir():
             tokenizer = of_run.tokenizer
     if data is None:
@@ -76,6 +76,8 @@ def show(
         image_tokens or sizes.image_tokens,
         max_source or sizes.max_source,
         max_target or sizes.max_target,
+        sizes.fit,
+        sizes.around_image,
     )
     task = load_task(spec)
     codec = load_codec(tokenizer, **sizes._asdict())
@@ -86,6 +88,7 @@ def show(
         split=split.value,
         count=count,
         image_size=sizes.image_size,
+        fit=sizes.fit,
         codec=codec,
         left_out=left_out.append,
     )

@@ -37,6 +37,8 @@ BRANCHES = {  # what a model may have that another has not
 RESIZED = (  # a row for each row or column of an image's grid
     "encoder.vision.row",
     "encoder.vision.column",
+    "encoder.vision.pool.row",
+    "encoder.vision.pool.column",
     "encoder.code_positions.row.weight",
     "encoder.code_positions.column.weight",
 )

@@ -98,7 +98,8 @@ class TransformersCheckpoint:
         """That of a run's model, whose embedding has the rows of a vocabulary.
 
         Raises:
-            UserError: for images that the model cannot take, or special ids that are not its own.
+            UserError: for images that the model cannot take, special ids that are not its own,
+                or sequences that are longer than its positions.
         """
         keys = self._own_keys(run)
         vision = run.model.vision
@@ -115,6 +116,7 @@ class TransformersCheckpoint:
         self._refuse_other_ids(run, config, vocabulary)
         config.family.set_rows(config.theirs, vocabulary.size)
         _ = config.image_tokens  # sizes that do not fit show here
+        _refuse_long(run, config)
         return config
 
     def _own_keys(self, run: Run) -> dict[str, Any]:
@@ -251,3 +253,14 @@ class _Table:
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> torch.Tensor:
         return self._rows_VM[start:stop]
+
+
+def _refuse_long(run: Run, config: TransformersConfig) -> None:
+    most = config.most_positions
+    for key in ("max_source_tokens", "max_target_tokens"):
+        if most is not None and getattr(run, key) > most:
+            raise run.error(
+                (key,),
+                f"found {getattr(run, key)}, but the model has {most} positions",
+                expected=f"at most {most}",
+            )
