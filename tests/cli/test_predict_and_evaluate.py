@@ -14,7 +14,8 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from unified_vl.cli.answering.predict import parse_fields, predict
+from unified_vl.cli.answering.fields import parse_fields
+from unified_vl.cli.answering.predict import predict
 from unified_vl.cli.evaluation.evaluate import evaluate
 from unified_vl.cli.evaluation.report import report
 from unified_vl.errors import UserError
@@ -54,7 +55,7 @@ def test_predict_takes_any_field_of_the_task_and_prints_boxes(tiny, model_direct
     for task in ("tiny_ground", spec):
         asked = ("predict", model_directory, "--task", task, "--image", image)
         assert call(*asked, "--language", "en", "--phrase", "a dog").stdout.strip() == expected
-    with pytest.raises(UserError, match=r"no field 'phrsae'.*did you mean 'phrase'"):
+    with pytest.raises(UserError, match=r"--phrsae: is no option.*did you mean '--phrase'"):
         call(*asked, "--language", "en", "--phrsae", "a dog")
 
 
@@ -224,6 +225,21 @@ def test_progress_is_a_bar_on_a_terminal_and_lines_elsewhere(
 def test_arguments_that_are_no_fields(arguments: list[str], said: str) -> None:
     with pytest.raises(UserError, match=said):
         parse_fields(arguments)
+
+
+@pytest.mark.parametrize(
+    ("argument", "close"),
+    [("--beems", "--beams"), ("--max-token", "--max-tokens"), ("--texd", "--text"), ("--zzz", "")],
+)
+def test_an_option_that_is_none_has_its_nearest_name(
+    model_directory: Path, argument: str, close: str
+) -> None:
+    with pytest.raises(
+        UserError, match=f"^command line: {argument}: is no option, and no "
+    ) as error:
+        call("predict", model_directory, "--task", "tiny_copy", "--language", "en", argument, "4")
+    told = str(error.value)
+    assert told.endswith(f"; did you mean {close!r}?") == bool(close), told
 
 
 def test_arguments_that_are_fields() -> None:

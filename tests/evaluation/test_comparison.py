@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from unified_vl.cli.evaluation.compare import fitting_table
 from unified_vl.cli.main import app
 from unified_vl.codecs.segments import Text
 from unified_vl.data.example import Example
@@ -157,6 +160,24 @@ def test_nothing_in_a_file_of_rows_is_unpickled(reports: tuple[Path, Path]) -> N
     np.savez(rows_path(reports[1]), allow_pickle=True, **held)
     with pytest.raises(UserError, match=r"not the rows of a report: .*allow_pickle=False"):
         compare_reports(*reports)
+
+
+@pytest.mark.parametrize(
+    ("width", "left_out"),
+    [(160, []), (80, ["p"]), (71, ["p", "better"]), (60, ["p", "better", "95 %"])],
+)
+def test_a_narrow_terminal_shows_whole_names_and_fewer_columns(
+    reports: tuple[Path, Path], width: int, left_out: list[str]
+) -> None:
+    found = compare_reports(*reports, resamples=200)
+    found["tasks"] = {"name_the_birds": found["tasks"]["caption"]}
+    console = Console(width=width, record=True, file=io.StringIO())
+    table, missing = fitting_table(found, console)
+    console.print(table)
+    assert missing == left_out
+    lines = console.export_text().splitlines()
+    (line,) = [each for each in lines if "name_the_birds" in each and "exact_match" in each]
+    assert "+25.0" in line
 
 
 def test_the_command_shows_a_table_or_json(reports: tuple[Path, Path]) -> None:

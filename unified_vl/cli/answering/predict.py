@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unified_vl.cli.answering.decoding import decoding_options
+from unified_vl.cli.answering.fields import parse_fields, refuse_unknown
 from unified_vl.cli.options import Compile, Device
 from unified_vl.errors import UserError, visible
 
@@ -113,6 +114,7 @@ def predict(
         return
     assert task is not None
     spec = with_generate(predictor.spec(task), generate)
+    refuse_unknown(context, spec, fields)
     answer = predictor.predict(spec, language, n=n, **fields)
     if draw is not None:
         _draw(answer, image, draw, task)
@@ -190,32 +192,6 @@ def _draw(answer: Prediction, image: Path | None, draw: Path, task: str) -> None
             f"the task {task!r} has no shapes to draw", file="command line", field="--draw"
         )
     save_drawing(image, answer, draw)
-
-
-def parse_fields(arguments: list[str]) -> dict[str, str]:
-    """`--phrase "a dog"` or `--phrase="a dog"` as {"phrase": "a dog"}.
-
-    Raises:
-        UserError: for a value without a name, or a name without a value.
-    """
-    fields: dict[str, str] = {}
-    left = list(arguments)
-    while left:
-        first = left.pop(0)
-        name, equals, value = first.removeprefix("--").partition("=")
-        if not first.startswith("--") or not name:
-            raise UserError(
-                f"found {first!r}", file="command line", expected="--FIELD VALUE for each field"
-            )
-        if not equals:
-            if not left:
-                raise UserError(f"--{name} has no value", file="command line")
-            value = left.pop(0)
-        key = name.replace("-", "_")
-        if key in fields:
-            raise UserError(f"--{name} is given twice", file="command line")
-        fields[key] = value
-    return fields
 
 
 def _predict_rows(

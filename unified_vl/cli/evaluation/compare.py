@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unified_vl.cli.evaluation.tables import add_names, fits
+
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
+
+NUMBERS = ("rows", "A", "B", "B - A", "95 %", "p", "better")
+LEFT_OUT = ("p", "better", "95 %")  # where there is no room for all: first, second, third
 
 
 def compare(
@@ -35,13 +42,26 @@ def compare(
         typer.echo(json.dumps(found, ensure_ascii=False, indent=1))
         return
     console = Console(highlight=False)
-    console.print(_table(found))
+    table, left_out = fitting_table(found, console)
+    console.print(table)
+    if left_out:
+        said = " and ".join(left_out)
+        typer.echo(f"note: no room for {said} here; --json has them", err=True)
     for key, name in (("only_in_a", a), ("only_in_b", b)):
         if found[key]:
             print(visible(f"only in {name}: {', '.join(found[key])}"))
 
 
-def _table(found: dict[str, Any]) -> Table:
+def fitting_table(found: dict[str, Any], console: Console) -> tuple[Table, list[str]]:
+    """The comparison, and the columns that a console has no room for."""
+    for count in range(len(LEFT_OUT) + 1):
+        table = _table(found, LEFT_OUT[:count])
+        if fits(table, console):
+            break
+    return table, list(LEFT_OUT[:count])
+
+
+def _table(found: dict[str, Any], left_out: Sequence[str]) -> Table:
     from rich.table import Table
 
     table = Table(
@@ -49,16 +69,15 @@ def _table(found: dict[str, Any]) -> Table:
         caption="B - A with its 95 % interval (paired bootstrap); p by approximate "
         f"randomisation; {found['resamples']} resamples",
     )
-    table.add_column("task", overflow="fold")
-    table.add_column("metric", overflow="fold")
-    for heading in ("rows", "A", "B", "B - A", "95 %", "p", "better"):
+    metrics = [metric for scores in found["tasks"].values() for metric in scores["metrics"]]
+    add_names(table, {"task": found["tasks"], "metric": metrics})
+    shown = [heading for heading in NUMBERS if heading not in left_out]
+    for heading in shown:
         table.add_column(heading, justify="right", no_wrap=True)  # only names fold
     for task, scores in found["tasks"].items():
         for metric, score in scores["metrics"].items():
             low_high, p = score["interval"], score["p"]
-            table.add_row(
-                task,
-                metric,
+            cells = (
                 str(scores["count"]),
                 f"{score['a']:.1f}",
                 f"{score['b']:.1f}",
@@ -67,4 +86,6 @@ def _table(found: dict[str, Any]) -> Table:
                 "" if p is None else f"{p:.3f}",
                 (score["better"] or "").upper(),
             )
+            by_heading = dict(zip(NUMBERS, cells, strict=True))
+            table.add_row(task, metric, *(by_heading[heading] for heading in shown))
     return table

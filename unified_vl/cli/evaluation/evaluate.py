@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from unified_vl.cli.answering.decoding import decoding_options
+from unified_vl.cli.evaluation.tables import add_names, fits
 from unified_vl.cli.options import Compile, Device
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 
 WIDEST_DIMENSION = 4  # values that get a column of the printed table each
-LEAST_NAME = 16  # characters of a task's or metric's name on a line of it, if it has as many
 
 
 @decoding_options
@@ -169,10 +169,9 @@ def fitting_table(report: dict[str, Any], console: Console) -> tuple[Table, list
         if dimension != "language" and len(values) <= WIDEST_DIMENSION
     }
     left_out: list[str] = []
-    endless = console.options.update(width=10_000)  # else the least width is the console's own
     while True:
         table = _table_of(report, [(name, v) for name, values in shown.items() for v in values])
-        if not shown or console.measure(table, options=endless).minimum <= console.width:
+        if not shown or fits(table, console):
             return table, left_out[::-1]
         left_out.append(shown.popitem()[0])
 
@@ -187,9 +186,7 @@ def _table_of(report: dict[str, Any], cells: Sequence[tuple[str, str]]) -> Table
     tasks = report["tasks"].items()
     metrics = [metric for _, task in tasks for metric in task["metrics"]]
     table = Table(title=f"{report['model']} ({report['seconds']:.0f} s)")
-    for heading, names in (("task", list(report["tasks"])), ("metric", metrics)):
-        least = min(LEAST_NAME, max(map(len, names)))
-        table.add_column(heading, overflow="fold", min_width=least)
+    add_names(table, {"task": report["tasks"], "metric": metrics})
     for name in ("rows", "all", "95 %", *(value for _, value in cells)):
         table.add_column(Text(visible(name)), justify="right", no_wrap=True)  # only names fold
     for name, task in tasks:
