@@ -131,7 +131,7 @@ def test_it_trains_resumes_to_the_bit_and_answers(
     assert opened.get_input_embeddings().num_embeddings == model.model.config.vocab_size
 
 
-def test_a_saved_model_can_be_started_from(world: Path, tmp_path: Path) -> None:
+def test_a_saved_model_can_be_started_from(world: Path, tmp_path: Path, squares: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     train(run_of(world, "t5gemma2", first, *STEPS), progress=False)
     run = run_of(world, "t5gemma2", second, f"model.from={first / 'model'}")
@@ -144,6 +144,10 @@ def test_a_saved_model_can_be_started_from(world: Path, tmp_path: Path) -> None:
         assert torch.equal(state[f"model.{name}"][:rows], weight[:rows]), name
     assert parts.start is not None
     assert parts.start.new == []
+    run = run_of(world, "t5gemma2", second, f"model.from={first / 'model'}")
+    other = run.model_copy(update={"tokenizer": squares / "tokenizer"})
+    with pytest.raises(UserError, match="its id 2 is not that of the model"):
+        build(beginning_of(other, resume=False))
 
 
 @pytest.mark.parametrize("family", ["t5gemma2"])

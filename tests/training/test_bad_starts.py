@@ -102,6 +102,10 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "no number": (edit(no_number), "'encoder.norm.weight' holds NaN or infinity"),
     "a half file": (truncate, f"{WEIGHTS}: these weights cannot be read: "),
     "no weights": (lambda model: (model / WEIGHTS).unlink(), "there are no weights here"),
+    "adapters alone": (
+        lambda model: (model / WEIGHTS).rename(model / "adapter_model.safetensors"),
+        "holds adapters alone, .*docs/fine_tuning.md",
+    ),
     "a pickle": (pickle_only, "pytorch_model.bin alone, .*save_pretrained writes that file"),
     "a shard that is missing": (shards("c.safetensors"), "c.safetensors: the file is missing"),
     "a shard elsewhere": (shards("../b.safetensors"), "weight_map: names no files beside it"),

@@ -21,6 +21,7 @@ from unified_vl.files import read_json_object
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+ADAPTERS = "adapter_model.safetensors"  # of peft, beside a model
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.msgpack", "*.h5")
 FLOATS = ("F64", "F32", "F16", "BF16")
 AT_ONCE = 1 << 26  # bytes that are mapped
@@ -135,6 +136,13 @@ def weight_files(directory: Path) -> list[Path]:
             file=directory,
             expected=f"{WEIGHTS}: load it where you trust it, with transformers' "
             "from_pretrained, and save_pretrained writes that file",
+        )
+    if (directory / ADAPTERS).is_file():
+        raise UserError(
+            "holds adapters alone, without the weights that they are beside",
+            file=directory,
+            expected="a whole model: train with `lora: {save: merged}`, or open this one in Python "
+            "and save it (docs/fine_tuning.md)",
         )
     beside = sorted(path.name for path in directory.glob("*.safetensors"))
     raise UserError(

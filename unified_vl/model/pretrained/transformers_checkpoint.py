@@ -195,7 +195,10 @@ class TransformersCheckpoint:
         """Where each row is from: by what it stands for in the checkpoint's tokenizer; where none
         lies beside the weights, the ids of pieces mean the same."""
         if self._own:
-            return plan_rows(names, row_names(*load_tokenizer(self.directory / TOKENIZER)), count)
+            saved = row_names(*load_tokenizer(self.directory / TOKENIZER))
+            plan = plan_rows(names, saved, count)
+            self._refuse_moved(plan)
+            return plan
         if has_text(self.directory):
             published = published_text(self.directory)
             pieces, theirs = len(published.text), published.names[:count]
