@@ -1,7 +1,7 @@
 """What ImageNet weights of the image branch are worth: frozen, trained on, and none.
 
     python benchmarks/pretrained_vision.py          # prints the table, writes PRETRAINED_VISION.md
-    python benchmarks/pretrained_vision.py --seeds 1 --updates 20 --output /tmp/try   # to try it
+    python benchmarks/pretrained_vision.py --seeds 1 --updates 20 --output runs/try   # to try it
 
 One model answers easy-VQA and captions emoji. Its image branch is EfficientNet-Lite0; all else, and
 the rows that it sees, are the same in all conditions. Finished runs in the output folder are not
