@@ -21,6 +21,7 @@ from pathlib import Path
 
 import sentencepiece
 
+from unified_vl.codecs.texts.model_proto import varint
 from unified_vl.codecs.texts.text_codec import BYTES_AND_CONTROLS
 from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.texts.training_text import TrainingText
@@ -111,8 +112,8 @@ def with_pieces(content: bytes, count: int, start: int, pieces: Sequence[AddedPi
     """
     parts = [_piece(f"<unused_{i}>", 0.0, UNUSED) for i in range(count, start)]
     parts += [_piece(piece.text, piece.score, NORMAL) for piece in pieces]
-    size = b"\x20" + _varint(start + len(pieces))  # field 4 of what says how it was trained
-    return content + b"".join(parts) + b"\x12" + _varint(len(size)) + size
+    size = b"\x20" + varint(start + len(pieces))  # field 4 of what says how it was trained
+    return content + b"".join(parts) + b"\x12" + varint(len(size)) + size
 
 
 def ids_of(texts: Iterable[str], content: bytes) -> int:
@@ -124,14 +125,6 @@ def ids_of(texts: Iterable[str], content: bytes) -> int:
 
 def _piece(text: str, score: float, kind: int) -> bytes:
     written = text.encode()
-    value = b"\x0a" + _varint(len(written)) + written  # field 1, its text
-    value += b"\x15" + struct.pack("<f", score) + b"\x18" + _varint(kind)  # 2 and 3
-    return b"\x0a" + _varint(len(value)) + value
-
-
-def _varint(value: int) -> bytes:
-    parts = []
-    while value >= 0x80:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*parts, value])
+    value = b"\x0a" + varint(len(written)) + written  # field 1, its text
+    value += b"\x15" + struct.pack("<f", score) + b"\x18" + varint(kind)  # 2 and 3
+    return b"\x0a" + varint(len(value)) + value

@@ -83,9 +83,9 @@ class ModelProto:
                 place += 1
             elif number == TRAINER:
                 spec = [w for n, _, _, w in _fields(value) if n != VOCAB_SIZE]
-                spec.append(bytes([VOCAB_SIZE << 3 | VARINT]) + _varint(len(left)))
+                spec.append(bytes([VOCAB_SIZE << 3 | VARINT]) + varint(len(left)))
                 told = b"".join(spec)
-                parts.append(bytes([TRAINER << 3 | BYTES]) + _varint(len(told)) + told)
+                parts.append(bytes([TRAINER << 3 | BYTES]) + varint(len(told)) + told)
             else:
                 parts.append(whole)
         return b"".join(parts)
@@ -128,7 +128,8 @@ def _number(written: bytes) -> int:
     return _read_varint(written, 0)[0]
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number as the format writes it: seven bits a byte, the low ones first."""
     parts = []
     while value >= 0x80:
         parts.append(value & 0x7F | 0x80)
