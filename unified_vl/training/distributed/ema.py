@@ -27,6 +27,7 @@ class WeightMean:
         self._flats = list({id(flat): flat for flat in flats}.values())
         with torch.no_grad():
             self._means = [flat.detach().clone() for flat in self._flats]
+        self._mean_of = dict(zip(map(id, self._flats), self._means, strict=True))
         self.updates = 0
 
     def update(self) -> None:
@@ -44,7 +45,7 @@ class WeightMean:
 
     def of(self, flat: torch.Tensor) -> torch.Tensor:
         """The mean of one of the tensors."""
-        return next(mean for mean, own in zip(self._means, self._flats, strict=True) if own is flat)
+        return self._mean_of[id(flat)]
 
     def exchange(self) -> None:
         """Put the means in the place of the weights, and these in theirs; again: back."""

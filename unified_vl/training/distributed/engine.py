@@ -35,6 +35,7 @@ from unified_vl.training.distributed.loss_scale import LossScale, refuse_fp16, t
 from unified_vl.training.distributed.masters import changing_masters
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.distributed.shards import fragments, load_shards, save_shard
+from unified_vl.training.distributed.unused_weights import fill_in_gradients, forget_gradients
 
 SHARED_MEMORY_OPERATOR = "deepspeed_shm_comm"
 
@@ -207,10 +208,12 @@ class Engine:
             self._norm = nn.utils.clip_grad_norm_(
                 self.model.parameters(), self._clip or float("inf")
             )
-        self._fill_in_gradients()
+        if self._stage == 0:
+            fill_in_gradients(self.model)
         with told_when_least():
             self._engine.step()
-        self._forget_gradients()
+        if self._stage == 3:
+            forget_gradients(self._engine.optimizer)
         if self.loss_scale is not None and self.loss_scale.overflowed:
             self._accepted = False  # the scale was too large, which is no fault of the gradient
         elif self._accepted is None:  # DeepSpeed met inf or NaN and did not come to its optimiser
@@ -218,25 +221,6 @@ class Engine:
         elif self._accepted and self._mean is not None:
             self._mean.update()
         return self._global_norm()
-
-    def _fill_in_gradients(self) -> None:
-        """Zeros for the weights that this update did not use, such as a branch that its task has
-        no need of: momentum and weight decay move them then, as they do where ZeRO has shards and
-        an optimiser sees no single weight."""
-        if self._stage == 0:
-            for parameter in self.model.parameters():
-                if parameter.requires_grad and parameter.grad is None:
-                    parameter.grad = torch.zeros_like(parameter)
-
-    def _forget_gradients(self) -> None:
-        """ZeRO 3 keeps the gradients of an update until others take their places, and applies
-        those of a weight that the next update does not use a second time."""
-        if self._stage == 3:
-            optimizer = self._engine.optimizer
-            optimizer.grad_partitions_flat_buffer.zero_()
-            for flat in optimizer.fp32_partitioned_groups_flat:  # with the optimiser on the CPU
-                if flat.grad is not None:
-                    flat.grad.zero_()
 
     def _global_norm(self) -> float:
         """Of the step's gradient before clipping; infinite where it is no number."""
