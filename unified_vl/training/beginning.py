@@ -21,7 +21,7 @@ from unified_vl.errors import UserError
 from unified_vl.files import read_json_object
 from unified_vl.model.backbones.adapter import TransformersBackbone
 from unified_vl.model.backbones.configuration import TransformersConfig
-from unified_vl.model.pretrained.architecture import KEY, open_start, settled
+from unified_vl.model.pretrained.architecture import KEY, known_start, settled
 from unified_vl.model.pretrained.pretrained import Pretrained
 from unified_vl.model.pretrained.saved_model import architecture_of
 from unified_vl.model.pretrained.starting import Start
@@ -61,10 +61,7 @@ def beginning_of(run: Run, *, resume: bool) -> Beginning:
     if resume and not run.trains_a_part:
         folder, recorded = _recorded(run.output / CHECKPOINTS)
     if folder is None or recorded is None:
-        pretrained = open_start(run)
-        if isinstance(pretrained, TransformersCheckpoint):
-            return Beginning(pretrained.settled(run), pretrained)
-        return Beginning(settled(run, pretrained.architecture, pretrained.about), pretrained)
+        return Beginning(*known_start(run))
     if recorded["named"] not in _names(run):
         raise run.error(
             (KEY, "from"),

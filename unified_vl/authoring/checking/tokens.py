@@ -11,7 +11,7 @@ from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
 from unified_vl.kinds.hooks.fits import Fit
 from unified_vl.model.encoders.registry import grid_size
-from unified_vl.model.pretrained.architecture import open_start, settled
+from unified_vl.model.pretrained.architecture import known_start
 from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.run_paths import told_at_its_key
@@ -48,10 +48,8 @@ def started(run: Run) -> tuple[Run, TransformersCheckpoint | None]:
     """
     if run.model.from_ is None:
         return run, None
-    pretrained = open_start(run, download=False)
-    if isinstance(pretrained, TransformersCheckpoint):
-        return pretrained.settled(run), pretrained
-    return settled(run, pretrained.architecture, pretrained.about), None
+    known, pretrained = known_start(run, download=False)
+    return known, pretrained if isinstance(pretrained, TransformersCheckpoint) else None
 
 
 def sizes_of(run: Run, theirs: TransformersCheckpoint | None = None) -> Sizes:

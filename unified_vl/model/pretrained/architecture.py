@@ -44,6 +44,20 @@ def open_start(run: Run, *, download: bool = True) -> Pretrained | TransformersC
         raise run.error((KEY, "from"), found, expected=told, nearest=close) from error
 
 
+def known_start(
+    run: Run, *, download: bool = True
+) -> tuple[Run, Pretrained | TransformersCheckpoint]:
+    """A run that starts from something, with every key of its model known, and what that is.
+
+    Raises:
+        UserError: at `model.from`, or at a key that contradicts it.
+    """
+    pretrained = open_start(run, download=download)
+    if isinstance(pretrained, TransformersCheckpoint):
+        return pretrained.settled(run), pretrained
+    return settled(run, pretrained.architecture, pretrained.about), pretrained
+
+
 def settled(run: Run, architecture: Mapping[str, Any], about: str) -> Run:
     """The run with every key of its model known: its own, and those of what it starts from.
 
