@@ -27,7 +27,7 @@ from unified_vl.files import write_atomically
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.pretrained.opening import open_pretrained
 from unified_vl.model.pretrained.pretrained import Pretrained
-from unified_vl.model.pretrained.tensor_files import TensorFiles
+from unified_vl.model.pretrained.tensor_files import TensorFiles, refuse_no_number
 from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.model.saved_configuration import load_json
 from unified_vl.model.tuning.adapters import KIND, A, B, adapted_layers
@@ -160,8 +160,8 @@ def load_adapted(
         weight.copy_(others.read(name) if here else base.read(name))
     _add(state, matrices, told)
     for name, weight in state.items():
-        if check and not bool(weight.isfinite().all()):
-            raise UserError(f"the weight {name!r} holds NaN or infinity", file=directory)
+        if check:
+            refuse_no_number(name, weight, directory)
     return model
 
 

@@ -11,6 +11,7 @@ from transformers.initialization import no_init_weights
 
 from unified_vl.errors import UserError
 from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.pretrained.tensor_files import refuse_no_number
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 FLOATS = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
@@ -49,8 +50,8 @@ def load_weights(
             state = model.state_dict()
             for name in header:
                 tensor = file.get_tensor(name)
-                if check and not bool(tensor.isfinite().all()):
-                    raise UserError(f"the weight {name!r} holds NaN or infinity", file=path)
+                if check:
+                    refuse_no_number(name, tensor, path)
                 state[name].copy_(tensor)
     except (SafetensorError, OSError, RuntimeError) as error:
         raise UserError(f"these weights cannot be read: {error}", file=path) from error

@@ -17,12 +17,10 @@ from unified_vl.errors import UserError
 from unified_vl.files import read_json_object
 from unified_vl.model.backbones.adapter import TransformersBackbone
 from unified_vl.model.backbones.configuration import ATTENTION, TransformersConfig
+from unified_vl.model.pretrained.tensor_files import PICKLES, WEIGHTS, refuse_no_number
 
-CONFIG = "config.json"
-WEIGHTS = "model.safetensors"
 VISION = "vision."  # before the weights of an image branch of this project
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.h5", "*.msgpack")
 
 
 def image_settings(directory: Path) -> dict[str, Any]:
@@ -152,8 +150,7 @@ def load_backbone(
             raise UserError(f"{len(names)} weights {what}, such as {min(names)!r}", file=directory)
     if check:
         for name, weight in backbone.named_parameters():
-            if not bool(weight.isfinite().all()):
-                raise UserError(f"the weight {name!r} holds NaN or infinity", file=directory)
+            refuse_no_number(name, weight, directory)
     return backbone.eval()
 
 

@@ -27,6 +27,7 @@ from unified_vl.model.pretrained.rows import (
     pieces_of,
     plan_rows,
 )
+from unified_vl.model.pretrained.tensor_files import refuse_no_number
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 EMBEDDING, HEAD = "encoder.embedding.weight", "lm_head.weight"
@@ -165,9 +166,7 @@ def start_from(
             state[name].copy_(_resize(pretrained.read(name), len(state[name])))
         else:
             _copy(state[name], pretrained, name)
-        if not bool(state[name].isfinite().all()):
-            found = f"the weight {name!r} holds NaN or infinity"
-            raise UserError(found, file=pretrained.directory)
+        refuse_no_number(name, state[name], pretrained.directory)
     if codebook_KC is not None and not _has_codes(plan):
         torch.manual_seed(seed)
         start_codes_from_codebook(model, codebook_KC)

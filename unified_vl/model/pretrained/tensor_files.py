@@ -153,6 +153,16 @@ def weight_files(directory: Path) -> list[Path]:
     )
 
 
+def refuse_no_number(name: str, weight: torch.Tensor, file: Path) -> None:
+    """Raise where a weight holds what is no finite number.
+
+    Raises:
+        UserError: naming the weight and the file.
+    """
+    if not bool(weight.isfinite().all()):
+        raise UserError(f"the weight {name!r} holds NaN or infinity", file=file)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
     """A safetensors file.
