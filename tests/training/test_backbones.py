@@ -2,88 +2,35 @@
 
 from __future__ import annotations
 
-import io
 import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sentencepiece
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from tests.model.backbones.models import CLASSES, make
+from tests.training.backbone_runs import FAMILIES, ROWS, SIZES, STEPS, run_of, write_world
 from tests.training.test_engine import launch_two, numbers
 from unified_vl.authoring.checking.findings import Findings
 from unified_vl.authoring.checking.runs import check_run
 from unified_vl.authoring.checking.tokens import load_codec, sizes_of, started
 from unified_vl.cli.main import app
-from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.errors import UserError
-from unified_vl.files import write_atomically
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.model.backbones.adapter import TransformersBackbone
-from unified_vl.specs.load import load_run
-from unified_vl.specs.run import Run
 from unified_vl.training.beginning import beginning_of
 from unified_vl.training.build import build
 from unified_vl.training.trainer import train
 
-ROWS = 320  # of the checkpoint's embedding; its tokenizer has fewer pieces
-FAMILIES = ("t5gemma2", "florence2", "bart")
-SIZES = {"t5gemma2": [16, 16], "florence2": [64, 64], "bart": [8, 8]}
-STEPS = ["steps=4", "optimizer.decay=constant", "optimizer.warmup_steps=0"]
-
 
 @pytest.fixture(scope="module")
 def world(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a checkpoint, a tokenizer and a run file of each family."""
-    root = tmp_path_factory.mktemp("backbones")
-    for family in FAMILIES:
-        make(family, root / family / "checkpoint", rows=ROWS, max_shard_size="40KB")
-        _write_tokenizer(root / family / "tokenizer", family)
-        if family == "t5gemma2":  # the others' rows are found by their ids
-            text = root / family / "tokenizer" / "text.model"
-            shutil.copy(text, root / family / "checkpoint" / "tokenizer.model")
-        text = (squares / "run.yaml").read_text()
-        start, stop = text.index("model:"), text.index("optimizer:")
-        vision = "  vision: {kind: patches, image_size: [8, 8], patch_size: 4}\n"
-        keys = vision if family == "bart" else ""
-        text = f"{text[:start]}model:\n  from: checkpoint\n{keys}{text[stop:]}"
-        text = text.replace("mixture: mixture.yaml", f"mixture: {squares / 'mixture.yaml'}")
-        text = text.replace(f"tokenizer: {squares}/tokenizer", "tokenizer: tokenizer")
-        (root / family / "run.yaml").write_text(text)
-    return root
-
-
-def _write_tokenizer(folder: Path, family: str) -> None:
-    """The text tokenizer with the family's special ids, and our tags behind its pieces."""
-    ids = {"pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3}
-    if family != "t5gemma2":
-        ids = {"bos_id": 0, "pad_id": 1, "eos_id": 2, "unk_id": 3}
-    model = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.Train(
-        sentence_iterator=iter(["red rot green grün blue blau white weiß black schwarz"] * 9),
-        model_writer=model,
-        vocab_size=300,
-        hard_vocab_limit=False,
-        byte_fallback=True,
-        normalization_rule_name="identity",
-        minloglevel=2,
-        **ids,
-    )
-    write_atomically(folder / "text.model", model.getvalue())
-    pieces = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()).GetPieceSize()
-    tags = standard_tags(["en", "de"], ["see", "say"], ["seeing"])
-    own = {key: ids[key] for key in ("pad_id", "eos_id", "unk_id")}
-    write_atomically(folder / "vocabulary.json", Vocabulary(pieces, tags, 16, **own).to_json())
-
-
-def run_of(world: Path, family: str, output: Path, *more: str) -> Run:
-    return load_run(world / family / "run.yaml", [f"output={output}", *more])
+    return write_world(tmp_path_factory.mktemp("backbones"), squares)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -12,7 +12,7 @@ Nothing else of a model directory changes: tokenizer and specs are in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +24,9 @@ from transformers.initialization import no_init_weights
 
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
+from unified_vl.model.backbone import Backbone
+from unified_vl.model.backbones.adapter import empty_backbone, our_name
+from unified_vl.model.backbones.configuration import TransformersConfig
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.pretrained.opening import open_pretrained
 from unified_vl.model.pretrained.pretrained import Pretrained
@@ -31,7 +34,7 @@ from unified_vl.model.pretrained.tensor_files import TensorFiles, refuse_no_numb
 from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.model.saved_configuration import load_json
 from unified_vl.model.tuning.adapters import KIND, A, B, adapted_layers
-from unified_vl.model.tuning.names import saved_name
+from unified_vl.model.tuning.names import saved_name, second_names
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.reading.document import Document
 from unified_vl.specs.reading.parse import Parsed, json_origin, validate
@@ -41,7 +44,6 @@ ADAPTER = "adapter.json"
 MATRICES = "adapter_model.safetensors"
 OTHERS = "other_weights.safetensors"
 OF_PEFT = "base_model.model."  # before every name
-HEAD = "lm_head.weight"
 
 
 class AdapterSpec(Document):
@@ -63,6 +65,7 @@ class Adapter:
         lora: the keys that the adapters were made by.
         weights: of the model with its adapters, by the names of its `state_dict`, in float32.
         others: names of those that are not as they are in the base.
+        name_of: what a layer is called by `peft`, which wraps the model that the base is.
     """
 
     base: str
@@ -70,6 +73,7 @@ class Adapter:
     lora: LoraSpec
     weights: Mapping[str, torch.Tensor]
     others: tuple[str, ...]
+    name_of: Callable[[str], str] = str
 
     def write(self, folder: Path) -> None:
         """Write the files of the adapter."""
@@ -77,7 +81,9 @@ class Adapter:
 
         layers = adapted_layers(self.weights)
         matrices = {
-            f"{OF_PEFT}{saved_name(layer + matrix)}": self.weights[layer + matrix].contiguous()
+            f"{OF_PEFT}{self.name_of(saved_name(layer + matrix))}": self.weights[
+                layer + matrix
+            ].contiguous()
             for layer in layers
             for matrix in (A, B)
         }
@@ -90,7 +96,7 @@ class Adapter:
             r=rank,
             lora_alpha=alpha,  # type: ignore[arg-type]
             lora_dropout=self.lora.dropout,
-            target_modules=layers,
+            target_modules=[self.name_of(layer) for layer in layers],
             base_model_name_or_path=self.base,
             inference_mode=True,
         ).save_pretrained(str(folder))
@@ -99,7 +105,10 @@ class Adapter:
 
 
 def unlike(
-    weights: Mapping[str, torch.Tensor], base: Pretrained, dtype: torch.dtype, *, tied: bool
+    weights: Mapping[str, torch.Tensor],
+    base: Pretrained,
+    dtype: torch.dtype,
+    again: Container[str] = (),
 ) -> tuple[str, ...]:
     """The names of the weights that are not as in the base, adapters aside.
 
@@ -107,11 +116,11 @@ def unlike(
         weights: of a model with adapters, by the names of its `state_dict`, in float32.
         base: what it started from.
         dtype: that it was trained in, to which the base's weights were rounded.
-        tied: whether the head is the embedding.
+        again: names of tied weights that are there under another name.
     """
     found = []
     for name, weight in weights.items():
-        if name.endswith((A, B)) or (tied and name == HEAD):
+        if name.endswith((A, B)) or name in again:
             continue
         shape = base.shapes.get(saved_name(name))
         if shape is not None and tuple(shape) == tuple(weight.shape):
@@ -125,8 +134,8 @@ def unlike(
 
 
 def load_adapted(
-    directory: Path, config: UnifiedVLConfig, *, check: bool = False
-) -> UnifiedVLForConditionalGeneration:
+    directory: Path, config: UnifiedVLConfig | TransformersConfig, *, check: bool = False
+) -> Backbone:
     """The model of a folder with an adapter, merged with what lies at its base.
 
     Args:
@@ -139,15 +148,12 @@ def load_adapted(
     """
     path = directory / ADAPTER
     told = validate(AdapterSpec, Parsed(load_json(path), json_origin(path)))
-    base = _open_base(told)
+    base = _open_base(told, config)
     others = TensorFiles([directory / OTHERS] if (directory / OTHERS).is_file() else [])
     matrices = TensorFiles([directory / MATRICES])
-    with no_init_weights():
-        model = UnifiedVLForConditionalGeneration(config)
-    model.tie_weights()
-    state = model.state_dict()
-    if config.tie_word_embeddings:
-        del state[HEAD]
+    model = _empty(config)
+    again = second_names(model)
+    state = {name: each for name, each in model.state_dict().items() if name not in again}
     for name, weight in state.items():
         here = name in others
         found = others[name].shape if here else base.shapes.get(name)
@@ -158,14 +164,24 @@ def load_adapted(
                 expected=f"{list(weight.shape)}, as config.json says",
             )
         weight.copy_(others.read(name) if here else base.read(name))
-    _add(state, matrices, told)
+    _add(state, matrices, told, our_name if isinstance(config, TransformersConfig) else str)
     for name, weight in state.items():
         if check:
             refuse_no_number(name, weight, directory)
     return model
 
 
-def _open_base(told: AdapterSpec) -> Pretrained:
+def _empty(config: UnifiedVLConfig | TransformersConfig) -> Backbone:
+    """A model whose weights are still to come."""
+    if isinstance(config, TransformersConfig):
+        return empty_backbone(config)
+    with no_init_weights():
+        model = UnifiedVLForConditionalGeneration(config)
+    model.tie_weights()
+    return model
+
+
+def _open_base(told: AdapterSpec, config: UnifiedVLConfig | TransformersConfig) -> Pretrained:
     try:
         base = open_pretrained(told.base)
     except UserError as error:
@@ -174,11 +190,13 @@ def _open_base(told: AdapterSpec) -> Pretrained:
             f"{told.base!r}, which this adapter was trained beside, cannot be opened: {error}",
             expected="the directory or hub name of that model",
         ) from error
-    if isinstance(base, TransformersCheckpoint):
+    theirs = isinstance(base, TransformersCheckpoint)
+    if theirs != isinstance(config, TransformersConfig):
         raise told.error(
             ("base",),
-            f"{told.base!r} is a model that `transformers` computes",
-            expected="one of this project's own architecture",
+            f"{told.base!r} is {'' if theirs else 'not '}a model that `transformers` computes, "
+            f"and this adapter's is {'not' if theirs else 'one'}",
+            expected="the model that it was trained beside",
         )
     if base.fingerprint != told.fingerprint:
         raise told.error(
@@ -187,17 +205,26 @@ def _open_base(told: AdapterSpec) -> Pretrained:
             "beside",
             expected=f"fingerprint {told.fingerprint}",
         )
-    return base
+    return base.in_memory() if isinstance(base, TransformersCheckpoint) else base
 
 
-def _add(state: Mapping[str, torch.Tensor], matrices: TensorFiles, told: AdapterSpec) -> None:
-    """Add the product of each adapter's matrices to the weight that it stands beside."""
+def _add(
+    state: Mapping[str, torch.Tensor],
+    matrices: TensorFiles,
+    told: AdapterSpec,
+    name_of: Callable[[str], str],
+) -> None:
+    """Add the product of each adapter's matrices to the weight that it stands beside.
+
+    Args:
+        name_of: what the model here calls a layer of `peft`'s.
+    """
     first, second = saved_name(A), saved_name(B)
     layers = dict.fromkeys(
         name.removeprefix(OF_PEFT).removesuffix(first).removesuffix(second) for name in matrices
     )
     for layer in layers:
-        weight = state.get(layer + KIND)
+        weight = state.get(name_of(layer) + KIND)
         names = [f"{OF_PEFT}{layer}{matrix}" for matrix in (first, second)]
         shapes = [matrices[name].shape if name in matrices else None for name in names]
         if weight is None or shapes != [(told.rank, weight.shape[1]), (weight.shape[0], told.rank)]:

@@ -252,10 +252,10 @@ def load_model(
         around_image=config.around_image,
     )
     model: Backbone
-    if isinstance(config, TransformersConfig):
-        model = load_backbone(directory, config, check=check_weights)
-    elif (directory / ADAPTER).is_file():
+    if (directory / ADAPTER).is_file():
         model = load_adapted(directory, config, check=check_weights).eval()
+    elif isinstance(config, TransformersConfig):
+        model = load_backbone(directory, config, check=check_weights)
     else:
         model = load_weights(directory / WEIGHTS, config, check=check_weights).eval()
     model.to(device=found)

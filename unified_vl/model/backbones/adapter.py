@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 from transformers.cache_utils import EncoderDecoderCache
+from transformers.initialization import no_init_weights
 
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
@@ -24,6 +25,7 @@ from unified_vl.model.initialization import initialize
 from unified_vl.model.vision import ImageEncoder
 
 THEIRS = "model."  # before the names of their weights in a state dict
+OWN_BRANCH = "vision."  # before those of an image branch of this project
 
 
 class TransformersBackbone(Backbone):
@@ -45,6 +47,11 @@ class TransformersBackbone(Backbone):
         if config.vision is not None:
             self.vision = ImageEncoder(config.own_vision)
             self.vision.apply(lambda module: initialize(module, config.own_vision))
+
+    @property
+    def lora_targets(self) -> tuple[str, ...]:
+        """Patterns of the linear layers that get an adapter unless a run names others."""
+        return self.config.family.lora_targets
 
     @property
     def image_branch(self) -> ImageEncoder | None:
@@ -214,13 +221,29 @@ class TransformersBackbone(Backbone):
         state = self.state_dict() if state_dict is None else state_dict
         kept = {name for name, _ in self.named_parameters()}  # a tied weight under its first name
         kept |= {name for name, _ in self.named_buffers()} & set(state)
-        tensors = {
-            name.removeprefix(THEIRS): state[name].detach().cpu().contiguous() for name in kept
-        }
+        tensors = {their_name(name): state[name].detach().cpu().contiguous() for name in kept}
         save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
-        write_atomically(directory / "config.json", self.config.to_json_string())
+        self.config.save_pretrained(directory)
         generation = self.model.generation_config
         if generation is not None:
             write_atomically(
                 directory / "generation_config.json", generation.to_json_string(use_diff=True)
             )
+
+
+def empty_backbone(config: TransformersConfig) -> TransformersBackbone:
+    """A model whose weights are still to come: nothing is drawn for them."""
+    with no_init_weights():
+        backbone = TransformersBackbone(config)
+    backbone.model.tie_weights()  # which drawing them would have done
+    return backbone
+
+
+def their_name(name: str) -> str:
+    """What a weight, or a layer, of a `TransformersBackbone` is called in a saved model."""
+    return name.removeprefix(THEIRS)
+
+
+def our_name(name: str) -> str:
+    """The other way round."""
+    return name if name.startswith(OWN_BRANCH) else THEIRS + name

@@ -13,6 +13,8 @@ from unified_vl.model.backbones.family import Family
 class Bart(Family):
     """A text model: its images come from an image branch of this project."""
 
+    lora_targets = ("model.*_attn.*_proj",)
+
     def __init__(self, model_type: str, name: str) -> None:
         self.model_type = model_type
         self.config_class = f"{name}Config"

@@ -15,11 +15,10 @@ from transformers.utils import logging as transformers_logging
 
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object
-from unified_vl.model.backbones.adapter import TransformersBackbone
+from unified_vl.model.backbones.adapter import OWN_BRANCH, TransformersBackbone
 from unified_vl.model.backbones.configuration import ATTENTION, TransformersConfig
 from unified_vl.model.pretrained.tensor_files import PICKLES, WEIGHTS, refuse_no_number
 
-VISION = "vision."  # before the weights of an image branch of this project
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
 
@@ -142,7 +141,7 @@ def load_backbone(
     unexpected = {name for name in told["unexpected_keys"] if not config.family.unused(name)}
     missing = set(told["missing_keys"])
     if backbone.vision is not None and not fresh_vision:
-        ours = {name for name in unexpected if name.startswith(VISION)}
+        ours = {name for name in unexpected if name.startswith(OWN_BRANCH)}
         unexpected -= ours
         missing |= _fill_vision(backbone, directory)
     for names, what in ((missing, "are missing"), (unexpected, "are none of this model's")):
@@ -159,9 +158,9 @@ def _fill_vision(backbone: TransformersBackbone, directory: Path) -> set[str]:
     assert backbone.vision is not None
     state = backbone.vision.state_dict()
     with safe_open(directory / WEIGHTS, framework="pt") as file:
-        there = {name for name in file.keys() if name.startswith(VISION)}  # noqa: SIM118
+        there = {name for name in file.keys() if name.startswith(OWN_BRANCH)}  # noqa: SIM118
         for name in there:
-            key = name.removeprefix(VISION)
+            key = name.removeprefix(OWN_BRANCH)
             shape = tuple(file.get_slice(name).get_shape())
             if key not in state or tuple(state[key].shape) != shape:
                 raise UserError(
@@ -169,7 +168,7 @@ def _fill_vision(backbone: TransformersBackbone, directory: Path) -> set[str]:
                     file=directory / WEIGHTS,
                 )
             state[key].copy_(file.get_tensor(name))
-    return {VISION + key for key in state} - there
+    return {OWN_BRANCH + key for key in state} - there
 
 
 @contextmanager

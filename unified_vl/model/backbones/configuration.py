@@ -6,12 +6,14 @@ import copy
 import json
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import transformers
 from transformers import PretrainedConfig, PreTrainedModel
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.files import write_atomically
 from unified_vl.kinds.hooks.fits import Fit
 from unified_vl.model.backbones.family import Family
 from unified_vl.model.backbones.registry import FAMILIES
@@ -163,6 +165,10 @@ class TransformersConfig:
             copy.deepcopy(self.theirs), attn_implementation=ATTENTION
         )
         return model
+
+    def save_pretrained(self, directory: Path) -> None:
+        """Write `config.json`."""
+        write_atomically(directory / "config.json", self.to_json_string())
 
     def to_json_string(self) -> str:
         """What `config.json` holds."""

@@ -25,6 +25,9 @@ class Family(ABC):
         reads_images: whether it has an image branch of its own.
         mean, std: of the pixels of each channel, where no `preprocessor_config.json` says them.
         usual_size: (height, width) in pixels, where nothing says it.
+        lora_targets: patterns of the text model's linear layers of attention, by the names of a
+            `TransformersBackbone`. (`peft` has none for most families, and its "all-linear" takes
+            the image branch too.)
     """
 
     model_type: str
@@ -35,6 +38,7 @@ class Family(ABC):
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
     usual_size: tuple[int, int] = (0, 0)
+    lora_targets: tuple[str, ...]
 
     @abstractmethod
     def text(self, config: Any) -> Any:

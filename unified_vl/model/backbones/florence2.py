@@ -25,6 +25,7 @@ class Florence2(Family):
     mean = (0.485, 0.456, 0.406)
     std = (0.229, 0.224, 0.225)
     usual_size = (768, 768)
+    lora_targets = ("model.model.language_model.*_attn.*_proj",)
 
     def text(self, config: Any) -> Any:
         return config.text_config

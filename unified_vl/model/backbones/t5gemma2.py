@@ -31,6 +31,10 @@ class T5Gemma2(Family):
         }
     )
     reads_images = True
+    lora_targets = (
+        "model.model.encoder.text_model.*.self_attn.*_proj",
+        "model.model.decoder.*.self_attn.*_proj",  # which reads the source too
+    )
 
     def text(self, config: Any) -> Any:
         return config.decoder

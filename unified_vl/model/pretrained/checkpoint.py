@@ -1,4 +1,4 @@
-"""A checkpoint of this project's training as something to start from.
+"""The weights in a checkpoint of this project's training, of whatever architecture.
 
 Its files hold flattened stretches of the weights, as many as there were ranks (the names are told
 in `training.distributed.shards`). What is beside the weights, an optimiser's state, is not read.
@@ -12,38 +12,31 @@ import math
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from unified_vl.checkpoint_folders import MANIFEST, PROGRESS, SHARDS, STATE, find_fault
-from unified_vl.codecs.row_names import row_names
-from unified_vl.codecs.sequence import load_tokenizer
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object
-from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.pretrained.saved_model import architecture_of
 from unified_vl.model.pretrained.tensor_files import TensorFiles
-from unified_vl.model.saved_configuration import CONFIG, TOKENIZER, own_configuration
-from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.model.saved_configuration import CONFIG
 from unified_vl.run_record import BEST_MODEL, MODEL
 
 WEIGHTS = ("master:", "buffer:")  # how the names of weights begin, among what is remembered
 
 
-class Checkpoint:
-    """The weights of a checkpoint, of any ZeRO stage and any number of ranks.
+class Stretches:
+    """Weights that lie in stretches, read as if they were whole.
 
     Args:
         directory: OUTPUT/checkpoints/step-...
 
     Raises:
-        UserError: for one that is not whole, or without anything that says what it is of.
+        UserError: for a checkpoint that is not whole, or holds a part of the weights.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.about = f"the checkpoint {directory}"
         fault = find_fault(directory)
         if fault is not None:
             raise UserError(f"this checkpoint is not whole: {fault}", file=directory)
@@ -53,13 +46,9 @@ class Checkpoint:
                 file=directory,
                 expected=f"a model of the run, {directory.parent.parent / MODEL} or {BEST_MODEL}",
             )
-        described = _described(directory)
-        config = own_configuration(described / CONFIG)
-        self.architecture: Mapping[str, Any] = architecture_of(config)
-        self.row_names = row_names(*load_tokenizer(described / TOKENIZER))
         self._files = TensorFiles(sorted((directory / STATE).glob(SHARDS)))
         self._parts = self._find_parts()
-        self.shapes = self._find_shapes(config)
+        self.shapes: dict[str, tuple[int, ...]] = {}
 
     def _find_parts(self) -> dict[str, list[tuple[int, int, str]]]:
         """By weight: where each stretch begins and ends, and its name in the files."""
@@ -71,15 +60,16 @@ class Checkpoint:
                 parts.setdefault(name, []).append(stretch)
         return {name: sorted(stretches) for name, stretches in parts.items()}
 
-    def _find_shapes(self, config: UnifiedVLConfig) -> dict[str, tuple[int, ...]]:
-        """What the stretches of each weight are of, together.
+    def shape(self, expected: Mapping[str, torch.Tensor]) -> None:
+        """Find the shape of each weight.
+
+        Args:
+            expected: the state of the model that they are of; a weight that it does not have is
+                taken for a list of numbers.
 
         Raises:
-            UserError: where they are not all of it.
+            UserError: where the stretches of a weight are not all of it.
         """
-        with torch.device("meta"):
-            expected = UnifiedVLForConditionalGeneration(config).state_dict()
-        shapes = {}
         for name, stretches in self._parts.items():
             end = 0
             for start, stop, _ in stretches:
@@ -90,10 +80,10 @@ class Checkpoint:
                     f"the weight {name!r} has {end} of its {weight.numel()} numbers",
                     file=self.directory,
                 )
-            shapes[name] = (end,) if weight is None else tuple(weight.shape)
-        return shapes
+            self.shapes[name] = (end,) if weight is None else tuple(weight.shape)
 
     def read(self, name: str, start: int = 0, stop: int | None = None) -> torch.Tensor:
+        """Rows of a weight, as `Pretrained` has it."""
         shape = self.shapes[name]
         if not shape:
             return self._stretch(name, 0, 1).reshape(())
@@ -122,7 +112,7 @@ class Checkpoint:
         return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _described(directory: Path) -> Path:
+def described(directory: Path) -> Path:
     """The folder with the configuration and the tokenizer of a checkpoint.
 
     Checkpoints before version 0.3 have none of their own; the models beside them do.

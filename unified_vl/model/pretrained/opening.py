@@ -10,12 +10,12 @@ from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object
 from unified_vl.model.backbones import registry as backbones
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.pretrained.checkpoint import Checkpoint
 from unified_vl.model.pretrained.hub import from_hub
 from unified_vl.model.pretrained.pretrained import Pretrained
 from unified_vl.model.pretrained.saved_model import SavedModel
 from unified_vl.model.pretrained.t5 import T5, T5_TYPES
 from unified_vl.model.pretrained.tensor_files import PICKLES, weight_files
+from unified_vl.model.pretrained.trained_checkpoint import TrainedBackbone, TrainedCheckpoint
 from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.model.saved_configuration import CONFIG, FACTS
 from unified_vl.run_record import BEST_MODEL, CHECKPOINTS, MODEL
@@ -44,8 +44,7 @@ def open_pretrained(
     """
     directory = directory_of(source, download=download)
     if checkpoint := _checkpoint_in(directory):
-        _refuse_theirs(checkpoint)
-        return Checkpoint(checkpoint)
+        return _trained(checkpoint)
     directory = _model_in(directory)
     config = directory / CONFIG
     found = read_json_object(config).get("model_type")
@@ -77,15 +76,12 @@ def _checkpoint_in(directory: Path) -> Path | None:
     return output / CHECKPOINTS / name
 
 
-def _refuse_theirs(checkpoint: Path) -> None:
-    """A checkpoint's stretches of weights are read into this project's own architecture alone."""
+def _trained(checkpoint: Path) -> Pretrained | TransformersCheckpoint:
+    """A checkpoint of this project's architecture, or of one of `transformers`."""
     config = checkpoint / CONFIG
     if config.is_file() and read_json_object(config).get("model_type") in backbones.FAMILIES:
-        raise UserError(
-            "a checkpoint of a model that `transformers` computes cannot be started from",
-            file=checkpoint,
-            expected="the model that its run has saved (OUTPUT/model or OUTPUT/best_model)",
-        )
+        return TrainedBackbone(checkpoint)
+    return TrainedCheckpoint(checkpoint)
 
 
 def _model_in(directory: Path) -> Path:

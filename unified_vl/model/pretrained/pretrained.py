@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
@@ -52,3 +53,29 @@ class Pretrained(Protocol):
     def fingerprint(self) -> str:
         """Changes whenever a weight, or what it is of, is another."""
         ...
+
+
+class InMemory:
+    """Weights that are in memory, offered as those of a directory are.
+
+    Args:
+        directory: where they were read from.
+        weights: by name.
+        fingerprint: of that directory.
+    """
+
+    architecture: Mapping[str, Any] = MappingProxyType({})
+    row_names = None
+    about = "weights in memory"
+
+    def __init__(
+        self, directory: Path, weights: Mapping[str, torch.Tensor], fingerprint: str = ""
+    ) -> None:
+        self.directory = directory
+        self.fingerprint = fingerprint
+        self.shapes = {name: tuple(weight.shape) for name, weight in weights.items()}
+        self._weights = weights
+
+    def read(self, name: str, start: int = 0, stop: int | None = None) -> torch.Tensor:
+        weight = self._weights[name]
+        return weight[start:stop] if weight.ndim else weight

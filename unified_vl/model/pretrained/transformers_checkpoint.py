@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -26,6 +25,7 @@ from unified_vl.model.backbones.checkpoint import image_settings, load_backbone,
 from unified_vl.model.backbones.configuration import OWN, TransformersConfig, family_of
 from unified_vl.model.backbones.saved import saved_backbone
 from unified_vl.model.encoders.registry import settled
+from unified_vl.model.pretrained.pretrained import InMemory
 from unified_vl.model.pretrained.rows import NOISE_OF_OUTPUTS, RowPlan, fill_rows, plan_rows
 from unified_vl.model.pretrained.starting import Start
 from unified_vl.model.pretrained.tensor_files import TensorFiles, weight_files
@@ -69,12 +69,6 @@ class TransformersCheckpoint:
         Raises:
             UserError: at a key that only this project's own architecture reads.
         """
-        if run.lora is not None:
-            raise run.error(
-                ("lora",),
-                f"a {self.family.model_type} model takes no adapters",
-                expected="freeze, or training all of it",
-            )
         given = run.model.model_dump(mode="json", exclude_unset=True)
         vision = given.pop("vision", {})
         own_branch = not self.family.reads_images
@@ -168,15 +162,15 @@ class TransformersCheckpoint:
         """
         torch.manual_seed(seed)
         rows = config.vocab_size
-        own = TransformersConfig(self._values)
-        config.family.set_rows(config.theirs, own.vocab_size)
-        backbone = load_backbone(self.directory, config, check=True, fresh_vision=not self._own)
-        plan = self._plan(names, pieces, own.vocab_size)
+        count = TransformersConfig(self._values).vocab_size
+        config.family.set_rows(config.theirs, count)
+        backbone = self._load(config)
+        plan = self._plan(names, pieces, count)
         with torch.no_grad():
             before = {table: weight.clone() for table, weight in backbone.tables().items()}
             backbone.resize(rows)
             for table, weight_VM in backbone.tables().items():
-                source = _Table(self.directory, table, before[table])
+                source = InMemory(self.directory, {table: before[table]})
                 fill_rows(weight_VM, source, table, plan, seed=seed, noise=NOISE_OF_OUTPUTS)
         taken = Counter(str(names[i]).partition(":")[0] for i in plan.taken)
         fresh = backbone.vision is not None and not self._own
@@ -190,6 +184,22 @@ class TransformersCheckpoint:
             resized=[],
             unused=[],
         )
+
+    def _load(self, config: TransformersConfig) -> TransformersBackbone:
+        """The model as it lies there."""
+        return load_backbone(self.directory, config, check=True, fresh_vision=not self._own)
+
+    def in_memory(self) -> InMemory:
+        """All weights that are there, by the names of a `TransformersBackbone`.
+
+        Raises:
+            UserError: as `model`.
+        """
+        if self._own:
+            config = saved_backbone(self._values, self._path)
+        else:
+            config = TransformersConfig(self._values)
+        return InMemory(self.directory, self._load(config).state_dict(), self.fingerprint)
 
     def _plan(self, names: Sequence[str | None], pieces: int, count: int) -> RowPlan:
         """Where each row is from: by what it stands for in the checkpoint's tokenizer; where none
@@ -240,22 +250,6 @@ class TransformersCheckpoint:
         files = TensorFiles(weight_files(self.directory))
         said = hashlib.sha256(self._path.read_bytes()).hexdigest()
         return hashlib.sha256(f"{files.fingerprint()} {said}".encode()).hexdigest()[:16]
-
-
-class _Table:
-    """The rows of one table as `fill_rows` reads them."""
-
-    architecture: Mapping[str, Any] = MappingProxyType({})
-    row_names = None
-    about = fingerprint = ""
-
-    def __init__(self, directory: Path, name: str, rows_VM: torch.Tensor) -> None:
-        self.directory = directory
-        self.shapes = {name: tuple(rows_VM.shape)}
-        self._rows_VM = rows_VM
-
-    def read(self, name: str, start: int = 0, stop: int | None = None) -> torch.Tensor:
-        return self._rows_VM[start:stop]
 
 
 def _refuse_long(run: Run, config: TransformersConfig) -> None:

@@ -38,7 +38,7 @@ def add_adapters(model: nn.Module, lora: LoraSpec) -> None:
         UserError: naming the key, when a pattern matches nothing, or `peft` is not installed.
     """
     require("peft")
-    from peft import LoraConfig, inject_adapter_in_model
+    from peft import LoraConfig
 
     targets = _targets(model, lora)
     weights = named_weights(model)
@@ -60,10 +60,26 @@ def add_adapters(model: nn.Module, lora: LoraSpec) -> None:
         lora_dropout=lora.dropout,
         target_modules=targets,
     )
-    inject_adapter_in_model(config, model, ADAPTER)
+    _inject(config, model)
     for name in whole:
         weights[name].requires_grad_(True)
     still_norms(model)
+
+
+def _inject(config: Any, model: nn.Module) -> None:
+    """Let `peft` put its layers in, and see nothing of the model but its modules.
+
+    With a configuration it would look for renamed weights of published checkpoints, which asks
+    for more of a model than that it is a module.
+    """
+    from peft import inject_adapter_in_model
+
+    modules = nn.Module()
+    for name, child in model.named_children():
+        modules.add_module(name, child)
+    inject_adapter_in_model(config, modules, ADAPTER)
+    for name, child in modules.named_children():
+        model.add_module(name, child)
 
 
 def _targets(model: nn.Module, lora: LoraSpec) -> list[str]:

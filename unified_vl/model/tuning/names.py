@@ -28,6 +28,13 @@ def named_weights(model: nn.Module) -> dict[str, nn.Parameter]:
     return {saved_name(name): weight for name, weight in model.named_parameters()}
 
 
+def second_names(model: nn.Module) -> frozenset[str]:
+    """The names under which tied weights are in a `state_dict` again."""
+    first = {name for name, _ in model.named_parameters()}
+    every = (name for name, _ in model.named_parameters(remove_duplicate=False))
+    return frozenset(name for name in every if name not in first)
+
+
 def matching(
     pattern: str, model: nn.Module, weights: Mapping[str, nn.Parameter], field: str
 ) -> list[str]:

@@ -16,9 +16,11 @@ from unified_vl.inference.saved_models.model_directory import (
     save_model,
     saved_facts,
 )
+from unified_vl.model.backbones.adapter import their_name
 from unified_vl.model.pretrained.architecture import open_start
 from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.model.tuning.adapters import merged_weights
+from unified_vl.model.tuning.names import second_names
 from unified_vl.run_record import BEST_MODEL
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.lora import LoraSpec
@@ -88,16 +90,17 @@ class ModelWriter:
         """What is saved of the weights where it is adapters alone."""
         run, parts = self.run, self._parts
         assert run.model.from_ is not None and parts.start is not None
-        base = open_start(run, download=False)
-        assert not isinstance(base, TransformersCheckpoint), "which refuses `lora`"
+        source = open_start(run, download=False)
+        theirs = isinstance(source, TransformersCheckpoint)
+        base = source.in_memory() if isinstance(source, TransformersCheckpoint) else source
         is_here = Path(run.model.from_).is_dir()
-        dtype, tied = parts.model.dtype, parts.model.config.tie_word_embeddings
         return Adapter(
             base=str(base.directory.resolve()) if is_here else run.model.from_,
             fingerprint=parts.start.fingerprint,
             lora=lora,
             weights=weights,
-            others=unlike(weights, base, dtype, tied=tied),
+            others=unlike(weights, base, parts.model.dtype, second_names(parts.model)),
+            name_of=their_name if theirs else str,
         )
 
     def write_best(self, best: Best) -> None:
