@@ -40,6 +40,7 @@ ORDER = [
     "decoding",
     "authoring",
     "inference",
+    "other_models",
     "evaluation",
     "app",
     "training",

@@ -32,6 +32,7 @@ from unified_vl.evaluation.scoring import (
 from unified_vl.inference.pictures import to_complete
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.metrics.intervals import RESAMPLES
+from unified_vl.other_models.answerer import Answerer, OtherAnswerer
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 
@@ -43,7 +44,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def evaluate(
-    predictor: UnifiedVL,
+    predictor: Answerer,
     specs: Sequence[TaskSpec],
     split: SplitName | None,
     data_root: Path,
@@ -57,7 +58,7 @@ def evaluate(
     """Answer a split of every task and score the answers.
 
     Args:
-        predictor: the model.
+        predictor: the model, or else who answers.
         specs: the tasks.
         split: `train`, `validation` or `test`; None takes test, of a task without one validation.
         data_root: the folder that the specs' paths are relative to.
@@ -76,7 +77,10 @@ def evaluate(
         dimensions are `language` and the spec's `report_by`; `training` is what the model's
         `training.json` says, such as the step that it is of; `truncated`, beside `skipped`, is
         how many rows were read though an image of theirs ends early, where there are any;
-        `counts`, where a score is not of all rows: by its name of how many it is.
+        `counts`, where a score is not of all rows: by its name of how many it is. Of another model
+        also `answered_by`, which it is and how it was asked, and in a task `failed`, how many
+        answers are none by its grammar (`failed_by` in each dimension), and `left_out`, the metrics
+        that need what it does not give.
 
         predictions, each: `{"key", "task", the dimensions, "inputs", "input_languages", "image",
         "image_size", "prediction", "references", "boxes", "score", the flags, "correct"}`; boxes,
@@ -84,7 +88,9 @@ def evaluate(
         none. `labels`, `points` and others as `predict` has them, and `reference_labels`.
         References that are images are their paths, or null. A row of several images has all
         their paths in `several_images`. Where a score has `read_by`, also
-        `readings`: by task and number of texts what it reads in the picture, the best first.
+        `readings`: by task and number of texts what it reads in the picture, the best first. Of
+        another model also `asked`, the prompt, `said`, the answer before it was parsed, and
+        `error`, why it is none.
 
         rows: by task, what `compare` needs.
 
@@ -97,6 +103,11 @@ def evaluate(
     """
     specs = in_order_of_need(specs)
     splits = [_split_of(spec, split) for spec in specs]
+    left_out: dict[str, list[str]] = {}
+    if isinstance(predictor, OtherAnswerer):
+        scorable = [predictor.spec_for(spec) for spec in specs]
+        specs = [spec for spec, _ in scorable]
+        left_out = {spec.task: metrics for spec, metrics in scorable if metrics}
     started = time.perf_counter()
     tasks: dict[str, Any] = {}
     predictions: list[dict[str, Any]] = []
@@ -113,6 +124,7 @@ def evaluate(
             "split": scored_split,
             "generate": spec.generate.model_dump(mode="json", exclude_defaults=True),
             **score_task(spec, scored, measured, resamples),
+            **({"left_out": left_out[spec.task]} if spec.task in left_out else {}),
             "seconds": round(time.perf_counter() - begun, 3),
         }
         first = len(predictions)
@@ -125,12 +137,18 @@ def evaluate(
             for place, found in enumerate(scored.predictions)
             if found.images
         }
-        masked = to_complete(predictor, scored.examples)
-        given |= {first + place: image for place, image in masked.items()}
+        if isinstance(predictor, UnifiedVL):
+            masked = to_complete(predictor, scored.examples)
+            given |= {first + place: image for place, image in masked.items()}
         rows[spec.task] = rows_of(spec, scored, measured)
     report = {
         "model": model_name,
         "training": dict(predictor.facts),
+        **(
+            {"answered_by": dict(predictor.identity)}
+            if isinstance(predictor, OtherAnswerer)
+            else {}
+        ),
         "version": version("unified_vl"),
         "seconds": round(time.perf_counter() - started, 3),
         "tasks": tasks,
@@ -154,7 +172,7 @@ def _split_of(spec: TaskSpec, split: SplitName | None) -> SplitName:
 
 
 def _answer(
-    predictor: UnifiedVL,
+    predictor: Answerer,
     spec: TaskSpec,
     split: SplitName,
     data_root: Path,
@@ -162,7 +180,7 @@ def _answer(
     limit: int | None,
     progress: Progress | None,
 ) -> Scored:
-    readers = readers_of(predictor, spec)
+    readers = readers_of(predictor, spec) if isinstance(predictor, UnifiedVL) else {}
     data = TaskData(spec, split, data_root)
     spec = learn_choices(spec, data_root)
     indices = chosen_rows(len(data), limit)
@@ -176,9 +194,10 @@ def _answer(
         scored.predictions.append(prediction)
         if progress:
             progress(spec.task, len(scored.predictions) + scored.skipped, len(indices))
-    scored.readings = read_pictures(
-        predictor, readers, scored.examples, scored.predictions, batch_size
-    )
+    if isinstance(predictor, UnifiedVL):
+        scored.readings = read_pictures(
+            predictor, readers, scored.examples, scored.predictions, batch_size
+        )
     if progress and scored.skipped:  # the last rows may have been bad
         progress(spec.task, len(indices), len(indices))
     if not scored.predictions:
@@ -199,7 +218,7 @@ def chosen_rows(count: int, limit: int | None) -> list[int]:
 
 
 def _examples(
-    predictor: UnifiedVL,
+    predictor: Answerer,
     spec: TaskSpec,
     data: TaskData,
     indices: Sequence[int],

@@ -15,7 +15,7 @@ from unified_vl.evaluation.scoring import (
 )
 from unified_vl.geometry import Shape, to_pixels
 from unified_vl.inference.inputs import source_fields
-from unified_vl.inference.prediction import FLAGS
+from unified_vl.inference.prediction import FLAGS, Prediction
 from unified_vl.kinds.registry import kind_of_place, names_where
 from unified_vl.specs.task import TaskSpec
 
@@ -50,9 +50,17 @@ def prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
                     answer, references, primary.threshold, example.language
                 ),
                 **_readings(scored, place),
+                **_exchange(found),
             }
         )
     return rows
+
+
+def _exchange(found: Prediction) -> dict[str, str | None]:
+    """The prompt, the answer as it came, and why it is none, of another model."""
+    if found.exchange is None:
+        return {} if found.error is None else {"error": found.error}
+    return {"asked": found.exchange.asked, "said": found.exchange.said, "error": found.error}
 
 
 def _readings(scored: Scored, place: int) -> dict[str, dict[str, tuple[str, ...]]]:

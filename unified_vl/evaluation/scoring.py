@@ -69,6 +69,7 @@ def score_task(
         "skipped": scored.skipped,
         **({"truncated": scored.truncated} if scored.truncated else {}),
         **_counted(measured),
+        **_failed(scored, groups),
         "primary": _label(spec, spec.primary),
         "metrics": _score(measured, everything),
         "flags": _flags(scored, everything),
@@ -97,9 +98,29 @@ def _counted(measured: Mapping[str, Measured]) -> dict[str, dict[str, int]]:
     return {"counts": counts} if counts else {}
 
 
+def _failed(scored: Scored, groups: Mapping[str, Mapping[str, Sequence[int]]]) -> dict[str, Any]:
+    """How many answers of another model are none by the task's grammar, where any is."""
+    failed = {i for i, found in enumerate(scored.predictions) if found.error is not None}
+    if not failed:
+        return {}
+    return {
+        "failed": len(failed),
+        "failed_by": {
+            dimension: {
+                value: len(failed.intersection(rows))
+                for value, rows in sorted(values.items())
+                if failed.intersection(rows)
+            }
+            for dimension, values in groups.items()
+        },
+    }
+
+
 def notes_of(report: Mapping[str, Any]) -> Iterator[str]:
     """Which scores are of some rows only, or of none, a line each."""
     for name, task in report["tasks"].items():
+        for metric in task.get("left_out", ()):
+            yield f"{name}: {metric} is left out: it needs what this model does not give"
         for label, count in task.get("counts", {}).items():
             if count < task["count"]:
                 only = METRICS[parts_of(label)[0]].only

@@ -127,6 +127,15 @@ def no_formula(cell: Any) -> Any:
     return cell if NUMBER.fullmatch(cell) else f"'{cell}"
 
 
+def without_apostrophe(cell: str) -> str:
+    """A cell as it was before `no_formula`.
+
+    >>> without_apostrophe("'=1+1"), without_apostrophe("'s"), without_apostrophe("-3.5")
+    ('=1+1', "'s", '-3.5')
+    """
+    return cell[1:] if cell.startswith("'") and no_formula(cell[1:]) == cell else cell
+
+
 def _write_parquet(gathered: Path, target: Path) -> None:
     """A column a key; a box is four numbers, a point two, others more."""
     import pyarrow as pa

@@ -40,6 +40,14 @@ class Alternative:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """What another model was asked, where that is known, and what it said, word for word."""
+
+    asked: str | None
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """One answer.
 
@@ -60,6 +68,7 @@ class Prediction:
         source_cut: whether the source was longer than the model reads, and lost text.
         other_script: whether the text holds letters that its language is not written in, and that
             no text of the source holds.
+        exchange: with another model, whose answers are parsed; None with one of our own.
     """
 
     key: str | None
@@ -73,6 +82,7 @@ class Prediction:
     cut: bool = False
     source_cut: bool = False
     other_script: bool = False
+    exchange: Exchange | None = field(default=None, repr=False)
 
     @property
     def boxes(self) -> list[list[float]] | None:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol
 
 from unified_vl.geometry import Shape
-from unified_vl.kinds.hooks.automata import Automaton
+from unified_vl.kinds.hooks.automata import Automaton, longest_within
 from unified_vl.kinds.hooks.cells import Cell, Size, texts_of
 from unified_vl.kinds.hooks.pen import Pen
 from unified_vl.kinds.hooks.segments import ImageCodes, LoadedImage
@@ -192,6 +192,17 @@ class Kind:
             form: the `AnswerForm` of the task; its `fields` are those that the target writes.
         """
         return None
+
+    def heard(self, text: str, form: Any) -> str | None:
+        """A value that somebody wrote into a text in their own way, as this kind spells it: the
+        longest part that its automaton reads; None where there is none.
+
+        Args:
+            text: the answer of another model.
+            form: the `AnswerForm` of the task.
+        """
+        automaton = self.automaton(form)
+        return text if automaton is None else longest_within(text, automaton)
 
     def answered(self, segments: Sequence[Any], fields: Sequence[Any]) -> Sequence[Any]:
         """The segments of an answer with what belongs to its values, as the label of a box that is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from pydantic import Field
@@ -11,6 +12,8 @@ from unified_vl.kinds.hooks.automata import DIGITS, Some, Spelling
 from unified_vl.kinds.hooks.cells import Cell, is_number, items_of, said
 from unified_vl.kinds.kind import Draft, Kind, Reading
 from unified_vl.parts import Part
+
+_NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:[,\u00a0\u202f]\d{3})+|\d+)(?:\.\d+)?")
 
 
 class NumberKeys(Part):
@@ -40,6 +43,15 @@ class NumberKind(Kind):
         digits = form.decimals
         behind = (Some("."), Some(DIGITS, digits, digits)) if digits else ()
         return Spelling(Some("-", 0), Some(DIGITS, 1, None), *behind)
+
+    def heard(self, text: str, form: Any) -> str | None:
+        """The last number of a text, behind a reasoning; 1,000 and 1 000 are one number."""
+        found = _NUMBER.findall(text)
+        if not found:
+            return None
+        number = float(re.sub(r"[,\s]", "", found[-1]))
+        written = f"{number:.{form.decimals}f}"
+        return written.removeprefix("-") if float(written) == 0 else written
 
     def read(self, cell: Cell, reading: Reading) -> tuple[str, ...]:
         digits = cell.field.decimals or 0

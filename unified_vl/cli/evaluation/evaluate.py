@@ -1,4 +1,4 @@
-"""`unified-vl evaluate`: score a saved model on its tasks."""
+"""`unified-vl evaluate`: score a saved model on its tasks, or anybody's answers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from unified_vl.cli.answering.decoding import decoding_options
+from unified_vl.cli.evaluation.other_models import (
+    OtherOptions,
+    is_other,
+    open_other,
+    other_options,
+    other_specs,
+    refuse_without_effect,
+    who_and_what,
+)
 from unified_vl.cli.evaluation.tables import add_names, fits
 from unified_vl.cli.options import Compile, Device
 
@@ -19,20 +28,30 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from unified_vl.evaluation.evaluate import Progress
+    from unified_vl.other_models.answerer import Answerer
+    from unified_vl.specs.task import TaskSpec
 
 
 WIDEST_DIMENSION = 4  # values that get a column of the printed table each
 
 
 @decoding_options
+@other_options
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="The directory of a saved model.")],
     data: Annotated[Path, typer.Option(help="Data root: the specs' paths are relative to it.")],
-    specs: Annotated[
+    named: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="TASK|SPEC", help="Its tasks by name, or spec files; none: all its tasks."
+            metavar="MODEL [TASK|SPEC]",
+            help="Who answers: the directory of a saved model, or a file of answers (.jsonl, .csv, "
+            ".tsv, .parquet). Then tasks of the model by name, or spec files; none: all its tasks.",
         ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="MODEL; the arguments are then tasks alone.")
+    ] = None,
+    spec: Annotated[
+        list[str] | None, typer.Option(metavar="TASK|SPEC", help="A task beside the arguments.")
     ] = None,
     split: Annotated[
         Literal["train", "validation", "test"] | None,
@@ -46,7 +65,10 @@ def evaluate(
         typer.Option(help="Where to write the report (JSON), and beside it what `compare` needs."),
     ] = None,
     predictions: Annotated[
-        Path | None, typer.Option(help="Where to write every answer (JSONL).")
+        Path | None,
+        typer.Option(
+            help="Where to write every answer (JSONL); without a MODEL, the answers to score."
+        ),
     ] = None,
     limit: Annotated[
         int | None,
@@ -62,6 +84,7 @@ def evaluate(
     compile: Compile = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     *,
+    others: OtherOptions,
     generate: dict[str, Any],
 ) -> None:
     """Score a model by its specs: in all, by language, and by what else a spec reports by."""
@@ -69,25 +92,29 @@ def evaluate(
     from unified_vl.evaluation.evaluate import evaluate as score
     from unified_vl.evaluation.results import check_outputs, only_writer_of, write_results
     from unified_vl.evaluation.scoring import notes_of
-    from unified_vl.inference.predictor import UnifiedVL
-    from unified_vl.specs.load import load_tasks
     from unified_vl.specs.reading.overrides import with_generate
 
+    who, tasks = who_and_what(named or [], model, spec or [], predictions)
+    if predictions is not None and who == str(predictions):
+        predictions = None  # which is read
     check_outputs(output, predictions)
     with only_writer_of(output, predictions):
-        predictor = UnifiedVL.from_pretrained(model, device, compile=compile)
-        chosen = []
-        for name in specs or predictor.specs:
-            folder = name not in predictor.specs and Path(name).is_dir()
-            chosen += load_tasks([name]) if folder else [predictor.spec(name)]
-        chosen = [with_generate(spec, generate) for spec in chosen]
+        predictor: Answerer
+        if is_other(who):
+            refuse_decoding(generate)
+            chosen = other_specs(tasks)
+            predictor = open_other(who, others)
+        else:
+            refuse_without_effect(others)
+            predictor, chosen = saved_model(who, tasks, device, compile)
+        chosen = [with_generate(each, generate) for each in chosen]
         with progress_of_tasks() as progress:
             evaluation = score(
                 predictor,
                 chosen,
                 split,
                 data,
-                model_name=str(model),
+                model_name=who,
                 batch_size=batch_size,
                 limit=limit,
                 resamples=resamples,
@@ -108,11 +135,47 @@ def evaluate(
         typer.echo(warning, err=True)
 
 
+def saved_model(
+    directory: str, tasks: Sequence[str], device: str, compile: bool
+) -> tuple[Answerer, list[TaskSpec]]:
+    """A model of this project, and the tasks that are meant: all of its own where none is named."""
+    from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.specs.load import load_tasks
+
+    predictor = UnifiedVL.from_pretrained(directory, device, compile=compile)
+    chosen: list[TaskSpec] = []
+    for name in tasks or predictor.specs:
+        folder = name not in predictor.specs and Path(name).is_dir()
+        chosen += load_tasks([name]) if folder else [predictor.spec(name)]
+    return predictor, chosen
+
+
+def refuse_decoding(generate: dict[str, Any]) -> None:
+    """That nobody is told how to decode what is written already."""
+    from unified_vl.errors import UserError
+    from unified_vl.specs.reading.overrides import option
+
+    if generate:
+        raise UserError(
+            "has no effect on a file of answers",
+            file="command line",
+            field=option(next(iter(generate))),
+            expected="a model",
+        )
+
+
 def warnings_of(report: dict[str, Any]) -> Iterator[str]:
-    """A line a task and flag that some of its answers have."""
+    """A line a task and flag that some of its answers have, and of those that are none."""
     from unified_vl.inference.prediction import FLAGS
 
     for name, task in report["tasks"].items():
+        if failed := task.get("failed"):
+            by = task["failed_by"].get("language", {})
+            said = ", ".join(f"{tag} {count}" for tag, count in by.items()) if len(by) > 1 else ""
+            yield (
+                f"warning: {name}: {failed} of {task['count']} answers are none that the task asks "
+                f"for, and count as wrong{f' ({said})' if said else ''}"
+            )
         for flag, said in FLAGS.items():
             rate = task["flags"][flag]
             if rate:

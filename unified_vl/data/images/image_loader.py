@@ -37,7 +37,7 @@ class ImageLoader:
     Args:
         root: folder that paths are relative to and may not leave; None trusts any
             path, for images that a person names.
-        size: (height, width) of what comes out.
+        size: (height, width) of what comes out; None leaves images at their own.
         cache_bytes: pixels to keep; the image used longest ago goes first.
         holes: whether to say where images are transparent.
         fit: how images are brought to the size.
@@ -46,7 +46,7 @@ class ImageLoader:
     def __init__(
         self,
         root: Path | None,
-        size: tuple[int, int],
+        size: tuple[int, int] | None,
         cache_bytes: int = 1 << 30,
         *,
         holes: bool = False,
@@ -247,7 +247,8 @@ class ImageLoader:
                 raise
             truncated = error.message
             rgb = to_rgb(image, where, name)
-        loaded = resize(rgb, self.size, hole(image) if self.holes else None, self.fit)
+        size = self.size or (rgb.height, rgb.width)
+        loaded = resize(rgb, size, hole(image) if self.holes else None, self.fit)
         if truncated:
             loaded = replace(loaded, truncated=truncated)
         orientation = orientation_of(image)

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import accumulate
+from itertools import accumulate, repeat
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +192,17 @@ class TaskData:
             for tag, value in zip(part.languages(), part.rows.column(key), strict=True):
                 if value is not None and not isinstance(value, Unreadable):
                     yield tag, str(value)
+
+    def named(self) -> Iterator[tuple[str | None, str]]:
+        """The language of each row, as the data say it, and its name in predictions, in order;
+        without reading more than the column of keys."""
+        key = self.spec.data.key_column
+        for part in self._parts:
+            known = key is not None and key in part.rows.names
+            keys = part.rows.column(key) if known and key is not None else repeat(None)
+            for index, (tag, value) in enumerate(zip(part.languages(), keys, strict=False)):
+                columns = {} if key is None else {key: value}
+                yield tag, Row(columns, *part.place(index), tag).key(key)
 
     def by_language(self) -> dict[str | None, Sequence[int]]:
         """The indices of the rows in each language, as the data say it."""

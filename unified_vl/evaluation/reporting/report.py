@@ -147,6 +147,7 @@ def _header(report: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, An
     languages = distinct(tag for task in tasks.values() for tag in task["by"].get("language", {}))
     rows = sum(task["count"] for task in tasks.values())
     skipped = sum(task.get("skipped", 0) for task in tasks.values())
+    failed = sum(task.get("failed", 0) for task in tasks.values())
     known = [
         ("parameters", _thousands(facts.get("parameters"))),
         ("updates", _thousands(facts.get("steps"))),
@@ -156,6 +157,7 @@ def _header(report: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, An
         ("processes", facts.get("processes")),
         ("seed", facts.get("seed")),
         ("rows scored", _thousands(rows) if not skipped else f"{rows:,} ({skipped} skipped)"),
+        ("answers that are none", f"{failed:,}" if failed else None),
         ("scored in", _duration(report["seconds"])),
         ("model", report["model"]),
     ]

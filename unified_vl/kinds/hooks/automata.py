@@ -93,3 +93,17 @@ def spelt(pattern: str, of: Sequence[Some] = ()) -> Spelling:
         of: what may stand before it.
     """
     return Spelling(*of, *(Some(DIGITS if c == "9" else c) for c in pattern))
+
+
+def longest_within(text: str, automaton: Automaton) -> str | None:
+    """The longest part of a text that an automaton reads, of several the first; None for none."""
+    best: str | None = None
+    for start in range(len(text)):
+        state: Hashable | None = automaton.start()
+        for end, character in enumerate(text[start:], start + 1):
+            state = automaton.step(state, character)
+            if state is None:
+                break
+            if automaton.ends(state) and (best is None or end - start > len(best)):
+                best = text[start:end]
+    return best
