@@ -2,7 +2,7 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -127,21 +127,118 @@ def test_tests_lie_in_the_rooms_of_what_they_test() -> None:
     assert tests - others == rooms
 
 
-COMPARED = {"image": 19, "text": 16, "box": 5, "number": 3, "language": 3, "polygon": 1}
-"""How many files outside `kinds/` compare a kind with each of these names; others: none."""
+def test_a_kind_of_value_is_named_by_its_registry_alone() -> None:
+    """Whatever else differs from kind to kind is asked of the kind (`unified_vl/kinds/kind.py`)."""
+    found = {
+        path.relative_to(PACKAGE).as_posix(): names
+        for path in MODULES
+        if path.parts[-2:] != ("kinds", "registry.py")
+        and path.relative_to(PACKAGE).parts[0] != "metrics"  # which say what they score
+        and (names := kinds_told_apart(path))
+    }
+    assert found == {}
 
 
-def test_kinds_are_not_told_apart_by_name_in_more_places() -> None:
-    """What they differ in belongs in `unified_vl/kinds/`: a count here may only fall."""
-    found: dict[str, set[Path]] = {}
-    for path in (path for path in MODULES if path.relative_to(PACKAGE).parts[0] != "kinds"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Compare) and "kind" in ast.unparse(node).lower():
-                constants = {e.value for e in ast.walk(node) if isinstance(e, ast.Constant)}
-                for name in constants & set(KINDS):
-                    found.setdefault(name, set()).add(path)
-    counts = {name: len(files) for name, files in found.items()}
-    assert {name: n for name, n in counts.items() if n > COMPARED.get(name, 0)} == {}, counts
+@pytest.mark.parametrize(
+    "code",
+    [
+        'field.kind == "box"',
+        '"box" not in kinds',
+        '["box"] == [f.kind for f in fields]',
+        'spec.fields[name].kind in ("label", "box")',
+        '[kind.name for kind in kinds].count("box")',
+        'place_kind("box")',
+        'def f(kind: str = "box"): ...',
+        'guess(kind="box")',
+        'kind: str = "box"',
+        'ROOM = {"box": 4}\nROOM[field.kind]',
+        'ROOM = {"box": 4}\nROOM.get(field.kind)',
+        'match field.kind:\n    case "label" | "box": ...',
+        "isinstance(kind, BoxKind)",
+        "from unified_vl.kinds.box import BoxKeys",
+        "import unified_vl.kinds.box",
+    ],
+)
+def test_each_way_of_telling_kinds_apart_is_found(code: str, tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(code)
+    assert "box" in kinds_told_apart(path)
+
+
+def kinds_told_apart(path: Path) -> set[str]:
+    """The kinds of value that code knows by name: which it compares a kind with, passes or assigns
+    as one, looks up by one, or whose class or file it uses.
+
+    What is only called as a kind is does not count: columns of readers, keys of rows, words of
+    others' formats, what values are written in (`writing`).
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    classes = {type(kind).__name__: name for name, kind in KINDS.items()}
+    tables = {
+        target.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare(left=left, comparators=others):
+                said = [left, *others] if any(map(_says_kind, (left, *others))) else []
+            case ast.Match(subject=subject, cases=cases):
+                said = [case.pattern for case in cases] if _says_kind(subject) else []
+            case ast.Call(func=func, args=args, keywords=keywords):
+                said = [k.value for k in keywords if k.arg and "kind" in k.arg.lower()]
+                said += args if _says_kind(func) else []
+                if isinstance(func, ast.Attribute) and any(map(_says_kind, args)):
+                    said += _keys(func.value, tables)  # TABLE.get(field.kind)
+            case ast.Subscript(value=value, slice=index):
+                said = _keys(value, tables) if _says_kind(index) else []
+            case ast.arguments(args=named, defaults=defaults):
+                ends = zip(named[::-1], defaults[::-1], strict=False)
+                said = [default for each, default in ends if "kind" in each.arg.lower()]
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                said = [value] if _says_kind(target) else []
+            case ast.Assign(targets=targets, value=value):
+                said = [value] if any(map(_says_kind, targets)) else []
+            case ast.ImportFrom(module=str() as module):
+                found.add(module.removeprefix("unified_vl.kinds."))
+                continue
+            case ast.Import(names=names):
+                found |= {name.name.removeprefix("unified_vl.kinds.") for name in names}
+                continue
+            case ast.Name(id=name):
+                found.add(classes.get(name, ""))
+                continue
+            case _:
+                continue
+        found |= {text for each in said for text in _texts(each)}
+    return found & set(KINDS)
+
+
+def _says_kind(node: ast.AST) -> bool:
+    """Whether code names something that is called a kind."""
+    if isinstance(node, ast.Attribute) and node.attr == "writing":
+        return False
+    names = (getattr(e, "attr", None) or getattr(e, "id", "") for e in ast.walk(node))
+    return any("kind" in name.lower() for name in names)
+
+
+def _texts(node: ast.AST) -> Iterator[str]:
+    """The texts that a value may be or hold; of what a call is given nothing is known."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.Dict):
+        yield from (text for key in node.keys if key for text in _texts(key))
+    elif not isinstance(node, ast.Call):
+        yield from (text for inner in ast.iter_child_nodes(node) for text in _texts(inner))
+
+
+def _keys(node: ast.expr, tables: Mapping[str, ast.Dict]) -> list[ast.expr]:
+    """The keys of a table that is written here, or by that name in the same file."""
+    table = tables.get(node.id) if isinstance(node, ast.Name) else node
+    return [key for key in table.keys if key] if isinstance(table, ast.Dict) else []
 
 
 DECIDE = ("training/schedules/registry.py", "specs/task.py", "specs/tasks/template.py")

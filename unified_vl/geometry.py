@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+Layout = Literal["xyxy", "xywh", "cxcywh"]
+"""What four numbers of a box are: two corners, a corner and the size, the centre and the size."""
 
 
 class Shape:
@@ -70,3 +75,18 @@ def to_pixels(shape: Shape, width: int, height: int) -> list[float]:
     """
     sides = (width, height)
     return [round(v * sides[place % 2], 6) for place, v in enumerate(shape.coordinates)]
+
+
+def corners(values: Sequence[float], layout: Layout) -> tuple[float, float, float, float]:
+    """Four numbers in some layout as `x1, y1, x2, y2`."""
+    a, b, c, d = values
+    if layout == "xywh":
+        return a, b, a + c, b + d
+    if layout == "cxcywh":
+        return a - c / 2, b - d / 2, a + c / 2, b + d / 2
+    return a, b, c, d
+
+
+def between(xa: float, ya: float, xb: float, yb: float) -> Box:
+    """The box of any two opposite corners."""
+    return Box(min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb))

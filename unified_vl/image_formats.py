@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path, PurePath
+from typing import Any
 
 # by the names that Pillow gives them; all are decoded within Pillow, and none runs a program
 FORMATS = {
@@ -22,6 +23,18 @@ WITH_EXTRA = {"HEIF": (".heic", ".heif")}  # pip install 'unified_vl[heic]'
 SUFFIXES = frozenset(suffix for suffixes in FORMATS.values() for suffix in suffixes)
 NAMED = SUFFIXES | frozenset(WITH_EXTRA["HEIF"])  # images by their names, with the extra or without
 HEIC_HINT = "pip install 'unified_vl[heic]' for HEIC"
+_SIGNATURES = (
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"RIFF",
+    b"GIF8",
+    b"BM",
+    b"II*\0",
+    b"MM\0*",
+    b"\0\0\0\x0cjP",
+)
+_BOX_OF_FORMATS = b"ftyp"  # in the fifth byte of AVIF and HEIC
+_LONGEST_PATH = 1000
 # formats that people keep beside others, and that nothing here reads
 UNREAD = frozenset(
     [
@@ -74,6 +87,21 @@ def is_image(path: PurePath) -> bool:
     suffix = path.suffix.lower()
     known = suffix in SUFFIXES or (suffix in WITH_EXTRA["HEIF"] and "HEIF" in readable_formats())
     return known and not path.name.startswith(".")
+
+
+def holds_image(value: Any) -> bool:
+    """Whether a value of a row is an image: its path or its bytes, or what has either of them, as
+    the images of `datasets` have."""
+    if isinstance(value, dict) and {"bytes", "path"} & set(value):
+        return holds_image(value.get("bytes") or value.get("path"))
+    if isinstance(value, bytes):
+        return value.startswith(_SIGNATURES) or value[4:8] == _BOX_OF_FORMATS
+    return (
+        isinstance(value, str)
+        and value.lower().endswith(tuple(NAMED))
+        and "://" not in value
+        and len(value) <= _LONGEST_PATH
+    )
 
 
 def is_unread_image(path: PurePath) -> bool:

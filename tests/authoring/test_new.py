@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from unified_vl.authoring.drafting.columns import guess_columns
+from unified_vl.authoring.drafting.columns import FieldGuess, guess_columns
 from unified_vl.authoring.drafting.draft import draft
 from unified_vl.authoring.drafting.languages import language_of, tags_of
 from unified_vl.cli.main import app
@@ -658,37 +658,38 @@ def test_a_key_that_repeats_further_down_is_none(tmp_path: Path) -> None:
         ("x", ["a.png", "b.JPG"], "field", "image", False),
         ("x", [["a.png"], ["b.png", "c.png"]], "field", "image", True),
         ("x", [b"\x89PNG...", b"\xff\xd8\xff..."], "field", "image", False),
-        ("x", [b"hello"], "none", "text", False),
-        ("x", ["https://a.b/c.png"], "none", "text", False),
+        ("x", [b"hello"], "none", "", False),
+        ("x", ["https://a.b/c.png"], "none", "", False),
         ("x", ['["a", "b"]', "[]"], "field", "text", True),
         ("x", ["[a]", "b"], "field", "text", False),
         ("x", [1, 2.5], "field", "number", False),
         ("x", ["1", "2"], "field", "text", False),
-        ("x", [float("nan"), 1.0], "none", "text", False),
+        ("x", [float("nan"), 1.0], "none", "", False),
         ("x", [1, "a"], "field", "text", False),
-        ("x", [[1, 2, 3]], "none", "text", False),
+        ("x", [[1, 2, 3]], "none", "", False),
         ("x", [[[1, 2, 3, 4]], [[1, 2, 3, 4], [5, 6, 7, 8]]], "field", "box", True),
         ("polygon", [[1, 1, 2, 2, 1, 2]], "field", "polygon", False),
-        ("x", [{"a": 1}], "none", "text", False),
-        ("x", [None, ""], "none", "text", False),
+        ("x", [{"a": 1}], "none", "", False),
+        ("x", [None, ""], "none", "", False),
         ("x", ["a.png", "b.HEIC", "c.heif"], "field", "image", False),
-        ("x", [[]], "none", "text", False),
-        ("x", ["same", "same", "same"], "none", "text", False),
-        ("lang", ["en", "de"], "language", "language", False),
+        ("x", [[]], "none", "", False),
+        ("x", ["same", "same", "same"], "none", "", False),
+        ("lang", ["en", "de"], "language", "", False),
         ("lang", ["en", "?!"], "field", "text", False),
-        ("lang", ["sr@latin", "ca@valencia", "zh_CN"], "language", "language", False),
+        ("lang", ["sr@latin", "ca@valencia", "zh_CN"], "language", "", False),
         ("answer", ["no", "en"], "field", "text", False),
-        ("split", ["train", "dev"], "split", "text", False),
+        ("split", ["train", "dev"], "split", "", False),
         ("split", ["train", "banana"], "field", "text", False),
-        ("image_id", [3, 4], "key", "text", False),
-        ("image_id", [3, 3], "none", "text", False),
+        ("image_id", [3, 4], "key", "", False),
+        ("image_id", [3, 3], "none", "", False),
     ],
 )
 def test_a_column_is_what_it_holds(
     name: str, values: list[Any], role: str, kind: str, many: bool
 ) -> None:
     (guess,) = guess_columns({name: values})
-    assert (guess.role, guess.kind, guess.many) == (role, kind, many), guess
+    found = (guess.kind.name, guess.many) if isinstance(guess, FieldGuess) else ("", False)
+    assert (guess.role, *found) == (role, kind, many), guess
     assert guess.role != "none" or guess.why
 
 

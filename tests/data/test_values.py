@@ -15,8 +15,8 @@ from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.rows.row import Row
 from unified_vl.errors import BadRow
 from unified_vl.geometry import Box, Point, Polygon
-from unified_vl.kinds.choice import letter
 from unified_vl.kinds.hooks.cells import unpacked
+from unified_vl.kinds.hooks.options import letter
 from unified_vl.specs.load import load_task
 
 SPEC = """\

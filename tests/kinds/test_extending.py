@@ -22,6 +22,7 @@ from typer.testing import CliRunner
 from tests.tiny import tiny_model
 from unified_vl.app.answer import answer
 from unified_vl.app.inputs import inputs_of, read_values
+from unified_vl.authoring.drafting.columns import fields_among, guess_columns
 from unified_vl.authoring.page import as_html
 from unified_vl.authoring.show import as_text, show_rows
 from unified_vl.cli.main import app
@@ -265,6 +266,11 @@ def test_drafts_know_them(root: Path, tmp_path: Path) -> None:
     spec = load_task(drafted)
     assert spec.fields["gaze"].kind == spec.generate.allow == "arrow"
     assert spec.primary.metric == "points_at"
+    days = guess_columns({"day": ["2026-03-29", "2026-03-30"], "words": ["29.3.2026", "then"]})
+    assert [(g.kind.name, dict(g.keys)) for g in fields_among(days)] == [
+        ("date", {"order": ("ymd",)}),
+        ("text", {}),
+    ]
 
 
 def test_the_command_line_knows_those_of_installed_packages(root: Path, tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from PIL import ExifTags, ImageOps
 from PIL import Image as PILImage
 
-from unified_vl.geometry import Box, coordinates, to_pixels
-from unified_vl.kinds.box import Layout, box_in
+from unified_vl.geometry import Box, Layout, coordinates, to_pixels
 from unified_vl.kinds.hooks.frames import Frame, upright
 from unified_vl.kinds.registry import place_kind
 
@@ -40,7 +39,7 @@ def test_pixels_fractions_and_layouts_mean_the_same_box(box: Box, width: int, he
             "cxcywh": [x1 + w / 2, y1 + h / 2, w, h],
         }
         for layout, values in layouts.items():
-            found, _ = box_in(Frame(width, height, relative), values, layout)
+            found, _ = Frame(width, height, relative).box(values, layout)
             assert coordinates(found) == pytest.approx(coordinates(box), abs=1e-6)
 
 
@@ -58,11 +57,11 @@ def test_pixels_fractions_and_layouts_mean_the_same_box(box: Box, width: int, he
 )
 def test_boxes_that_are_none_are_refused(values: list[float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        box_in(TEN, values, "xyxy")
+        TEN.box(values, "xyxy")
 
 
 def test_what_is_less_than_a_pixel_beyond_the_edge_is_cut_off_and_said() -> None:
-    box, beyond = box_in(TEN, [-0.25, 0, 10.75, 5], "xyxy")
+    box, beyond = TEN.box([-0.25, 0, 10.75, 5], "xyxy")
     assert coordinates(box) == (0, 0, 1, 0.5)
     assert beyond == pytest.approx(0.75)
 
@@ -77,7 +76,7 @@ def test_what_is_less_than_a_pixel_beyond_the_edge_is_cut_off_and_said() -> None
     ],
 )
 def test_what_is_allowed_beyond_the_edge(frame: Frame, values: list[float], beyond: float) -> None:
-    box, found = box_in(frame, values, "xyxy")
+    box, found = frame.box(values, "xyxy")
     assert found == pytest.approx(beyond)
     assert 0 <= min(coordinates(box)) <= max(coordinates(box)) <= 1
 
@@ -85,7 +84,7 @@ def test_what_is_allowed_beyond_the_edge(frame: Frame, values: list[float], beyo
 @pytest.mark.parametrize("frame", [TEN, Frame(None, None, True), Frame(9, 9, True)])
 def test_what_is_not_allowed_beyond_the_edge(frame: Frame) -> None:
     with pytest.raises(ValueError, match="outside its image"):
-        box_in(frame, [0, 0, 1.2, 1] if frame.relative else [0, 0, 12, 10], "xyxy")
+        frame.box([0, 0, 1.2, 1] if frame.relative else [0, 0, 12, 10], "xyxy")
     with pytest.raises(ValueError, match="outside its image"):
         place_kind("point").placed([1.2, 0] if frame.relative else [12, 10], frame, None)
 
@@ -100,7 +99,7 @@ def test_stored_pixels_are_turned_as_pillow_turns_them(orientation: int) -> None
     turned = ImageOps.exif_transpose(image)
     down, across = np.argwhere(np.asarray(turned) == 255)[0]
     stored = Frame(width, height, orientation=orientation)
-    box, _ = box_in(stored, [x, y, x + 1, y + 1], "xyxy")
+    box, _ = stored.box([x, y, x + 1, y + 1], "xyxy")
     assert to_pixels(box, *turned.size) == pytest.approx([across, down, across + 1, down + 1])
     point, _ = place_kind("point").placed([x + 0.5, y + 0.5], stored, None)
     assert to_pixels(point, *turned.size) == pytest.approx([across + 0.5, down + 0.5])

@@ -79,7 +79,7 @@ def _candidates(spec: TaskSpec, folder: Path) -> Iterator[tuple[str, dict[Input,
             yield from _rows(spec, split, folder)
             return
     inputs = inputs_of(spec)
-    if [one.kind for one in inputs] == ["image"]:
+    if len(inputs) == 1 and inputs[0].is_input_image:
         (one,), languages = inputs, spec.data.languages
         for number, path in enumerate(images_below(folder)):
             yield languages[number % len(languages)], {one: [path] if one.many else path}

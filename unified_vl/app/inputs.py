@@ -33,6 +33,14 @@ class Input:
         return kind_of(self.kind).is_image
 
     @property
+    def is_input_image(self) -> bool:
+        return kind_of(self.kind).is_input_image
+
+    @property
+    def names_language(self) -> bool:
+        return kind_of(self.kind).names_language
+
+    @property
     def label(self) -> str:
         return self.name.replace("_", " ")
 

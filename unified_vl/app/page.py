@@ -14,14 +14,15 @@ from unified_vl.app.examples import PageExample
 from unified_vl.app.inputs import MOST_CHARACTERS, Input, all_inputs, inputs_of
 from unified_vl.evaluation.languages import language_of
 from unified_vl.inference.predictor import UnifiedVL
-from unified_vl.kinds.registry import kind_of
+from unified_vl.kinds.registry import kind_of, names_where
 from unified_vl.specs.task import TaskSpec
 
 TITLE = "unified_vl"
 WAITING = 32  # questions that may queue; one is answered at a time
 KEPT_SECONDS = 3600  # uploads and answers, in the page's own folder
 RELOAD = "The page is of an earlier model: reload it."
-LANGUAGE = Input("language", "language")  # of the answer; no field may have this name
+# of the answer; no field may have this name
+LANGUAGE = Input("language", names_where(lambda kind: kind.names_language)[0])
 
 
 def build_page(
@@ -59,7 +60,7 @@ def build_page(
                 said = gr.HTML(elem_id="said")
         tables = {t: _table(examples[t], specs[t], inputs, t == first.task) for t in examples}
         texts = [
-            c.submit for one, c in inputs.items() if not one.is_image and one.kind != "language"
+            c.submit for one, c in inputs.items() if not one.is_image and not one.names_language
         ]
         gr.on(
             [ask.click, *texts],  # the button, and Enter in a text
@@ -124,7 +125,7 @@ def _component(one: Input, first: TaskSpec) -> Any:
             elem_id=name,
             **state,
         )
-    if one.kind == "language":
+    if one.names_language:
         return gr.Dropdown(label=one.label, elem_id=name, **state)
     return gr.Textbox(
         label=f"{one.label} (a line each)" if one.many else one.label,
@@ -138,7 +139,7 @@ def _component(one: Input, first: TaskSpec) -> Any:
 
 def _state(one: Input, spec: TaskSpec) -> dict[str, Any]:
     """What of a widget depends on the task."""
-    if one.kind != "language":
+    if not one.names_language:
         return {"visible": one in inputs_of(spec)}
     tags = spec.data.languages
     needed = len(tags) > 1 if one == LANGUAGE else one in inputs_of(spec)
@@ -163,7 +164,7 @@ def _table(
 
     def cell(example: PageExample, one: Input) -> Any:
         value = example.language if one == LANGUAGE else example.values[one]
-        return _named(str(value)) if one.kind == "language" else value
+        return _named(str(value)) if one.names_language else value
 
     return gr.Dataset(
         label="examples",

@@ -14,7 +14,6 @@ from unified_vl.box_conventions import OFA_SIDE, to_florence, to_ofa, to_paligem
 from unified_vl.data.images.opening import open_image, orientation_of
 from unified_vl.errors import UserError
 from unified_vl.geometry import Box, to_pixels
-from unified_vl.kinds.box import box_in
 from unified_vl.kinds.hooks.frames import Frame
 from unified_vl.readers.benchmarks.coco import pictures as coco_pictures
 from unified_vl.readers.detections import Annotations, Picture
@@ -93,7 +92,7 @@ def _row(
     boxes = []
     for thing in picture.things:
         try:
-            box, beyond = box_in(frame, thing.box, "xyxy")
+            box, beyond = frame.box(thing.box, "xyxy")
         except ValueError as error:
             raise UserError(str(error), file=picture.file or path, field=picture.image) from error
         if beyond:

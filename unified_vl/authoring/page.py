@@ -63,7 +63,7 @@ def _article(spec: TaskSpec, shown: Shown, codec: SequenceCodec | None) -> dict[
     # shapes are measured in the row's first image, which the images of shots come before
     own = len(images) - 1 if example.shots else 0
     # where a row names two languages, a text of its source may be in either
-    one_language = all(field.kind != "language" for field in spec.fields.values())
+    one_language = not any(field.of_kind.names_language for field in spec.fields.values())
     return {
         "example": example,
         "language": canonical(example.language),

@@ -129,7 +129,7 @@ def _unused(spec: TaskSpec, row: Row, example: Example) -> Iterator[tuple[str, s
     labels = [kind_of_place(place).label_of(place) for place in places]
     held = f" {normal(' '.join([*texts, *(label or '' for label in labels)]))} "
     for name, field in spec.fields.items():
-        if field.kind != "text" or not field.many or name in spec.example.noise:
+        if not field.of_kind.free_text or not field.many or name in spec.example.noise:
             continue
         values = _list(row.columns.get(field.column_in(example.language)))
         for value in dict.fromkeys(map(str, values)):

@@ -10,7 +10,7 @@ from unified_vl.codecs.segments import Segment, Tag, Text
 from unified_vl.data.draws import Draws
 from unified_vl.data.rows.values import Value, pieces_of
 from unified_vl.errors import BadRow
-from unified_vl.kinds.choice import letter
+from unified_vl.kinds.hooks.options import letter
 from unified_vl.languages.tags import language_name
 from unified_vl.specs.task import TaskSpec, TaskTags
 from unified_vl.specs.tasks.template import Slot, Template, fill, parse_template

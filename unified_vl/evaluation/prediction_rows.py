@@ -24,6 +24,7 @@ def prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
     """A row of JSON for each row of a task that was answered, in their order."""
     primary = spec.primary
     asked = names_where(lambda kind: kind.asks)
+    languages = names_where(lambda kind: kind.names_language)
     rows = []
     answered = zip(scored.rows, scored.examples, scored.predictions, strict=True)
     for place, (row, example, found) in enumerate(answered):
@@ -35,7 +36,7 @@ def prediction_rows(spec: TaskSpec, scored: Scored) -> list[dict[str, Any]]:
                 "task": spec.task,
                 **dimensions(example),
                 "inputs": _inputs(spec, row, example.language, asked) | _read(example),
-                "input_languages": _inputs(spec, row, example.language, ("language",)),
+                "input_languages": _inputs(spec, row, example.language, languages),
                 "image": _image_path(spec, row, example),
                 **_several_images(spec, row, example),
                 "image_size": example.image_size,
@@ -117,7 +118,7 @@ def _several_images(spec: TaskSpec, row: Row, example: Example) -> dict[str, lis
     """The paths of all images that the model read, where they are more than one."""
     paths: list[str] = []
     for name in spec.fields_of(spec.source):
-        if spec.fields[name].kind == "image" and name not in example.read:
+        if spec.fields[name].of_kind.is_input_image and name not in example.read:
             value = row.columns[spec.fields[name].column_in(example.language)]
             each = value if isinstance(value, list) else [value]
             paths += [path for one in each if (path := _path(row.image(one))) is not None]

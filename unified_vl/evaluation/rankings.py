@@ -9,7 +9,7 @@ from unified_vl.data.example import Example
 from unified_vl.data.rows.row import Row
 from unified_vl.errors import UserError
 from unified_vl.inference.prediction import Prediction
-from unified_vl.kinds.choice import written_choices
+from unified_vl.kinds.hooks.options import written_options
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.score import ScoreSpec
 
@@ -60,4 +60,4 @@ def _choices(spec: TaskSpec, score: ScoreSpec, row: Row, language: str) -> dict[
     if field is None or field.of is None:
         return dict.fromkeys(spec.choices)
     options = row.columns[spec.fields[field.of].column_in(language)]
-    return dict.fromkeys(written_choices(options, field.write))
+    return dict.fromkeys(written_options(options, field.write))

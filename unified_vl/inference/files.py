@@ -156,7 +156,7 @@ def _languages(given: str | Sequence[str] | None, spec: TaskSpec | None) -> tupl
 
 
 def _writes_boxes(spec: TaskSpec) -> bool:
-    return any(spec.fields[name].kind == "box" for name in target_fields(spec))
+    return any("boxes" in spec.fields[name].of_kind.row_types() for name in target_fields(spec))
 
 
 def _image_field(spec: TaskSpec, source: Path) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from PIL.Image import Image
@@ -42,7 +42,8 @@ def target_fields(spec: TaskSpec) -> tuple[str, ...]:
 def is_captioning(spec: TaskSpec) -> bool:
     """Whether a task describes an image: it reads one, nothing else, and writes a text."""
     compares = spec.example.mismatch is not None  # it also writes whether they match
-    return not compares and _kinds_read(spec) == ["image"] and _kinds_written(spec) == ["text"]
+    read, written = _counts(spec, source_fields(spec)), _counts(spec, target_fields(spec))
+    return not compares and read == _Counts(images=1) and written == _Counts(texts=1)
 
 
 def is_matching(spec: TaskSpec) -> bool:
@@ -50,18 +51,24 @@ def is_matching(spec: TaskSpec) -> bool:
 
     (A question about an image is such a text, too: what is written for it may be "yes".)
     """
-    written = _kinds_written(spec)
-    if spec.example.mismatch is not None:  # its slot is what is written
-        written.append("text")
-    return sorted(_kinds_read(spec)) == ["image", "text"] and written == ["text"]
+    compares = spec.example.mismatch is not None  # its slot is what is written
+    read, written = _counts(spec, source_fields(spec)), _counts(spec, target_fields(spec))
+    return read == _Counts(images=1, texts=1) and written == _Counts(texts=0 if compares else 1)
 
 
-def _kinds_read(spec: TaskSpec) -> list[str]:
-    return [spec.fields[name].kind for name in source_fields(spec)]
+class _Counts(NamedTuple):
+    """How many fields are images that are read, texts of any words, and others."""
+
+    images: int = 0
+    texts: int = 0
+    others: int = 0
 
 
-def _kinds_written(spec: TaskSpec) -> list[str]:
-    return [spec.fields[name].kind for name in target_fields(spec)]
+def _counts(spec: TaskSpec, names: Iterable[str]) -> _Counts:
+    kinds = [spec.fields[name].of_kind for name in names]
+    images = sum(kind.is_input_image for kind in kinds)
+    texts = sum(kind.free_text for kind in kinds)
+    return _Counts(images, texts, len(kinds) - images - texts)
 
 
 def input_row(

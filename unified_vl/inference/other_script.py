@@ -13,7 +13,7 @@ def in_other_script(spec: TaskSpec, text: str, example: Example, prefix: str) ->
 
     Choices, names of labels and the words of the target's template are the author's own.
     """
-    free = any(spec.fields[name].kind == "text" for name in target_fields(spec))
+    free = any(spec.fields[name].of_kind.free_text for name in target_fields(spec))
     if spec.generate.choices is not None or not free:
         return False
     own = (piece for piece in spec.target if isinstance(piece, str))

@@ -86,7 +86,7 @@ class PairScorer:
                 expected="a source of an image, or of an image and a text, and a text as target",
             )
         text_fields = source_fields(self.spec) if self.matches else target_fields(self.spec)
-        self._text_field = next(n for n in text_fields if self.spec.fields[n].kind == "text")
+        self._text_field = next(n for n in text_fields if self.spec.fields[n].of_kind.free_text)
         self._builder = predictor.builder(self.spec, root=None)
         self._blank = PILImage.new("RGB", predictor.codec.image_size[::-1])
         self._encode = lru_cache(REMEMBERED)(self._encoded)

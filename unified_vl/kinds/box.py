@@ -2,62 +2,39 @@
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 from pydantic import Field
 
-from unified_vl.geometry import Box, Shape
+from unified_vl.geometry import Box, Layout, Shape, between
 from unified_vl.kinds.hooks.cells import Cell, Size
-from unified_vl.kinds.hooks.frames import Frame, upright
+from unified_vl.kinds.hooks.drafts import Draft, Recognised
+from unified_vl.kinds.hooks.frames import Frame
 from unified_vl.kinds.hooks.pen import Pen
 from unified_vl.kinds.hooks.segments import Text
-from unified_vl.kinds.kind import AnyField, Draft, Reading, RowType, Rules
+from unified_vl.kinds.kind import AnyField, Reading, RowType, Rules
 from unified_vl.kinds.places import PlaceKind
 from unified_vl.parts import KeyPath, Name, Part, Problem, one_of
 
-Layout = Literal["xyxy", "xywh", "cxcywh"]
-
-
-def corners(values: Sequence[float], layout: Layout) -> tuple[float, float, float, float]:
-    """Four numbers in some layout as `x1, y1, x2, y2`."""
-    a, b, c, d = values
-    if layout == "xywh":
-        return a, b, a + c, b + d
-    if layout == "cxcywh":
-        return a - c / 2, b - d / 2, a + c / 2, b + d / 2
-    return a, b, c, d
-
-
-def box_in(frame: Frame, values: Sequence[float], layout: Layout) -> tuple[Box, float]:
-    """The box that four numbers mean, and how many pixels of it lay beyond the edge.
-
-    Args:
-        frame: what they are measured in.
-        values: four numbers.
-        layout: `xyxy` (two corners), `xywh` (corner and size), or `cxcywh` (centre and size).
-
-    Raises:
-        ValueError: when there are not four finite numbers, the box is empty, or it lies outside
-            the image by a pixel or more.
-    """
-    if len(values) != 4 or not all(math.isfinite(float(v)) for v in values):
-        raise ValueError(f"a box is four finite numbers, not {list(values)}")
-    x1, y1, x2, y2 = corners([float(v) for v in values], layout)
-    if x2 <= x1 or y2 <= y1:
-        raise ValueError(f"box {list(values)} ({layout}) is empty")
-    (x1, y1, x2, y2), beyond = frame.inside((x1, y1, x2, y2), f"box {list(values)} ({layout})")
-    if x2 <= x1 or y2 <= y1:
-        raise ValueError(f"box {list(values)} ({layout}) lies outside its image ({frame.said})")
-    return _between(*upright((x1, y1, x2, y2), frame.orientation)), beyond
-
-
-def _between(xa: float, ya: float, xb: float, yb: float) -> Box:
-    """The box of any two opposite corners."""
-    return Box(min(xa, xb), min(ya, yb), max(xa, xb), max(ya, yb))
+_SIZES = re.compile(r"xywh|wh$|_wh|ltwh")
+_CORNERS = re.compile(r"xyxy|corner|ltrb|x1")
+_COLUMNS = tuple(
+    (tuple(names.split()), MappingProxyType({"layout": layout}))
+    for names, layout in (
+        ("xmin ymin xmax ymax", "xyxy"),
+        ("x1 y1 x2 y2", "xyxy"),
+        ("left top right bottom", "xyxy"),
+        ("xcenter ycenter width height", "cxcywh"),
+        ("cx cy w h", "cxcywh"),
+        ("left top width height", "xywh"),
+        ("x y width height", "xywh"),
+        ("x y w h", "xywh"),
+    )
+)
 
 
 class BoxKeys(Part):
@@ -86,6 +63,7 @@ class BoxKind(PlaceKind):
     mandatory = MappingProxyType({"layout": one_of(get_args(Layout)), **PlaceKind.mandatory})
     beside = ("labels",)
     numbers = 4
+    number_columns = _COLUMNS
     value = Box
     count = 4
     rising = True
@@ -105,6 +83,24 @@ class BoxKind(PlaceKind):
     def is_drafted(self, column: str, counts: set[int]) -> bool:
         return counts == {4}
 
+    def recognise(self, column: str, values: Sequence[Any]) -> Recognised | None:
+        """What four numbers are is told by themselves or by their name, or is tried."""
+        found = super().recognise(column, values)
+        if found is None:
+            return None
+        layouts: tuple[Layout, ...] = ("xyxy", "xywh")
+        why = "which of both fits all images that were looked at"
+        if any(x2 <= x1 or y2 <= y1 for x1, y1, x2, y2 in values):
+            layouts, why = (
+                ("xywh",),
+                "the third or fourth number is not always above the first or second",
+            )
+        elif _SIZES.search(column):
+            layouts, why = ("xywh",), "the column's name"
+        elif _CORNERS.search(column):
+            layouts, why = ("xyxy",), "the column's name"
+        return Recognised({"layout": layouts, **found.keys}, why)
+
     def draft(self, name: str, many: bool, labelled: bool) -> Draft | None:
         found = super().draft(name, many, labelled)
         return replace(found, metrics=("coco_map",)) if found is not None and many else found
@@ -114,10 +110,11 @@ class BoxKind(PlaceKind):
         return "a box of four numbers"
 
     def made(self, xy: Sequence[float]) -> Box:
-        return _between(*xy)
+        xa, ya, xb, yb = xy
+        return between(xa, ya, xb, yb)
 
     def placed(self, values: Sequence[float], frame: Frame, field: Any) -> tuple[Box, float]:
-        return box_in(frame, values, field.layout or "xyxy")
+        return frame.box(values, field.layout or "xyxy")
 
     def read(self, cell: Cell, reading: Reading) -> tuple[Shape, ...]:
         """The boxes with the labels that stand beside them."""

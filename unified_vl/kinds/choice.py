@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Literal
 
 from pydantic import Field
 
 from unified_vl.kinds.hooks.cells import Cell, said, texts_of, whole_number
+from unified_vl.kinds.hooks.options import written_options
 from unified_vl.kinds.kind import AnyField, Kind, Reading, Rules
 from unified_vl.parts import KeyPath, Name, Part, Problem
 
@@ -55,21 +56,4 @@ class ChoiceKind(Kind):
             last = first + len(options) - 1
             raise cell.bad(f"found {said(cell.value)}", f"a number from {first} to {last}")
         place = number - first
-        return (written_choices(options, cell.field.write)[place],)
-
-
-def written_choices(options: Sequence[str], write: str | None) -> list[str]:
-    """What is written for each of the options: its letter unless `write` says number or text."""
-    if write == "text":
-        return list(options)
-    number = write == "number"
-    return [str(place + 1) if number else letter(place) for place in range(len(options))]
-
-
-def letter(place: int) -> str:
-    """A for 0, B for 1, ..., AA for 26."""
-    text = ""
-    while place >= 0:
-        place, digit = divmod(place, 26)
-        text, place = chr(ord("A") + digit) + text, place - 1
-    return text
+        return (written_options(options, cell.field.write)[place],)

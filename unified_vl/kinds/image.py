@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from pydantic import Field
 
+from unified_vl.image_formats import holds_image
 from unified_vl.kinds.hooks.cells import Cell, items_of
+from unified_vl.kinds.hooks.drafts import Recognised
 from unified_vl.kinds.hooks.segments import Image, ImageCodes
 from unified_vl.kinds.kind import Kind, Reading
 from unified_vl.parts import Part
@@ -33,6 +36,9 @@ class ImageKind(Kind):
     exchanged = True
     writing = "nothing"
     reads = ("as_",)
+
+    def recognise(self, column: str, values: Sequence[Any]) -> Recognised | None:
+        return Recognised() if all(map(holds_image, values)) else None
 
     def read(self, cell: Cell, reading: Reading) -> tuple[Image | ImageCodes, ...]:
         if cell.field.as_ == "codes":

@@ -4,13 +4,13 @@ one call of `unified_vl.kinds.registry.register`; docs/extending.md shows one.""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol
 
 from unified_vl.geometry import Shape
 from unified_vl.kinds.hooks.automata import Automaton, longest_within
 from unified_vl.kinds.hooks.cells import Cell, Size, texts_of
+from unified_vl.kinds.hooks.drafts import Draft, Recognised
 from unified_vl.kinds.hooks.pen import Pen
 from unified_vl.kinds.hooks.segments import ImageCodes, LoadedImage
 from unified_vl.parts import KeyPath, Part, Problem
@@ -29,23 +29,6 @@ class AnyField(Protocol):
     @property
     def many(self) -> bool:
         """Whether its column holds a list of values."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What a draft says of a field that is to be written.
-
-    Attributes:
-        metrics: the scores, the first primary.
-        allow: the grammar.
-        max_tokens: room for an answer.
-        request: what the model is asked where nothing but images says it.
-    """
-
-    metrics: tuple[str, ...]
-    allow: str
-    max_tokens: int
-    request: str
 
 
 class Rules(Protocol):
@@ -108,11 +91,15 @@ class Kind:
             fields, and None unless given, as they are in fields of other kinds.
         beside: those keys, and those of its own, that name another field, which is read with it.
         numbers: how many columns its numbers may be in, one each; None where they may not.
+        number_columns: how people call such columns (in lower case, without `_`, `-` and `bbox`),
+            and what keys of a drafted field say then.
         may_lack: whether `missing` says something about it.
         closed: whether its values may be the closed answers of a task, and labels of boxes.
         exchanged: whether a value means something beside those of another row.
         noises: kinds of `example.noise` that may be done to it.
         asks: whether what a cell holds tells people what the model was asked.
+        free_text: whether a value is whatever people may say in a language.
+        names_language: whether a value is a language.
         is_image: whether it is read from image files.
         page_hint: what a text on the page looks like.
         reads_holes: whether the transparent parts of an image on the page say something.
@@ -133,7 +120,10 @@ class Kind:
     closed: ClassVar[bool] = False
     exchanged: ClassVar[bool] = False
     noises: ClassVar[tuple[str, ...]] = ()
+    number_columns: ClassVar[tuple[tuple[tuple[str, ...], Mapping[str, str]], ...]] = ()
     asks: ClassVar[bool] = True
+    free_text: ClassVar[bool] = False
+    names_language: ClassVar[bool] = False
     is_image: ClassVar[bool] = False
     page_hint: ClassVar[str | None] = None
     reads_holes: ClassVar[bool] = False
@@ -144,6 +134,12 @@ class Kind:
     def plural(self) -> str:
         """What people call several of them."""
         return f"{self.name}s"
+
+    @property
+    def is_input_image(self) -> bool:
+        """Whether it is an image that the model reads, and never writes: one that places can be
+        measured in, and that features are made of."""
+        return self.is_image and self.writing == "nothing"
 
     def problems(self, field: AnyField, place: KeyPath, rules: Rules) -> Iterator[Problem]:
         """What is wrong with a field of this kind, beyond the types of its keys.
@@ -239,6 +235,17 @@ class Kind:
 
     def draw(self, pen: Pen, row: Mapping[str, Any]) -> None:
         """Draw its values in a row of predictions, whose pixels are those of the picture."""
+
+    def recognise(self, column: str, values: Sequence[Any]) -> Recognised | None:
+        """What `unified-vl new` says of a column whose values look like those of this kind; None
+        where they do not. Of several kinds that was registered last which says something.
+
+        Args:
+            column: its name, in lower case.
+            values: those that are there, at least one; of a column of lists what these hold, each
+                a list of numbers where numbers in a list may be one value.
+        """
+        return None
 
     def draft(self, name: str, many: bool, labelled: bool) -> Draft | None:
         """What `unified-vl new` writes for a field of it that is to be written, where it is not

@@ -12,6 +12,7 @@ class LanguageKind(Kind):
 
     name = "language"
     asks = False
+    names_language = True
     writing = "nothing"
     lists = False
     may_lack = False

@@ -10,10 +10,11 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from unified_vl.geometry import Shape, to_pixels
-from unified_vl.kinds.hooks.cells import Cell, Size
+from unified_vl.kinds.hooks.cells import Cell, Size, is_number
+from unified_vl.kinds.hooks.drafts import Draft, Recognised
 from unified_vl.kinds.hooks.frames import Frame, short, upright
 from unified_vl.kinds.hooks.pen import Pen
-from unified_vl.kinds.kind import AnyField, Draft, Kind, Reading, RowType, Rules
+from unified_vl.kinds.kind import AnyField, Kind, Reading, RowType, Rules
 from unified_vl.parts import KeyPath, Part, Problem, one_of
 
 Orientation = Literal["upright", "stored"]
@@ -159,6 +160,15 @@ class PlaceKind(Kind):
     def draw(self, pen: Pen, row: Mapping[str, Any]) -> None:
         for number, xy in enumerate(row.get(self.rows) or ()):
             pen.line(number, xy)
+
+    def recognise(self, column: str, values: Sequence[Any]) -> Recognised | None:
+        """Lists of numbers, as `is_drafted` says; between 0 and 1 they are fractions."""
+        if not all(isinstance(xy, list) and xy and all(map(is_number, xy)) for xy in values):
+            return None
+        if not self.is_drafted(column, {len(xy) for xy in values}):
+            return None
+        relative = all(0 <= number <= 1 for xy in values for number in xy)
+        return Recognised({"units": ("relative" if relative else "pixels",)})
 
     def is_drafted(self, column: str, counts: set[int]) -> bool:
         """Whether lists of numbers in a column look like values of it.

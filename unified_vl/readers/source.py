@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.kinds.kind import Kind
 from unified_vl.parts import KeyPath
 from unified_vl.readers.keys import ReaderKeys
 from unified_vl.readers.table import is_utf8
@@ -26,6 +27,10 @@ class Field(Protocol):
     @property
     def kind(self) -> str:
         """What a value means: text, image, box and so on."""
+
+    @property
+    def of_kind(self) -> Kind:
+        """What its kind is to the rest of the project."""
 
     @property
     def many(self) -> bool:

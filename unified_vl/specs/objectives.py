@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from unified_vl.specs.reading.document import Part, Problem
+from unified_vl.specs.tasks.fields import FieldSpec
 from unified_vl.specs.tasks.template import Slot, Template
 from unified_vl.specs.variants import Variant, Variants
 
@@ -44,15 +45,16 @@ def _pairs_image_and_text(spec: TaskSpec) -> bool:
     """Whether a row has one image and one text that can find each other (a question may be read
     beside the image, so this is more than captioning)."""
 
-    def kinds(template: Template) -> list[str]:
-        slots = (piece.name for piece in template if isinstance(piece, Slot))
-        fields = [spec.fields[name] for name in slots if name in spec.fields]
-        return [
-            "codes" if field.in_codes else "nothing" if field.missing == "allow" else field.kind
-            for field in fields
-        ]
+    def fields(template: Template) -> list[FieldSpec]:
+        named = (piece.name for piece in template if isinstance(piece, Slot))
+        return [spec.fields[name] for name in named if name in spec.fields]
 
-    return kinds(spec.source).count("image") == 1 and kinds(spec.target) == ["text"]
+    def always(field: FieldSpec) -> bool:
+        return not field.in_codes and field.missing != "allow"
+
+    images = [f for f in fields(spec.source) if f.of_kind.is_input_image and always(f)]
+    written = fields(spec.target)
+    return len(images) == 1 and [f.of_kind.free_text and always(f) for f in written] == [True]
 
 
 # each is asked for by a key of its own name, which without a value (0, null) asks for nothing

@@ -240,7 +240,7 @@ class TaskSpec(Spec):
     @property
     def image_field(self) -> str | None:
         """The first image field: the one that shapes are measured in (its first image)."""
-        return next((name for name, f in self.fields.items() if f.kind == "image"), None)
+        return next((name for name, f in self.fields.items() if f.of_kind.is_input_image), None)
 
     @property
     def dictionaries(self) -> dict[str, Dictionary]:

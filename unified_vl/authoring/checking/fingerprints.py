@@ -140,10 +140,10 @@ class _Texts:
     def __init__(self, spec: TaskSpec) -> None:
         self.spec = spec
         written = {*spec.fields_of(spec.target), *(score.against for score in spec.score)}
-        texts = [name for name, f in spec.fields.items() if f.kind == "text"]
+        texts = [name for name, f in spec.fields.items() if f.of_kind.free_text]
         self.written = [name for name in texts if name in written]
         self.read = [name for name in texts if name not in written]
-        self.languages = [name for name, f in spec.fields.items() if f.kind == "language"]
+        self.languages = [n for n, f in spec.fields.items() if f.of_kind.names_language]
         self.has_image = bool(read_images(spec))
 
     def add(self, row: Row, number: int, fingerprints: Fingerprints) -> None:

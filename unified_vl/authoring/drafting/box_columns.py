@@ -1,46 +1,39 @@
-"""Boxes that columns of a table hold: four of them their sides, or one their tokens."""
+"""Boxes and other places that columns of a table hold: a number each, or one their tokens."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from unified_vl.authoring.drafting.files.samples import Columns
-from unified_vl.kinds.box import Layout
+from unified_vl.kinds.registry import KINDS
 from unified_vl.readers.annotation_tools.box_tokens import kind_of
 from unified_vl.specs.tasks.fields import as_one
 
-_SIDES: tuple[tuple[tuple[str, ...], Layout], ...] = (
-    (("xmin", "ymin", "xmax", "ymax"), "xyxy"),
-    (("x1", "y1", "x2", "y2"), "xyxy"),
-    (("left", "top", "right", "bottom"), "xyxy"),
-    (("xcenter", "ycenter", "width", "height"), "cxcywh"),
-    (("cx", "cy", "w", "h"), "cxcywh"),
-    (("left", "top", "width", "height"), "xywh"),
-    (("x", "y", "width", "height"), "xywh"),
-    (("x", "y", "w", "h"), "xywh"),
-)
+Joined = dict[str, tuple[tuple[str, ...], Mapping[str, str]]]
 
 
-def with_boxes(columns: Columns) -> tuple[Columns, dict[str, tuple[tuple[str, ...], Layout]]]:
-    """The columns with one of boxes in place of four of their sides, and what it is made of.
+def with_joined(columns: Columns) -> tuple[Columns, Joined]:
+    """The columns with one in place of those of the numbers of a value, such as the sides of a
+    box: what it is made of, and what its field says then.
 
-    The box's column is called as the spec's key `columns` makes it; none where no four columns
-    are called as sides are, or they hold something else than numbers.
+    It is called as the spec's key `columns` makes it; there is none where no columns are called
+    as some kind's numbers are, or they hold something else than numbers.
     """
     plain = {_plain(name): name for name in columns}
-    for sides, layout in _SIDES:
+    called = (each for kind in KINDS.values() for each in kind.number_columns)
+    for sides, said in called:
         if not set(sides) <= set(plain):
             continue
         names = tuple(plain[side] for side in sides)
         rows = list(zip(*(columns[name] for name in names), strict=True))
-        boxes = [_box(row) for row in rows]
-        if any(box is None for box in boxes):
+        numbers = [_numbers(row) for row in rows]
+        if any(each is None for each in numbers):
             continue
         name = as_one(names)
         rest = {n: cells for n, cells in columns.items() if n not in names}
-        return {**rest, name: boxes}, {name: (names, layout)}
+        return {**rest, name: numbers}, {name: (names, said)}
     return columns, {}
 
 
@@ -59,7 +52,7 @@ def _plain(name: str) -> str:
     return name.strip().lower().replace("_", "").replace("bbox", "").replace("-", "")
 
 
-def _box(row: tuple[Any, ...]) -> list[float] | None:
+def _numbers(row: tuple[Any, ...]) -> list[float] | None:
     try:
         numbers = [float(value) for value in row]
     except (TypeError, ValueError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -81,16 +82,11 @@ def _known_encoding(encoding: str, place: Place) -> str:
 
 
 def _tried(plan: Plan) -> Draft:
-    """The draft, once its rows were tried: boxes read as they fit, bad rows left out."""
-    open_layouts = [
-        n for n, f in enumerate(plan.fields) if f.guess.kind == "box" and f.guess.layout is None
-    ]
-    for number in open_layouts:
-        found = {}
-        for layout in ("xyxy", "xywh"):
-            _set_layout(plan, number, layout)
-            found[layout] = len(_bad_rows(plan)[1])
-        _set_layout(plan, number, min(found, key=lambda layout: (found[layout], layout == "xywh")))
+    """The draft, once its rows were tried: numbers read as they fit, bad rows left out."""
+    for number, each in enumerate(plan.fields):
+        for key, values in each.guess.keys.items():
+            if len(values) > 1:
+                _try(plan, number, key, values)
     if plan.language_column is not None:
         _take_in_languages(plan)
     if plan.key_column is not None and not _keys_differ(plan):
@@ -103,9 +99,18 @@ def _tried(plan: Plan) -> Draft:
     return Draft(render(plan), plan.place.root, tuple(bad))
 
 
-def _set_layout(plan: Plan, number: int, layout: str) -> None:
+def _try(plan: Plan, number: int, key: str, values: Sequence[str]) -> None:
+    """Let a key of a field say the first of some values with which the fewest rows are bad."""
+    bad = {}
+    for value in values:
+        _set(plan, number, key, value)
+        bad[value] = len(_bad_rows(plan)[1])
+    _set(plan, number, key, min(values, key=lambda value: bad[value]))
+
+
+def _set(plan: Plan, number: int, key: str, value: str) -> None:
     old = plan.fields[number]
-    new = replace(old, guess=replace(old.guess, layout=layout))  # type: ignore[arg-type]
+    new = replace(old, guess=old.guess.with_keys(**{key: value}))
     plan.fields[number] = new
     if plan.roles.written is old:
         plan.roles = replace(plan.roles, written=new)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import regex
 
-from unified_vl.authoring.drafting.columns import guess_columns
+from unified_vl.authoring.drafting.columns import fields_among, guess_columns
 from unified_vl.authoring.drafting.files.samples import Columns
 from unified_vl.authoring.drafting.languages import tags_of
 
@@ -75,7 +75,7 @@ def _split(name: str) -> tuple[str, str]:
 
 def _texts(columns: Columns) -> list[str]:
     """The columns that hold texts, or lists of texts."""
-    return [g.column for g in guess_columns(columns) if g.role == "field" and g.kind == "text"]
+    return [g.column for g in fields_among(guess_columns(columns)) if g.kind.free_text]
 
 
 def _tags(said: Sequence[str]) -> dict[str, str]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
-from unified_vl.authoring.drafting.box_columns import notes_of_tokens, with_boxes
-from unified_vl.authoring.drafting.columns import SPLITS, Guess, guess_columns
+from unified_vl.authoring.drafting.box_columns import Joined, notes_of_tokens, with_joined
+from unified_vl.authoring.drafting.columns import (
+    SPLITS,
+    FieldGuess,
+    Guess,
+    fields_among,
+    guess_columns,
+)
 from unified_vl.authoring.drafting.files.annotation_files import FOUND_ON_DISK, annotation_sample
 from unified_vl.authoring.drafting.files.conversations import HISTORY, conversations_sample
 from unified_vl.authoring.drafting.files.image_folders import (
@@ -27,7 +32,6 @@ from unified_vl.authoring.drafting.languages import language_of, tags_of
 from unified_vl.authoring.drafting.places import Place
 from unified_vl.authoring.drafting.roles import Field, Roles, choose_roles
 from unified_vl.files import is_absolute
-from unified_vl.kinds.box import Layout
 from unified_vl.parts import NAME_PATTERN
 from unified_vl.readers.registry import detection_readers
 from unified_vl.specs.reading.checks import RESERVED
@@ -103,30 +107,17 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
     if found is not None:
         columns = found.columns
         place = replace(place, languages=tuple(found.names))
-    sides: dict[str, tuple[tuple[str, ...], Layout]] = {}
+    joined: Joined = {}
     if place.reader in ("csv", "tsv", "jsonl", "json", "parquet", "arrow"):
-        columns, sides = with_boxes(columns)
-    guesses = guess_columns(columns)
-    guesses = [
-        replace(g, columns=sides[g.column][0], layout=sides[g.column][1], why="the columns' names")
-        if g.column in sides
-        else g
-        for g in guesses
+        columns, joined = with_joined(columns)
+    guesses: list[Guess] = [
+        _as_read(guess, place, columns, joined.get(guess.column))
+        if isinstance(guess, FieldGuess)
+        else guess
+        for guess in guess_columns(columns)
     ]
-    if found is not None:
-        guesses = [replace(g, per_language=g.column in found.templates) for g in guesses]
-    if place.reader == "coco_instances":
-        guesses = [replace(g, layout="xywh", why="") if g.kind == "box" else g for g in guesses]
-    detections = detection_readers().get(place.reader)
-    if detections is not None:
-        units: Literal["pixels", "relative"]
-        units = "relative" if detections.relative else "pixels"
-        guesses = [
-            replace(g, layout="xyxy", units=units, why="") if g.kind == "box" else g
-            for g in guesses
-        ]
-    guesses = [replace(g, empty=_may_be_none(g, columns)) for g in guesses]
-    fields = list(_labelled(list(_fields(guesses)), columns))
+    templates = frozenset() if found is None else found.templates
+    fields = list(_labelled(list(_fields(guesses, templates)), columns))
     if place.reader == "conversations":
         fields = [_optional(f) if f.name in HISTORY else f for f in fields]
     before = [f for f in fields if place.reader == "conversations" and f.name in HISTORY]
@@ -151,7 +142,7 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
             plan.language_names = tags_of(guess.values)
     plan.notes += notes_of_tokens(columns)
     plan.notes += [f"not used: column {f.guess.column!r}" for f in roles.unused]
-    paths = [v for f in roles.read if f.guess.kind == "image" for v in f.guess.values]
+    paths = [v for f in roles.read if f.guess.kind.is_input_image for v in f.guess.values]
     names = [path for path in paths if isinstance(path, str)]
     if names and not folder:
         images: str | None
@@ -182,13 +173,28 @@ def _optional(of_history: Field) -> Field:
     return replace(of_history, guess=replace(of_history.guess, missing=True))
 
 
-def _may_be_none(guess: Guess, columns: Columns) -> bool:
-    """Whether a list of shapes is empty in some rows."""
-    return (
+def _as_read(
+    guess: FieldGuess,
+    place: Place,
+    columns: Columns,
+    joined: tuple[tuple[str, ...], Mapping[str, str]] | None,
+) -> FieldGuess:
+    """What of a field is known by its reader, by names of columns and by rows that have none."""
+    if joined is not None:
+        names, said = joined
+        guess = replace(guess.with_keys(**said), columns=names, why="the columns' names")
+    detections = detection_readers().get(place.reader)
+    if "layout" in guess.keys and place.reader == "coco_instances":
+        guess = replace(guess.with_keys(layout="xywh"), why="")
+    elif "layout" in guess.keys and detections is not None:
+        units = "relative" if detections.relative else "pixels"
+        guess = replace(guess.with_keys(layout="xyxy", units=units), why="")
+    empty = (
         guess.many
-        and guess.writing == "places"
+        and guess.kind.writing == "places"
         and any(v in ([], "[]") for v in columns[guess.column])
     )
+    return replace(guess, empty=empty)
 
 
 def _sample(place: Place) -> tuple[Place, Columns]:
@@ -206,17 +212,20 @@ def _sample(place: Place) -> tuple[Place, Columns]:
     return place, read_sample(place.reader, place.file, place.encoding)
 
 
-def _fields(guesses: Sequence[Guess]) -> Iterator[Field]:
+def _fields(guesses: Sequence[Guess], templates: Collection[str]) -> Iterator[Field]:
+    """The fields with names of their own; `templates` are columns of one a language."""
     taken: set[str] = set(RESERVED)
-    images = sum(guess.kind == "image" for guess in guesses)
+    images = sum(guess.kind.is_input_image for guess in fields_among(guesses))
     for number, guess in enumerate(guesses, 1):
-        if guess.role != "field":
+        if not isinstance(guess, FieldGuess):
             continue
+        if guess.column in templates:
+            guess = replace(guess, per_language=True)
         column = guess.column.replace("{language}", "") if guess.per_language else guess.column
         last = column.rstrip(".").rpartition(".")[2]
-        alone = guess.kind == "image" and images == 1
-        name = "image" if alone and not guess.many else slug(last, f"field_{number}")
-        name = name if name not in taken else f"{name}_{guess.kind}"
+        alone = guess.kind.is_input_image and images == 1
+        name = guess.kind.name if alone and not guess.many else slug(last, f"field_{number}")
+        name = name if name not in taken else f"{name}_{guess.kind.name}"
         while name in taken:
             name += "_"
         taken.add(name)
@@ -224,13 +233,14 @@ def _fields(guesses: Sequence[Guess]) -> Iterator[Field]:
 
 
 def _labelled(fields: Sequence[Field], columns: Columns) -> Iterator[Field]:
-    """The fields, those of boxes with the texts that are as many in every row."""
+    """The fields, those that may have labels (boxes) with the texts that are as many in every
+    row."""
     for each in fields:
-        if each.guess.kind == "box" and each.guess.many:
+        if "labels" in each.guess.kind.beside and each.guess.many:
             boxes = columns[each.guess.column]
             for other in fields:
                 texts = columns[other.guess.column]
-                if other.guess.kind == "text" and other.guess.many and _equal(boxes, texts):
+                if other.guess.kind.free_text and other.guess.many and _equal(boxes, texts):
                     each = replace(each, labels=other.name)
                     break
         yield each
@@ -250,7 +260,7 @@ def _languages(place: Place, guesses: Sequence[Guess], roles: Roles) -> tuple[Se
     named = [guess for guess in guesses if guess.role == "language"]
     if named:
         return list(tags_of(named[0].values)), ""
-    texts = [f for f in (roles.written, *roles.read) if f.guess.kind == "text"]
+    texts = [f for f in (roles.written, *roles.read) if f.guess.kind.free_text]
     values = [str(value) for f in texts for value in f.guess.values]
     return language_of([f.name for f in texts], values)
 

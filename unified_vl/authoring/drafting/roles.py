@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from unified_vl.authoring.drafting.columns import Guess
+from unified_vl.authoring.drafting.columns import FieldGuess
 from unified_vl.errors import UserError
-from unified_vl.kinds.kind import Draft
-from unified_vl.kinds.registry import kind_of
+from unified_vl.kinds.hooks.drafts import Draft
 
 # words of names, the likeliest first
 WRITTEN = (
@@ -33,7 +32,7 @@ class Field:
     """A field of a draft: its name, what was guessed of its column, and its labels' field."""
 
     name: str
-    guess: Guess
+    guess: FieldGuess
     labels: str | None = None
 
 
@@ -60,10 +59,10 @@ def choose_roles(fields: Sequence[Field], file: Path) -> Roles:
     Raises:
         UserError: when nothing is left to be written or to be read.
     """
-    images = [field for field in fields if field.guess.kind == "image"]
+    images = [field for field in fields if field.guess.kind.is_input_image]
     labelling = {field.labels for field in fields}
-    texts = [f for f in fields if f.guess.kind in ("text", "number") and f.name not in labelling]
-    shapes = [f for f in fields if f.guess.writing == "places"] if images else []
+    texts = [f for f in fields if f.guess.is_written_text and f.name not in labelling]
+    shapes = [f for f in fields if f.guess.kind.writing == "places"] if images else []
     if shapes:
         written, why = shapes[0], "boxes and other shapes are what is looked for"
     elif texts and (images or len(texts) > 1):
@@ -76,8 +75,8 @@ def choose_roles(fields: Sequence[Field], file: Path) -> Roles:
             file=file,
             expected="an image or a text to read, and a text or boxes to write",
         )
-    others = [f for f in texts if f is not written and (f.guess.kind == "text" or not shapes)]
-    others.sort(key=lambda field: field.guess.kind != "text")
+    others = [f for f in texts if f is not written and (f.guess.kind.free_text or not shapes)]
+    others.sort(key=lambda field: not field.guess.kind.free_text)
     named = [field for field in others if _rank(field.name, READ) < len(READ)]
     read = named or others[:MOST_READ]
     if shapes and read:
@@ -106,7 +105,7 @@ def _rank(name: str, words: Sequence[str]) -> int:
 def draft_of(field: Field) -> Draft | None:
     """What the kind of a field says of drafts that write it."""
     guess = field.guess
-    return kind_of(guess.kind).draft(field.name, guess.many, field.labels is not None)
+    return guess.kind.draft(field.name, guess.many, field.labels is not None)
 
 
 def scores(field: Field, has_image: bool) -> list[str]:
@@ -147,7 +146,7 @@ def generation(field: Field) -> tuple[str, str]:
 
 def request(field: Field, read: Sequence[Field], languages: int) -> str:
     """What the model is asked where nothing but images says it; empty where texts do."""
-    if any(other.guess.kind != "image" for other in read):
+    if any(not other.guess.kind.is_input_image for other in read):
         return ""
     draft = draft_of(field)
     if draft is not None:

@@ -94,7 +94,7 @@ def _run(
 ) -> str:
     steps = min(max(rows * EPOCHS // BATCH, FEWEST_STEPS), MOST_STEPS)
     every = max(steps // 10, 1)
-    images = any(field.kind == "image" for field in spec.fields.values())
+    images = any(field.of_kind.is_input_image for field in spec.fields.values())
     side = size.image_side if images else 32
     vision = f"kind: stem, image_size: [{side}, {side}], patch_size: 16, channels: [32, 64]"
     lines = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from unified_vl.authoring.drafting.columns import Guess
+from unified_vl.authoring.drafting.columns import FieldGuess
 from unified_vl.authoring.drafting.files.samples import delimiter_of
 from unified_vl.authoring.drafting.plan import Plan
 from unified_vl.authoring.drafting.roles import Field, Roles, generation, request, scores
@@ -22,7 +22,7 @@ def render(plan: Plan) -> str:
     """The YAML of a plan."""
     place, roles = plan.place, plan.roles
     ask = request(roles.written, roles.read, len(plan.languages))
-    has_image = any(f.guess.kind == "image" for f in plan.fields)
+    has_image = any(f.guess.kind.is_input_image for f in plan.fields)
     how, why = generation(roles.written)
     lines = [
         "# Drafted by `unified-vl new` from a look at the first rows. Where a comment says",
@@ -91,11 +91,11 @@ def _example(plan: Plan, ask: str) -> list[str]:
     slots = ["{task}", *(["{language}"] if len(plan.languages) > 1 else [])]
     given = [f"{{{f.name}}}" for f in roles.read]
     if plan.history:  # behind the images, before the question
-        given.insert(sum(f.guess.kind == "image" for f in roles.read), "{history}")
+        given.insert(sum(f.guess.kind.is_input_image for f in roles.read), "{history}")
     slots += given + (["{ask}"] if ask else [])
     lines = ["example:", f'  source: "{" ".join(slots)}"']
     lines.append(_said(f'  target: "{{{roles.written.name}}}"', roles.why))
-    many = [f for f in (*roles.read, roles.written) if f.guess.many and f.guess.kind == "text"]
+    many = [f for f in (*roles.read, roles.written) if f.guess.many and f.guess.is_written_text]
     if many:
         lines.append(f"  pick: {{{', '.join(f'{f.name}: random' for f in many)}}}")
     if plan.history:
@@ -108,7 +108,7 @@ def _example(plan: Plan, ask: str) -> list[str]:
 def _field(each: Field) -> str:
     guess = each.guess
     keys = [
-        f"kind: {guess.kind}",
+        f"kind: {guess.kind.name}",
         f"column: {quoted(_column(guess))}",
     ]
     if guess.columns:
@@ -117,28 +117,18 @@ def _field(each: Field) -> str:
         keys.append("many: true")
     if guess.missing:
         keys.append("missing: allow")
-    if guess.kind == "box":
-        keys.append(f"layout: {guess.layout or 'xyxy'}")
-    if guess.units is not None:
-        keys.append(f"units: {guess.units}")
+    keys += [f"{key}: {first}" for key, (first, *_) in guess.keys.items()]
     if guess.empty:
         keys.append("empty: true")
     if each.labels is not None:
         keys.append(f"labels: {each.labels}")
-    if guess.kind == "number" and (digits := max(map(_decimals, guess.values))):
-        keys.append(f"decimals: {digits}")
     return _said(f"  {each.name}: {{{', '.join(keys)}}}", guess.why)
 
 
-def _column(guess: Guess) -> str:
+def _column(guess: FieldGuess) -> str:
     """A column as a template."""
     plain = guess.column.replace("{", "{{").replace("}", "}}")
     return guess.column if guess.per_language else plain
-
-
-def _decimals(value: object) -> int:
-    text = f"{value:f}".rstrip("0") if isinstance(value, float) else ""
-    return min(9, len(text.partition(".")[2]))
 
 
 def _about(roles: Roles) -> str:

@@ -61,5 +61,5 @@ def index(
         built.save(path)
     if corpus.is_dir() and (others := unread_below(corpus)):
         console.print(f"{len(others)} images in other formats left out: {named(others)}")
-    console.print(f"{len(built)} {built.kind}s")
+    console.print(f"{len(built)} {built.modality}s")
     typer.echo(str(path))

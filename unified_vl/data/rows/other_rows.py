@@ -187,11 +187,11 @@ class OtherRows:
     def _may_match(self, exchanged: str, plan: Plan, row: Row, other: Row) -> bool:
         """Whether the value of another row may well belong to this one: a caption of the same
         image, or an image of the same caption."""
-        kind = "text" if self.spec.fields[exchanged].kind == "image" else "image"
+        fields = self.spec.fields
         return row.where == other.where or any(
             row.columns.get(plan.columns[name]) == other.columns.get(plan.columns[name])
             for name in self.spec.fields_of(self.spec.source)
-            if self.spec.fields[name].kind == kind
+            if fields[name].of_kind.exchanged and fields[name].kind != fields[exchanged].kind
         )
 
 

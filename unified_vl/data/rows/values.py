@@ -55,7 +55,7 @@ class ValueReader:
         self._may_be_empty = _only_joined(spec) | _of_none(spec)
         self.kinds = {name: field.of_kind for name, field in spec.fields.items()}
         self._needs_size = {
-            name: field.kind == "image" or field.writing == "places"
+            name: field.of_kind.is_input_image or field.writing == "places"
             for name, field in spec.fields.items()
         }
         self.shapes = ShapeReader(spec)

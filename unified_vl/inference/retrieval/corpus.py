@@ -22,7 +22,7 @@ from unified_vl.json_text import full_lines, json_objects
 from unified_vl.kinds.hooks.fits import Fit
 from unified_vl.languages.tags import find, nearest_tag
 
-Kind = Literal["image", "text"]
+Modality = Literal["image", "text"]
 OnBad = Callable[[BadRow], None]
 
 
@@ -51,11 +51,12 @@ class Corpus:
 
     Attributes:
         root: the folder that image paths are relative to.
+        modality: of all of them.
         items: at least one.
     """
 
     root: Path
-    kind: Kind
+    modality: Modality
     items: list[Item]
 
     def load(
@@ -107,10 +108,10 @@ def read_corpus(path: str | Path, languages: Collection[str], language: str | No
     if not items:
         kinds = f"{expected_formats()} files" if path.is_dir() else "a row"
         raise UserError("the collection is empty", file=path, expected=kinds)
-    kinds_found = {"text" if item.image is None else "image" for item in items}
-    if len(kinds_found) > 1:
+    modalities = {"text" if item.image is None else "image" for item in items}
+    if len(modalities) > 1:
         raise UserError("some rows are images and some are texts", file=path, expected="one kind")
-    if kinds_found == {"image"}:
+    if modalities == {"image"}:
         return Corpus(root, "image", items)
     return Corpus(root, "text", [_spoken(item, languages, language) for item in items])
 

@@ -15,6 +15,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import torch
 from safetensors import SafetensorError
@@ -24,7 +25,7 @@ from unified_vl.errors import UserError
 from unified_vl.files import new_directory, read_json_object, write_atomically
 from unified_vl.inference.inputs import chunks
 from unified_vl.inference.predictor import UnifiedVL
-from unified_vl.inference.retrieval.corpus import Corpus, Item, Kind, OnBad
+from unified_vl.inference.retrieval.corpus import Corpus, Item, Modality, OnBad
 from unified_vl.inference.retrieval.features import BATCH, image_features, text_features
 from unified_vl.inference.retrieval.late_interaction import Features
 
@@ -43,13 +44,13 @@ class Index:
     """A collection and its features.
 
     Attributes:
-        kind: image or text.
+        modality: whether they are images or texts.
         items: in the order of the features.
         model: fingerprint of the model that made the features.
         root: the folder that image paths are relative to.
     """
 
-    kind: Kind
+    modality: Modality
     items: list[Item]
     features: Features
     model: str
@@ -76,7 +77,7 @@ class Index:
             )
         facts = {
             "format": FORMAT,
-            "kind": self.kind,
+            "kind": self.modality,
             "count": len(self.items),
             "model": self.model,
             "root": os.path.relpath(self.root, directory.parent),
@@ -109,9 +110,9 @@ def build_index(
         UserError: when none can.
     """
     fingerprint = predictor.fingerprint
-    if corpus.kind == "text":
+    if corpus.modality == "text":
         features = text_features(predictor, [item.text or "" for item in corpus.items])
-        return Index(corpus.kind, corpus.items, features, fingerprint, corpus.root)
+        return Index(corpus.modality, corpus.items, features, fingerprint, corpus.root)
     items: list[Item] = []
     parts: list[Features] = []
     codec = predictor.codec
@@ -122,7 +123,7 @@ def build_index(
             progress(len(items), len(corpus.items))
     if not parts:
         raise UserError("no image of the collection can be read", file=corpus.root)
-    return Index(corpus.kind, items, Features.joined(parts), fingerprint, corpus.root)
+    return Index(corpus.modality, items, Features.joined(parts), fingerprint, corpus.root)
 
 
 def load_index(directory: str | Path, predictor: UnifiedVL) -> Index:
@@ -135,7 +136,7 @@ def load_index(directory: str | Path, predictor: UnifiedVL) -> Index:
     if not (directory / FACTS).is_file():
         raise UserError("there is no index here", file=directory, expected="what `index` writes")
     facts = read_json_object(directory / FACTS)
-    if facts.get("format") != FORMAT or facts.get("kind") not in ("image", "text"):
+    if facts.get("format") != FORMAT or facts.get("kind") not in get_args(Modality):
         raise UserError("this is not an index", file=directory / FACTS, expected=f"format {FORMAT}")
     if facts.get("model") != predictor.fingerprint:
         raise UserError(
@@ -169,7 +170,7 @@ def _read_items(path: Path) -> list[Item]:
     return [Item(**row, where=str(path)) for row in rows]
 
 
-def _read_features(path: Path, count: int, predictor: UnifiedVL, kind: Kind) -> Features:
+def _read_features(path: Path, count: int, predictor: UnifiedVL, modality: Modality) -> Features:
     width = predictor.model.config.d_model
     try:
         tensors = load_file(path)
@@ -178,7 +179,7 @@ def _read_features(path: Path, count: int, predictor: UnifiedVL, kind: Kind) -> 
         raise UserError(f"these features cannot be read: {error}", file=path) from error
     vectors = int(length.sum()) if length.dtype == torch.int64 else -1
     fits = unit.shape == (vectors, width) and norm.shape == (vectors,) and length.shape == (count,)
-    if kind == "image":
+    if modality == "image":
         fits = fits and bool((length == predictor.codec.image_tokens).all())
     if not fits or not count or int(length.min()) < 0:
         raise UserError("these features do not fit the items and the model", file=path)

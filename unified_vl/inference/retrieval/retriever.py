@@ -137,7 +137,7 @@ class Retriever:
         if text is not None and not is_utf8(text):
             raise UserError("is not UTF-8 text", field="text", expected="a text")
         wants = "text" if image is None else "image"
-        again = max(candidates, top) if candidates and wants != self.index.kind else 0
+        again = max(candidates, top) if candidates and wants != self.index.modality else 0
         query: Features
         if image is None:
             assert text is not None

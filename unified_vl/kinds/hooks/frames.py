@@ -10,6 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from unified_vl.geometry import Box, Layout, between, corners
+
 SLACK = 1e-6  # what rounding in a file may cost
 TURNED = 5  # EXIF orientations from here on exchange width and height
 
@@ -66,6 +68,28 @@ class Frame:
                 v = min(max(v, 0.0), 1.0)
             kept.append(v)
         return tuple(kept), most
+
+    def box(self, values: Sequence[float], layout: Layout) -> tuple[Box, float]:
+        """The box that four numbers mean, and how many pixels of it lay beyond the edge.
+
+        Args:
+            values: four numbers.
+            layout: `xyxy` (two corners), `xywh` (corner and size), or `cxcywh` (centre and size).
+
+        Raises:
+            ValueError: when there are not four finite numbers, the box is empty, or it lies
+                outside the image by a pixel or more.
+        """
+        if len(values) != 4 or not all(math.isfinite(float(v)) for v in values):
+            raise ValueError(f"a box is four finite numbers, not {list(values)}")
+        x1, y1, x2, y2 = corners([float(v) for v in values], layout)
+        if x2 <= x1 or y2 <= y1:
+            raise ValueError(f"box {list(values)} ({layout}) is empty")
+        (x1, y1, x2, y2), beyond = self.inside((x1, y1, x2, y2), f"box {list(values)} ({layout})")
+        if x2 <= x1 or y2 <= y1:
+            raise ValueError(f"box {list(values)} ({layout}) lies outside its image ({self.said})")
+        xa, ya, xb, yb = upright((x1, y1, x2, y2), self.orientation)
+        return between(xa, ya, xb, yb), beyond
 
 
 def upright(xy: Sequence[float], orientation: int) -> tuple[float, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from unified_vl.kinds.box import corners
+from unified_vl.geometry import corners
 from unified_vl.readers.detections import Annotations, Picture, Thing, detection_reader
 from unified_vl.readers.json_files import member, read_items
 

@@ -19,7 +19,7 @@ from unified_vl.readers.detections import (
 from unified_vl.readers.json_files import member, read_items
 
 _EXPECTED = "Label Studio's export as JSON (not JSON-MIN)"
-_KINDS = ("rectangle", "polygon", "ellipse")
+_DRAWN = ("rectangle", "polygon", "ellipse")
 
 
 def pictures(opened: Annotations) -> Iterator[Picture]:
@@ -76,7 +76,7 @@ def _things(result: Any, opened: Annotations, where: str) -> Iterator[Thing]:
     path = opened.path
     kind = member(result, "type", str, path, where)
     shape = kind.removesuffix("labels")
-    if shape not in _KINDS:
+    if shape not in _DRAWN:
         opened.lost[f"Label Studio results of type {kind!r}"] += 1
         return
     value = member(result, "value", dict, path, where)

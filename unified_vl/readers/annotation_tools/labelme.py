@@ -44,28 +44,28 @@ def _size(content: Any, path: Path) -> tuple[float, float] | None:
 
 def _things(shape: Any, path: Path, where: str, opened: Annotations) -> Iterator[Thing]:
     label = member(shape, "label", str, path, where)
-    kind = shape.get("shape_type") or "polygon"
+    drawn = shape.get("shape_type") or "polygon"
     points = member(shape, "points", list, path, where)
     if not all(_is_point(point) for point in points):
         message = f"found {str(points)[:60]!r}"
         expected = "[[x, y], ...]"
         raise UserError(message, file=path, field=f"{where}.points", expected=expected)
     xy = tuple(float(v) for point in points for v in point)
-    if kind == "polygon" and len(xy) >= 6:
+    if drawn == "polygon" and len(xy) >= 6:
         yield outlined(label, xy)
-    elif kind in _CORNERS and len(xy) >= 4:
-        if kind == "mask":
+    elif drawn in _CORNERS and len(xy) >= 4:
+        if drawn == "mask":
             opened.lost["outlines of masks (their boxes are kept)"] += 1
         yield Thing(label, around(xy))
-    elif kind == "circle" and len(xy) == 4:  # its centre, and a point of it
+    elif drawn == "circle" and len(xy) == 4:  # its centre, and a point of it
         radius = math.hypot(xy[2] - xy[0], xy[3] - xy[1])
         x, y = xy[:2]
         yield Thing(label, (x - radius, y - radius, x + radius, y + radius))
-    elif kind in ("polygon", "circle", *_CORNERS):
-        message = f"a {kind} of {len(points)} points"
+    elif drawn in ("polygon", "circle", *_CORNERS):
+        message = f"a {drawn} of {len(points)} points"
         raise UserError(message, file=path, field=f"{where}.points")
     else:
-        opened.lost[f"LabelMe shapes of type {kind!r}"] += 1
+        opened.lost[f"LabelMe shapes of type {drawn!r}"] += 1
 
 
 def _is_point(value: Any) -> bool:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.errors import UserError, nearest
+from unified_vl.geometry import corners
 from unified_vl.image_formats import is_image
-from unified_vl.kinds.box import corners
 from unified_vl.readers.detections import (
     Annotations,
     Picture,

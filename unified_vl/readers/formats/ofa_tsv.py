@@ -47,7 +47,7 @@ def read_ofa_tsv(source: Source) -> Table:
             ends = [*(each - 1 for each in starts[1:]), len(line.rstrip(b"\r\n"))]
             for column, place in places.items():
                 field, first, last = fields[column], starts[place], ends[place]
-                if field is not None and field.kind == "image":
+                if field is not None and field.of_kind.is_input_image:
                     cell: Any = {"file": name, "offset": start + first, "size": last - first}
                     values[column].append(cell | {"base64": True})
                 else:
@@ -63,7 +63,7 @@ def _value(
 ) -> str | list[str] | list[float]:
     try:
         text = cell.decode()
-        if field is not None and field.kind == "box":
+        if field is not None and field.of_kind.writing == "places":
             return [float(number) for number in text.split(",")]
     except UnicodeDecodeError as error:
         raise UserError("is not UTF-8 text", file=path, line=line, field=column) from error
@@ -72,7 +72,7 @@ def _value(
         raise UserError(
             found, file=path, line=line, field=column, expected="numbers between commas"
         ) from error
-    if field is not None and field.kind == "text" and field.many:
+    if field is not None and field.of_kind.writing == "text" and field.many:
         return [_CONFIDENCE.sub("", part, count=1).strip() for part in text.split(_BETWEEN)]
     return text
 
@@ -80,13 +80,14 @@ def _value(
 def _type(field: Field | None) -> pa.DataType:
     import pyarrow as pa
 
-    if field is not None and field.kind == "image":
+    if field is None:
+        return pa.string()
+    if field.of_kind.is_input_image:
         return place_type()
-    if field is not None and field.kind == "box":
+    if field.of_kind.writing == "places":
         return pa.list_(pa.float64())
-    if field is not None and field.kind == "text" and field.many:
-        return pa.list_(pa.string())
-    return pa.string()
+    listed = field.of_kind.writing == "text" and field.many
+    return pa.list_(pa.string()) if listed else pa.string()
 
 
 OFA_TSV = Reader(
@@ -94,8 +95,8 @@ OFA_TSV = Reader(
     "The files of OFA (arXiv 2202.03052): values between tabs without a line of names, so "
     "`data.columns` names them. What a field of the spec says decides how its column is read: "
     "an image is base64 and stays in the file until it is asked for, the texts of `many: true` "
-    "stand between `&&` (without the confidence before `|!+` of OFA's answers), the four "
-    "numbers of a box between commas; all others are text.",
+    "stand between `&&` (without the confidence before `|!+` of OFA's answers), the numbers of a "
+    "box or another place between commas; all others are text.",
     read=read_ofa_tsv,
     named="always",
     images="never",

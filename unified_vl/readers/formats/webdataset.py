@@ -210,7 +210,7 @@ def _is_json(extension: str) -> bool:
 
 def _is_image(source: Source, column: str) -> bool:
     field = source.field_of(column)
-    return field is not None and field.kind == "image"
+    return field is not None and field.of_kind.is_input_image
 
 
 def _places(cells: Sequence[Any]) -> pa.Array:

@@ -52,7 +52,7 @@ def score_problems(spec: TaskSpec) -> Iterator[Problem]:
         kinds = _kinds(metric)
         mismatch = spec.example.mismatch
         if mismatch is not None and score.against == mismatch.slot:
-            if "text" not in kinds or metric.references == "agreeing":
+            if not _of_texts(metric) or metric.references == "agreeing":
                 found = f"{score.against!r} is one text"
                 yield Problem(place, found, expected="a metric of texts, such as accuracy")
         elif score.against not in spec.fields:
@@ -213,7 +213,12 @@ def _many_problems(spec: TaskSpec, place: KeyPath, score: ScoreSpec) -> Iterator
 
 def _kinds(metric: Metric) -> tuple[str, ...]:
     """The kinds of field that a metric scores: all that are written as texts, for texts."""
-    return written_in("text") if "text" in metric.kinds else metric.kinds
+    return written_in("text") if _of_texts(metric) else metric.kinds
+
+
+def _of_texts(metric: Metric) -> bool:
+    """Whether a metric scores texts, whatever these say."""
+    return any(KINDS[kind].free_text for kind in metric.kinds)
 
 
 def _plural(kinds: tuple[str, ...]) -> str:

@@ -14,8 +14,8 @@ from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
 from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
-from unified_vl.kinds.choice import letter
 from unified_vl.kinds.hooks.automata import DIGITS
+from unified_vl.kinds.hooks.options import letter
 from unified_vl.locks import only_writer
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.template import parse_template
