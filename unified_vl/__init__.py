@@ -41,12 +41,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from unified_vl.auto_classes import CLASSES, prepare_transformers
 from unified_vl.torchvision_compat import prepare_torchvision
 
 if TYPE_CHECKING:
     from unified_vl.authoring.checking.check import check
     from unified_vl.errors import UserError
     from unified_vl.evaluation.evaluate import evaluate
+    from unified_vl.hugging_face.processor import UnifiedVLProcessor
+    from unified_vl.hugging_face.tokenizer import UnifiedVLTokenizer
     from unified_vl.inference.prediction import Prediction
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.inference.retrieval.retriever import Retriever
@@ -56,8 +59,10 @@ if TYPE_CHECKING:
     from unified_vl.metrics.answers import Answers
     from unified_vl.metrics.metric import Metric
     from unified_vl.metrics.registry import register as register_metric
+    from unified_vl.model.configuration import UnifiedVLConfig
     from unified_vl.model.encoders.encoder import EncoderKind
     from unified_vl.model.encoders.registry import register as register_encoder
+    from unified_vl.model.unified import UnifiedVLForConditionalGeneration
     from unified_vl.readers.reader import Reader
     from unified_vl.readers.registry import register as register_reader
     from unified_vl.specs.load import load_mixture, load_run, load_task
@@ -73,6 +78,7 @@ if TYPE_CHECKING:
     from unified_vl.training.trainer import train
 
 prepare_torchvision()
+prepare_transformers()
 
 __version__ = "0.2.0"
 __all__ = [
@@ -93,6 +99,10 @@ __all__ = [
     "ScheduleKind",
     "TaskSpec",
     "UnifiedVL",
+    "UnifiedVLConfig",
+    "UnifiedVLForConditionalGeneration",
+    "UnifiedVLProcessor",
+    "UnifiedVLTokenizer",
     "UserError",
     "__version__",
     "check",
@@ -129,6 +139,10 @@ _HOMES = {
     "ScheduleKind": "unified_vl.training.schedules.schedule",
     "TaskSpec": "unified_vl.specs.load",
     "UnifiedVL": "unified_vl.inference.predictor",
+    "UnifiedVLConfig": CLASSES,
+    "UnifiedVLForConditionalGeneration": CLASSES,
+    "UnifiedVLProcessor": CLASSES,
+    "UnifiedVLTokenizer": CLASSES,
     "UserError": "unified_vl.errors",
     "check": "unified_vl.authoring.checking.check",
     "evaluate": "unified_vl.evaluation.evaluate",

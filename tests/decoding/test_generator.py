@@ -9,13 +9,13 @@ import torch
 from transformers import LogitsProcessorList
 
 from tests.batches import collate
-from tests.decoding.grammar_processor import GrammarProcessor
 from unified_vl.codecs.images import resize
 from unified_vl.codecs.segments import Image, Tag, Text
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID
 from unified_vl.data.batching import Batch
 from unified_vl.data.example import Example
 from unified_vl.decoding.generator import Generator
+from unified_vl.decoding.grammar_processor import GrammarProcessor
 from unified_vl.decoding.grammars.values import grammar_of
 from unified_vl.errors import UserError
 from unified_vl.specs.tasks.generate import AnswerForm, GenerateSpec

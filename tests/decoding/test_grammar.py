@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.decoding.grammar_processor import GrammarProcessor
 from unified_vl.codecs.vocabulary import EOS_ID, PAD_ID, UNK_ID, Vocabulary
+from unified_vl.decoding.grammar_processor import GrammarProcessor
 from unified_vl.decoding.grammars.choices import ChoiceGrammar
 from unified_vl.decoding.grammars.grammar import Grammar
 from unified_vl.decoding.grammars.trie import build_trie

@@ -9,11 +9,11 @@ import torch
 from transformers import LogitsProcessorList
 
 from tests.batches import collate
-from tests.decoding.grammar_processor import GrammarProcessor
 from unified_vl.codecs.segments import Tag, Text
 from unified_vl.codecs.vocabulary import EOS_ID
 from unified_vl.data.example import Example
 from unified_vl.decoding.generator import Generator
+from unified_vl.decoding.grammar_processor import GrammarProcessor
 from unified_vl.decoding.grammars.language import LanguageGrammar, ScriptMasks
 from unified_vl.decoding.grammars.script_bytes import NEVER, WHOLE, byte_places
 from unified_vl.decoding.grammars.values import TextGrammar
@@ -97,11 +97,11 @@ def test_every_search_writes_in_the_scripts_asked_for(tiny, how: dict) -> None:
     batch = collate([example(tag, key=tag) for tag in ("fa", "zh", "en", "fa")], tiny.saved.codec)
     free = Generator(tiny.saved.model, GenerateSpec(**how), tiny.saved.codec)
     held = Generator(tiny.saved.model, GenerateSpec(**how, language="enforce"), tiny.saved.codec)
-    texts = [[free.text(h.ids) for h in row] for row in free(batch, 3).hypotheses]
+    texts = [[free.rules.text(h.ids) for h in row] for row in free(batch, 3).hypotheses]
     rows = list(zip(batch.examples, texts, strict=True))
     assert any(strange_parts(text, e.language) for e, several in rows for text in several)
     for row, found in zip(batch.examples, held(batch, 3).hypotheses, strict=True):
-        assert not any(strange_parts(held.text(h.ids), row.language) for h in found)
+        assert not any(strange_parts(held.rules.text(h.ids), row.language) for h in found)
 
 
 @pytest.mark.parametrize("beams", [1, 4])
@@ -157,7 +157,7 @@ def test_closed_answers_are_those_of_the_language(tiny, how: dict) -> None:
     generator = Generator(tiny.saved.model, spec, codec, choices, languages=("en", "fa"))
     batch = collate([example(tag, key=tag) for tag in ("fa", "en", "fa")], codec)
     for row, found in zip(batch.examples, generator(batch, 5).hypotheses, strict=True):
-        said = {generator.text(h.ids) for h in found}
+        said = {generator.rules.text(h.ids) for h in found}
         assert said == {choice for choice in choices if not strange_parts(choice, row.language)}
     with pytest.raises(UserError, match="no choice is written in the scripts of 'zh'"):
         Generator(tiny.saved.model, spec, codec, choices[:4], languages=("en", "zh"))

@@ -222,7 +222,7 @@ def test_a_broken_directory_is_named(
         ({"attn_implementation": "flash_attention_2"}, "attn_implementation: found 'flash_atten"),
         ({"attn_implementation": "kernels-community/x"}, "expected 'eager' or 'sdpa'"),
         ({"_attn_implementation": "flex_attention"}, "_attn_implementation: found 'flex_attent"),
-        ({"auto_map": {"AutoModel": "evil--x.y"}}, "auto_map: is not a known key"),
+        ({"auto_map": {"AutoModel": "evil--x.y"}}, "auto_map: names other code"),
         ({"quantization_config": {"quant_method": "awq"}}, "quantization_config: is not a known"),
         ({"dtype": "int8"}, "dtype: found 'int8'; expected 'float32', 'bfloat16' or 'float16'"),
         ({"max_target_tokens": -1}, "max_target_tokens: found -1; expected greater than"),

@@ -24,7 +24,7 @@ def write_world(root: Path, squares: Path) -> Path:
     """A folder with a checkpoint, a tokenizer and a run file of each family."""
     for family in FAMILIES:
         make(family, root / family / "checkpoint", rows=ROWS, max_shard_size="40KB")
-        _write_tokenizer(root / family / "tokenizer", family)
+        write_tokenizer(root / family / "tokenizer", family)
         if family == "t5gemma2":  # the others' rows are found by their ids
             text = root / family / "tokenizer" / "text.model"
             shutil.copy(text, root / family / "checkpoint" / "tokenizer.model")
@@ -39,7 +39,7 @@ def write_world(root: Path, squares: Path) -> Path:
     return root
 
 
-def _write_tokenizer(folder: Path, family: str) -> None:
+def write_tokenizer(folder: Path, family: str) -> None:
     """The text tokenizer with the family's special ids, and our tags behind its pieces."""
     ids = {"pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3}
     if family != "t5gemma2":

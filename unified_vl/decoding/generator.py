@@ -12,22 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from unified_vl.codecs.segments import Text
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.batching import Batch
+from unified_vl.decoding.answer_rules import AnswerRules
 from unified_vl.decoding.choice_scoring import ChoiceScorer
 from unified_vl.decoding.finite import refuse_made_up
-from unified_vl.decoding.grammars.choices import ChoiceGrammar
 from unified_vl.decoding.grammars.grammar import Grammar
-from unified_vl.decoding.grammars.language import (
-    LanguageChoiceGrammar,
-    LanguageGrammar,
-    ScriptMasks,
-    choices_of_languages,
-)
-from unified_vl.decoding.grammars.trie import build_trie
-from unified_vl.decoding.grammars.values import grammar_of
-from unified_vl.decoding.grammars.word_rules import WordRules
 from unified_vl.decoding.protocol import Memory, encode
 from unified_vl.decoding.sampling import Sampler, uniform_numbers
 from unified_vl.decoding.search import Guidance, Hypothesis, beam_search, write
@@ -87,47 +77,14 @@ class Generator:
     ) -> None:
         self.model = model
         self.how = how
-        self._prefix: tuple[int, ...] = ()
-        self._fits: dict[str, np.ndarray] | None = None
+        self.rules = AnswerRules(how, codec, model.config, model.device, choices, form, languages)
         self._grammar: Grammar | None = None
         self._scorer: ChoiceScorer | None = None
-        self._codec = codec
-        self._choices: dict[tuple[int, ...], str] = {}
-        self._choice_ids: list[list[int]] = []
-        device = model.device
-        if how.choices is None:
-            self._grammar = self._ruled(grammar_of(how, form, codec, device))
-            return
-        if not choices:
-            raise UserError("the choices are not known", field="generate.choices")
-        self._choice_ids = _encode(choices, codec, how.max_tokens)
-        self._choices = dict(zip(map(tuple, self._choice_ids), choices, strict=True))
-        if how.language == "enforce":
-            self._fits = choices_of_languages(choices, languages)
         if how.method == "score_choices":
             start_id = SpecialIds.of(model.config).start
-            self._scorer = ChoiceScorer(self._choice_ids, start_id, device)
+            self._scorer = ChoiceScorer(self.rules.choice_ids, start_id, model.device)
         else:
-            trie, size = build_trie(self._choice_ids), int(model.config.vocab_size)
-            self._grammar = (
-                ChoiceGrammar(trie, size, device)
-                if self._fits is None
-                else LanguageChoiceGrammar(trie, size, device, self._fits)
-            )
-
-    def _ruled(self, grammar: Grammar) -> Grammar:
-        """A grammar with what else the spec says of an answer's words."""
-        how, codec = self.how, self._codec
-        if how.language == "enforce":
-            masks = ScriptMasks(codec.vocabulary, codec.text, self.model.device)
-            grammar = LanguageGrammar(grammar, masks)
-        rules = (how.min_tokens, how.no_repeat_ngram, how.repetition_penalty)
-        if any((*rules, how.prefix, how.bad_words)):
-            self._prefix = tuple(codec.text.encode(how.prefix or ""))
-            bad = [ids for word in how.bad_words or () for ids in codec.text.writings(word)]
-            special = SpecialIds.of(self.model.config)
-            grammar = WordRules(grammar, how, special, self._prefix, bad)
-        return grammar
+            self._grammar = self.rules.grammar()
 
     def __call__(
         self, batch: Batch, alternatives: int = 1, without: Batch | None = None
@@ -155,11 +112,6 @@ class Generator:
             refuse_made_up(self.model, memory, hypotheses)
         return Generated([row[:alternatives] for row in hypotheses])
 
-    def text(self, ids: Sequence[int]) -> str:
-        """The text of an answer; a choice is given back word for word."""
-        choice = self._choices.get(tuple(ids))
-        return self._codec.decode_text(ids) if choice is None else choice
-
     def _memory(self, batch: Batch) -> Memory:
         return encode(
             self.model, batch.input_ids_BS, batch.attention_mask_BS, batch.pixel_values_NCHW
@@ -172,8 +124,8 @@ class Generator:
         grammar = None if self._grammar is None else self._grammar.of(batch.examples)
         if self._scorer is not None:
             sum_BC = self._scorer(self.model, memory)
-            if self._fits is not None:
-                fits_BC = np.stack([self._fits[e.language] for e in batch.examples])
+            if self.rules.fits is not None:
+                fits_BC = np.stack([self.rules.fits[e.language] for e in batch.examples])
                 sum_BC = sum_BC.where(torch.from_numpy(fits_BC).to(sum_BC.device), -torch.inf)
             return self._ranked(sum_BC, alternatives)
         if how.method == "sample":
@@ -189,7 +141,7 @@ class Generator:
                 width=draws,
                 choose=sampler,
                 guidance=guidance,
-                prefix=self._prefix,
+                prefix=self.rules.prefix,
                 of_logits=how.repetition_penalty is not None,
             )
         width = max(how.beams, alternatives)
@@ -200,7 +152,7 @@ class Generator:
                 how.max_tokens,
                 grammar,
                 guidance=guidance,
-                prefix=self._prefix,
+                prefix=self.rules.prefix,
                 of_logits=how.repetition_penalty is not None,
             )
         if guidance is not None:
@@ -217,7 +169,7 @@ class Generator:
             width,
             grammar,
             length_penalty=penalty,
-            prefix=self._prefix,
+            prefix=self.rules.prefix,
         )
 
     def _ranked(self, sum_BC: torch.Tensor, most: int) -> list[list[Hypothesis]]:
@@ -229,24 +181,9 @@ class Generator:
         scores = score_BC.gather(1, order_BC).tolist()
         return [
             [
-                Hypothesis(self._choice_ids[c], s)
+                Hypothesis(self.rules.choice_ids[c], s)
                 for c, s in zip(row, values, strict=True)
                 if s > -math.inf  # of another language
             ]
             for row, values in zip(order_BC.tolist(), scores, strict=True)
         ]
-
-
-def _encode(choices: Sequence[str], codec: SequenceCodec, max_tokens: int) -> list[list[int]]:
-    """The ids of each choice; one that would be cut could not be told from another."""
-    encoded = []
-    for choice in choices:
-        found = codec.encode_target([Text(choice)])
-        most = min(max_tokens, codec.max_target)
-        if found.truncated or len(found.ids) > most:
-            raise UserError(
-                f"the choice {choice!r} does not fit into {most} tokens",
-                field="generate.max_tokens",
-            )
-        encoded.append(found.ids)
-    return encoded

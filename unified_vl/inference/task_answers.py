@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from PIL import Image as PILImage
-
-from unified_vl.codecs.segments import ImageCodes
 from unified_vl.data.batching import EncodedExample, collate_encoded
 from unified_vl.data.example import Example
 from unified_vl.decoding.generator import Generator
-from unified_vl.decoding.search import Hypothesis
 from unified_vl.errors import UserError
-from unified_vl.inference.inputs import target_fields
-from unified_vl.inference.other_script import in_other_script
 from unified_vl.inference.prediction import Alternative, Prediction
+from unified_vl.inference.reading_answers import AnswerReader
 from unified_vl.inference.reranking import Reranker
 
 if TYPE_CHECKING:
@@ -39,7 +33,6 @@ class TaskAnswers:
 
     def __init__(self, predictor: UnifiedVL, spec: TaskSpec) -> None:
         self._predictor = predictor
-        self._codec = predictor.codec
         self._spec = spec
         try:
             how, form, tags = spec.generate, spec.answer_form, spec.data.languages
@@ -49,6 +42,7 @@ class TaskAnswers:
         except UserError as error:
             key = (error.field or "generate").split(".")
             raise spec.error(tuple(key), error.message, expected=error.expected) from error
+        self._reader = AnswerReader(spec, predictor.codec, self._generator.rules)
 
     @cached_property
     def _reranker(self) -> Reranker:
@@ -72,10 +66,10 @@ class TaskAnswers:
         drawn = max(n, how.best_of or 1) if reranked else n
         written = self._generator(batch, drawn, without)
         answered = [
-            [self._alternative(example, found) for found in hypotheses]
+            [self._reader.read(example, h.ids, h.score, h.cut) for h in hypotheses]
             for example, hypotheses in zip(batch.examples, written.hypotheses, strict=True)
         ]
-        answered = self._with_images(answered)
+        answered = self._reader.with_images(answered)
         if reranked:
             answered = self._reranked(batch.examples, answered)
         predictions = []
@@ -98,19 +92,6 @@ class TaskAnswers:
             )
         return predictions
 
-    def _with_images(self, answered: list[list[Alternative]]) -> list[list[Alternative]]:
-        """The answers with the pictures that their codes stand for, all decoded at once."""
-        coded = [[_coded(answer) for answer in answers] for answers in answered]
-        flat = [segment for row in coded for several in row for segment in several]
-        pictures = iter(map(PILImage.fromarray, self._codec.decode_images(flat)))
-        return [
-            [
-                replace(answer, images=tuple(islice(pictures, len(several))))
-                for answer, several in zip(answers, row, strict=True)
-            ]
-            for answers, row in zip(answered, coded, strict=True)
-        ]
-
     def _reranked(
         self, examples: Sequence[Example], answered: list[list[Alternative]]
     ) -> list[list[Alternative]]:
@@ -127,29 +108,3 @@ class TaskAnswers:
             )
             for answers, row in zip(answered, scores, strict=True)
         ]
-
-    def _alternative(self, example: Example, found: Hypothesis) -> Alternative:
-        """An answer with its shapes in pixels of the user's image, and its flags."""
-        spec = self._spec
-        size = example.image_size or (1, 1)
-        text = self._generator.text(found.ids)
-        segments = example.in_image(self._codec.decode(found.ids, spec.answer_form.shape))
-        written = [spec.fields[name] for name in target_fields(spec)]
-        kinds = {field.kind: field.of_kind for field in written}
-        shapes: dict[str, list[Any]] = {}
-        for name, kind in kinds.items():
-            fields = [field for field in written if field.kind == name]
-            segments = tuple(kind.answered(segments, fields))
-            shapes |= kind.row(text, segments, size, fields)
-        return Alternative(
-            text,
-            found.score,
-            segments,
-            shapes,
-            cut=found.cut,
-            other_script=in_other_script(spec, text, example, spec.generate.prefix or ""),
-        )
-
-
-def _coded(answer: Alternative) -> list[ImageCodes]:
-    return [segment for segment in answer.segments if isinstance(segment, ImageCodes)]

@@ -6,6 +6,7 @@ from typing import Any
 
 from transformers import PretrainedConfig
 
+from unified_vl.auto_classes import AUTO_MAP, MODEL_TYPE
 from unified_vl.codecs.image_codes import code_grid
 from unified_vl.errors import UserError, nearest
 from unified_vl.kinds.hooks.fits import Fit
@@ -55,7 +56,7 @@ class UnifiedVLConfig(PretrainedConfig):
             codes does not divide.
     """
 
-    model_type = "unified_vl"
+    model_type = MODEL_TYPE
     attribute_map = {  # noqa: RUF012 (transformers reads a plain class attribute)
         "hidden_size": "d_model",
         "num_attention_heads": "num_heads",
@@ -119,11 +120,16 @@ class UnifiedVLConfig(PretrainedConfig):
         self.vocabulary_fingerprint = vocabulary_fingerprint
         self.task_tags = task_tags
         kwargs["tie_word_embeddings"] = tie_word_embeddings
+        kwargs["auto_map"] = dict(AUTO_MAP)
         kwargs.setdefault("is_encoder_decoder", True)
         kwargs.setdefault("pad_token_id", 0)
         kwargs.setdefault("eos_token_id", 1)
         kwargs.setdefault("decoder_start_token_id", 0)
         super().__init__(**kwargs)
+
+    @classmethod
+    def register_for_auto_class(cls, auto_class: str = "AutoConfig") -> None:
+        """Nothing: a saved model names the package, and no copy of a file of it."""
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from unified_vl.errors import UserError
 from unified_vl.model.activation_checkpointing import through
 from unified_vl.model.backbone import Backbone, UnifiedVLOutput
+from unified_vl.model.class_files import refuse_adapters, write_shim
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.initialization import initialize
 from unified_vl.model.layers import DecoderBlock, EncoderBlock, RMSNorm, of_each_layer, own_biases
@@ -330,6 +331,29 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             image_features=getattr(encoder_outputs, "image_features", None),
             caption_features=self.encoder(caption_ids, caption_mask)[0] if contrasted else None,
         )
+
+    @classmethod
+    def register_for_auto_class(cls, auto_class: str = "AutoModel") -> None:
+        """Nothing: a saved model names the package, and no copy of a file of it."""
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls, name: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """As in `transformers`.
+
+        Raises:
+            UserError: for a saved model that is an adapter.
+        """
+        refuse_adapters(Path(name or ""))
+        return super().from_pretrained(name, *args, **kwargs)
+
+    def save_pretrained(  # type: ignore[override]
+        self, save_directory: str | Path, *args: Any, **kwargs: Any
+    ) -> None:
+        """As in `transformers`, and the file that says where its classes are."""
+        super().save_pretrained(save_directory, *args, **kwargs)
+        write_shim(Path(save_directory))
 
     def save_weights(
         self, directory: Path, state_dict: Mapping[str, torch.Tensor] | None = None

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from unified_vl.auto_classes import AUTO_MAP
 from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.reading.document import Document, Problem, refuse
 from unified_vl.specs.runs.model import Architecture
@@ -54,21 +55,34 @@ class SavedModelSpec(Architecture, Document):
     is_encoder_decoder: bool = True
     use_cache: bool = True
     name_or_path: str | None = Field(default=None, alias="_name_or_path")
+    auto_map: dict[str, str] | None = None
 
     @model_validator(mode="after")
     def _obey_rules(self) -> SavedModelSpec:
-        refuse([*self.problems(), *_ids(self)])
+        refuse([*self.problems(), *_ids(self), *_code(self)])
         return self
 
 
 REMARKS = (
     *("architectures", "attn_implementation", "attention", "dtype", "torch_dtype"),
-    *("transformers_version", "is_encoder_decoder", "use_cache", "name_or_path", "model_type"),
+    *(
+        "transformers_version",
+        "is_encoder_decoder",
+        "use_cache",
+        "name_or_path",
+        "model_type",
+        "auto_map",
+    ),
 )
 
 
 SINGLE = ("pad_token_id", "eos_token_id", "image_token_id", "code_mask_id")
 RANGES = ("location_token_ids", "code_token_ids")
+
+
+def _code(saved: SavedModelSpec) -> Iterator[Problem]:
+    if saved.auto_map is not None and saved.auto_map != dict(AUTO_MAP):
+        yield Problem(("auto_map",), "names other code", expected="what this project writes")
 
 
 def _ids(saved: SavedModelSpec) -> Iterator[Problem]:

@@ -12,6 +12,8 @@
     specs/NAME.FIELD.names.txt   the names of classes, likewise
     specs/NAME.FIELD.dictionary.tsv   the words of a code-switched text, likewise
     specs/NAME.shots.json    the rows that the task shows as examples, images in NAME.shots/
+    unified_vl_classes.py    and processor_config.json, tokenizer_config.json: for `transformers`,
+                             see `unified_vl.model.class_files`
 
 Weights are safetensors and nothing in the folder is unpickled, so a model from
 elsewhere can be opened without trusting it.
@@ -19,7 +21,6 @@ elsewhere can be opened without trusting it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -31,34 +32,28 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
-from unified_vl.codecs.image_codes import CodeImages
-from unified_vl.codecs.sequence import VOCABULARY, SequenceCodec, load_tokenizer
+from unified_vl.codecs.sequence import VOCABULARY, SequenceCodec
 from unified_vl.data.rows.other_rows import Shots
 from unified_vl.errors import UserError
 from unified_vl.files import new_directory, read_json_object, write_atomically
-from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
 from unified_vl.inference.saved_models.adapter import ADAPTER, MATRICES, Adapter, load_adapted
-from unified_vl.inference.saved_models.shot_files import read_shots, write_shots
+from unified_vl.inference.saved_models.parts import SPECS, load_parts, text_fingerprint
+from unified_vl.inference.saved_models.shot_files import write_shots
 from unified_vl.inference.saved_models.weights import load_weights
 from unified_vl.model.backbone import Backbone
 from unified_vl.model.backbones.checkpoint import load_backbone
 from unified_vl.model.backbones.configuration import TransformersConfig
+from unified_vl.model.class_files import write_class_files
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.saved_configuration import (
     CONFIG,
     FACTS,
     TOKENIZER,
-    load_configuration,
-    load_json,
 )
-from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.written import write_task
 
 WEIGHTS = "model.safetensors"
-SPECS = "specs"
-
-Config = UnifiedVLConfig | TransformersConfig
 
 
 @dataclass(frozen=True)
@@ -115,9 +110,7 @@ def save_model(
         else:
             model.config.save_pretrained(partial)
             adapter.write(partial)
-        _write_parts(partial, codec, specs, shots or {})
-        told = json.dumps(dict(facts or {}), indent=1, ensure_ascii=False)
-        write_atomically(partial / FACTS, told)
+        write_parts(partial, codec, specs, shots or {}, facts or {})
 
 
 def describe_model(
@@ -132,7 +125,7 @@ def describe_model(
     """
     _complete(config, codec)
     values = json.loads(config.to_json_string())
-    for remark in ("architectures", "dtype", "torch_dtype"):  # which writing a model adds
+    for remark in ("architectures", "auto_map", "dtype", "torch_dtype"):  # no fact of the weights
         values.pop(remark, None)
     write_atomically(directory / CONFIG, json.dumps(values, indent=1))
     codec.save(directory / TOKENIZER, images=False)
@@ -141,20 +134,33 @@ def describe_model(
 def _complete(config: UnifiedVLConfig | TransformersConfig, codec: SequenceCodec) -> None:
     """Let a configuration name the tokenizer and its limits."""
     config.vocabulary_fingerprint = codec.vocabulary.fingerprint
-    config.text_fingerprint = _fingerprint(codec.text.content)
+    config.text_fingerprint = text_fingerprint(codec.text)
     config.max_source_tokens = codec.max_source
     config.max_target_tokens = codec.max_target
 
 
-def _write_parts(
-    partial: Path,
+def write_parts(
+    directory: Path,
     codec: SequenceCodec,
     specs: Iterable[TaskSpec],
     shots: Mapping[str, Shots],
+    facts: Mapping[str, Any],
 ) -> None:
-    codec.save(partial / TOKENIZER)
+    """Write all of a model directory but `config.json` and the weights.
+
+    Args:
+        directory: the folder.
+        codec: the model's.
+        specs: its tasks.
+        shots: the rows that tasks show as examples, by task.
+        facts: of its training.
+
+    Raises:
+        UserError: when a task's choices or shots are not known.
+    """
+    codec.save(directory / TOKENIZER)
     for spec in specs:
-        path = partial / SPECS / f"{spec.task}.yaml"
+        path = directory / SPECS / f"{spec.task}.yaml"
         closed = spec.generate.choices
         if closed is not None and closed.values is None and not spec.choices:
             raise UserError(f"the choices of the task {spec.task!r} are not known", file=path)
@@ -162,7 +168,10 @@ def _write_parts(
         if spec.example.shots is not None:
             if not shots.get(spec.task):
                 raise UserError(f"the shots of the task {spec.task!r} are not known", file=path)
-            write_shots(partial / SPECS, spec, shots[spec.task])
+            write_shots(directory / SPECS, spec, shots[spec.task])
+    told = json.dumps(dict(facts), indent=1, ensure_ascii=False)
+    write_atomically(directory / FACTS, told)
+    write_class_files(directory, codec.max_source)
 
 
 def saved_facts(directory: Path) -> dict[str, Any] | None:
@@ -223,34 +232,8 @@ def load_model(
     """
     found = usable_device(device)  # first: it takes no time
     directory = Path(directory)
-    if not directory.is_dir():
-        raise UserError("there is no model directory here", file=directory)
-    config = load_configuration(directory / CONFIG)
-    vocabulary, text = load_tokenizer(directory / TOKENIZER)
-    tokenizer = directory / TOKENIZER
-    _check_same(tokenizer / VOCABULARY, vocabulary.fingerprint, config.vocabulary_fingerprint)
-    _check_same(tokenizer / text.FILE, _fingerprint(text.content), config.text_fingerprint)
-    specs = _load_specs(directory / SPECS)
-    shots = {
-        name: read_shots(directory / SPECS, spec, config.image_size, config.image_fit)
-        for name, spec in specs.items()
-        if spec.example.shots is not None
-    }
-    image_tokenizer = load_image_tokenizer(tokenizer, vocabulary)
-    code_images = None
-    if image_tokenizer is not None and config.code_grid is not None:
-        code_images = CodeImages(image_tokenizer, config.code_grid)
-    codec = SequenceCodec(
-        vocabulary,
-        text,
-        image_tokens=config.image_tokens,
-        image_size=config.image_size,
-        fit=config.image_fit,
-        max_source=config.max_source_tokens,
-        max_target=config.max_target_tokens,
-        code_images=code_images,
-        around_image=config.around_image,
-    )
+    parts = load_parts(directory)
+    config = parts.config
     model: Backbone
     if (directory / ADAPTER).is_file():
         model = load_adapted(directory, config, check=check_weights).eval()
@@ -259,26 +242,9 @@ def load_model(
     else:
         model = load_weights(directory / WEIGHTS, config, check=check_weights).eval()
     model.to(device=found)
-    if image_tokenizer is not None:
-        image_tokenizer.to(device=found)
-    return SavedModel(model, codec, specs, load_json(directory / FACTS), shots)
-
-
-def _check_same(path: Path, found: str, expected: str | None) -> None:
-    if found != expected:
-        raise UserError(
-            f"this file (fingerprint {found}) is not the one that the model was trained with",
-            file=path,
-            expected=f"fingerprint {expected}, named in {CONFIG}",
-        )
-
-
-def _load_specs(directory: Path) -> dict[str, TaskSpec]:
-    files = sorted(directory.glob("*.yaml"))
-    if not files:
-        raise UserError("the model's task specs are missing", file=directory, expected="NAME.yaml")
-    specs = [load_task(path) for path in files]
-    return {spec.task: spec for spec in specs}
+    if parts.image_tokenizer is not None:
+        parts.image_tokenizer.to(device=found)
+    return SavedModel(model, parts.codec, parts.specs, parts.facts, parts.shots)
 
 
 @contextmanager
@@ -291,7 +257,3 @@ def _without_bars() -> Iterator[None]:
     finally:
         if shown:
             transformers_logging.enable_progress_bar()
-
-
-def _fingerprint(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
