@@ -44,6 +44,7 @@ ORDER = [
     "other_models",
     "evaluation",
     "hugging_face",
+    "serving",
     "app",
     "training",
     "worlds",

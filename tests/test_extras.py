@@ -29,10 +29,11 @@ importlib.util.find_spec = lambda name, package=None: (
     None if name.split(".")[0] in {MISSING!r} else found(name, package)
 )
 """
-IMPORT_ALL = """
+NEED_THEM = ("unified_vl.__main__", "unified_vl.app.page", "unified_vl.serving.routes")
+IMPORT_ALL = f"""
 import unified_vl
 for module in pkgutil.walk_packages(unified_vl.__path__, "unified_vl."):
-    if module.name not in ("unified_vl.__main__", "unified_vl.app.page"):
+    if module.name not in {NEED_THEM!r}:
         importlib.import_module(module.name)
 """
 COMMAND = """

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +16,21 @@ from unified_vl.codecs.segments import Segment
 from unified_vl.data.example import Example
 from unified_vl.errors import UserError
 from unified_vl.evaluation.languages import language_of
-from unified_vl.inference.drawing import draw_shapes
 from unified_vl.inference.inputs import input_row
 from unified_vl.inference.pictures import side_by_side
 from unified_vl.inference.prediction import Alternative, Prediction
 from unified_vl.inference.predictor import UnifiedVL
-from unified_vl.kinds.places import PlaceKind
 from unified_vl.kinds.registry import KINDS
+from unified_vl.serving.wire.pictures import drawn, enlarged
 from unified_vl.specs.task import TaskSpec
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 MOST_ANSWERS = 10
-SMALLEST_SIDE, LARGEST_SIDE = 480, 1600  # pixels of a drawn picture
+
+
+Ask = Callable[[TaskSpec, Example, int], Prediction]  # of a task, and how many answers
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,12 @@ class Answer:
 
 
 def answer(
-    predictor: UnifiedVL, task: str, language: str | None, given: Mapping[Input, Any], count: int
+    predictor: UnifiedVL,
+    task: str,
+    language: str | None,
+    given: Mapping[Input, Any],
+    count: int,
+    ask: Ask | None = None,
 ) -> Answer:
     """Ask the model; what is wrong with the input becomes a message.
 
@@ -57,6 +63,7 @@ def answer(
         language: of the answer.
         given: what was filled in, of this task and perhaps of others.
         count: how many answers to rank; a task that ranks its choices shows several anyway.
+        ask: gives the answer; None asks the model in this thread.
     """
     try:
         if task not in predictor.specs:
@@ -70,7 +77,10 @@ def answer(
         values = read_values(spec, given)
         row = input_row(spec, values, language)
         example = predictor.builder(spec, root=None).build(row, seed=None, with_target=False)
-        found = next(predictor.predict_examples(spec, [example], n=count))
+        if ask is None:
+            found = next(predictor.predict_examples(spec, [example], n=count))
+        else:
+            found = ask(spec, example, count)
     except UserError as error:
         error.file = error.line = None  # the row of the page is no file of anybody's
         return Answer(_template().render(error=str(error)))
@@ -84,31 +94,6 @@ def answer(
     if picture is None or not found.shapes:
         return Answer(html)
     return Answer(html, drawn(picture, found))
-
-
-def drawn(picture: PILImage.Image, found: Prediction) -> PILImage.Image:
-    """The shapes of an answer on a copy of a picture, enlarged or reduced to show them well."""
-    larger = enlarged(picture)
-    return draw_shapes(larger, _scaled(found, larger.width / picture.width))
-
-
-def enlarged(picture: PILImage.Image) -> PILImage.Image:
-    """A picture at a size that shows it well."""
-    side = max(picture.size)
-    scale = max(1, math.ceil(SMALLEST_SIDE / side)) if side < LARGEST_SIDE else LARGEST_SIDE / side
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    # a small picture keeps its pixels: the person sees what the model saw
-    how = PILImage.Resampling.NEAREST if scale > 1 else PILImage.Resampling.LANCZOS
-    return picture.resize(size, how)
-
-
-def _scaled(found: Prediction, scale: float) -> Prediction:
-    def larger(places: Sequence[Any]) -> list[Any]:
-        return [[v * scale for v in xy] for xy in places]
-
-    places = [kind.rows for kind in KINDS.values() if isinstance(kind, PlaceKind)]
-    shapes = {key: larger(v) if key in places else v for key, v in found.shapes.items()}
-    return replace(found, shapes=shapes)
 
 
 def _html(

@@ -13,6 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unified_vl.serving.door import Keys
+from unified_vl.serving.faults import Fault
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -41,11 +44,18 @@ class Guard:
             taken for an upload.
         most_bytes: of an uploaded file.
         most_in_all: bytes of all files in the folder; an upload beyond is refused (507).
+        keys: who may ask; None lets everybody in.
     """
 
     def __init__(
-        self, app: ASGIApp, files: Path, most_bytes: int, most_in_all: int = MOST_BYTES_IN_ALL
+        self,
+        app: ASGIApp,
+        files: Path,
+        most_bytes: int,
+        most_in_all: int = MOST_BYTES_IN_ALL,
+        keys: Keys | None = None,
     ) -> None:
+        self.keys = keys
         self.app = app
         self.files = files.resolve()
         self.most_in_all = most_in_all
@@ -76,6 +86,11 @@ class Guard:
     def _refused(self, scope: Scope) -> int | None:
         """The status of a request that is refused."""
         path, method = scope["path"], scope["method"]
+        if self.keys is not None:
+            try:
+                self.keys.check(path, dict(scope["headers"]))
+            except Fault as fault:
+                return fault.status
         if method == "POST" and path in self.most:
             length = dict(scope["headers"]).get(b"content-length", b"")
             if not length.isdigit():

@@ -9,14 +9,15 @@ from typing import Any
 
 from PIL import Image as PILImage
 
-from unified_vl.data.images.opening import open_image, to_rgb
 from unified_vl.errors import UserError
 from unified_vl.inference.inputs import source_fields
 from unified_vl.kinds.registry import kind_of
+from unified_vl.serving.limits import Limits
+from unified_vl.serving.wire import images
 from unified_vl.specs.task import TaskSpec
 
-MOST_BYTES = 20_000_000  # of an image file
-MOST_PIXELS = 25_000_000
+LIMITS = Limits()
+MOST_BYTES = LIMITS.file
 MOST_CHARACTERS = 10_000  # of a text
 
 
@@ -107,21 +108,5 @@ def read_image(path: Path, field: str, *, holes: bool = False) -> PILImage.Image
         UserError: before anything is decoded when the file or the picture is too large;
             when it is no picture.
     """
-    size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise UserError(
-            f"the file has {size:,} bytes", field=field, expected=f"at most {MOST_BYTES:,}"
-        )
-    try:
-        with path.open("rb") as file:
-            image = open_image(file, "", "")
-            if image.width * image.height > MOST_PIXELS:
-                raise UserError(
-                    f"the picture has {image.width:,} x {image.height:,} pixels",
-                    expected=f"at most {MOST_PIXELS:,} in all",
-                )
-            rgb = to_rgb(image, "", "")
-            return image.copy() if holes else rgb
-    except UserError as error:
-        error.field, error.file = field, None
-        raise
+    with path.open("rb") as file:
+        return images.read_image(file, path.stat().st_size, field, LIMITS, holes=holes)

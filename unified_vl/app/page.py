@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from unified_vl.app.answer import MOST_ANSWERS, answer
+from unified_vl.app.answer import MOST_ANSWERS, Ask, answer
 from unified_vl.app.examples import PageExample
 from unified_vl.app.inputs import MOST_CHARACTERS, Input, all_inputs, inputs_of
 from unified_vl.evaluation.languages import language_of
@@ -26,7 +26,10 @@ LANGUAGE = Input("language", names_where(lambda kind: kind.names_language)[0])
 
 
 def build_page(
-    predictor: UnifiedVL, name: str, examples: Mapping[str, list[PageExample]]
+    predictor: UnifiedVL,
+    name: str,
+    examples: Mapping[str, list[PageExample]],
+    ask: Ask | None = None,
 ) -> gr.Blocks:
     """The page of a model.
 
@@ -36,6 +39,7 @@ def build_page(
         predictor: the model.
         name: of the model, for the title.
         examples: by task; their images are in the page's own folder.
+        ask: gives the answers; None asks the model itself.
     """
     specs = predictor.specs
     first = next(iter(specs.values()))
@@ -54,7 +58,7 @@ def build_page(
                 count = gr.Slider(
                     1, MOST_ANSWERS, 1, step=1, label="answers to rank", elem_id="count"
                 )
-                ask = gr.Button("Ask", variant="primary", elem_id="ask")
+                button = gr.Button("Ask", variant="primary", elem_id="ask")
             with gr.Column(scale=3):
                 picture = _drawing()
                 said = gr.HTML(elem_id="said")
@@ -63,8 +67,8 @@ def build_page(
             c.submit for one, c in inputs.items() if not one.is_image and not one.names_language
         ]
         gr.on(
-            [ask.click, *texts],  # the button, and Enter in a text
-            partial(_answered, predictor, list(inputs)),
+            [button.click, *texts],  # the button, and Enter in a text
+            partial(_answered, predictor, ask, list(inputs)),
             [task, count, *inputs.values()],
             [picture, said],
             # a file that is no image, or a value of an earlier model's page, would end before
@@ -199,7 +203,12 @@ def _filled(examples: list[PageExample], inputs: list[Input], index: int) -> lis
 
 
 def _answered(
-    predictor: UnifiedVL, inputs: list[Input], task: str, count: float, *values: Any
+    predictor: UnifiedVL,
+    ask: Ask | None,
+    inputs: list[Input],
+    task: str,
+    count: float,
+    *values: Any,
 ) -> tuple[Any, str]:
     given = dict(zip(inputs, values, strict=True))
     for one in inputs:
@@ -207,7 +216,7 @@ def _answered(
             given[one] = [_path(each) for each in given[one] or ()]
         elif one.is_image:
             given[one] = _path(given[one])
-    found = answer(predictor, task, given.pop(LANGUAGE), given, int(count))
+    found = answer(predictor, task, given.pop(LANGUAGE), given, int(count), ask)
     return gr.update(value=found.picture, visible=found.picture is not None), found.html
 
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unified_vl.app.examples import find_examples
 from unified_vl.app.guard import Guard
-from unified_vl.app.inputs import MOST_BYTES
-from unified_vl.errors import UserError
+from unified_vl.app.inputs import LIMITS, MOST_BYTES
 from unified_vl.extras import require
 from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.serving.door import Keys
+from unified_vl.serving.server import address, is_loopback, listening, run
+from unified_vl.serving.service import Service
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 FONTS = ["system-ui", "sans-serif"]  # the reader's own: a theme's would come from elsewhere
 MONO_FONTS = ["ui-monospace", "monospace"]
@@ -35,14 +33,21 @@ def require_gradio() -> None:
     require("gradio")
 
 
-def make_app(predictor: UnifiedVL, name: str, files: Path, examples: Path | None = None) -> ASGIApp:
-    """The page of a model as an ASGI application.
+def make_app(
+    predictor: UnifiedVL,
+    name: str,
+    files: Path,
+    examples: Path | None = None,
+    keys: Keys | None = None,
+) -> ASGIApp:
+    """The page of a model, and the service behind it, as an ASGI application.
 
     Args:
         predictor: the model.
         name: of the model, for the title.
         files: an empty folder that the page may fill; nothing outside it is served.
         examples: a data root or a folder of images; None for no examples.
+        keys: who may ask the service.
 
     Raises:
         UserError: when Gradio is missing, or there is no example in `examples`.
@@ -57,13 +62,17 @@ def make_app(predictor: UnifiedVL, name: str, files: Path, examples: Path | None
     # Gradio reads these as it is imported and as a page is made
     os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": str(files)}
     import gradio as gr
-    from fastapi import FastAPI
 
     from unified_vl.app.page import build_page, style
+    from unified_vl.serving.routes import behind_door, make_routes, paths_of
 
+    service = Service(predictor, name, LIMITS, keys)
+    routes = make_routes(service)
+    paths = paths_of(routes)
+    door = behind_door(service, routes)
     app = gr.mount_gradio_app(
-        FastAPI(docs_url=None, redoc_url=None, openapi_url=None),
-        build_page(predictor, name, shown),
+        routes,
+        build_page(predictor, name, shown, service.asker.ask),
         path="/",
         footer_links=[],
         run_history=False,
@@ -76,7 +85,27 @@ def make_app(predictor: UnifiedVL, name: str, files: Path, examples: Path | None
         theme=gr.themes.Base(font=FONTS, font_mono=MONO_FONTS),
         css=style(),
     )
-    return Guard(app, files, MOST_BYTES)
+    guard = Guard(app, files, MOST_BYTES, keys=keys)
+    return _Entrance(door, guard, paths)
+
+
+class _Entrance:
+    """Leads requests to the service's paths through its door, and all others to the page's guard.
+
+    Args:
+        door: of the service.
+        guard: of the page.
+        paths: of the service.
+    """
+
+    def __init__(self, door: ASGIApp, guard: ASGIApp, paths: Container[str]) -> None:
+        self._door = door
+        self._guard = guard
+        self._paths = paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        of_service = scope["type"] == "http" and scope["path"] in self._paths
+        await (self._door if of_service else self._guard)(scope, receive, send)
 
 
 def serve(
@@ -102,45 +131,11 @@ def serve(
         UserError: as `make_app`, or when the address cannot be had.
     """
     require_gradio()
-    import uvicorn
-
     with (
-        _listening(host, port) as listener,
+        listening(host, port) as listener,
         tempfile.TemporaryDirectory(prefix="unified_vl_page_") as folder,
     ):
-        app = make_app(predictor, name, Path(folder), examples)
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
-        shown = f"[{host}]" if ":" in host else host
-        say(f"http://{shown}:{listener.getsockname()[1]}")
-        with _ended_by_signals():
-            uvicorn.Server(config).run(sockets=[listener])
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """Let a signal end the server and not the process.
-
-    uvicorn stops by SIGINT and SIGTERM and then raises them again for whoever had them
-    before: the process would die with the page's folder left behind.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family)
-    except (OSError, OverflowError) as error:
-        raise UserError(
-            f"cannot listen at {host} port {port}: {error}",
-            field="--port",
-            expected="a free port and an address of this machine",
-        ) from error
+        keys = Keys(by_address=is_loopback(host))
+        app = make_app(predictor, name, Path(folder), examples, keys)
+        say(address(host, listener))
+        run(app, listener, LIMITS)

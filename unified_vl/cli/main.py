@@ -15,6 +15,7 @@ from unified_vl.cli.answering.app import app as open_page
 from unified_vl.cli.answering.index import index
 from unified_vl.cli.answering.predict import predict
 from unified_vl.cli.answering.retrieve import retrieve
+from unified_vl.cli.answering.serve import serve
 from unified_vl.cli.application import Application
 from unified_vl.cli.authoring.check import check
 from unified_vl.cli.authoring.convert import convert_app
@@ -90,6 +91,7 @@ app.command(context_settings=FREE_FORM)(predict)
 app.command()(index)
 app.command()(retrieve)
 app.command("app")(open_page)
+app.command()(serve)
 app.command()(report)
 app.command()(compare)
 app.command()(evaluate_retrieval)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from PIL.Image import Image
 
 from unified_vl.codecs.segments import Segment
+from unified_vl.kinds.registry import KINDS
 
 FLAGS = {  # what may be amiss with an answer, and how people are told
     "cut": "cut at max_tokens",
@@ -109,3 +110,16 @@ class Prediction:
 def _others(shapes: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
     """What has no column in the rows of other tasks, as boxes have."""
     return {key: values for key, values in shapes.items() if key != "boxes"}
+
+
+def lines_of(answer: Prediction | Alternative) -> Iterator[str]:
+    """An answer as people read it: the text, then a line a shape, in pixels; the text of labelled
+    boxes is with them."""
+    values = answer.shapes
+    types = {key: type for kind in KINDS.values() for key, type in kind.row_types().items()}
+    if answer.text and not any(types.get(key) == "labels" for key in values):
+        yield answer.text
+    for kind in KINDS.values():
+        for label, numbers in kind.said(values):
+            written = " ".join(f"{value:.1f}" for value in numbers)
+            yield (f"{label}\t" if label else "") + written

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -47,6 +47,10 @@ class ChoiceKind(Kind):
         assert isinstance(field, ChoiceKeys)
         if field.of is not None:
             yield from rules.beside((*place, "of"), field.of, ("text",))
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": 0}
 
     def read(self, cell: Cell, reading: Reading) -> tuple[str, ...]:
         options = texts_of(reading.beside(str(cell.field.of)))

@@ -40,6 +40,10 @@ class ImageKind(Kind):
     def recognise(self, column: str, values: Sequence[Any]) -> Recognised | None:
         return Recognised() if all(map(holds_image, values)) else None
 
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": "string", "contentMediaType": "image/*", "contentEncoding": "data URL"}
+
     def read(self, cell: Cell, reading: Reading) -> tuple[Image | ImageCodes, ...]:
         if cell.field.as_ == "codes":
             return tuple(reading.in_codes(cell, item) for item in items_of(cell))

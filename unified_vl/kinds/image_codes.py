@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from unified_vl.kinds.hooks.cells import Cell, items_of
 from unified_vl.kinds.hooks.segments import ImageCodes
 from unified_vl.kinds.kind import Kind, Reading
@@ -18,6 +20,11 @@ class ImageCodesKind(Kind):
     allows = ("image_codes",)
     writing = "codes"
     lists = False
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        codes = {"type": "array", "items": {"type": "integer", "minimum": 0}}
+        return {"anyOf": [{"type": "string", "contentMediaType": "image/*"}, codes]}
 
     def read(self, cell: Cell, reading: Reading) -> tuple[ImageCodes, ...]:
         return tuple(reading.in_codes(cell, item) for item in items_of(cell))

@@ -131,6 +131,11 @@ class Kind:
     allows: ClassVar[tuple[str, ...]] = ()
 
     @property
+    def json_schema(self) -> dict[str, Any]:
+        """The JSON schema of one value in a question to a server."""
+        return {"type": "string"}
+
+    @property
     def plural(self) -> str:
         """What people call several of them."""
         return f"{self.name}s"

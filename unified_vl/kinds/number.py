@@ -67,6 +67,10 @@ class NumberKind(Kind):
         written = f"{number:.{form.decimals}f}"
         return written.removeprefix("-") if float(written) == 0 else written
 
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": "number"}
+
     def read(self, cell: Cell, reading: Reading) -> tuple[str, ...]:
         digits = cell.field.decimals or 0
         found = []

@@ -108,6 +108,11 @@ class PlaceKind(Kind):
             yield Problem((*place, "empty"), "one value is never none", expected="many: true")
 
     @property
+    def json_schema(self) -> dict[str, Any]:
+        most = {} if self.is_open else {"maxItems": self.count}
+        return {"type": "array", "items": {"type": "number"}, "minItems": self.count, **most}
+
+    @property
     def plural(self) -> str:
         return self.rows
 

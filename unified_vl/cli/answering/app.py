@@ -39,7 +39,7 @@ def app(
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     serve(
         predictor,
-        _name(model),
+        model_name(model),
         host=host,
         port=port,
         examples=examples,
@@ -47,7 +47,7 @@ def app(
     )
 
 
-def _name(model: Path) -> str:
+def model_name(model: Path) -> str:
     """What a model is called: its folder, or its run where that is just `model`."""
     path = model.resolve()
     return path.parent.name if path.name == "model" else path.name

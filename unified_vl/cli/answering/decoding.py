@@ -5,33 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
-from unified_vl.specs.reading.overrides import option
+from unified_vl.specs.reading.overrides import CHANGEABLE, option
 from unified_vl.specs.tasks.generate import GenerateSpec
 
 PANEL = "How to answer, in place of `generate` of the specs"
-KEYS: dict[str, Any] = {
-    "method": Literal["greedy", "beam", "sample", "constrained", "score_choices"],
-    "beams": int,
-    "length_penalty": float,
-    "max_tokens": int,
-    "min_tokens": int,
-    "no_repeat_ngram": int,
-    "repetition_penalty": float,
-    "prefix": str,
-    "bad_words": list[str],
-    "language": bool,
-    "temperature": float,
-    "top_k": int,
-    "top_p": float,
-    "best_of": int,
-    "seed": int,
-    "guidance": float,
-    "normalize": Literal["none", "tokens"],
-}
 
 
 def decoding_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -49,12 +30,12 @@ def decoding_options(command: Callable[..., None]) -> Callable[..., None]:
             default=None,
             annotation=Annotated[kind | None, _option(key)],
         )
-        for key, kind in KEYS.items()
+        for key, kind in CHANGEABLE.items()
     ]
 
     @wraps(command)
     def with_options(**arguments: Any) -> None:
-        given = {key: arguments.pop(f"generate_{key}") for key in KEYS}
+        given = {key: arguments.pop(f"generate_{key}") for key in CHANGEABLE}
         given = {key: value for key, value in given.items() if value not in (None, [])}
         if "language" in given:
             given["language"] = "enforce" if given["language"] else None

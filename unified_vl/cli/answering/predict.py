@@ -18,7 +18,7 @@ from unified_vl.errors import UserError, visible
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from unified_vl.inference.prediction import Alternative, Prediction
+    from unified_vl.inference.prediction import Prediction
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.specs.task import TaskSpec
 
@@ -77,6 +77,7 @@ def predict(
     generate: dict[str, Any],
 ) -> None:
     """Ask a model. Any other field of the task is an option too: --FIELD VALUE."""
+    from unified_vl.inference.prediction import lines_of
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.specs.reading.overrides import with_generate
 
@@ -125,7 +126,7 @@ def predict(
         _warn(answer)
         return
     for one in answer.alternatives or (answer,):
-        lines = list(_lines_of(one))
+        lines = list(lines_of(one))
         if not lines and not one.images:
             typer.echo("note: the answer is empty", err=True)
         for line in lines:
@@ -151,23 +152,6 @@ def _warn(answer: Prediction) -> None:
     for flag, said in FLAGS.items():
         if getattr(answer, flag):
             typer.echo(f"warning: the answer is {said} ({flag})", err=True)
-
-
-def _lines_of(answer: Prediction | Alternative) -> Iterator[str]:
-    """The text, then a line a shape; the text of labelled boxes is with them."""
-    from unified_vl.kinds.registry import KINDS
-
-    values = answer.shapes
-    types = {key: type for kind in KINDS.values() for key, type in kind.row_types().items()}
-    if answer.text and not any(types.get(key) == "labels" for key in values):
-        yield answer.text
-    for kind in KINDS.values():
-        for label, numbers in kind.said(values):
-            yield (f"{label}\t" if label else "") + _numbers(numbers)
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return " ".join(f"{value:.1f}" for value in values)
 
 
 def _check_draw(spec: TaskSpec, draw: Path, image: Path | None) -> None:

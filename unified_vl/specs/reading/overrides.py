@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -13,8 +14,39 @@ from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.generate import GenerateSpec
 from unified_vl.specs.tasks.generate_rules import ONLY_FOR, generate_problems
 
+CHANGEABLE: Mapping[str, Any] = MappingProxyType(
+    {
+        "method": Literal["greedy", "beam", "sample", "constrained", "score_choices"],
+        "beams": int,
+        "length_penalty": float,
+        "max_tokens": int,
+        "min_tokens": int,
+        "no_repeat_ngram": int,
+        "repetition_penalty": float,
+        "prefix": str,
+        "bad_words": list[str],
+        "language": bool,
+        "temperature": float,
+        "top_k": int,
+        "top_p": float,
+        "best_of": int,
+        "seed": int,
+        "guidance": float,
+        "normalize": Literal["none", "tokens"],
+    }
+)
+"""The keys of `generate` that whoever asks may give, with the types of their values."""
 
-def with_generate(spec: TaskSpec, given: Mapping[str, Any]) -> TaskSpec:
+
+def option(key: str) -> str:
+    """How the command line calls a key of `generate`."""
+    named = {"language": "--enforce-language", "bad_words": "--bad-word"}
+    return named.get(key, f"--{key.replace('_', '-')}")
+
+
+def with_generate(
+    spec: TaskSpec, given: Mapping[str, Any], called: Callable[[str], str] = option
+) -> TaskSpec:
     """A spec with other keys of `generate`.
 
     Several beams make greedy decoding a beam search, and one makes a beam search greedy, unless
@@ -24,10 +56,10 @@ def with_generate(spec: TaskSpec, given: Mapping[str, Any]) -> TaskSpec:
     Args:
         spec: the task.
         given: keys of `generate` and their values; none change nothing.
+        called: what whoever gave them calls a key.
 
     Raises:
-        UserError: naming the key as an option of the command line, when a value is wrong or does
-            not fit the others.
+        UserError: naming the key, when a value is wrong or does not fit the others.
     """
     if not given:
         return spec
@@ -46,9 +78,10 @@ def with_generate(spec: TaskSpec, given: Mapping[str, Any]) -> TaskSpec:
         generate = GenerateSpec.model_validate({**kept, **given, "method": method})
     except ValidationError as error:
         first = next(problems_of(error, GenerateSpec))
-        raise _wrong(str(first.path[0]), first.message, first.expected) from error
+        raise _wrong(called, str(first.path[0]), first.message, first.expected) from error
     if method in ONLY_FOR["choices"] and generate.choices is None:  # no option gives any
         raise _wrong(
+            called,
             "method",
             f"{method} takes one of the choices, and task {spec.task!r} has none",
             "another method, or a spec file that has generate.choices (--task SPEC)",
@@ -56,15 +89,11 @@ def with_generate(spec: TaskSpec, given: Mapping[str, Any]) -> TaskSpec:
     changed = spec.model_copy(update={"generate": generate})
     for problem in generate_problems(changed):
         key = str(problem.path[1] if problem.path[0] == "generate" else problem.path[0])
-        raise _wrong(key, f"{problem.message} (task {spec.task!r})", problem.expected)
+        raise _wrong(called, key, f"{problem.message} (task {spec.task!r})", problem.expected)
     return changed
 
 
-def option(key: str) -> str:
-    """How the command line calls a key of `generate`."""
-    named = {"language": "--enforce-language", "bad_words": "--bad-word"}
-    return named.get(key, f"--{key.replace('_', '-')}")
-
-
-def _wrong(key: str, message: str, expected: str | None = None) -> UserError:
-    return UserError(message, file="command line", field=option(key), expected=expected)
+def _wrong(
+    called: Callable[[str], str], key: str, message: str, expected: str | None = None
+) -> UserError:
+    return UserError(message, file="command line", field=called(key), expected=expected)
