@@ -74,6 +74,19 @@ def test_two_processes_train_as_one_does(squares: Path, tmp_path: Path, free_por
             torch.testing.assert_close(weight, reference[name], rtol=1e-3, atol=1e-4)
 
 
+def test_the_loss_of_a_large_vocabulary_is_the_same_in_chunks(
+    squares: Path, tmp_path: Path, free_port: int
+) -> None:
+    """By two processes at every ZeRO stage, where the head is the embedding; with a contrast."""
+    keys = [*SHORT, "model.tie_word_embeddings=true", "label_smoothing=0.1", "z_loss=0.001"]
+    alone = tmp_path / "alone"
+    train(load_run(squares / "run.yaml", [f"output={alone}", *keys]), progress=False)
+    launch_two(free_port, squares, tmp_path, *keys, "--chunked")
+    expected = numbers(alone)
+    for stage in STAGES:
+        assert numbers(tmp_path / stage.stem) == pytest.approx(expected, rel=1e-5), stage.stem
+
+
 def test_joint_updates_in_parts_are_the_same_update(
     squares: Path, tmp_path: Path, free_port: int
 ) -> None:

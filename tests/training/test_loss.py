@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from unified_vl.data.batching import IGNORED
-from unified_vl.training.loss import step_loss, token_loss_sum
+from unified_vl.model.target_loss import token_loss_sum
+from unified_vl.training.loss import step_loss
 
 
 def make_batch(lengths: list[int]) -> tuple[torch.Tensor, torch.Tensor]:

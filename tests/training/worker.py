@@ -1,6 +1,7 @@
 """One process of a distributed test: the same run with each engine, one after the other.
 
-Arguments: the run file, the folder of the outputs, engine files, and overrides.
+Arguments: the run file, the folder of the outputs, engine files, overrides, and `--chunked` for
+the loss of a large vocabulary.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from unified_vl.model import backbone, target_loss
 from unified_vl.specs.load import load_run
 from unified_vl.training.distributed.engine import stop_process
 from unified_vl.training.trainer import train
 
 
 def main(arguments: list[str]) -> None:
-    run_file, output, *rest = (a for a in arguments if not a.startswith("--local_rank"))
+    if "--chunked" in arguments:
+        backbone.FEWEST_WORDS, target_loss.CHUNK = 1, 700
+    run_file, output, *rest = (a for a in arguments if not a.startswith("--"))
     overrides = [a for a in rest if not a.endswith(".json")]
     for engine in (Path(a) for a in rest if a.endswith(".json")):
         paths = [f"engine={engine}", f"output={Path(output) / engine.stem}"]

@@ -17,20 +17,30 @@ import torch
 from torch import nn
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
+from unified_vl.data.batching import IGNORED
 from unified_vl.kinds.hooks.fits import Fit
+from unified_vl.model.target_loss import (
+    FEWEST_WORDS,
+    Head,
+    Targets,
+    chunked_loss_sum,
+    token_loss_sum,
+)
 from unified_vl.model.vision import ImageEncoder
 from unified_vl.specs.task import TaskTags
 
 
 @dataclass
 class UnifiedVLOutput(Seq2SeqLMOutput):
-    """What a contrastive loss compares, where asked for.
+    """What losses are made of, where asked for.
 
     Attributes:
+        target_loss: the loss of the target tokens, summed, as `Targets` has it.
         image_features: (N, P, M), of each place of each image, before the encoder's blocks.
         caption_features: (B, T, M), of each token of the captions, read without the image.
     """
 
+    target_loss: torch.Tensor | None = None
     image_features: torch.Tensor | None = None
     caption_features: torch.Tensor | None = None
 
@@ -146,6 +156,29 @@ class Backbone(nn.Module):
     def logits(self, x_XM: torch.Tensor) -> torch.Tensor:
         """Scores (..., V) of the next id, of the decoder's hidden states (..., M)."""
         raise NotImplementedError
+
+    def head(self) -> Head | None:
+        """The weights that `logits` multiplies with; None where it does more than `Head` says."""
+        return None
+
+    def score(
+        self, hidden: torch.Tensor, targets: Targets
+    ) -> tuple[torch.Tensor | None, torch.Tensor]:
+        """Logits (..., V) of hidden states (..., M) where they are asked for, and the loss.
+
+        Args:
+            hidden: of the decoder.
+            targets: whether logits are asked for, and the loss that is.
+        """
+        labels, smoothing, z_loss = targets.labels, targets.label_smoothing, targets.z_loss
+        if targets.logits or self.config.vocab_size < FEWEST_WORDS:
+            logits = self.logits(hidden)
+            loss = token_loss_sum(logits, labels, smoothing, z_loss)
+            return logits if targets.logits else None, loss
+        kept, head = labels != IGNORED, self.head()
+        if head is None:
+            return None, token_loss_sum(self.logits(hidden[kept]), labels[kept], smoothing, z_loss)
+        return None, chunked_loss_sum(hidden[kept], labels[kept], head, targets)
 
     def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
         """Labels (B, T) moved right behind the start id; -100 becomes pad."""

@@ -29,6 +29,7 @@ from unified_vl.model.layers import DecoderBlock, EncoderBlock, RMSNorm, of_each
 from unified_vl.model.linear import Linear
 from unified_vl.model.lookup import Embedding
 from unified_vl.model.positions import CodePositions
+from unified_vl.model.target_loss import Head, Targets
 from unified_vl.model.vision import ImageEncoder
 
 
@@ -266,6 +267,12 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             x_XM = x_XM * self.config.d_model**-0.5
         return self.lm_head(x_XM)
 
+    def head(self) -> Head | None:
+        if not isinstance(self.lm_head, nn.Linear):  # with an adapter beside it
+            return None
+        scale = self.config.d_model**-0.5 if self.config.scale_decoder_output else 1.0
+        return Head(self.lm_head.weight, scale=scale)
+
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
@@ -279,6 +286,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         use_cache: bool | None = None,
         caption_ids: torch.Tensor | None = None,
         caption_mask: torch.Tensor | None = None,
+        targets: Targets | None = None,
         **_: Any,
     ) -> UnifiedVLOutput:
         """Logits of the next target token.
@@ -295,10 +303,11 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             use_cache: return a cache.
             caption_ids: (B, T), texts to be compared with the images of `pixel_values`.
             caption_mask: (B, T), 1 for their tokens and 0 for padding.
+            targets: the loss that is asked for, and whether logits are.
 
         Returns:
-            `logits` (B, T, V), with labels `loss`, the mean over target tokens, and with
-            captions `image_features` and `caption_features`.
+            `logits` (B, T, V), with labels `loss`, the mean over target tokens, with targets
+            `target_loss`, and with captions `image_features` and `caption_features`.
         """
         contrasted = caption_ids is not None
         if encoder_outputs is None:
@@ -319,13 +328,17 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             decoder_attention_mask,
             past_key_values,
         )
-        logits_BTV = self.logits(x_BTM)
+        logits_BTV, target_loss = (
+            (self.logits(x_BTM), None) if targets is None else self.score(x_BTM, targets)
+        )
         loss = None
         if labels is not None:
+            assert logits_BTV is not None, "`targets` are in the place of labels"
             loss = F.cross_entropy(logits_BTV.flatten(0, 1).float(), labels.flatten())
         return UnifiedVLOutput(
             loss=loss,
             logits=logits_BTV,
+            target_loss=target_loss,
             past_key_values=past_key_values,
             encoder_last_hidden_state=memory_BSM,
             image_features=getattr(encoder_outputs, "image_features", None),

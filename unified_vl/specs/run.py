@@ -171,6 +171,15 @@ class Run(Spec):
         description="Label smoothing of the loss.",
         examples=[0.1],
     )
+    z_loss: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e3,
+        allow_inf_nan=False,
+        description="Weight of the squared logarithm of the softmax's normalizer, which keeps "
+        "logits from drifting (arXiv 2204.02311).",
+        examples=[0.0001],
+    )
     engine: Path | None = Field(
         default=None,
         description="DeepSpeed's JSON (ZeRO, offload, precision), relative to this file; ZeRO 0 "

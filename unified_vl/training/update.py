@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import torch
 
 from unified_vl.data.batching import Batch
-from unified_vl.model.backbone import UnifiedVLOutput
+from unified_vl.model.target_loss import Targets
 from unified_vl.specs.run import Run
 from unified_vl.training.distributed.engine import Engine
-from unified_vl.training.loss import step_loss, token_loss_sum
+from unified_vl.training.loss import step_loss
 from unified_vl.training.objectives.objective import Objective
 
 
@@ -55,7 +55,7 @@ def backward(
     Args:
         batches: this rank's share.
         tokens: target tokens of each batch, on all ranks.
-        run: label smoothing and, in its mixture, `joint_weights`.
+        run: label smoothing, z-loss and, in its mixture, `joint_weights`.
         weights: of the tasks' losses.
         objectives: of each task, by name.
     """
@@ -68,8 +68,10 @@ def backward(
         beside = dict.fromkeys(objectives[batch.task], 0.0)
         for number, part in enumerate(batch.parts, 1):
             moved = part.to(engine.process.device)
-            output = engine.outputs(moved, _more_inputs(objectives[batch.task], moved))
-            part_sum = target_loss_sum(output, moved, run.label_smoothing)
+            targets = _targets(moved, run, objectives[batch.task])
+            output = engine.outputs(moved, targets, _more_inputs(objectives[batch.task], moved))
+            part_sum = output.target_loss
+            assert part_sum is not None
             objective = step_loss(
                 part_sum, tokens[index], engine.process.world, weights[batch.task]
             )
@@ -90,10 +92,7 @@ def _more_inputs(objectives: Mapping[str, Objective], batch: Batch) -> dict[str,
     return {key: value for each in objectives.values() for key, value in each.inputs(batch).items()}
 
 
-def target_loss_sum(
-    output: UnifiedVLOutput, batch: Batch, label_smoothing: float = 0.0
-) -> torch.Tensor:
-    """Cross-entropy summed over the batch's target tokens."""
-    assert batch.labels_BT is not None, "rows of training and validation have targets"
-    assert output.logits is not None
-    return token_loss_sum(output.logits, batch.labels_BT, label_smoothing)
+def _targets(batch: Batch, run: Run, objectives: Mapping[str, Objective]) -> Targets:
+    assert batch.labels_BT is not None, "rows of training have targets"
+    logits = any(each.reads_logits for each in objectives.values())
+    return Targets(batch.labels_BT, run.label_smoothing, run.z_loss, logits)

@@ -70,6 +70,19 @@ def theirs_see(model: TransformersBackbone, pixels: torch.Tensor | None) -> dict
 
 
 @torch.inference_mode()
+def test_the_head_is_what_gives_logits(family: str, tmp_path: Path) -> None:
+    make(family, tmp_path)
+    model = load(tmp_path)
+    head = model.head()
+    assert head is not None
+    hidden_XM = torch.randn(3, model.config.d_model)
+    logits = torch.nn.functional.linear(hidden_XM * head.scale, head.weight, head.bias)
+    if head.cap is not None:
+        logits = torch.tanh(logits / head.cap) * head.cap
+    torch.testing.assert_close(logits, model.logits(hidden_XM))
+
+
+@torch.inference_mode()
 @pytest.mark.parametrize("images", [False, True])
 def test_logits_are_those_of_transformers(family: str, images: bool, tmp_path: Path) -> None:
     if images and family not in WITH_IMAGES:

@@ -22,6 +22,7 @@ from unified_vl.files import write_atomically
 from unified_vl.model.backbone import Backbone, UnifiedVLOutput
 from unified_vl.model.backbones.configuration import TransformersConfig
 from unified_vl.model.initialization import initialize
+from unified_vl.model.target_loss import Head, Targets
 from unified_vl.model.vision import ImageEncoder
 
 THEIRS = "model."  # before the names of their weights in a state dict
@@ -161,6 +162,9 @@ class TransformersBackbone(Backbone):
     def logits(self, x_XM: torch.Tensor) -> torch.Tensor:
         return self.config.family.logits(self.model, x_XM)
 
+    def head(self) -> Head | None:
+        return self.config.family.head(self.model)
+
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
@@ -171,6 +175,7 @@ class TransformersBackbone(Backbone):
         labels: torch.Tensor | None = None,
         caption_ids: torch.Tensor | None = None,
         caption_mask: torch.Tensor | None = None,
+        targets: Targets | None = None,
         **_: Any,
     ) -> UnifiedVLOutput:
         """As `UnifiedVLForConditionalGeneration.forward`; the mask is never left out."""
@@ -184,9 +189,13 @@ class TransformersBackbone(Backbone):
         if decoder_input_ids is None:
             assert labels is not None, "a decoder needs decoder_input_ids or labels"
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
-        logits_BTV = self.logits(self.decode(decoder_input_ids, memory_BSM, attention_mask))
+        hidden_BTM = self.decode(decoder_input_ids, memory_BSM, attention_mask)
+        logits_BTV, target_loss = (
+            (self.logits(hidden_BTM), None) if targets is None else self.score(hidden_BTM, targets)
+        )
         loss = None
         if labels is not None:
+            assert logits_BTV is not None, "`targets` are in the place of labels"
             loss = F.cross_entropy(logits_BTV.flatten(0, 1).float(), labels.flatten())
         caption_BTM = None
         if caption_ids is not None:
@@ -195,6 +204,7 @@ class TransformersBackbone(Backbone):
         return UnifiedVLOutput(
             loss=loss,
             logits=logits_BTV,
+            target_loss=target_loss,
             encoder_last_hidden_state=memory_BSM,
             image_features=feature_NPM if caption_ids is not None else None,
             caption_features=caption_BTM,

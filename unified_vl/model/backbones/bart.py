@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from unified_vl.model.backbones.family import Family
+from unified_vl.model.target_loss import Head
 
 
 class Bart(Family):
@@ -40,6 +42,10 @@ class Bart(Family):
         bias = getattr(model, "final_logits_bias", None)
         logits = model.lm_head(hidden)
         return logits if bias is None else logits + bias.to(logits.dtype)
+
+    def head(self, model: Any) -> Head | None:
+        found, bias = super().head(model), getattr(model, "final_logits_bias", None)
+        return found and replace(found, bias=None if bias is None else bias[0].to(model.dtype))
 
 
 BART = Bart("bart", "Bart")

@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
+from unified_vl.model.target_loss import Head
+
 
 class Family(ABC):
     """One family: where its modules and settings lie.
@@ -109,3 +111,9 @@ class Family(ABC):
     def logits(self, model: Any, hidden: torch.Tensor) -> torch.Tensor:
         """Scores of the next id, of the decoder's hidden states."""
         return model.get_output_embeddings()(hidden)
+
+    def head(self, model: Any) -> Head | None:
+        """The weights of `logits`; None where it does more than `Head` says, as an adapter does."""
+        end = model.get_output_embeddings()
+        end = getattr(end, "out_proj", end)
+        return Head(end.weight) if type(end) is nn.Linear and end.bias is None else None

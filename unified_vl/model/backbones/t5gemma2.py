@@ -5,6 +5,7 @@ Legend: N images, P places of one image.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from unified_vl.model.backbones.family import Family
+from unified_vl.model.target_loss import Head
 
 
 class T5Gemma2(Family):
@@ -90,6 +92,10 @@ class T5Gemma2(Family):
         logits = model.lm_head(hidden)
         cap = model.config.decoder.final_logit_softcapping
         return logits if cap is None else torch.tanh(logits / cap) * cap
+
+    def head(self, model: Any) -> Head | None:
+        found = super().head(model)
+        return found and replace(found, cap=model.config.decoder.final_logit_softcapping)
 
 
 T5GEMMA2 = T5Gemma2()

@@ -6,6 +6,7 @@ import torch
 
 from unified_vl.data.batching import Batch
 from unified_vl.errors import Stopped
+from unified_vl.model.target_loss import Targets
 from unified_vl.run_record import CHECKPOINTS
 from unified_vl.specs.run import Run
 from unified_vl.training import checkpoint
@@ -16,7 +17,6 @@ from unified_vl.training.distributed.signals import name_of
 from unified_vl.training.record.best import mean_of_losses, mean_of_scores
 from unified_vl.training.resume import progress_of
 from unified_vl.training.state import Training
-from unified_vl.training.update import target_loss_sum
 
 
 def look_around(training: Training, step: int, stop: int) -> None:
@@ -79,7 +79,7 @@ def validation_batches(parts: Parts, process: Process) -> dict[str, list[Batch]]
 
 
 def _validate(training: Training) -> dict[str, float]:
-    """The token mean of the loss of each task, without label smoothing."""
+    """The token mean of the loss of each task, without label smoothing or z-loss."""
     engine = training.engine
     losses = {}
     with engine.evaluating():
@@ -87,7 +87,10 @@ def _validate(training: Training) -> dict[str, float]:
             sums = torch.zeros(2, dtype=torch.float64, device=engine.process.device)
             for batch in of_task:
                 moved = batch.to(engine.process.device)
-                sums[0] += target_loss_sum(engine.outputs(moved), moved)
+                assert moved.labels_BT is not None, "rows of validation have targets"
+                found = engine.outputs(moved, Targets(moved.labels_BT, logits=False))
+                assert found.target_loss is not None
+                sums[0] += found.target_loss
                 sums[1] += batch.target_tokens
             loss, tokens = training.process.total(sums)
             losses[task] = loss / tokens

@@ -26,6 +26,7 @@ from torch import nn
 from unified_vl.checkpoint_folders import STATE
 from unified_vl.data.batching import Batch
 from unified_vl.model.backbone import Backbone, UnifiedVLOutput
+from unified_vl.model.target_loss import Targets
 from unified_vl.model.tuning.adapters import add_adapters, merged
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.engine import read_engine_config
@@ -164,18 +165,23 @@ class Engine:
             self._engine.enable_backward_allreduce = False
 
     def outputs(
-        self, batch: Batch, more: Mapping[str, torch.Tensor] | None = None
+        self,
+        batch: Batch,
+        targets: Targets | None = None,
+        more: Mapping[str, torch.Tensor] | None = None,
     ) -> UnifiedVLOutput:
-        """Logits (B, T, V) for the batch's labels, which the decoder reads one to the right.
+        """What the model makes of the batch's labels, which the decoder reads one to the right.
 
         Args:
             batch: has labels.
+            targets: the loss that is asked for; logits (B, T, V) alone unless given.
             more: what objectives want the model to read beside it.
         """
         assert batch.labels_BT is not None, "training and validation need targets"
         output: UnifiedVLOutput = self._engine(
             **batch.model_inputs(),
             **(more or {}),
+            targets=targets,
             decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(batch.labels_BT),
             use_cache=False,
         )

@@ -62,6 +62,8 @@ class Contrast(Objective):
         config: of the model: its ids of padding and of ends.
     """
 
+    reads_logits = False
+
     def __init__(self, weight: float, config: BackboneConfig) -> None:
         super().__init__(weight)
         self.config = config

@@ -22,7 +22,13 @@ class Objective(ABC):
 
     Args:
         weight: what it is multiplied by.
+
+    Attributes:
+        reads_logits: whether `loss` reads the output's logits; False saves the memory of those
+            of a large vocabulary.
     """
+
+    reads_logits = True
 
     def __init__(self, weight: float) -> None:
         self.weight = weight
