@@ -57,6 +57,7 @@ class PlaceConvention:
             model writes them in tokens of its own.
         find: the places in an answer.
         of_seen: whether the size is that of the image as the model's processor made it.
+        y_first: whether y comes before x.
     """
 
     name: str
@@ -65,6 +66,7 @@ class PlaceConvention:
     ask: str
     find: Finder
     of_seen: bool = False
+    y_first: bool = False
 
     def shapes(self, text: str, kind: PlaceKind, size: Size) -> list[tuple[str, Shape]]:
         """The places in an answer, each with its label (or nothing), as fractions of the image.
@@ -268,7 +270,12 @@ CONVENTIONS: dict[str, PlaceConvention] = {
             _numbers,
         ),
         PlaceConvention(
-            "thousand_yx", "0 to 1000, y before x (Gemini)", _all(1000), _OF_A_THOUSAND, _y_first
+            "thousand_yx",
+            "0 to 1000, y before x (Gemini)",
+            _all(1000),
+            _OF_A_THOUSAND,
+            _y_first,
+            y_first=True,
         ),
         PlaceConvention(
             "fractions",

@@ -183,6 +183,15 @@ class TaskSpec(Spec):
         found._choices = tuple(dict.fromkeys(choices))
         return found
 
+    def prompted(self) -> TaskSpec:
+        """The same task with `example.prompt`, where it has one, in place of its source."""
+        if self.example.prompt is None:
+            return self
+        example = self.example.model_copy(update={"source": self.example.prompt})
+        found = self.model_copy(update={"example": example})
+        found.__dict__.pop("source", None)  # which is remembered once it was parsed
+        return found
+
     @property
     def class_files(self) -> Mapping[tuple[str, str | None], tuple[str, ...]]:
         """The names of classes that lie in files, by field and language (None for all of them)."""

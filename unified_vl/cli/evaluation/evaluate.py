@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as encoder
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,8 +13,9 @@ import typer
 from unified_vl.cli.answering.decoding import decoding_options
 from unified_vl.cli.evaluation.other_models import (
     OtherOptions,
+    is_file_of_answers,
     is_other,
-    open_other,
+    opened_other,
     other_options,
     other_specs,
     refuse_without_effect,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
 
 
+OTHERS_AT_ONCE = 8
 WIDEST_DIMENSION = 4  # values that get a column of the printed table each
 
 
@@ -43,8 +45,9 @@ def evaluate(
         list[str] | None,
         typer.Argument(
             metavar="MODEL [TASK|SPEC]",
-            help="Who answers: the directory of a saved model, or a file of answers (.jsonl, .csv, "
-            ".tsv, .parquet). Then tasks of the model by name, or spec files; none: all its tasks.",
+            help="Who answers: the directory of a saved model, hf:DIR_OR_ID for a model of "
+            "transformers, or a file of answers (.jsonl, .csv, .tsv, .parquet). Then tasks of the "
+            "model by name, or spec files; none: all its tasks.",
         ),
     ] = None,
     model: Annotated[
@@ -78,8 +81,11 @@ def evaluate(
         int, typer.Option(min=0, max=100_000, help="Resamples of the 95 % intervals; 0 for none.")
     ] = 1000,
     batch_size: Annotated[
-        int, typer.Option(min=1, max=65_536, help="Rows that are read at once.")
-    ] = 128,
+        int | None,
+        typer.Option(
+            min=1, max=65_536, help="Rows that are read at once (128, of other models 8)."
+        ),
+    ] = None,
     device: Device = "auto",
     compile: Compile = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
@@ -98,12 +104,21 @@ def evaluate(
     if predictions is not None and who == str(predictions):
         predictions = None  # which is read
     check_outputs(output, predictions)
-    with only_writer_of(output, predictions):
+    with ExitStack() as stack:
+        stack.enter_context(only_writer_of(output, predictions))
         predictor: Answerer
         if is_other(who):
-            refuse_decoding(generate)
+            if is_file_of_answers(who):
+                refuse_decoding(generate)
             chosen = other_specs(tasks)
-            predictor = open_other(who, others)
+            opened = opened_other(
+                who,
+                others,
+                device=device,
+                max_tokens=generate.get("max_tokens"),
+                beside=predictions or output,
+            )
+            predictor = stack.enter_context(opened)
         else:
             refuse_without_effect(others)
             predictor, chosen = saved_model(who, tasks, device, compile)
@@ -115,7 +130,7 @@ def evaluate(
                 split,
                 data,
                 model_name=who,
-                batch_size=batch_size,
+                batch_size=batch_size or (OTHERS_AT_ONCE if is_other(who) else 128),
                 limit=limit,
                 resamples=resamples,
                 progress=progress,

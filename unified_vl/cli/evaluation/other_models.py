@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 PANEL = "Other models, and files of answers (docs/scoring_others.md)"
 SPEC_ENDINGS = (".yaml", ".yml")
+SCHEMES = ("hf:",)
+READ_BY = {  # an option, and the kinds of MODEL that it is for; others are for all
+    "partial": ("file",),
+    "cache": ("hf",),
+    "chat_template": ("hf",),
+    "dtype": ("hf",),
+    "trust_remote_code": ("hf",),
+}
 ANSWERS_ENDINGS = (".jsonl", ".csv", ".tsv", ".parquet")
 
 
@@ -32,6 +41,39 @@ class OtherOptions:
         typer.Option(
             metavar="|".join(CONVENTIONS),
             help="How its answers say where something is (what its family writes, or pixels).",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    chat_template: Annotated[
+        bool,
+        typer.Option(
+            "--chat-template/--no-chat-template",
+            help="Ask hf: models through their own chat template (rendered in the sandbox of "
+            "transformers), or in plain text.",
+            rich_help_panel=PANEL,
+        ),
+    ] = True
+    dtype: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|float32|bfloat16|float16",
+            help="Numbers that an hf: model computes in; auto takes those of its files.",
+            rich_help_panel=PANEL,
+        ),
+    ] = "auto"
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-remote-code",
+            help="Run the Python code of an hf: model's own directory. Read it first.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False
+    cache: Annotated[
+        Path | None,
+        typer.Option(
+            help="Keep every answer in this file (JSONL), and ask only what it does not have. "
+            "(An interrupted scoring goes on without it, from OUTPUT.answers.)",
             rich_help_panel=PANEL,
         ),
     ] = None
@@ -108,16 +150,39 @@ def who_and_what(
 
 def is_other(model: str) -> bool:
     """Whether this is no directory of a saved model."""
+    return model.startswith(SCHEMES) or is_file_of_answers(model)
+
+
+def is_file_of_answers(model: str) -> bool:
+    """Whether there is nothing to ask."""
     return Path(model).suffix.lower() in ANSWERS_ENDINGS and not Path(model).is_dir()
 
 
-def open_other(model: str, options: OtherOptions) -> OtherAnswerer:
+@contextmanager
+def opened_other(
+    model: str,
+    options: OtherOptions,
+    *,
+    device: str,
+    max_tokens: int | None,
+    beside: Path | None,
+) -> Iterator[OtherAnswerer]:
     """What a MODEL that is no saved model names.
 
+    Args:
+        model: hf:..., openai:... or a file.
+        options: of the command line.
+        device: of an hf: model.
+        max_tokens: room for an answer, where it is given.
+        beside: the output that answers gather beside.
+
     Raises:
-        UserError: when it cannot be read.
+        UserError: when it cannot be read, or an option has no effect on it.
     """
+    from unified_vl.other_models.answer_log import opened_log
     from unified_vl.other_models.answers_file import AnswersFile
+    from unified_vl.other_models.hf_model import HfModel, HfOptions
+    from unified_vl.other_models.other_model import OtherModel
 
     if options.places is not None and options.places not in CONVENTIONS:
         raise UserError(
@@ -127,7 +192,35 @@ def open_other(model: str, options: OtherOptions) -> OtherAnswerer:
             expected=f"one of {', '.join(CONVENTIONS)}",
             nearest=nearest(options.places, CONVENTIONS),
         )
-    return AnswersFile(Path(model), places=options.places, partial=options.partial)
+    scheme, _, name = model.partition(":")
+    file = is_file_of_answers(model)
+    _refuse_others_options(options, "file" if file else scheme)
+    if file:
+        yield AnswersFile(Path(model), places=options.places, partial=options.partial)
+        return
+    with opened_log(options.cache, beside) as log:
+        respondent = HfModel(
+            name,
+            HfOptions(device, options.dtype, options.chat_template, options.trust_remote_code),
+        )
+        yield OtherModel(respondent, places=options.places, max_tokens=max_tokens, log=log)
+
+
+def _refuse_others_options(options: OtherOptions, kind: str) -> None:
+    """That no option is given that this kind of MODEL does not look at."""
+    for field in fields(OtherOptions):
+        kinds = READ_BY.get(field.name, ("file", *map(_plain, SCHEMES)))
+        if getattr(options, field.name) != field.default and kind not in kinds:
+            raise UserError(
+                f"has no effect on {'a file of answers' if kind == 'file' else f'{kind}:'}",
+                file="command line",
+                field=f"--{field.name.replace('_', '-')}",
+                expected=f"{' or '.join('a file' if k == 'file' else f'{k}:' for k in kinds)}",
+            )
+
+
+def _plain(scheme: str) -> str:
+    return scheme.removesuffix(":")
 
 
 def refuse_without_effect(options: OtherOptions) -> None:

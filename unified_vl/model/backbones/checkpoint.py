@@ -124,7 +124,7 @@ def load_backbone(
     refuse_others(directory)
     kind = getattr(transformers, config.family.model_class)
     try:
-        with _quiet():
+        with quiet_transformers():
             model, told = kind.from_pretrained(
                 directory,
                 config=config.theirs,
@@ -172,7 +172,7 @@ def _fill_vision(backbone: TransformersBackbone, directory: Path) -> set[str]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_transformers() -> Iterator[None]:
     """What `transformers` says of the weights is said by us, as one error."""
     shown = transformers_logging.is_progress_bar_enabled()
     level = transformers_logging.get_verbosity()

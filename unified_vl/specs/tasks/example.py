@@ -186,6 +186,14 @@ class ExampleSpec(Part):
     target: str = Field(
         min_length=1, description="Template of what it shall write.", examples=["{answers}"]
     )
+    prompt: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Template of what models of other projects are asked, word for word, in place "
+        "of a prompt made of `about`, the source and the form of the answers "
+        "(docs/scoring_others.md). Slots as in source.",
+        examples=["{image} {question} Answer with a single word or phrase."],
+    )
     pick: dict[Name, Literal["random", "first"]] = Field(
         default_factory=dict,
         description="For fields with many values: which one an example of training takes.",
@@ -226,7 +234,7 @@ class ExampleSpec(Part):
 
     @property
     def templates(self) -> tuple[str, ...]:
-        """All templates: source, target, and those of joins and shots."""
+        """All templates of the model: source, target, and those of joins and shots."""
         shots = () if self.shots is None else (self.shots.each,)
         return (self.source, self.target, *(join.each for join in self.join.values()), *shots)
 

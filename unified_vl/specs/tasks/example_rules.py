@@ -61,10 +61,15 @@ def template_problems(spec: TaskSpec) -> Iterator[Problem]:
     if example.shots is not None:
         place: KeyPath = ("example", "shots", "each")
         shot, broken_shot = parse(example.shots.each, place, (*known, *matches))
-    yield from (*broken, *broken_target, *broken_shot)
-    if broken or broken_target or broken_shot:
+    prompt, broken_prompt = parse(
+        example.prompt or example.source, ("example", "prompt"), (*known, *shots)
+    )
+    if example.prompt is None:
+        broken_prompt = []
+    yield from (*broken, *broken_target, *broken_shot, *broken_prompt)
+    if broken or broken_target or broken_shot or broken_prompt:
         return
-    direct = {*slots(source), *slots(target), *slots(shot)}
+    direct = {*slots(source), *slots(target), *slots(shot), *slots(prompt)}
     joined, broken_joins = _joined(spec, direct)
     yield from broken_joins
     if broken_joins:
@@ -82,8 +87,16 @@ def template_problems(spec: TaskSpec) -> Iterator[Problem]:
     if matches and matches[0] not in slots(target):
         place = ("example", "mismatch")
         yield Problem(place, "is never used", expected=f"{{{matches[0]}}} in example.target")
-    if not any(name in spec.fields or name in example.join for name in slots(source)):
-        yield Problem(("example", "source"), "holds no field, so every row would read the same")
+    own = {*slots(source), *slots(shot)}
+    for name in slots(prompt):
+        if name in slots(target) and name in spec.fields and name not in own:
+            message = f"{{{name}}} gives the answer away"
+            yield Problem(("example", "prompt"), message, expected="what example.source reads")
+    for key, template in (("source", source), ("prompt", prompt)):
+        if getattr(example, key) is not None and not any(
+            name in spec.fields or name in example.join for name in slots(template)
+        ):
+            yield Problem(("example", key), "holds no field, so every row would read the same")
 
 
 def _joined(spec: TaskSpec, direct: set[str]) -> tuple[set[str], list[Problem]]:
