@@ -42,6 +42,7 @@ ORDER = [
     "authoring",
     "inference",
     "other_models",
+    "export",
     "evaluation",
     "hugging_face",
     "serving",

@@ -21,6 +21,9 @@ EXTRAS = MappingProxyType(
         "tensorboard": ("tensorboard", "tensorboard"),
         "wandb": ("wandb", "wandb"),
         "peft": ("peft", "lora"),
+        "onnx": ("onnx", "onnx"),
+        "onnxscript": ("onnxscript", "onnx"),
+        "onnxruntime": ("onnxruntime", "onnx"),
     }
 )
 

@@ -12,6 +12,7 @@ import typer
 
 from unified_vl import __version__
 from unified_vl.cli.answering.app import app as open_page
+from unified_vl.cli.answering.export import export
 from unified_vl.cli.answering.index import index
 from unified_vl.cli.answering.predict import predict
 from unified_vl.cli.answering.retrieve import retrieve
@@ -92,6 +93,7 @@ app.command()(index)
 app.command()(retrieve)
 app.command("app")(open_page)
 app.command()(serve)
+app.command()(export)
 app.command()(report)
 app.command()(compare)
 app.command()(evaluate_retrieval)

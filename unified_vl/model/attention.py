@@ -66,11 +66,11 @@ class _Attention(nn.Module):
         """A query whose products with keys are the scores."""
         return query if self.scale == 1.0 else query * self.scale
 
-    def _split(self, x_BTI: torch.Tensor) -> torch.Tensor:
+    def split(self, x_BTI: torch.Tensor) -> torch.Tensor:
         batch, length, _ = x_BTI.shape
         return x_BTI.view(batch, length, self.heads, -1).transpose(1, 2)
 
-    def _read(
+    def attend(
         self,
         query_BHQD: torch.Tensor,
         key_BHKD: torch.Tensor,
@@ -109,10 +109,10 @@ class SelfAttention(_Attention):
             bias: as `attend` has it.
             cache: takes the keys and values in.
         """
-        query, key, value = map(self._split, qkv_BQI.split(self.inner, dim=-1))
+        query, key, value = map(self.split, qkv_BQI.split(self.inner, dim=-1))
         if cache is not None:
             key, value = cache.self_attention_cache.update(key, value, self.layer)
-        return self._read(query, key, value, bias)
+        return self.attend(query, key, value, bias)
 
 
 class CrossAttention(_Attention):
@@ -140,12 +140,12 @@ class CrossAttention(_Attention):
             bias: as `attend` has it.
             cache: holds its keys and values, or takes them in.
         """
-        query = self._split(query_BQI)
+        query = self.split(query_BQI)
         if cache is not None and cache.is_updated.get(self.layer):
             kept: Any = cache.cross_attention_cache.layers[self.layer]
-            return self._read(query, kept.keys, kept.values, bias)
-        key, value = map(self._split, self.kv(memory_BKM).split(self.inner, dim=-1))
+            return self.attend(query, kept.keys, kept.values, bias)
+        key, value = map(self.split, self.kv(memory_BKM).split(self.inner, dim=-1))
         if cache is not None:
             key, value = cache.cross_attention_cache.update(key, value, self.layer)
             cache.is_updated[self.layer] = True
-        return self._read(query, key, value, bias)
+        return self.attend(query, key, value, bias)

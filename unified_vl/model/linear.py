@@ -8,6 +8,8 @@ of it).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,6 +21,20 @@ _packed_linear: Any = None
 if torch.backends.mkldnn.is_available() and hasattr(torch.ops, "mkldnn"):
     _pack: Any = getattr(torch.ops.mkldnn, "_reorder_linear_weight", None)
     _packed_linear = _pack and getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+
+
+_packing = False  # whether what is exported now becomes a program of this processor
+
+
+@contextmanager
+def packing_weights() -> Iterator[None]:
+    """Let what is exported inside pack its weights, which only this processor's programs can."""
+    global _packing
+    _packing = True
+    try:
+        yield
+    finally:
+        _packing = False
 
 
 def can_pack(weight: torch.Tensor) -> bool:
@@ -46,7 +62,7 @@ class Linear(nn.Linear):
         self._packed: tuple[Any, torch.Tensor] | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if torch.compiler.is_exporting() and can_pack(self.weight):
+        if torch.compiler.is_exporting() and _packing and can_pack(self.weight):
             rows_RI = x.reshape(-1, self.in_features)  # a program packs when it is compiled
             y_RO = _packed_linear(rows_RI, _pack(self.weight, None), None, "none", [], "")
             return y_RO.view(*x.shape[:-1], self.out_features)

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.lookup import Embedding, lookup
@@ -47,15 +48,20 @@ def _buckets_QK(
 class RelativePositionBias(nn.Module):
     """A learned number per head and bucket of distance, added to attention scores."""
 
+    bucket_D: torch.Tensor | None  # the bucket of each distance, by `tabulate`
+
     def __init__(self, buckets: int, max_distance: int, heads: int, *, bidirectional: bool) -> None:
         super().__init__()
         self.buckets = buckets
         self.max_distance = max_distance
         self.bidirectional = bidirectional
         self.weight = nn.Parameter(torch.empty(buckets, heads))
+        self.register_buffer("bucket_D", None, persistent=False)
 
     def forward(self, queries: int, keys: int, offset: int = 0) -> torch.Tensor:
         """The bias, shape (1, H, Q, K)."""
+        if self.bucket_D is not None:
+            return self._by_distance(self.bucket_D, queries, keys, offset)
         index_QK = _buckets_QK(
             queries,
             keys,
@@ -66,6 +72,29 @@ class RelativePositionBias(nn.Module):
             self.weight.device,
         )
         bias_QKH = lookup(index_QK, self.weight)
+        return bias_QKH.permute(2, 0, 1).unsqueeze(0)
+
+    def tabulate(self) -> None:
+        """Look buckets up by distance from now on, so that lengths may be unknown: no cache has
+        those as its keys, and whoever runs what is exported may round a logarithm otherwise.
+
+        From `max_distance` on all are in the last bucket.
+        """
+        far = self.max_distance
+        sizes = (self.bidirectional, self.buckets, far, self.weight.device)
+        before_1D = _buckets_QK(1, far + 1, far, *sizes)
+        behind_1D = _buckets_QK(1, far + 1, 0, *sizes)
+        bucket_D = torch.cat([before_1D[0], behind_1D[0, 1:]])
+        self.register_buffer("bucket_D", bucket_D, persistent=False)
+
+    def _by_distance(
+        self, bucket_D: torch.Tensor, queries: int, keys: int, offset: int
+    ) -> torch.Tensor:
+        far, device = self.max_distance, self.weight.device
+        position_Q1 = torch.arange(queries, device=device)[:, None] + offset
+        distance_QK = torch.arange(keys, device=device)[None, :] - position_Q1
+        bias_DH = F.embedding(bucket_D, self.weight)
+        bias_QKH = F.embedding(distance_QK.clamp(-far, far) + far, bias_DH)
         return bias_QKH.permute(2, 0, 1).unsqueeze(0)
 
 
@@ -97,9 +126,12 @@ class CodePositions(nn.Module):
 
     def places(self, ids_BL: torch.Tensor) -> torch.Tensor:
         """How many codes stand before each in its run, (B, L); images may follow each other."""
-        index_BL = torch.arange(ids_BL.shape[1], device=ids_BL.device).expand_as(ids_BL)
-        other_BL = torch.where(self._coded(ids_BL), -1, index_BL)
-        return index_BL - other_BL.cummax(-1).values - 1
+        index_L = torch.arange(ids_BL.shape[1], device=ids_BL.device)
+        other_BL = torch.where(self._coded(ids_BL), -1, index_L)
+        if torch.compiler.is_exporting():  # formats of others know no running maximum
+            past_LL = index_L[:, None] >= index_L
+            return index_L - torch.where(past_LL, other_BL[:, None], -1).amax(-1) - 1
+        return index_L - other_BL.cummax(-1).values - 1
 
     def _coded(self, ids_BL: torch.Tensor) -> torch.Tensor:
         coded_BL = (ids_BL >= self.start) & (ids_BL < self.stop)

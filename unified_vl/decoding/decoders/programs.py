@@ -31,6 +31,7 @@ from unified_vl.decoding.decoders.steps import BeamStep, Step, StepInputs
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.errors import UserError
 from unified_vl.model.layers import own_biases
+from unified_vl.model.linear import packing_weights
 from unified_vl.model.unified import Encoder, UnifiedVLForConditionalGeneration
 
 ROWS = Dim("rows", min=1, max=1 << 16)
@@ -161,7 +162,8 @@ def _compile(module: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, .
     if not torch._C._dispatch_has_kernel_for_dispatch_key(_REORDER, "Meta"):
         torch.library.register_fake(_REORDER)(lambda weight, batch_size=None: weight.clone())
     with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
-        exported = torch.export.export(module, arguments, dynamic_shapes=shapes, strict=False)
+        with packing_weights():
+            exported = torch.export.export(module, arguments, dynamic_shapes=shapes, strict=False)
         try:
             package = torch._inductor.aoti_compile_and_package(
                 exported,
