@@ -29,6 +29,8 @@ from unified_vl.cli.evaluation.evaluate import evaluate
 from unified_vl.cli.evaluation.evaluate_retrieval import evaluate_retrieval
 from unified_vl.cli.evaluation.evaluate_transfer import evaluate_transfer
 from unified_vl.cli.evaluation.report import report
+from unified_vl.cli.publishing.card import card
+from unified_vl.cli.publishing.push import push
 from unified_vl.cli.training.demo import demo
 from unified_vl.cli.training.image_tokenizer import image_tokenizer_app
 from unified_vl.cli.training.schedule import schedule
@@ -98,6 +100,8 @@ app.command()(report)
 app.command()(compare)
 app.command()(evaluate_retrieval)
 app.command()(evaluate_transfer)
+app.command()(card)
+app.command()(push)
 
 
 def main() -> None:

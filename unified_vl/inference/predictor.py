@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, overload
 
 import torch
@@ -25,10 +26,13 @@ from unified_vl.inference.inputs import (
     split_inputs,
 )
 from unified_vl.inference.prediction import Prediction
-from unified_vl.inference.saved_models.model_directory import SavedModel, load_model
+from unified_vl.inference.publishing.upload import push
+from unified_vl.inference.saved_models.model_directory import SavedModel, load_model, save_model
 from unified_vl.inference.task_answers import TaskAnswers
+from unified_vl.model.pretrained.hub import from_hub
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.load import load_task
+from unified_vl.specs.runs.run_paths import is_path
 from unified_vl.specs.task import TaskSpec
 
 CHUNK = 8  # batches that are sorted by length together
@@ -62,7 +66,8 @@ class UnifiedVL:
         """Load a model directory; nothing in it is unpickled.
 
         Args:
-            directory: that of a saved model.
+            directory: that of a saved model; or its repository on the Hugging Face Hub, which is
+                downloaded unless it was before.
             device: "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU where there is one.
             compile: answer faster, after half a minute of compiling at the first answers
                 (`unified_vl.decoding.decoders.compiled`).
@@ -72,7 +77,8 @@ class UnifiedVL:
             UserError: naming the file, when a part is missing or broken; when a model is to be
                 compiled and there is no C++ compiler.
         """
-        saved = load_model(directory, device, check_weights=check_weights)
+        folder = _on_the_hub(directory) or directory
+        saved = load_model(folder, device, check_weights=check_weights)
         if compile:
             if not isinstance(saved.model, UnifiedVLForConditionalGeneration):
                 raise UserError(
@@ -102,6 +108,35 @@ class UnifiedVL:
             f"<UnifiedVL: {millions:.1f} M parameters on {self.model.device}; tasks (languages): "
             f"{tasks}>"
         )
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        private: bool = False,
+        report: str | Path | None = None,
+        licence: str | None = None,
+    ) -> str:
+        """Upload the model with a card; each file is named before it is sent.
+
+        Args:
+            repository: `USER/NAME`; made where there is none.
+            private: make it so that others do not see it.
+            report: the `report.json` of `evaluate`, for the card.
+            licence: of the model, as the Hub calls it.
+
+        Returns:
+            The address of the repository.
+
+        Raises:
+            UserError: as `unified_vl.inference.publishing.upload.push`.
+        """
+        with TemporaryDirectory() as scratch:
+            folder = Path(scratch) / "model"
+            specs = self.specs.values()
+            save_model(folder, self.model, self.codec, specs, self.facts, shots=self.shots)
+            told = None if report is None else Path(report)
+            return push(folder, repository, private=private, report=told, licence=licence)
 
     @property
     def fingerprint(self) -> str:
@@ -254,3 +289,11 @@ class UnifiedVL:
         if spec not in self._answers:
             self._answers[spec] = TaskAnswers(self, spec)
         return self._answers[spec]
+
+
+def _on_the_hub(name: str | Path) -> Path | None:
+    """The folder of a model of the Hub, where what is named can be no folder on this machine."""
+    here = Path(name)
+    if here.exists() or here.parent.is_dir() or is_path(str(name)):
+        return None
+    return from_hub(str(name))

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from unified_vl.errors import UserError
 
-WANTED = ("*.safetensors", "*.json", "*.model", "*.txt")  # weights, configurations, tokenizers
+WANTED = (  # weights, configurations, tokenizers, specs of a saved model; no program
+    *("*.safetensors", "*.json", "*.model", "*.txt"),
+    *("specs/*.yaml", "specs/*.tsv", "specs/*.shots/*"),
+)
 
 
 def from_hub(name: str, *, download: bool = True) -> Path:

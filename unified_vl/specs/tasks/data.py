@@ -123,6 +123,12 @@ class DataSpec(Part):
         description="The column that names a row's split, where all splits are in one file.",
         examples=["split"],
     )
+    licence: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Under which the data may be used; a model card says it.",
+        examples=["CC BY 4.0"],
+    )
     languages: tuple[LanguageTag, ...] = Field(
         min_length=1,
         description="Tags of all languages of the rows, in any spelling (zh-CN, zh_CN, zho_Hans, "
