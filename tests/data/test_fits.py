@@ -29,7 +29,7 @@ from unified_vl.geometry import Box, Point, Polygon, Shape
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.saved_models.shot_files import read_shots, write_shots
 from unified_vl.kinds.fitted import onto_image, onto_network
-from unified_vl.kinds.hooks.fits import WHOLE, Content, content_box, content_of
+from unified_vl.kinds.hooks.fits import WHOLE, Content, Fit, Pack, content_box, content_of
 from unified_vl.specs.load import load_task
 
 SPEC = """\
@@ -61,7 +61,7 @@ SIZES = [(120, 40), (40, 120), (50, 50), (200, 20)]
         ("pad", (10000, 1), (0, 31, 64, 1)),  # and never vanishes
     ],
 )
-def test_where_an_image_lies(fit: Any, image: tuple[int, int], box: tuple[int, ...]) -> None:
+def test_where_an_image_lies(fit: Fit, image: tuple[int, int], box: tuple[int, ...]) -> None:
     assert content_box(fit, image, (SIDE, SIDE)) == box
     left, top, width, height = (side / SIDE for side in box)
     assert content_of(fit, image, (SIDE, SIDE)) == Content(left, top, width, height)
@@ -131,8 +131,15 @@ def rows(root: Path, kind: str) -> Path:
     return root / "things.yaml"
 
 
-@pytest.mark.parametrize("fit", ["stretch", "pad"])
-def test_what_is_taught_is_where_the_thing_is_seen(fit: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("image", [(64, 64), (128, 64), (10000, 1)])
+def test_a_packed_image_fills_a_rectangle_of_its_own(image: tuple[int, int]) -> None:
+    rows, columns = Pack(8).grid(image, (SIDE, SIDE))
+    assert content_box(Pack(8), image, (SIDE, SIDE)) == (0, 0, columns * 8, rows * 8)
+    assert content_of(Pack(8), image, (SIDE, SIDE)) == WHOLE
+
+
+@pytest.mark.parametrize("fit", ["stretch", "pad", Pack(8)])
+def test_what_is_taught_is_where_the_thing_is_seen(fit: Fit, tmp_path: Path) -> None:
     spec = load_task(rows(tmp_path, "box"))
     builder = ExampleBuilder(spec, ImageLoader(tmp_path, (SIDE, SIDE), fit=fit))
     data = TaskData(spec, "train", tmp_path)
@@ -142,7 +149,8 @@ def test_what_is_taught_is_where_the_thing_is_seen(fit: Any, tmp_path: Path) -> 
         dark = np.argwhere(image.pixels_HWC[..., 0] < 100)
         (y1, x1), (y2, x2) = dark.min(0), dark.max(0) + 1
         (box,) = (s for s in example.target if isinstance(s, Box))
-        seen = [v * SIDE for v in box.coordinates]
+        down, across = image.pixels_HWC.shape[:2]
+        seen = [v * side for v, side in zip(box.coordinates, (across, down) * 2, strict=True)]
         assert seen == pytest.approx([x1, y1, x2, y2], abs=1.5)
         assert example.image_size == (width, height)
         # what is right is said of the image, whatever is made of it
@@ -173,10 +181,15 @@ class Oracle(Generator):
 
 
 @pytest.fixture
-def oracle(tiny, monkeypatch: pytest.MonkeyPatch) -> UnifiedVL:  # noqa: F811
-    """A model that pads, and is always right."""
+def fit() -> Fit:
+    return "pad"
+
+
+@pytest.fixture
+def oracle(tiny, fit: Fit, monkeypatch: pytest.MonkeyPatch) -> UnifiedVL:  # noqa: F811
+    """A model that pads or packs, and is always right."""
     codec = tiny.saved.codec
-    monkeypatch.setattr(codec, "fit", "pad")
+    monkeypatch.setattr(codec, "fit", fit)
     original = Generator.__init__
 
     def remember(self: Any, model: Any, how: Any, codec: Any, *rest: Any) -> None:
@@ -188,6 +201,7 @@ def oracle(tiny, monkeypatch: pytest.MonkeyPatch) -> UnifiedVL:  # noqa: F811
     return UnifiedVL(tiny.saved)
 
 
+@pytest.mark.parametrize("fit", ["pad", Pack(8)])
 @pytest.mark.parametrize("kind", METRICS)
 def test_right_answers_are_right(kind: str, oracle: UnifiedVL, tmp_path: Path) -> None:
     spec = load_task(rows(tmp_path, kind))
@@ -221,7 +235,23 @@ def test_an_answer_comes_in_pixels_of_the_image(
     )
 
 
-def test_shots_have_places_of_their_own_images(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("size", "box"), [((200, 100), [50, 25, 150, 75]), ((50, 200), [12.5, 50, 37.5, 150])]
+)
+@pytest.mark.parametrize("fit", [Pack(8)])
+def test_an_answer_about_a_packed_image_is_in_pixels_of_the_image(
+    size: tuple[int, int], box: list[float], oracle: UnifiedVL, tmp_path: Path
+) -> None:
+    text = rows(tmp_path, "box").read_text().replace("task: things", "task: box")
+    (tmp_path / "box.yaml").write_text(text)
+    answer = oracle.predict(tmp_path / "box.yaml", image=PILImage.new("RGB", size))
+    assert answer.shapes["boxes"][0] == pytest.approx(
+        box, abs=200 / len(oracle.codec.vocabulary.locations)
+    )
+
+
+@pytest.mark.parametrize("fit", ["pad", Pack(8)])
+def test_shots_have_places_of_their_own_images(fit: Fit, tmp_path: Path) -> None:
     """Those of a landscape and of a portrait, in one source; and carried by a saved model."""
     path = rows(tmp_path, "box")
     text = path.read_text().replace(
@@ -231,18 +261,20 @@ def test_shots_have_places_of_their_own_images(tmp_path: Path) -> None:
     path.write_text(text)
     spec, size = load_task(path), (SIDE, SIDE)
     data = TaskData(spec, "train", tmp_path)
-    images = ImageLoader(tmp_path, size, fit="pad")
+    images = ImageLoader(tmp_path, size, fit=fit)
     builder = ExampleBuilder(spec, images, rows=data, train=data)
     first = builder.build(data[3], seed=None)
-    seen = [s for s in first.source if isinstance(s, Box) or hasattr(s, "image")]
-    pairs = [(seen[i].image, seen[i + 1]) for i in (0, 2)]
+    shown = [s for s in first.source if isinstance(s, Box) or hasattr(s, "image")]
+    pairs = [(shown[i].image, shown[i + 1]) for i in (0, 2)]
     for image, box in pairs:
         dark = np.argwhere(image.pixels_HWC[..., 0] < 100)
         (y1, x1), (y2, x2) = dark.min(0), dark.max(0) + 1
-        assert [v * SIDE for v in box.coordinates] == pytest.approx([x1, y1, x2, y2], abs=1.5)
-    assert len({image.content for image, _ in pairs}) == 2
+        down, across = image.pixels_HWC.shape[:2]
+        seen = [v * side for v, side in zip(box.coordinates, (across, down) * 2, strict=True)]
+        assert seen == pytest.approx([x1, y1, x2, y2], abs=1.5)
+    assert len({(image.content, image.pixels_HWC.shape) for image, _ in pairs}) == 2
     write_shots(tmp_path, spec, builder.shots())
-    carried = read_shots(tmp_path, spec, size, "pad")
+    carried = read_shots(tmp_path, spec, size, fit)
     again = ExampleBuilder(spec, images, rows=data, shots=carried).build(data[3], seed=None)
     boxes = [[s for s in each.source if isinstance(s, Box)] for each in (first, again)]
     assert boxes[0] == boxes[1]

@@ -4,12 +4,14 @@ resumed; and the page that says how."""
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import timm
 import torch
+from PIL import Image as PILImage
 from ruamel.yaml import YAML
 from safetensors.torch import load_file, save_file
 
@@ -17,6 +19,7 @@ from tests.training.test_extending import a_run, losses
 from unified_vl import UnifiedVL, train
 from unified_vl.authoring.checking.tokens import sizes_of, started
 from unified_vl.errors import UserError
+from unified_vl.kinds.hooks.fits import Pack
 from unified_vl.specs.reading.document import Document
 from unified_vl.specs.reading.parse import parse_text, validate
 from unified_vl.specs.runs.model import ModelSpec
@@ -113,6 +116,48 @@ def test_a_model_with_fewer_tokens_is_opened_and_started_from(
     grown = build(beginning_of(a_run(squares, tmp_path / "grown", model=larger), resume=False))
     assert grown.model.config.image_tokens == 2
     assert grown.start is not None and bool(grown.start.resized) == ("resampler" in pool)
+
+
+PACKED = "{kind: patches, image_size: [8, 8], patch_size: 4, fit: pack}"
+
+
+def test_packed_images_are_learnt_from_alike_at_each_stage(squares: Path, tmp_path: Path) -> None:
+    """Pictures of all proportions, with texts between them; and the model answers afterwards."""
+    data = tmp_path / "data"
+    shutil.copytree(squares / "data", data)
+    for number, path in enumerate(sorted(data.glob("*.png"))):
+        size = [(8, 8), (24, 6), (6, 24)][number % 3]
+        PILImage.open(path).convert("RGB").resize(size).save(path)
+    found = []
+    for stage in ("zero0", "zero1", "zero2", "zero3"):
+        keys = {"model.vision": PACKED, "steps": 3, "engine": CONFIGS / f"{stage}.json"}
+        run = a_run(squares, tmp_path / stage, data=data, **keys)
+        saved = train(run, progress=False)
+        found.append(losses(run.output))
+    for others in found[1:]:
+        assert others == pytest.approx(found[0], rel=1e-4)
+    model = UnifiedVL.from_pretrained(saved)
+    assert model.codec.fit == Pack(4)
+    for size in ((90, 10), (10, 90), (50, 50)):
+        image = PILImage.new("RGB", size, "red")
+        assert model.predict("see", image=image).text is not None
+    start = a_run(squares, tmp_path / "next", model=f"{{from: {saved}}}")
+    again = build(beginning_of(start, resume=False))
+    assert again.codec.fit == Pack(4)
+    assert sizes_of(*started(start)).fit == Pack(4)
+
+
+def test_a_training_on_packed_images_goes_on(squares: Path, tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"model.vision": PACKED, "optimizer.decay": "constant"}
+    whole = a_run(squares, tmp_path / "whole", **changes, steps=4)
+    halves = a_run(squares, tmp_path / "halves", **changes, steps=2)
+    model = train(whole, progress=False)
+    train(halves, progress=False)
+    longer = a_run(squares, tmp_path / "halves", **changes, steps=4)
+    again = train(longer, resume=True, progress=False)
+    assert losses(whole.output) == losses(longer.output)
+    one, other = (load_file(each / "model.safetensors") for each in (model, again))
+    assert all(torch.equal(one[key], other[key]) for key in one)
 
 
 @pytest.mark.parametrize(

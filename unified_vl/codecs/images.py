@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image as PILImage
 
-from unified_vl.kinds.hooks.fits import Fit, content_box, content_of
+from unified_vl.kinds.hooks.fits import Fit, content_box, content_of, fitted_size
 from unified_vl.kinds.hooks.segments import LoadedImage
 
 __all__ = ["LoadedImage", "resize"]
@@ -22,14 +22,14 @@ def resize(
     hole: PILImage.Image | None = None,
     fit: Fit = "stretch",
 ) -> LoadedImage:
-    """Bring an RGB image to `size` (height, width), and a stretched one's mask of its hole (L).
+    """Bring an RGB image to `size` (height, width), and its mask of its hole (L) unless padded.
 
-    Places are fractions of each axis, so a stretch leaves them as they are; with padding, which is
-    grey, `content` says where the image is.
+    Places are fractions of each axis, so a stretch leaves them as they are, and so does a packed
+    image's size of its own; with padding, which is grey, `content` says where the image is.
     """
     if fit == "pad":
         return _padded(image, size)
-    height, width = size
+    height, width = fitted_size(fit, image.size, size)
     hole_HW = None
     if hole is not None:
         hole_HW = np.asarray(hole.resize((width, height), PILImage.Resampling.BOX)) >= 128

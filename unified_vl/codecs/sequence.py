@@ -14,13 +14,15 @@ import numpy as np
 from unified_vl.codecs.image_codes import CodeImages
 from unified_vl.codecs.segments import Image, ImageCodes, Pieces, Segment, Tag, Text
 from unified_vl.codecs.shapes import ShapeCodec
+from unified_vl.codecs.strips import grid_of, to_strip
 from unified_vl.codecs.texts.loading import load_text_codec
 from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG, PAD_ID, IdKind, Vocabulary
 from unified_vl.errors import BadRow, UserError
 from unified_vl.files import write_atomically
 from unified_vl.geometry import Shape
-from unified_vl.kinds.hooks.fits import Fit
+from unified_vl.kinds.hooks.fits import Fit, Pack
+from unified_vl.kinds.hooks.segments import LoadedImage
 from unified_vl.kinds.registry import usual_place
 from unified_vl.specs.tasks.example import IMAGE_MASK_TAG
 
@@ -30,9 +32,9 @@ IMAGE_TOKENIZER = "image"  # a folder, where the tokenizer has image codes
 
 @dataclass(frozen=True)
 class Encoded:
-    """Ids that end in eos, the images (uint8 HWC) whose places they hold, whether anything was
-    cut, the ids that were, a list for each text that gave way, and the id that fills a row up
-    behind them."""
+    """Ids that end in eos, the images (uint8 HWC, all of one shape) whose places they hold, as
+    `SequenceCodec.pixels` gives them, whether anything was cut, the ids that were, a list for each
+    text that gave way, and the id that fills a row up behind them."""
 
     ids: list[int]
     images: list[np.ndarray] = field(default_factory=list)
@@ -44,13 +46,13 @@ class Encoded:
 class SequenceCodec:
     """Segments to ids and back.
 
-    An image takes `image_tokens` ids of the tag `image`; the model puts its
-    features there.
+    An image takes `image_tokens` ids of the tag `image`, a packed one as many as it has
+    squares; the model puts its features there.
 
     Args:
         vocabulary: the id ranges.
         text: the text tokenizer; its size is the text range.
-        image_tokens: tokens of one image.
+        image_tokens: tokens of one image; the most, where images are packed.
         image_size: (height, width) in pixels that the network reads.
         fit: how images are brought to it.
         max_source: most ids of a source, with eos.
@@ -123,8 +125,23 @@ class SequenceCodec:
         if excess > 0:
             raise _too_long(limit + excess, limit)
         ids = [i for piece in pieces for i in piece] + [self.vocabulary.eos_id]
-        images = [s.image.pixels_HWC for s in segments if isinstance(s, Image)]
+        images = [self.pixels(s.image) for s in segments if isinstance(s, Image)]
         return Encoded(ids, images, truncated, gone, self.vocabulary.pad_id)
+
+    def pixels(self, image: LoadedImage) -> np.ndarray:
+        """An image as the network reads it (uint8 HWC), all images in one shape."""
+        if isinstance(self.fit, Pack):
+            return to_strip(image.pixels_HWC, self.fit.side, self.image_tokens)
+        return image.pixels_HWC
+
+    def grid(self, image: LoadedImage) -> tuple[int, int] | None:
+        """Rows and columns of a packed image's squares; None where all images have one grid."""
+        return grid_of(image.pixels_HWC, self.fit.side) if isinstance(self.fit, Pack) else None
+
+    def image_ids(self, grid: tuple[int, int] | None = None) -> list[int]:
+        """The ids that the features of an image take the place of."""
+        places = self.image_tokens if grid is None else grid[0] * grid[1]
+        return [self._image_id] * places
 
     def check_source(self, segments: Sequence[Segment]) -> None:
         """That `encode_source` takes a source; without its ids, which cost more.
@@ -149,9 +166,9 @@ class SequenceCodec:
                 return [self.vocabulary.tag_id(name)]
             case Shape():
                 return self.shapes.encode(segment)
-            case Image():
+            case Image(image):
                 before, behind = self.around_image
-                return [*before, *[self._image_id] * self.image_tokens, *behind]
+                return [*before, *self.image_ids(self.grid(image)), *behind]
             case ImageCodes(codes):
                 return [self._code_id(code) for code in codes]
             case Pieces(ids):

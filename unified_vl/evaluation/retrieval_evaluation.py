@@ -129,7 +129,8 @@ def read_gallery(
         if example is None:
             continue
         image = image_of(example)
-        name = hashlib.blake2b(image.pixels_HWC.tobytes(), digest_size=16).digest()
+        shape = repr(image.pixels_HWC.shape).encode()  # of packed images, each its own
+        name = hashlib.blake2b(shape + image.pixels_HWC.tobytes(), digest_size=16).digest()
         if name not in numbers:
             if most is not None and len(numbers) >= most:
                 continue

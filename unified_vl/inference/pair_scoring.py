@@ -159,9 +159,21 @@ class PairScorer:
     def _memory(self, images: Features, sources: Sequence[list[int]]) -> Memory:
         """What the encoder makes of an image in each source."""
         model, pad_id = self.predictor.model, self.predictor.codec.vocabulary.pad_id
+        others = {}
+        if images.grid_A2 is not None:
+            grids = images.grid_A2.tolist()
+            sources = [self._with_grid(ids, g) for ids, g in zip(sources, grids, strict=True)]
+            others = {"image_grids": images.grid_A2.to(model.device)}
         ids_NS, mask_NS = (torch.from_numpy(x).to(model.device) for x in pad(sources, pad_id, 1))
         feature_NPM = images.vectors_ATM.to(model.device, model.dtype)
-        return encode(model, ids_NS, mask_NS.long(), image_features=feature_NPM)
+        return encode(model, ids_NS, mask_NS.long(), image_features=feature_NPM, **others)
+
+    def _with_grid(self, ids: list[int], grid: tuple[int, int]) -> list[int]:
+        """A blank image's source with as many places as an image of this grid has."""
+        blank = self.predictor.codec.image_ids()
+        first = ids.index(blank[0])
+        own = self.predictor.codec.image_ids(grid)
+        return [*ids[:first], *own, *ids[first + len(blank) :]]
 
     def _target(self, sentence: Sentence) -> list[int]:
         encoded = self._encode(sentence.text, sentence.language)

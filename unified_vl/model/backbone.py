@@ -85,7 +85,7 @@ class BackboneConfig(Protocol):
 
     @property
     def image_tokens(self) -> int:
-        """Places of one image in a source."""
+        """Places of one image in a source; the most, where images are packed."""
         ...
 
     @property
@@ -141,7 +141,8 @@ class Backbone(nn.Module):
             ids_BS: an image's places hold `config.image_token_id`.
             mask_BS: 1 for ids, 0 for padding.
             pixels_NCHW: uint8, the images in the order of their places.
-            image_features: (N, P, M) of `image_features`, in place of pixels.
+            image_features: (N, P, M) of `image_features`, in place of pixels. A model whose images
+                are packed takes their grids (N, 2), too, as `image_grids`.
         """
         raise NotImplementedError
 

@@ -8,8 +8,9 @@ from transformers import PretrainedConfig
 
 from unified_vl.auto_classes import AUTO_MAP, MODEL_TYPE
 from unified_vl.codecs.image_codes import code_grid
+from unified_vl.codecs.strips import HEAD
 from unified_vl.errors import UserError, nearest
-from unified_vl.kinds.hooks.fits import Fit
+from unified_vl.kinds.hooks.fits import Fit, Pack, fit_of
 from unified_vl.model.encoders.registry import grid_size
 from unified_vl.specs.runs.vision import ENCODERS, OF_TRAINING, VisionSpec
 from unified_vl.specs.task import TaskTags
@@ -140,8 +141,15 @@ class UnifiedVLConfig(PretrainedConfig):
     @property
     def image_fit(self) -> Fit:
         """How images are brought to that size."""
-        fit: Fit = self.vision.get("fit", "stretch")
-        return fit
+        return fit_of(self.vision)
+
+    @property
+    def pixels_size(self) -> tuple[int, int]:
+        """(height, width) of the tensors that images come in: strips, where they are packed."""
+        fit = self.image_fit
+        if isinstance(fit, Pack):
+            return fit.side, (HEAD + self.image_tokens) * fit.side
+        return self.image_size
 
     @property
     def code_grid(self) -> tuple[int, int] | None:
@@ -163,7 +171,7 @@ class UnifiedVLConfig(PretrainedConfig):
 
     @property
     def image_tokens(self) -> int:
-        """Tokens of one image in a source."""
+        """Tokens of one image in a source; the most, where images are packed."""
         rows, columns = grid_size(self.vision)
         return rows * columns
 

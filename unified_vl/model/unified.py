@@ -1,7 +1,7 @@
 """The model: one encoder over text and images, one decoder that writes everything.
 
 Legend: B batch, S source length, T target length, M width (d_model), V vocabulary,
-N images in the batch, C channels, H height, W width, P places of one image.
+N images in the batch, C channels, H height, W width, P places of one image, 2 rows and columns.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Encoder(nn.Module):
         self.embedding: nn.Embedding = Embedding(config.vocab_size, config.d_model)
         self.code_positions = None if config.code_grid is None else CodePositions(config)
         self.vision = None if config.image_token_id is None else ImageEncoder(config)
-        self.image_size = config.image_size
+        self.pixels_size = config.pixels_size
         self.blocks = nn.ModuleList(EncoderBlock(config, i) for i in range(config.num_layers))
         self.norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
         self.dropout = nn.Dropout(config.dropout_rate)
@@ -80,9 +80,12 @@ class Encoder(nn.Module):
         pixel_values: torch.Tensor | None = None,
         output_image_features: bool = False,
         image_features: torch.Tensor | None = None,
+        image_grids: torch.Tensor | None = None,
         **_: Any,
     ) -> EncoderOutput:
-        embedded_BSM, feature_NPM = self._embed(input_ids, pixel_values, image_features)
+        embedded_BSM, feature_NPM = self._embed(
+            input_ids, pixel_values, image_features, image_grids
+        )
         x_BSM = self.dropout(embedded_BSM)
         mask_bias = padding_bias(attention_mask, x_BSM.dtype)
         length = input_ids.shape[1]
@@ -116,10 +119,12 @@ class Encoder(nn.Module):
         ids_BS: torch.Tensor,
         pixels_NCHW: torch.Tensor | None,
         feature_NPM: torch.Tensor | None = None,
+        grid_N2: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Token embeddings, with an image's features in its places, and those features.
 
-        Where the features were computed before, the pixels are not read.
+        Where the features were computed before, with their grids if the images are packed, the
+        pixels are not read.
         A training batch without images sends one blank image through the branch with
         weight zero: ZeRO needs the same module graph on every rank and step.
         """
@@ -131,12 +136,12 @@ class Encoder(nn.Module):
         if pixels_NCHW is None and feature_NPM is None:
             if not self.training:
                 return x_BSM, None
-            blank = torch.zeros(1, 3, *self.image_size, dtype=torch.uint8, device=ids_BS.device)
+            blank = torch.zeros(1, 3, *self.pixels_size, dtype=torch.uint8, device=ids_BS.device)
             return x_BSM + 0.0 * self.vision(blank)[0].mean(), None
         if feature_NPM is None:
             placed_NPM, feature_NPM = self.vision(pixels_NCHW)
         else:
-            placed_NPM = self.vision.place(feature_NPM)
+            placed_NPM = self.vision.place(feature_NPM, grid_N2)
         places_BS1 = ids_BS.eq(self.image_token_id).unsqueeze(-1)
         return x_BSM.masked_scatter(places_BS1, placed_NPM.to(x_BSM.dtype)), feature_NPM
 
@@ -253,8 +258,10 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         mask_BS: torch.Tensor,
         pixels_NCHW: torch.Tensor | None = None,
         image_features: torch.Tensor | None = None,
+        image_grids: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        return self.encoder(ids_BS, mask_BS, pixels_NCHW, image_features=image_features)[0]
+        known = {"image_features": image_features, "image_grids": image_grids}
+        return self.encoder(ids_BS, mask_BS, pixels_NCHW, **known)[0]
 
     def image_features(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
         if self.encoder.vision is None:
@@ -294,7 +301,8 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         Args:
             input_ids: (B, S); an image's places hold `config.image_token_id`.
             attention_mask: (B, S), 1 for tokens and 0 for padding.
-            pixel_values: uint8 (N, 3, H, W), the images in the order of their places.
+            pixel_values: uint8 (N, 3, H, W), the images in the order of their places; strips of
+                `unified_vl.codecs.strips` where they are packed.
             decoder_input_ids: (B, T); made from `labels` where absent.
             decoder_attention_mask: (B, past + T).
             encoder_outputs: what the encoder gave before; then `input_ids` is not read.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from unified_vl.codecs.image_codes import CodeImages, code_grid
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
-from unified_vl.kinds.hooks.fits import Fit
+from unified_vl.kinds.hooks.fits import Fit, fit_of
 from unified_vl.model.encoders.registry import grid_size
 from unified_vl.model.pretrained.architecture import known_start
 from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
@@ -22,7 +22,7 @@ class Sizes(NamedTuple):
 
     Attributes:
         image_size: (height, width) that images are brought to.
-        image_tokens: ids of an image.
+        image_tokens: ids of an image; the most, where images are packed.
         max_source, max_target: ids of the longest.
         fit: how images of other proportions are brought to that size.
         around_image: ids before and behind those of an image.
@@ -69,8 +69,9 @@ def sizes_of(run: Run, theirs: TransformersCheckpoint | None = None) -> Sizes:
     limits = run.max_source_tokens, run.max_target_tokens
     with told_at_its_key(run):
         if theirs is None:
-            rows, columns = grid_size(vision.model_dump(mode="json"))
-            return Sizes((height, width), rows * columns, *limits, vision.fit)
+            keys = vision.model_dump(mode="json")
+            rows, columns = grid_size(keys)
+            return Sizes((height, width), rows * columns, *limits, fit_of(keys))
         if not run.tokenizer.is_dir():
             return Sizes((height, width), 0, *limits)
         config = theirs.configuration(run, load_tokenizer(run.tokenizer)[0])

@@ -7,6 +7,7 @@ W width.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,11 +39,13 @@ def image_features(predictor: UnifiedVL, images: Iterable[LoadedImage]) -> Featu
     model = predictor.model
     parts = []
     for batch in chunks(images, BATCH):
-        pixels_NHWC = np.stack([image.pixels_HWC for image in batch])
+        pixels_NHWC = np.stack([predictor.codec.pixels(image) for image in batch])
         pixels_NCHW = torch.from_numpy(np.ascontiguousarray(pixels_NHWC.transpose(0, 3, 1, 2)))
         feature_NPM = model.image_features(pixels_NCHW.to(model.device))
         refuse_no_numbers(feature_NPM)
-        parts.append(Features.of(feature_NPM.cpu()))
+        features = Features.of(feature_NPM.cpu())  # zero where a packed image has no place
+        grids = [predictor.codec.grid(image) for image in batch]
+        parts.append(replace(features, grid_A2=None if None in grids else torch.tensor(grids)))
     return Features.joined(parts)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -21,6 +21,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.errors import UserError
 from unified_vl.files import new_directory, read_json_object, write_atomically
 from unified_vl.inference.inputs import chunks
@@ -28,6 +29,7 @@ from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.retrieval.corpus import Corpus, Item, Modality, OnBad
 from unified_vl.inference.retrieval.features import BATCH, image_features, text_features
 from unified_vl.inference.retrieval.late_interaction import Features
+from unified_vl.kinds.hooks.fits import Pack
 
 FACTS = "index.json"
 ITEMS = "items.parquet"
@@ -170,6 +172,17 @@ def _read_items(path: Path) -> list[Item]:
     return [Item(**row, where=str(path)) for row in rows]
 
 
+def _has_places(tensors: Mapping[str, torch.Tensor], codec: SequenceCodec) -> bool:
+    """Whether each image has as many features as a model's images have places."""
+    grid_A2, length_A = tensors.get("grid"), tensors["length"]
+    if not isinstance(codec.fit, Pack):
+        return grid_A2 is None and bool((length_A == codec.image_tokens).all())
+    if grid_A2 is None or grid_A2.shape != (len(length_A), 2) or grid_A2.dtype != torch.int64:
+        return False
+    right_A = (grid_A2 > 0).all(1) & (grid_A2.prod(1) == length_A)
+    return bool((right_A & (length_A <= codec.image_tokens)).all())
+
+
 def _read_features(path: Path, count: int, predictor: UnifiedVL, modality: Modality) -> Features:
     width = predictor.model.config.d_model
     try:
@@ -180,7 +193,7 @@ def _read_features(path: Path, count: int, predictor: UnifiedVL, modality: Modal
     vectors = int(length.sum()) if length.dtype == torch.int64 else -1
     fits = unit.shape == (vectors, width) and norm.shape == (vectors,) and length.shape == (count,)
     if modality == "image":
-        fits = fits and bool((length == predictor.codec.image_tokens).all())
+        fits = fits and _has_places(tensors, predictor.codec)
     if not fits or not count or int(length.min()) < 0:
         raise UserError("these features do not fit the items and the model", file=path)
     return Features.unpacked(tensors)

@@ -5,7 +5,7 @@ them alone: the features that the contrastive loss of a captioning task brings t
 text meets an image here, so a collection is computed once and compared by matrix products.
 
 Legend: A and B bags of the two sides, T vectors of a bag with padding, M width,
-N vectors of all bags together.
+N vectors of all bags together, 2 rows and columns.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ class Features:
     Attributes:
         unit_ATM: float32, of length 1; 0 where padded.
         norm_AT: the lengths that the vectors had; 0 where padded.
+        grid_A2: int64, of each packed image's places; None for other images and for texts.
     """
 
     unit_ATM: torch.Tensor
     norm_AT: torch.Tensor
+    grid_A2: torch.Tensor | None = None
 
     @classmethod
     def of(cls, vectors_ATM: torch.Tensor, mask_AT: torch.Tensor | None = None) -> Features:
@@ -47,13 +49,15 @@ class Features:
         room = [longest - part.norm_AT.shape[1] for part in parts]
         units = [F.pad(p.unit_ATM, (0, 0, 0, n)) for p, n in zip(parts, room, strict=True)]
         norms = [F.pad(p.norm_AT, (0, n)) for p, n in zip(parts, room, strict=True)]
-        return cls(torch.cat(units), torch.cat(norms))
+        grids = [part.grid_A2 for part in parts if part.grid_A2 is not None]
+        return cls(torch.cat(units), torch.cat(norms), torch.cat(grids) if grids else None)
 
     def __len__(self) -> int:
         return len(self.norm_AT)
 
     def __getitem__(self, rows: slice | Sequence[int] | torch.Tensor) -> Features:
-        return Features(self.unit_ATM[rows], self.norm_AT[rows])
+        grid_A2 = None if self.grid_A2 is None else self.grid_A2[rows]
+        return Features(self.unit_ATM[rows], self.norm_AT[rows], grid_A2)
 
     @property
     def vectors_ATM(self) -> torch.Tensor:
@@ -61,9 +65,11 @@ class Features:
         return self.unit_ATM * self.norm_AT[..., None]
 
     def packed(self) -> dict[str, torch.Tensor]:
-        """The features without their padding: `unit` (N, M), `norm` (N,), `length` (A,)."""
+        """The features without their padding: `unit` (N, M), `norm` (N,), `length` (A,), and of
+        packed images `grid` (A, 2)."""
         mask_AT = self.norm_AT > 0
-        return {
+        grid = {} if self.grid_A2 is None else {"grid": self.grid_A2}
+        return grid | {
             "unit": self.unit_ATM[mask_AT],
             "norm": self.norm_AT[mask_AT],
             "length": mask_AT.sum(1),
@@ -77,7 +83,7 @@ class Features:
         norm_AT = tensors["norm"].new_zeros(mask_AT.shape)
         unit_ATM = tensors["unit"].new_zeros((*mask_AT.shape, tensors["unit"].shape[1]))
         norm_AT[mask_AT], unit_ATM[mask_AT] = tensors["norm"], tensors["unit"]
-        return cls(unit_ATM, norm_AT)
+        return cls(unit_ATM, norm_AT, tensors.get("grid"))
 
 
 def late_interaction(a: Features, b: Features) -> torch.Tensor:

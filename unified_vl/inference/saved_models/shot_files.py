@@ -26,7 +26,7 @@ from unified_vl.data.rows.other_rows import Shot, Shots
 from unified_vl.data.rows.values import Value
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, write_atomically
-from unified_vl.kinds.hooks.fits import Fit, content_of
+from unified_vl.kinds.hooks.fits import Fit, content_of, fitted_size
 from unified_vl.kinds.places import PlaceKind
 from unified_vl.kinds.registry import KINDS
 from unified_vl.png import png
@@ -144,13 +144,13 @@ def _value(item: Any, folder: Path, frame: Frame) -> Any:
     if not path.is_file():
         raise UserError("the image is missing", file=path)
     image = to_rgb(open_image(io.BytesIO(path.read_bytes()), str(path), "of a shot"), str(path), "")
-    size, fit = frame
+    own, (frame_size, fit) = (int(rest["width"]), int(rest["height"])), frame
+    size = fitted_size(fit, own, frame_size)
     if (image.height, image.width) != size:
         found = f"{image.width} x {image.height} pixels"
         raise UserError(f"found {found}", file=path, expected=f"{size[1]} x {size[0]}")
     pixels_HWC = np.asarray(image, dtype=np.uint8)
-    own = int(rest["width"]), int(rest["height"])
-    return Image(LoadedImage(pixels_HWC, *own, content=content_of(fit, own, size)))
+    return Image(LoadedImage(pixels_HWC, *own, content=content_of(fit, own, frame_size)))
 
 
 def _class_of(name: str) -> Callable[..., Any]:

@@ -86,6 +86,12 @@ class TransformersConfig:
 
     def _image_size(self, asked: tuple[int, int] | None) -> tuple[int, int]:
         if self.vision is not None:
+            if self.own_vision.image_fit not in ("stretch", "pad"):
+                raise UserError(
+                    f"this {self.model_type} model takes images of one size",
+                    field="model.vision.fit",
+                    expected="stretch or pad",
+                )
             return self.own_vision.image_size
         only = self.family.image_size(self.theirs)
         if only is not None and asked is not None and tuple(asked) != only:

@@ -182,6 +182,15 @@ def _pooled(pool: PoolSpec) -> Iterator[Problem]:
         yield Problem(("pool", key), said, one_of(own, "and"))
 
 
+def _packed(vision: VisionSpec) -> Iterator[Problem]:
+    """Grids differ from image to image: convolutions and pooling would mix what is not beside."""
+    if vision.kind != "patches":
+        said = f"an image encoder of kind {vision.kind!r} reads images of one size"
+        yield Problem(("fit",), said, "stretch or pad, or `kind: patches`")
+    elif vision.pool is not None:
+        yield Problem(("pool",), "`fit: pack` leaves each image all of its squares", "no `pool`")
+
+
 POOL_KEYS = {"average": ("grid",), "resampler": ("tokens", "layers")}  # the first is needed
 POOL_EXAMPLES = {"average": "rows and columns, such as [4, 4]", "resampler": "a number such as 64"}
 
@@ -200,11 +209,12 @@ class GeneralVisionKeys(Part):
         description="Height and width in pixels that every image is brought to.",
         examples=[[224, 224]],
     )
-    fit: Literal["stretch", "pad"] = Field(
+    fit: Literal["stretch", "pad", "pack"] = Field(
         default="stretch",
-        description="How an image of other proportions is brought to `image_size`: stretched, or "
-        "whole, with its own proportions, between bars of grey. Places are those of the image "
-        "either way.",
+        description="How an image of other proportions is brought to `image_size`: stretched; or "
+        "whole, with its own proportions, between bars of grey; or (`pack`, of `patches` alone) "
+        "whole, in a grid of its own with at most as many squares. Places are those of the image "
+        "in any case.",
         examples=["pad"],
     )
     pool: PoolSpec | None = Field(
@@ -225,6 +235,8 @@ class VisionSpec(TimmKeys, StemKeys, GeneralVisionKeys):
     def problems(self) -> Iterator[Problem]:
         """What is wrong with it beyond the types of its keys; the model that it is of asks."""
         yield from ENCODERS[self.kind].rules(self)
+        if self.fit == "pack":
+            yield from _packed(self)
         if self.pool is not None:
             yield from _pooled(self.pool)
 

@@ -31,12 +31,17 @@ def similarity(
     Args:
         caption_BTM: features of the captions' tokens.
         mask_BT: 1 for tokens that count, at least one a caption, and 0 for the others.
-        image_BPM: features of the images' places.
+        image_BPM: features of the images' places; zero where a packed image has none.
     """
     token_BTM = F.normalize(caption_BTM.float(), dim=-1)
     place_BPM = F.normalize(image_BPM.float(), dim=-1)
+    none_BP = ~image_BPM.any(dim=-1)
     best_BTB = torch.stack(
-        [(token_BTM @ place_PM.T).amax(dim=-1) for place_PM in place_BPM], dim=-1
+        [
+            (token_BTM @ place_PM.T).masked_fill(none_P, -1.0).amax(dim=-1)
+            for place_PM, none_P in zip(place_BPM, none_BP, strict=True)
+        ],
+        dim=-1,
     )
     weight_BT1 = mask_BT.unsqueeze(-1).float()
     return (best_BTB * weight_BT1).sum(dim=1) / weight_BT1.sum(dim=1)
