@@ -96,6 +96,7 @@ def opened_log(kept: Path | None, beside: Path | None) -> Iterator[AnswerLog | N
 def digest_of(question: Question, how: Mapping[str, Any]) -> str:
     """What tells a question from others."""
     found = hashlib.sha256(json.dumps(how, sort_keys=True, default=str).encode())
+    found.update(f"{question.task}\0{question.language}".encode())  # a server may ask by them
     for part in question.parts:
         if isinstance(part, str):
             found.update(b"\0text\0" + part.encode("utf-8", "surrogatepass"))

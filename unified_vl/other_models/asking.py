@@ -38,11 +38,15 @@ class Question:
         key: of the row.
         parts: texts, and images at their own size, in their order.
         size: (width, height) of the image that places are measured in.
+        task: the name of the task.
+        language: the tag of the row's language.
     """
 
     key: str
     parts: tuple[str | PILImage.Image, ...]
     size: Size | None = None
+    task: str = ""
+    language: str = ""
 
     @property
     def text(self) -> str:
@@ -61,12 +65,13 @@ class Asker:
     Args:
         spec: the task, its choices known.
         places: how the model writes places in an image.
+        bare: ask by the source alone, without `about` and how to answer.
     """
 
-    def __init__(self, spec: TaskSpec, places: PlaceConvention) -> None:
+    def __init__(self, spec: TaskSpec, places: PlaceConvention, *, bare: bool = False) -> None:
         self._spec = spec
         self._places = places
-        self._prompted = spec.example.prompt is not None
+        self._bare = bare
         self._fields = [spec.fields[name] for name in target_fields(spec)]
 
     def question(self, example: Example) -> Question:
@@ -77,9 +82,9 @@ class Asker:
         """
         size = example.image_size
         parts = list(self._parts(example.source, example.where, size or (1, 1)))
-        if not self._prompted:
+        if not self._bare:
             parts = [self._spec.about, *parts, *self._how(example.language, size)]
-        return Question(example.key, tuple(_joined(parts)), size)
+        return Question(example.key, tuple(_joined(parts)), size, self._spec.task, example.language)
 
     def _parts(
         self, source: Iterable[Segment], where: str, size: Size

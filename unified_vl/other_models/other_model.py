@@ -55,10 +55,12 @@ class Respondent(ABC):
     Attributes:
         model_type: of its config, where it is known.
         scores_choices: whether it can say how likely given answers are.
+        asks_source_alone: whether it knows the tasks, so that a prompt need not explain them.
     """
 
     model_type: str | None = None
     scores_choices: bool = False
+    asks_source_alone: bool = False
 
     @property
     @abstractmethod
@@ -87,6 +89,7 @@ class OtherModel(OtherAnswerer):
         max_tokens: room for an answer; None for what the spec says, with more for another
             tokenizer and for places in digits.
         log: keeps the answers.
+        bare: ask by the sources of specs alone, as those ask who were trained on them.
 
     Raises:
         UserError: for an unknown convention.
@@ -99,16 +102,19 @@ class OtherModel(OtherAnswerer):
         places: str | None = None,
         max_tokens: int | None = None,
         log: AnswerLog | None = None,
+        bare: bool = False,
     ) -> None:
         self._respondent = respondent
         name = places or OF_MODEL_TYPES.get(respondent.model_type or "", "pixels")
         self._places: PlaceConvention = CONVENTIONS[name]
         self._max_tokens = max_tokens
         self._log = log
+        self._bare = bare or respondent.asks_source_alone
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        return {**self._respondent.identity, "places": self._places.name}
+        bare = {"bare": True} if self._bare else {}
+        return {**self._respondent.identity, "places": self._places.name, **bare}
 
     def ranks(self, spec: TaskSpec) -> bool:
         return self._respondent.scores_choices and spec.generate.method == "score_choices"
@@ -130,8 +136,8 @@ class OtherModel(OtherAnswerer):
         Raises:
             UserError: when no question of the first chunk gets an answer, with its reason.
         """
-        asker, reader = Asker(spec, self._places), AnswerReader(spec, self._places)
-        how = self._how(spec)
+        how, reader = self._how(spec), AnswerReader(spec, self._places)
+        asker = Asker(spec, self._places, bare=how.bare)
         depends = {"by": dict(self._respondent.identity), "how": _plain(how)}
         answered = 0
         for chunk in chunks(examples, CHUNK * batch_size):
@@ -171,7 +177,7 @@ class OtherModel(OtherAnswerer):
             self._max_tokens or room(spec),
             spec.choices if scored else (),
             raw_tokens=not self._places.ask and spec.answer_form.shape in _written(spec),
-            bare=spec.example.prompt is not None,
+            bare=self._bare or spec.example.prompt is not None,
         )
 
 

@@ -46,8 +46,8 @@ def evaluate(
         typer.Argument(
             metavar="MODEL [TASK|SPEC]",
             help="Who answers: the directory of a saved model, hf:DIR_OR_ID for a model of "
-            "transformers, or a file of answers (.jsonl, .csv, .tsv, .parquet). Then tasks of the "
-            "model by name, or spec files; none: all its tasks.",
+            "transformers, openai:URL for one behind a server, or a file of answers (.jsonl, .csv, "
+            ".tsv, .parquet). Then tasks of the model by name, or spec files; none: all its tasks.",
         ),
     ] = None,
     model: Annotated[
@@ -83,7 +83,9 @@ def evaluate(
     batch_size: Annotated[
         int | None,
         typer.Option(
-            min=1, max=65_536, help="Rows that are read at once (128, of other models 8)."
+            min=1,
+            max=65_536,
+            help="Rows that are read at once (128, of other models 8), or asked of a server.",
         ),
     ] = None,
     device: Device = "auto",

@@ -17,14 +17,20 @@ from unified_vl.other_models.place_conventions import CONVENTIONS
 
 if TYPE_CHECKING:
     from unified_vl.other_models.answerer import OtherAnswerer
+    from unified_vl.other_models.other_model import Respondent
     from unified_vl.specs.task import TaskSpec
 
 PANEL = "Other models, and files of answers (docs/scoring_others.md)"
 SPEC_ENDINGS = (".yaml", ".yml")
-SCHEMES = ("hf:",)
+SCHEMES = ("hf:", "openai:")
 READ_BY = {  # an option, and the kinds of MODEL that it is for; others are for all
     "partial": ("file",),
-    "cache": ("hf",),
+    "cache": ("hf", "openai"),
+    "bare": ("hf", "openai"),
+    "served_model": ("openai",),
+    "api_key_env": ("openai",),
+    "timeout": ("openai",),
+    "retries": ("openai",),
     "chat_template": ("hf",),
     "dtype": ("hf",),
     "trust_remote_code": ("hf",),
@@ -69,6 +75,50 @@ class OtherOptions:
             rich_help_panel=PANEL,
         ),
     ] = False
+    bare: Annotated[
+        bool,
+        typer.Option(
+            "--bare",
+            help="Ask by the source of a spec alone, without saying what the task is and how to "
+            "answer.",
+            rich_help_panel=PANEL,
+        ),
+    ] = False
+    served_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What an openai: server calls the model; {task} and {language} stand for a row's. "
+            "(The only one that it has, or a task of unified-vl serve.)",
+            rich_help_panel=PANEL,
+        ),
+    ] = None
+    api_key_env: Annotated[
+        str,
+        typer.Option(
+            metavar="VARIABLE",
+            help="The environment variable with the key for an openai: server.",
+            rich_help_panel=PANEL,
+        ),
+    ] = "OPENAI_API_KEY"
+    timeout: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            max=86_400,
+            help="Seconds that an openai: server has for an answer.",
+            rich_help_panel=PANEL,
+        ),
+    ] = 120.0
+    retries: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=100,
+            help="How often an openai: server is asked again that is busy or gone.",
+            rich_help_panel=PANEL,
+        ),
+    ] = 5
     cache: Annotated[
         Path | None,
         typer.Option(
@@ -181,7 +231,6 @@ def opened_other(
     """
     from unified_vl.other_models.answer_log import opened_log
     from unified_vl.other_models.answers_file import AnswersFile
-    from unified_vl.other_models.hf_model import HfModel, HfOptions
     from unified_vl.other_models.other_model import OtherModel
 
     if options.places is not None and options.places not in CONVENTIONS:
@@ -199,11 +248,26 @@ def opened_other(
         yield AnswersFile(Path(model), places=options.places, partial=options.partial)
         return
     with opened_log(options.cache, beside) as log:
-        respondent = HfModel(
-            name,
-            HfOptions(device, options.dtype, options.chat_template, options.trust_remote_code),
+        respondent = _respondent(scheme, name, options, device)
+        yield OtherModel(
+            respondent,
+            places=options.places,
+            max_tokens=max_tokens,
+            log=log,
+            bare=options.bare,
         )
-        yield OtherModel(respondent, places=options.places, max_tokens=max_tokens, log=log)
+
+
+def _respondent(scheme: str, name: str, options: OtherOptions, device: str) -> Respondent:
+    """What runs a model."""
+    from unified_vl.other_models.hf_model import HfModel, HfOptions
+    from unified_vl.other_models.server_model import ServerModel, ServerOptions
+
+    if scheme == "openai":
+        how = (options.served_model, options.api_key_env, options.timeout, options.retries)
+        return ServerModel(name, ServerOptions(*how))
+    loaded = (device, options.dtype, options.chat_template, options.trust_remote_code)
+    return HfModel(name, HfOptions(*loaded))
 
 
 def _refuse_others_options(options: OtherOptions, kind: str) -> None:
