@@ -9,7 +9,15 @@ from typing import Any
 
 import sentencepiece
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import (
+    AddedToken,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    trainers,
+)
 
 TEXTS = {
     "en": "A photo of two dogs that play in the snow, and one isn't black.",
@@ -41,7 +49,7 @@ def sentence_piece(
         model_writer=buffer,
         vocab_size=size,
         hard_vocab_limit=False,
-        model_type="unigram",
+        model_type=options.pop("model_type", "unigram"),
         byte_fallback=byte_fallback,
         character_coverage=1.0,
         normalization_rule_name=normalization,
@@ -69,6 +77,36 @@ def byte_level_bpe(size: int = 700, more: tuple[str, ...] = ()) -> bytes:
     return tokenizer.to_str().encode()
 
 
+def spaced_pieces(kind: str, size: int = 900) -> bytes:
+    """A `tokenizer.json` with spaces as U+2581: `unigram` as XLM-R's, `gemma` as Gemma's BPE."""
+    special = ["<s>", "<pad>", "</s>", "<unk>"]
+    texts = [*TEXTS.values(), *NUMBERS] * 4
+    if kind == "unigram":
+        tokenizer = Tokenizer(models.Unigram())
+        tokenizer.normalizer = normalizers.NFKC()
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        tokenizer.decoder = decoders.Metaspace()
+        trainer = trainers.UnigramTrainer(
+            vocab_size=size, special_tokens=special, unk_token="<unk>", show_progress=False
+        )
+        tokenizer.train_from_iterator(texts, trainer)
+        return tokenizer.to_str().encode()
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
+    tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
+    spoken = [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()]
+    tokenizer.decoder = decoders.Sequence(spoken)
+    names = [f"<0x{byte:02X}>" for byte in range(256)]
+    learning = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=[*special, *names], show_progress=False
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("\u2581", "merged_with_next")
+    tokenizer.train_from_iterator(texts, learning)
+    tokenizer.pre_tokenizer = None
+    values = json.loads(tokenizer.to_str())
+    values["added_tokens"] = [t for t in values["added_tokens"] if t["content"] not in names]
+    return json.dumps(values, ensure_ascii=False).encode()
+
+
 def t5_tokenizer(directory: Path, extra_ids: int = EXTRA_IDS, **options: Any) -> bytes:
     """`spiece.model` and its configuration as T5 and mT5 have them; returns the model."""
     content = sentence_piece(**options)
@@ -84,6 +122,13 @@ def bart_tokenizer(directory: Path, more: tuple[str, ...] = ()) -> bytes:
     (directory / "tokenizer.json").write_bytes(content)
     _configure(directory, "BartTokenizer", "<pad>", bos_token="<s>", mask_token="<mask>")
     return content
+
+
+def tokenizers_file(directory: Path, content: bytes) -> None:
+    """A `tokenizer.json` and nothing else, as `transformers` 5 saves a tokenizer."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "tokenizer.json").write_bytes(content)
+    _configure(directory, "XLMRobertaTokenizer", "<pad>")
 
 
 def byt5_tokenizer(directory: Path) -> None:

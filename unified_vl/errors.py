@@ -130,3 +130,14 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name most like `name`, or None when nothing is close."""
     matches = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+def number_of(count: int, noun: str) -> str:
+    """How many there are of something, in words that fit the number.
+
+    >>> number_of(1, "new tag"), number_of(1200, "row"), number_of(2, "box")
+    ('1 new tag', '1,200 rows', '2 boxes')
+    """
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {noun}{'es' if noun.endswith('x') else 's'}"

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.public_tokenizers import NUMBERS, TEXTS, byte_level_bpe, sentence_piece
+from tests.public_tokenizers import NUMBERS, TEXTS, byte_level_bpe, sentence_piece, spaced_pieces
 from unified_vl.codecs.texts.byte_level_bpe import ByteLevelBPE
 from unified_vl.codecs.texts.byte_text import ByteText
 from unified_vl.codecs.texts.sentence_piece import SentencePieceText
+from unified_vl.codecs.texts.spaced_pieces import SpacedPieces
 from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.texts.training import train_text_tokenizer
 
-KINDS = ("own", "t5", "mt5", "bpe", "bytes")
-COMPLETE = ("own", "mt5", "bpe", "bytes")  # that can write every character
+KINDS = ("own", "t5", "mt5", "bpe", "bytes", "unigram", "gemma")
+COMPLETE = ("own", "mt5", "bpe", "bytes", "gemma")  # that can write every character
 
 
 @pytest.fixture(scope="session")
@@ -22,4 +23,6 @@ def codecs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TextCodec]:
         "mt5": SentencePieceText(sentence_piece(byte_fallback=True)),
         "bpe": ByteLevelBPE(byte_level_bpe()),
         "bytes": ByteText(),
+        "unigram": SpacedPieces(spaced_pieces("unigram")),
+        "gemma": SpacedPieces(spaced_pieces("gemma")),
     }

@@ -12,7 +12,6 @@ Parts may follow in any order, and what says how it was trained is merged.
 
 from __future__ import annotations
 
-import struct
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -21,7 +20,8 @@ from pathlib import Path
 
 import sentencepiece
 
-from unified_vl.codecs.texts.model_proto import varint
+from unified_vl.codecs.texts.model_proto import NORMAL, UNUSED, varint
+from unified_vl.codecs.texts.model_proto import piece as written
 from unified_vl.codecs.texts.text_codec import BYTES_AND_CONTROLS
 from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.texts.training_text import TrainingText
@@ -29,7 +29,6 @@ from unified_vl.codecs.texts.training_text import TrainingText
 HAIR = 0.01  # of a score, a natural logarithm; sums of them are kept in 32 bits
 UNKNOWN = 10.0  # below the lowest score: what SentencePiece takes for a character it does not know
 LONGEST = 16  # characters; what SentencePiece learns at most
-NORMAL, UNUSED = 1, 5  # types of pieces
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,8 @@ def with_pieces(content: bytes, count: int, start: int, pieces: Sequence[AddedPi
             never used.
         pieces: the new ones.
     """
-    parts = [_piece(f"<unused_{i}>", 0.0, UNUSED) for i in range(count, start)]
-    parts += [_piece(piece.text, piece.score, NORMAL) for piece in pieces]
+    parts = [written(f"<unused_{i}>", 0.0, UNUSED) for i in range(count, start)]
+    parts += [written(piece.text, piece.score, NORMAL) for piece in pieces]
     size = b"\x20" + varint(start + len(pieces))  # field 4 of what says how it was trained
     return content + b"".join(parts) + b"\x12" + varint(len(size)) + size
 
@@ -121,10 +120,3 @@ def ids_of(texts: Iterable[str], content: bytes) -> int:
     one = sentencepiece.SentencePieceProcessor()
     one.LoadFromSerializedProto(content)
     return sum(len(one.EncodeAsIds(text)) for text in texts)
-
-
-def _piece(text: str, score: float, kind: int) -> bytes:
-    written = text.encode()
-    value = b"\x0a" + varint(len(written)) + written  # field 1, its text
-    value += b"\x15" + struct.pack("<f", score) + b"\x18" + varint(kind)  # 2 and 3
-    return b"\x0a" + varint(len(value)) + value

@@ -7,13 +7,15 @@ changed here is copied byte by byte.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 
 PIECE, TRAINER, NORMALIZER = 1, 2, 3
 MODEL_TYPE, VOCAB_SIZE = 3, 4  # of TRAINER
 UNIGRAM = 1
 CHARSMAP, EXTRA_SPACES = 2, 4  # of NORMALIZER
-KIND, USER_DEFINED = 3, 4  # of PIECE
+KIND = 3  # of PIECE
+NORMAL, CONTROL, USER_DEFINED, UNUSED = 1, 3, 4, 5  # types of pieces
 VARINT, BYTES = 0, 2
 FIXED = {1: 8, 5: 4}
 Field = tuple[int, int, bytes, bytes]
@@ -73,20 +75,23 @@ class ModelProto:
 
     def with_pieces(self, kept: Iterable[int]) -> bytes:
         """The file with the pieces of these ids alone, in their order."""
-        left = set(kept)
-        place = 0
-        parts = []
+        return self.in_order(sorted(set(kept)))
+
+    def in_order(self, order: Sequence[int | bytes]) -> bytes:
+        """The file with other pieces.
+
+        Args:
+            order: the id that a piece has now, or a new `piece`.
+        """
+        old = [whole for number, _, _, whole in self._fields if number == PIECE]
+        parts = [each if isinstance(each, bytes) else old[each] for each in order]
         for number, _, value, whole in self._fields:
-            if number == PIECE:
-                if place in left:
-                    parts.append(whole)
-                place += 1
-            elif number == TRAINER:
+            if number == TRAINER:
                 spec = [w for n, _, _, w in _fields(value) if n != VOCAB_SIZE]
-                spec.append(bytes([VOCAB_SIZE << 3 | VARINT]) + varint(len(left)))
+                spec.append(bytes([VOCAB_SIZE << 3 | VARINT]) + varint(len(order)))
                 told = b"".join(spec)
                 parts.append(bytes([TRAINER << 3 | BYTES]) + varint(len(told)) + told)
-            else:
+            elif number != PIECE:
                 parts.append(whole)
         return b"".join(parts)
 
@@ -135,3 +140,11 @@ def varint(value: int) -> bytes:
         parts.append(value & 0x7F | 0x80)
         value >>= 7
     return bytes([*parts, value])
+
+
+def piece(text: str, score: float, kind: int) -> bytes:
+    """A piece as the file holds it, of one of the types above."""
+    written = text.encode()
+    value = b"\x0a" + varint(len(written)) + written  # field 1, its text
+    value += b"\x15" + struct.pack("<f", score) + b"\x18" + varint(kind)  # 2 and 3
+    return b"\x0a" + varint(len(value)) + value

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.codecs.row_names import LOCATION, TAG, row_names
-from unified_vl.codecs.texts.byte_level_bpe import ByteLevelBPE
+from unified_vl.codecs.texts import fairseq
 from unified_vl.codecs.texts.byte_text import ByteText
+from unified_vl.codecs.texts.loading import load_tokenizers_file
 from unified_vl.codecs.texts.model_proto import ModelProto
 from unified_vl.codecs.texts.sentence_piece import SentencePieceText
 from unified_vl.codecs.texts.text_codec import TextCodec
+from unified_vl.codecs.texts.tokenizers_file import TokenizersText
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object
@@ -55,7 +57,7 @@ class PublishedText:
 
 def has_text(directory: Path) -> bool:
     """Whether a tokenizer lies in a checkpoint's directory, of whatever kind."""
-    files = (*SPIECE, ByteLevelBPE.FILE, CONFIGURATION)
+    files = (*SPIECE, TokenizersText.FILE, CONFIGURATION)
     return any((directory / name).is_file() for name in files)
 
 
@@ -71,13 +73,13 @@ def published_text(directory: Path) -> PublishedText:
             return _sentence_piece(directory, SentencePieceText.load(directory / name), config)
     if str(config.get("tokenizer_class", "")).startswith("ByT5"):
         return _bytes(directory, config)
-    if (directory / ByteLevelBPE.FILE).is_file():
-        return _byte_level_bpe(directory, config)
+    if (directory / TokenizersText.FILE).is_file():
+        return _tokenizers_file(directory, config)
     beside = sorted(path.name for path in directory.glob("*")) if directory.is_dir() else []
     raise UserError(
         "there is no tokenizer here",
         file=directory,
-        expected=f"{SPIECE[0]}, {ByteLevelBPE.FILE} or a {CONFIGURATION} of ByT5",
+        expected=f"{SPIECE[0]}, {TokenizersText.FILE} or a {CONFIGURATION} of ByT5",
         nearest=nearest(SPIECE[0], beside),
     )
 
@@ -85,6 +87,9 @@ def published_text(directory: Path) -> PublishedText:
 def _sentence_piece(
     directory: Path, raw: SentencePieceText, config: Mapping[str, Any]
 ) -> PublishedText:
+    kind = fairseq.class_of(directory, config)
+    if kind is not None:
+        return _fairseq(directory, raw, config, kind)
     special = raw.special_ids
     lacking = [name for name in ("pad_id", "eos_id") if special[name] < 0]
     if lacking:
@@ -107,6 +112,16 @@ def _sentence_piece(
     return PublishedText(text, names, text.special_ids)
 
 
+def _fairseq(
+    directory: Path, raw: SentencePieceText, config: Mapping[str, Any], kind: str
+) -> PublishedText:
+    text = fairseq.renumbered(raw, directory, kind)
+    languages = fairseq.language_ids(raw, directory, kind, config)
+    names = _names_of(text, text.special_ids)[: min(languages)]  # the rest has no id of theirs
+    of_languages = {i: f"{TAG}language:{language}" for i, language in languages.items()}
+    return PublishedText(text, _with(names, of_languages), text.special_ids)
+
+
 def _bytes(directory: Path, config: Mapping[str, Any]) -> PublishedText:
     text = ByteText()
     names = _names_of(text, text.special_ids)
@@ -115,8 +130,8 @@ def _bytes(directory: Path, config: Mapping[str, Any]) -> PublishedText:
     return PublishedText(text, names, text.special_ids)
 
 
-def _byte_level_bpe(directory: Path, config: Mapping[str, Any]) -> PublishedText:
-    raw = ByteLevelBPE.load(directory / ByteLevelBPE.FILE)
+def _tokenizers_file(directory: Path, config: Mapping[str, Any]) -> PublishedText:
+    raw = load_tokenizers_file(directory / TokenizersText.FILE)
     special_names = USUAL | {
         key: _content(value)
         for source in (_json(directory / SPECIAL), config)
@@ -144,10 +159,18 @@ def _byte_level_bpe(directory: Path, config: Mapping[str, Any]) -> PublishedText
         names[i] = f"{LOCATION}{place}/{len(places)}"
     for i, number in extra.items():
         names[i] = TAG + sentinel_tag(number)
+    languages: dict[int, str] = {}
+    if (kind := fairseq.class_of(directory, config)) is not None:
+        codes = fairseq.languages_of(kind, config)
+        known = {i: codes.get(piece) for i, piece in enumerate(pieces)}
+        languages = {i: name for i, name in known.items() if name is not None}
+    for i, language in languages.items():
+        names[i] = f"{TAG}language:{language}"
     published = PublishedText(raw, names, found)
-    if not places and not extra:
+    named = {*places, *extra, *languages}
+    if not named:
         return published
-    kept = [i for i in range(len(raw)) if i not in places and i not in extra]
+    kept = [i for i in range(len(raw)) if i not in named]
     number_of = {old: new for new, old in enumerate(kept)}
     text = raw.with_pieces(set(kept))
     return replace(published, text=text, special={r: number_of[i] for r, i in found.items()})
@@ -174,7 +197,7 @@ def _extra_ids(
     listed = config.get("added_tokens_decoder") or {}
     added = {int(i): _content(token) for i, token in listed.items() if str(i).isdecimal()}
     if not added:
-        file = _json(directory / ByteLevelBPE.FILE)
+        file = _json(directory / TokenizersText.FILE)
         added = {int(token["id"]): str(token["content"]) for token in file.get("added_tokens", [])}
     stated = {int(m[1]): i for i, name in added.items() if (m := _EXTRA.fullmatch(name))}
     if stated:

@@ -11,13 +11,12 @@ from pathlib import Path
 import sentencepiece
 
 from unified_vl.codecs.texts.model_proto import ModelProto
-from unified_vl.codecs.texts.text_codec import LONG_TEXT, TextCodec, distinct
+from unified_vl.codecs.texts.text_codec import LONG_TEXT, SPACE, TextCodec, writings_behind_a_space
 from unified_vl.errors import UserError
 
 _JAMO = frozenset(map(chr, range(0x1100, 0x1200)))  # letters that NFC puts into syllables
 _START = 32  # characters an id, at first
 _TRIED = 64  # places
-SPACE = "\u2581"  # as pieces write it
 
 
 class SentencePieceText(TextCodec):
@@ -164,17 +163,7 @@ class SentencePieceText(TextCodec):
         return SentencePieceText(self._proto.with_pieces(kept))
 
     def writings(self, word: str) -> list[list[int]]:
-        at_start = self.encode(word)
-        pieces = self.pieces(at_start)
-        found = [at_start]
-        if pieces and pieces[0] == SPACE:
-            found.append(at_start[1:])
-        elif pieces and pieces[0].startswith(SPACE):
-            behind = self.encode(f"{word[0]}{word}")  # a neighbour keeps the space away
-            first = self.encode(word[0])
-            if behind[: len(first)] == first:
-                found.append(behind[len(first) :])
-        return distinct(found)
+        return writings_behind_a_space(self, word)
 
 
 def _between_characters(text: str, end: int) -> int:

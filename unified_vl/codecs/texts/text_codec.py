@@ -12,6 +12,7 @@ BYTES_AND_CONTROLS = 259  # 256 byte pieces, pad, eos, unk
 ASCII = 0x80  # bytes below are whole characters
 FIRST_OF_SEVERAL = 0xC0  # bytes from here on begin a longer one
 LONGEST_CHARACTER = 4  # bytes
+SPACE = "\u2581"  # as pieces of SentencePiece write it
 
 
 class TextCodec(ABC):
@@ -117,3 +118,18 @@ class TextCodec(ABC):
 def distinct(ways: list[list[int]]) -> list[list[int]]:
     """Each once, and none that is empty."""
     return [ids for number, ids in enumerate(ways) if ids and ids not in ways[:number]]
+
+
+def writings_behind_a_space(codec: TextCodec, word: str) -> list[list[int]]:
+    """`TextCodec.writings` of a tokenizer that puts a space in front of every text."""
+    at_start = codec.encode(word)
+    pieces = codec.pieces(at_start)
+    found = [at_start]
+    if pieces and pieces[0] == SPACE:
+        found.append(at_start[1:])
+    elif pieces and pieces[0].startswith(SPACE):
+        behind = codec.encode(f"{word[0]}{word}")  # a neighbour keeps the space away
+        first = codec.encode(word[0])
+        if behind[: len(first)] == first:
+            found.append(behind[len(first) :])
+    return distinct(found)

@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.texts.byte_level_bpe import ByteLevelBPE
-from unified_vl.codecs.texts.sentence_piece import SPACE, SentencePieceText
+from unified_vl.codecs.texts.sentence_piece import SentencePieceText
+from unified_vl.codecs.texts.text_codec import SPACE
+from unified_vl.codecs.texts.tokenizers_file import TokenizersText
 from unified_vl.errors import UserError
 from unified_vl.files import new_directory, write_atomically
 from unified_vl.inference.saved_models.model_directory import SavedModel
@@ -101,7 +102,9 @@ def _own(model: Any) -> UnifiedVLForConditionalGeneration:
     """
     if not isinstance(model, UnifiedVLForConditionalGeneration):
         raise UserError(
-            f"a model of {type(model).__name__} is none of T5's kin", expected="this project's own"
+            "the layers of this model are those of `transformers`, and not those of a T5",
+            expected="a model of this project's own architecture; a saved model of another one is "
+            "a checkpoint of `transformers` already",
         )
     config = model.config
     if config.bias_per_layer and not (config.tie_word_embeddings and config.scale_decoder_output):
@@ -154,7 +157,7 @@ def _write_tokenizer(codec: SequenceCodec, directory: Path) -> list[str]:
     if isinstance(text, SentencePieceText):
         tokenizer = _unigram(text)
         write_atomically(directory / "spiece.model", text.content)
-    elif isinstance(text, ByteLevelBPE):
+    elif isinstance(text, TokenizersText):
         tokenizer = Tokenizer.from_str(text.content.decode())
     else:
         configuration |= {"tokenizer_class": "ByT5Tokenizer", "extra_ids": 0}

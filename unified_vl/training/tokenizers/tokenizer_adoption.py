@@ -12,13 +12,15 @@ from unified_vl.codecs.texts.loading import text_files
 from unified_vl.codecs.texts.published import PublishedText, published_text
 from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
-from unified_vl.errors import UserError
+from unified_vl.errors import UserError, number_of
 from unified_vl.files import read_json_object, write_atomically
 from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
 from unified_vl.locks import only_writer
 from unified_vl.model.pretrained.tensor_files import TensorFiles, weight_files
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.example import SENTINELS, sentinel_tag
+
+EMBEDDINGS = ("shared.weight", "embed_tokens.weight")  # how its name ends, by family
 
 
 def adopt_tokenizer(
@@ -114,21 +116,27 @@ class Savings:
         pieces = before, vocabulary.text_size
         try:
             files = TensorFiles(weight_files(source))
-            embedding = files["shared.weight"].shape
-        except (UserError, KeyError):
+            embedding = next(s.shape for name, s in files.items() if name.endswith(EMBEDDINGS))
+        except (UserError, StopIteration):
             config = source / "config.json"
             rows = read_json_object(config).get("vocab_size") if config.is_file() else None
             return cls(pieces, (rows if isinstance(rows, int) else before, vocabulary.size))
-        tables = 1 + ("lm_head.weight" in files)
+        tables = 1 + any(name.endswith("lm_head.weight") for name in files)
         weights = sum(math.prod(stored.shape) for stored in files.values())
         return cls(pieces, (embedding[0], vocabulary.size), tables, embedding[1], weights)
 
     def line(self) -> str:
         """For people."""
         before, after = self.rows
+        kept = f"kept {self.pieces[1]:,} of {number_of(self.pieces[0], 'piece')}"
+        if after >= before:
+            return (
+                f"{kept}; the embedding has {number_of(after, 'row')} with tags and locations, and "
+                f"{before:,} before: nothing is saved"
+            )
         said = (
-            f"kept {self.pieces[1]:,} of {self.pieces[0]:,} pieces; the embedding has {after:,} "
-            f"rows in place of {before:,} ({_less(before, after)})"
+            f"{kept}; the embedding has {number_of(after, 'row')} in place of {before:,} "
+            f"({_less(before, after)})"
         )
         if self.tables is None or self.width is None or self.weights is None:
             return said
@@ -142,4 +150,4 @@ class Savings:
 
 
 def _less(before: int, after: int) -> str:
-    return f"{(before - after) / before:.1%} less" if after <= before else "no less"
+    return f"{(before - after) / before:.1%} less"
