@@ -17,9 +17,9 @@ from pathlib import Path
 
 import torch
 from record import machine, record
-from unified_vl.codecs.text import train_text_tokenizer
 
 from unified_vl.codecs.sequence import SequenceCodec
+from unified_vl.codecs.texts.training import train_text_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
 from unified_vl.inference.saved_models.model_directory import save_model
 from unified_vl.model.configuration import UnifiedVLConfig

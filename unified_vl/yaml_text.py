@@ -11,7 +11,7 @@ from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
-from unified_vl.errors import UserError
+from unified_vl.errors import UserError, number_of
 from unified_vl.parts import KeyPath
 
 MOST_NODES = 100_000  # aliases may repeat a part
@@ -67,7 +67,10 @@ def _yaml_error(error: YAMLError, file: Path | None) -> UserError:
         key = str(error.problem).split('"')[1]
         return UserError("the key is there twice", file=file, line=line, field=key)
     problem = error.problem if isinstance(error, MarkedYAMLError) else str(error).split("\n")[0]
-    return UserError(f"is not YAML: {problem}", file=file, line=line)
+    # an alias is what a star begins that stands without quotes
+    star = "alias" in f"{getattr(error, 'context', None)} {problem}"
+    expected = "quotes around what begins with a star, as in ['*vision*']" if star else None
+    return UserError(f"is not YAML: {problem}", file=file, line=line, expected=expected)
 
 
 def say(value: object) -> str:
@@ -78,7 +81,7 @@ def say(value: object) -> str:
         case bool():
             return str(value).lower()
         case dict():
-            return f"a mapping of {len(value)} keys" if value else "an empty mapping"
+            return f"a mapping of {number_of(len(value), 'key')}" if value else "an empty mapping"
         case list() | tuple():
             return f"a list of {len(value)}" if value else "an empty list"
     text = repr(value)

@@ -186,7 +186,7 @@ def test_predict_asks_a_folder_in_every_language(
     (pictures / "drawing.svg").write_text("<svg/>")
     asked = ("predict", model_directory, "--input", pictures, "--output", out)
     result = call(*asked, "--task", "tiny_caption", "--language", "all")
-    assert "1 images in other formats left out: drawing.svg" in result.stderr
+    assert "1 image in other formats left out: drawing.svg" in result.stderr
     assert "9 rows, 0 of them with an error" in result.stderr
     with out.open(encoding="utf-8", newline="") as file:
         found = [(row["key"], row["language"]) for row in csv.DictReader(file)]

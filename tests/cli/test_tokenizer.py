@@ -80,7 +80,7 @@ def test_a_tokenizer_is_extended_by_tags_and_pieces(root: Path) -> None:
     train(root, "--spec", str(root / "birds.yaml"))
     (root / "rows.jsonl").write_text('{"word": "zwaluw"}\n{"word": "zwaan"}\n' * 4, "utf-8")
     said = extend(root, "more", "--spec", str(root / "fish.yaml"), "--pieces", "20")
-    assert "more: 1 new tags (task:name_fish), " in said and "new pieces" in said
+    assert "more: 1 new tag (task:name_fish), " in said and "new piece" in said
     before, old = load_tokenizer(root / "tokenizer")
     after, new = load_tokenizer(root / "more")
     assert all(after.tag_id(tag) == before.tag_id(tag) for tag in before.tags)

@@ -143,7 +143,7 @@ def test_bad_values_are_one_error_that_names_the_key(
 def test_a_spec_of_another_kind_is_told_by_its_name(page: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=r"^mixture: found a TaskSpec; expected a Mixture"):
         Run(**{**dict(page["run"]), "mixture": page["name_colour"]})
-    with pytest.raises(UserError, match=r"^about: found a mapping of 1 keys; expected text"):
+    with pytest.raises(UserError, match=r"^about: found a mapping of 1 key; expected text"):
         TaskSpec(**{**keys_of(page["name_colour"]), "about": page["mixture"]})
 
 

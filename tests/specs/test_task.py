@@ -118,7 +118,7 @@ BAD = [
     (
         "beams: 4",
         "beams: {a: 1}",
-        "22: generate.beams: found a mapping of 1 keys; expected a whole",
+        "22: generate.beams: found a mapping of 1 key; expected a whole",
     ),
     # data
     (

@@ -69,3 +69,40 @@ def test_a_run_is_the_same_run(squares: Path, tmp_path: Path) -> None:
         model = train(load_run(squares / "run.yaml", more), progress=False)
         found.append(load_file(model / "model.safetensors"))
     assert_close(found[1], found[0], rtol=0, atol=0)
+
+
+VIT = "{kind: timm, backbone: test_vit, image_size: [32, 32], feature_level: -1}"
+WITH_NORMS = "{kind: timm, backbone: test_efficientnet, image_size: [64, 64]}"
+
+
+@pytest.mark.parametrize(("vision", "less"), [(VIT, True), (WITH_NORMS, False)])
+def test_the_image_branch_computes_again_where_that_changes_nothing(
+    squares: Path, vision: str, less: bool
+) -> None:
+    """Batch norms that learn would count each batch twice, and so keep what they keep."""
+    found, statistics = [], []
+    for checkpointed in (False, True):
+        parts = build(load_run(squares / "run.yaml", [f"model.vision={vision}"]))
+        branch = parts.model.image_branch
+        assert branch is not None
+        if checkpointed:
+            branch.checkpoint_activations()
+        pixels = parts.streams["see"].batch(0).model_inputs()["pixel_values"]
+        kept = 0
+
+        def keep(tensor: torch.Tensor) -> torch.Tensor:
+            nonlocal kept
+            kept += tensor.numel()
+            return tensor
+
+        branch.train()
+        torch.manual_seed(5)
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss = branch(pixels)[0].square().mean()
+        loss.backward()
+        gradients = {n: p.grad for n, p in branch.named_parameters() if p.grad is not None}
+        found.append((gradients, kept))
+        statistics.append(dict(branch.named_buffers()))
+    assert_close(found[1][0], found[0][0], rtol=0, atol=0)
+    assert_close(statistics[1], statistics[0], rtol=0, atol=0)
+    assert (found[1][1] < 0.7 * found[0][1]) == less

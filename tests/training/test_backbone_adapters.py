@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,18 @@ def test_it_trains_resumes_to_the_bit_and_is_saved_merged_or_alone(
     assert compared
     for name in compared:
         torch.testing.assert_close(theirs[name], expected[name], rtol=1e-5, atol=1e-6, msg=name)
+
+
+def test_new_rows_that_stay_as_drawn_are_told(
+    world: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    told = (
+        r"(\d+) new rows of the vocabulary will stay as drawn, as model\.model\.shared\.weight is"
+    )
+    for keys, warned in (("lora={rank: 4}", True), (lora("bart"), False)):
+        train(run_of(world, "bart", tmp_path / str(warned), *STEPS, "steps=1", keys))
+        said = capfd.readouterr()
+        assert bool(re.search(told, said.out + said.err)) == warned
 
 
 def test_a_base_of_another_kind_is_told(world: Path, tmp_path: Path, squares: Path) -> None:

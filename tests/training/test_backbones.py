@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -20,11 +21,14 @@ from unified_vl.authoring.checking.findings import Findings
 from unified_vl.authoring.checking.runs import check_run
 from unified_vl.authoring.checking.tokens import load_codec, sizes_of, started
 from unified_vl.cli.main import app
+from unified_vl.codecs.texts.model_proto import CONTROL, piece
+from unified_vl.codecs.texts.sentence_piece import SentencePieceText
 from unified_vl.errors import UserError
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.model.backbones.adapter import TransformersBackbone
 from unified_vl.training.beginning import beginning_of
 from unified_vl.training.build import build
+from unified_vl.training.tokenizers.tokenizer_adoption import adopt_tokenizer
 from unified_vl.training.trainer import train
 
 
@@ -93,8 +97,49 @@ def test_a_saved_model_can_be_started_from(world: Path, tmp_path: Path, squares:
     assert parts.start.new == []
     run = run_of(world, "t5gemma2", second, f"model.from={first / 'model'}")
     other = run.model_copy(update={"tokenizer": squares / "tokenizer"})
-    with pytest.raises(UserError, match="its id 2 is not that of the model"):
+    with pytest.raises(UserError, match="it has nothing that id 2 of the model"):
         build(beginning_of(other, resume=False))
+
+
+def test_a_trimmed_tokenizer_moves_the_ids_that_the_modules_know(
+    world: Path, tmp_path: Path
+) -> None:
+    """T5Gemma 2 knows the ids around an image by their numbers."""
+    source = tmp_path / "source"
+    shutil.copytree(world / "t5gemma2" / "checkpoint", source)
+    raw = SentencePieceText.load(source / "tokenizer.model")
+    named = [piece(name, 0.0, CONTROL) for name in ("<start_of_image>", "<end_of_image>")]
+    (source / "tokenizer.model").write_bytes(raw.proto.in_order([*range(len(raw)), *named]))
+    config = json.loads((source / "config.json").read_text())
+    boi, eoi = len(raw), len(raw) + 1
+    config["encoder"] |= {"boi_token_index": boi, "eoi_token_index": eoi}
+    (source / "config.json").write_text(json.dumps(config | {"eoi_token_index": eoi}))
+    found = []
+    for name, texts in (("whole", None), ("trimmed", ["red"])):
+        run = run_of(world, "t5gemma2", tmp_path / name, f"model.from={source}")
+        tasks = run.loaded_mixture.specs
+        adopt_tokenizer(source, tasks, tmp_path / name, texts=texts)
+        parts = build(
+            beginning_of(run.model_copy(update={"tokenizer": tmp_path / name}), resume=False)
+        )
+        config, codec = parts.model.config, parts.codec
+        (before,), (behind,) = config.around_image
+        assert codec.text.pieces([before, behind]) == ["<start_of_image>", "<end_of_image>"]
+        places = [config.image_token_id] * config.image_tokens
+        ids = torch.tensor([[before, *places, behind, *codec.text.encode("red")]])
+        pixels = torch.arange(3 * 16 * 16).remainder(256).to(torch.uint8).view(1, 3, 16, 16)
+        target = torch.tensor([[config.decoder_start_token_id, *codec.text.encode("red")]])
+        model = parts.model.eval()
+        logits = model(ids, torch.ones_like(ids), pixels, target).logits
+        pieces = [*codec.text.encode("red"), config.eos_token_id, before, behind]
+        found.append((before, len(codec.text), logits[..., pieces]))
+    assert found[1][0] < found[0][0] == boi
+    assert found[1][1] < found[0][1]
+    torch.testing.assert_close(found[1][2], found[0][2])
+    saved = tmp_path / "saved"
+    saved.mkdir()
+    model.save_weights(saved)
+    assert json.loads((saved / "config.json").read_text())["encoder"]["boi_token_index"] == before
 
 
 @pytest.mark.parametrize("family", ["t5gemma2"])
@@ -176,7 +221,7 @@ def spoil(world: Path, folder: Path, family: str, what: str) -> Path:
         ("bart", "pickle", (), "weights in a pickle are not opened"),
         ("bart", "type", (), "a model of type 'barrt' cannot be started from.*bart"),
         ("bart", "shard", (), "cannot be read"),
-        ("bart", "weight", (), "weights are missing, such as"),
+        ("bart", "weight", (), "weights? missing, such as"),
         ("bart", "adapter", (), "adapters and not a whole model"),
         ("t5gemma2", "", ("model.vision.image_size=[32, 32]",), "takes images of one size"),
         ("t5gemma2", "", ("model.d_model=64",), "does not read this"),

@@ -56,7 +56,7 @@ def lr_of(output: Path) -> dict[int, float]:
     ("way", "told", "expected"),
     [
         ("replan", "as if 8 steps had been planned", [0.001, 0.00075, 0.0005, 0.00025]),
-        ("rewarm", "it increases to 0.001 during 2 steps", [0.00075, 0.001, 0.001, 0.0005]),
+        ("rewarm", "it increases to 0.001 in 2 steps", [0.00075, 0.001, 0.001, 0.0005]),
         ("cooldown", "it decays to zero at step 8", [0.0005, 0.000375, 0.00025, 0.000125]),
         ("constant", "it stays there", [0.0005, 0.0005, 0.0005, 0.0005]),
     ],

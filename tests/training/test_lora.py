@@ -110,7 +110,17 @@ def test_a_model_in_bfloat16_is_not_merged_for_decoding(
         assert any("lora" in name for name, _ in adapted.named_modules())
 
 
-STAGES = ["zero0", "zero1", "zero2", "zero3", "zero0_bf16", "zero3_bf16"]
+STAGES = ["zero0", "zero1", "zero2", "zero3", "zero0_bf16", "zero3_bf16", "zero3_offload"]
+OTHER_ENGINES = {
+    "zero3_bf16": {"zero_optimization": {"stage": 3}, "bf16": {"enabled": True}},
+    "zero3_offload": {
+        "zero_optimization": {
+            "stage": 3,
+            "offload_optimizer": {"device": "cpu"},
+            "offload_param": {"device": "cpu"},
+        }
+    },
+}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -119,9 +129,7 @@ def test_a_run_with_adapters_scores_saves_and_goes_on_exactly(
 ) -> None:
     engine = f"engine={ENGINES / stage}.json"
     if not (ENGINES / f"{stage}.json").exists():
-        (tmp_path / "engine.json").write_text(
-            json.dumps({"zero_optimization": {"stage": 3}, "bf16": {"enabled": True}})
-        )
+        (tmp_path / "engine.json").write_text(json.dumps(OTHER_ENGINES[stage]))
         engine = f"engine={tmp_path / 'engine.json'}"
     more = (LORA, engine, "score_every=2", "score_rows=2")
     begun = build(make_run(squares, tmp_path)).model.state_dict()
@@ -241,6 +249,50 @@ def test_a_run_that_saves_adapters_alone_goes_on(
     before = (output / "best_model" / "training.json").stat().st_mtime_ns
     train(adapted_run(squares, output, base, keys, "steps=2"), resume=True, progress=False)
     assert (output / "best_model" / "training.json").stat().st_mtime_ns == before  # it is whole
+
+
+def test_an_adapter_and_its_base_are_moved_together(
+    base: Path, squares: Path, tmp_path: Path
+) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    shutil.copytree(base, before / "base")
+    folder = train(
+        adapted_run(squares, before / "run" / "output", before / "base", "save: adapter"),
+        progress=False,
+    )
+    expected = load_model(folder).model.state_dict()
+    before.rename(after)
+    moved = load_model(after / "run/output/model").model.state_dict()
+    assert all(torch.equal(moved[name], weight) for name, weight in expected.items())
+    shutil.rmtree(after / "base")
+    with pytest.raises(UserError, match=r"before/base', which this adapter was trained beside"):
+        load_model(after / "run/output/model")
+
+
+def test_a_running_mean_is_of_the_adapters(squares: Path, tmp_path: Path) -> None:
+    """It is what is saved, merged with weights that no mean is kept of; a resume is exact."""
+    plain = load_file(train(make_run(squares, tmp_path / "plain", LORA)) / "model.safetensors")
+    more = (LORA, "ema={decay: 0.9}")
+    mean = load_file(train(make_run(squares, tmp_path / "mean", *more)) / "model.safetensors")
+    moved = {name for name in plain if not torch.equal(plain[name], mean[name])}
+    assert moved == {name for name in plain if ".attend_" in name or name == "lm_head.weight"}
+    train(make_run(squares, tmp_path / "parts", *more, "steps=2"), progress=False)
+    parts = train(make_run(squares, tmp_path / "parts", *more), resume=True, progress=False)
+    found = load_file(parts / "model.safetensors")
+    assert all(torch.equal(found[name], weight) for name, weight in mean.items())
+
+
+@pytest.mark.parametrize("stage", ["zero0", "zero3"])
+def test_adapters_learn_the_same_where_blocks_compute_again(
+    stage: str, squares: Path, tmp_path: Path
+) -> None:
+    """What goes into the first block needs no gradient, and what adapters drop is drawn again."""
+    found = []
+    for key in ("false", "true"):
+        more = (LORA, f"engine={ENGINES / stage}.json", f"activation_checkpointing={key}")
+        folder = train(make_run(squares, tmp_path / key, *more), progress=False)
+        found.append(load_file(folder / "model.safetensors"))
+    assert all(torch.equal(found[1][name], weight) for name, weight in found[0].items())
 
 
 def lose_the_base(folder: Path) -> None:

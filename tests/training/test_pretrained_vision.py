@@ -15,6 +15,8 @@ from PIL import Image as PILImage
 from ruamel.yaml import YAML
 from safetensors.torch import load_file, save_file
 
+from tests.public_checkpoints import checkpoint
+from tests.public_tokenizers import t5_tokenizer
 from tests.training.test_extending import a_run, losses
 from unified_vl import UnifiedVL, train
 from unified_vl.authoring.checking.tokens import sizes_of, started
@@ -96,6 +98,42 @@ def test_a_training_goes_on_as_if_it_had_not_ended(
     assert losses(whole.output) == losses(longer.output)
     one, other = (load_file(each / "model.safetensors") for each in (model, again))
     assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+@pytest.mark.parametrize("source", ["nothing", "a text model", "a model with images, frozen"])
+def test_a_run_that_goes_on_has_its_weights_in_its_checkpoints(
+    squares: Path, tmp_path: Path, weights: Path, source: str
+) -> None:
+    """What the image branch began with may be gone, unless it is frozen: then no checkpoint has it.
+    A model that has an image branch takes no other weights for it."""
+    keys: dict[str, Any] = {"optimizer.decay": "constant"}
+    vision = VISION % f"weights: {weights}"
+    if source == "nothing":
+        keys["model.vision"] = vision
+    else:
+        first = tmp_path / "t5"
+        if source == "a text model":
+            checkpoint("t5_v1_1", first)
+            t5_tokenizer(first)
+            keys["model"] = f"{{from: {first}, vision: {vision}}}"
+        else:
+            run = a_run(squares, tmp_path / "first", **{"model.vision": VISION % ""}, steps=1)
+            keys["model"] = f"{{from: {train(run, progress=False)}}}"
+            keys["freeze"] = [f"{BRANCH}*"]
+    begun = a_run(squares, tmp_path / "run", **keys, steps=2)
+    found = build(beginning_of(begun, resume=False))
+    if source == "a text model":
+        assert found.start is not None and found.start.has_fresh_images
+        given = load_file(weights)
+        for key, value in found.model.state_dict().items():
+            if key.startswith(BRANCH) and value.is_floating_point():
+                assert torch.equal(value, given[key.removeprefix(BRANCH)]), key
+    train(begun, progress=False)
+    weights.unlink()
+    longer = a_run(squares, tmp_path / "run", **keys, steps=4)
+    again = train(longer, resume=True, progress=False)
+    model = UnifiedVL.from_pretrained(again)
+    assert model.predict("see", image=squares / "data/red.png").text is not None
 
 
 @pytest.mark.parametrize("pool", ["{kind: average, grid: [1, 2]}", "{kind: resampler, tokens: 2}"])

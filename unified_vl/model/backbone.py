@@ -128,6 +128,22 @@ class Backbone(nn.Module):
         """The image branch, where it is one of this project's."""
         raise NotImplementedError
 
+    def get_input_embeddings(self) -> nn.Module:
+        """What looks up the rows of ids."""
+        raise NotImplementedError
+
+    def get_output_embeddings(self) -> nn.Module:
+        """What scores ids."""
+        raise NotImplementedError
+
+    def tables(self) -> dict[str, torch.Tensor]:
+        """What has a row for each id: the embedding, and a head of its own."""
+        start: Any = self.get_input_embeddings()
+        end: Any = self.get_output_embeddings()
+        head = end.out_proj.weight if hasattr(end, "out_proj") else end.weight
+        tables: dict[str, torch.Tensor] = {"embedding": start.weight}
+        return tables if head is start.weight else {**tables, "head": head}
+
     def encode(
         self,
         ids_BS: torch.Tensor,

@@ -231,6 +231,8 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
 
     def checkpoint_activations(self) -> None:
         self.encoder.checkpointed = self.decoder.checkpointed = True
+        if self.image_branch is not None:
+            self.image_branch.checkpoint_activations()
 
     def get_encoder(self, modality: str | None = None) -> nn.Module:
         return self.encoder

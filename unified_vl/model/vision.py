@@ -60,6 +60,13 @@ class ImageEncoder(nn.Module):
         placed_NPM = feature_NPM + positions(self.row, self.column, grid_N2, places)
         return placed_NPM[is_place(grid_N2, places)]
 
+    def checkpoint_activations(self) -> None:
+        """Let the features compute again in the backward pass, where their kind can. A square or a
+        stem is one convolution or a few, and keeps next to nothing."""
+        checkpoint = getattr(self.features, "checkpoint_activations", None)
+        if checkpoint is not None:
+            checkpoint()
+
     def place(self, feature_NPM: torch.Tensor, grid_N2: torch.Tensor | None = None) -> torch.Tensor:
         """Features with their positions added, (N, P, M); of packed images (X, M).
 

@@ -296,7 +296,7 @@ class Run(Spec):
     @property
     def trains_a_part(self) -> bool:
         """Whether some weights are frozen, which checkpoints do not hold."""
-        return bool(self.freeze) or self.lora is not None
+        return bool(self.freeze or self.model.vision.frozen) or self.lora is not None
 
     def __hash__(self) -> int:
         return hash((self.run, self.version))

@@ -16,6 +16,7 @@ import torch
 
 from unified_vl.checkpoint_folders import PROGRESS, folders
 from unified_vl.codecs.image_codes import ImageCodec
+from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object
@@ -30,6 +31,7 @@ from unified_vl.model.saved_configuration import CONFIG, load_configuration
 from unified_vl.run_record import CHECKPOINTS
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.run_paths import is_path, told_at_its_key
+from unified_vl.specs.runs.vision import RANDOM, VisionSpec
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,11 @@ def beginning_of(run: Run, *, resume: bool) -> Beginning:
     Raises:
         UserError: at `model.from` or another key of the model, or naming a file that is broken.
     """
+    goes_on = resume and not run.trains_a_part
     if run.model.from_ is None:
-        return Beginning(run)
+        return Beginning(_with_weights_of_checkpoint(run) if goes_on else run)
     folder, recorded = (None, None)
-    if resume and not run.trains_a_part:
+    if goes_on:
         folder, recorded = _recorded(run.output / CHECKPOINTS)
     if folder is None or recorded is None:
         return Beginning(*known_start(run))
@@ -72,9 +75,26 @@ def beginning_of(run: Run, *, resume: bool) -> Beginning:
         )
     config = load_configuration(folder / CONFIG)
     if isinstance(config, TransformersConfig):
+        run = _with_weights_of_checkpoint(run)
         return Beginning(run, None, config, Start.of(recorded))
     known = settled(run, architecture_of(config), f"the checkpoint {folder}")
-    return Beginning(known, None, None, Start.of(recorded))
+    return Beginning(_with_weights_of_checkpoint(known), None, None, Start.of(recorded))
+
+
+def _with_weights_of_checkpoint(run: Run) -> Run:
+    """The run without the file that its image branch once started from, which may be gone: a
+    checkpoint has the weights, and the scale of colours that came with that file."""
+    vision = run.model.vision
+    if vision.weights == RANDOM:
+        return run
+    for folder in reversed(folders(run.output / CHECKPOINTS)):
+        if (folder / CONFIG).is_file():
+            kept = load_configuration(folder / CONFIG).vision or {}
+            known = {"weights": RANDOM, "normalize": kept.get("normalize")}
+            settled_vision = VisionSpec.model_validate({**vision.model_dump(mode="json"), **known})
+            model = run.model.model_copy(update={"vision": settled_vision})
+            return run.model_copy(update={KEY: model})
+    return run
 
 
 RECORD = "started_from"  # in a checkpoint's progress
@@ -111,7 +131,10 @@ def _names(run: Run) -> list[str]:
 
 
 def backbone_config(
-    beginning: Beginning, vocabulary: Vocabulary, image_tokenizer: ImageCodec | None
+    beginning: Beginning,
+    vocabulary: Vocabulary,
+    text: TextCodec,
+    image_tokenizer: ImageCodec | None,
 ) -> TransformersConfig | None:
     """The configuration; None for a model of this project's own architecture.
 
@@ -121,7 +144,7 @@ def backbone_config(
     run, known = beginning.run, beginning.config
     if isinstance(beginning.pretrained, TransformersCheckpoint):
         with told_at_its_key(run):
-            known = beginning.pretrained.configuration(run, vocabulary)
+            known = beginning.pretrained.configuration(run, vocabulary, text)
     if known is None:
         return None
     if image_tokenizer is not None:

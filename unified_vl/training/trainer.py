@@ -40,7 +40,7 @@ from unified_vl.training.resume import look_at_data, restore
 from unified_vl.training.schedules.registry import lower_is_better
 from unified_vl.training.schedules.schedule import Schedule
 from unified_vl.training.state import Training
-from unified_vl.training.tuning.trained import trained_of
+from unified_vl.training.tuning.trained import trained_of, untrained_rows
 from unified_vl.training.update import TaskBatch, backward
 from unified_vl.training.validation_scores import Scorer
 
@@ -90,6 +90,8 @@ def train(
             training.journal.note("started_from", 0, **training.parts.start.facts())
             training.journal.say(training.parts.start.line())
         training.journal.say(str(training.trained))
+        if untrained := untrained_rows(training.parts.model, training.parts.start):
+            training.journal.say(f"warning: {untrained}")
         if start == 0:
             training.journal.note("trained", 0, **training.trained.facts())
         with training.journal, StopSignals() as signals:

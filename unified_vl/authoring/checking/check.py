@@ -34,7 +34,7 @@ from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.rows.other_rows import train_rows
 from unified_vl.data.rows.sources import TaskData
-from unified_vl.errors import BadRow, UserError
+from unified_vl.errors import BadRow, UserError, number_of
 from unified_vl.specs.task import TaskSpec
 
 CHECKED_SIZE = (64, 64)  # an image is decoded whole, whatever size it is brought to
@@ -56,9 +56,9 @@ class CheckResult:
 
     def summary(self) -> str:
         """One line: `checked 5 task specs, 600 rows: 1 error, 2 warnings`."""
-        looked = ", ".join(f"{n} {_plural(name, n)}" for name, n in self.checked.items() if n)
+        looked = ", ".join(number_of(n, name) for name, n in self.checked.items() if n)
         severities = Counter(finding.severity for finding in self.findings)
-        found = ", ".join(f"{n} {_plural(name, n)}" for name, n in sorted(severities.items()))
+        found = ", ".join(number_of(n, name) for name, n in sorted(severities.items()))
         return f"checked {looked or 'nothing'}: {found or 'all well'}"
 
 
@@ -315,9 +315,3 @@ def _check_target(example: Example) -> None:
 
 def _is_seen(character: str) -> bool:
     return unicodedata.category(character)[0] not in "CZ"
-
-
-def _plural(name: str, count: int) -> str:
-    if count == 1:
-        return name
-    return f"{name}es" if name.endswith("x") else f"{name}s"

@@ -74,7 +74,7 @@ def sizes_of(run: Run, theirs: TransformersCheckpoint | None = None) -> Sizes:
             return Sizes((height, width), rows * columns, *limits, fit_of(keys))
         if not run.tokenizer.is_dir():
             return Sizes((height, width), 0, *limits)
-        config = theirs.configuration(run, load_tokenizer(run.tokenizer)[0])
+        config = theirs.configuration(run, *load_tokenizer(run.tokenizer))
     tokens, fit, around = config.image_tokens, config.image_fit, config.around_image
     return Sizes(config.image_size, tokens, *limits, fit, around)
 

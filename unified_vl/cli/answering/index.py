@@ -32,7 +32,7 @@ def index(
     from rich.console import Console
     from rich.progress import Progress
 
-    from unified_vl.errors import BadRow, visible
+    from unified_vl.errors import BadRow, number_of, visible
     from unified_vl.image_formats import named
     from unified_vl.inference.image_folder import unread_below
     from unified_vl.inference.predictor import UnifiedVL
@@ -60,6 +60,8 @@ def index(
         )
         built.save(path)
     if corpus.is_dir() and (others := unread_below(corpus)):
-        console.print(f"{len(others)} images in other formats left out: {named(others)}")
+        console.print(
+            f"{number_of(len(others), 'image')} in other formats left out: {named(others)}"
+        )
     console.print(f"{len(built)} {built.modality}s")
     typer.echo(str(path))

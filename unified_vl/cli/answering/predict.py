@@ -13,7 +13,7 @@ import typer
 from unified_vl.cli.answering.decoding import decoding_options
 from unified_vl.cli.answering.fields import parse_fields, refuse_unknown
 from unified_vl.cli.options import Compile, Device
-from unified_vl.errors import UserError, visible
+from unified_vl.errors import UserError, number_of, visible
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -219,7 +219,10 @@ def _predict_rows(
         )
     said = f"{tally.rows} rows, {tally.failed} of them with an error: {output}"
     if source.is_dir() and (others := unread_below(source)):
-        typer.echo(f"{len(others)} images in other formats left out: {named(others)}", err=True)
+        typer.echo(
+            f"{number_of(len(others), 'image')} in other formats left out: {named(others)}",
+            err=True,
+        )
     messages = errors_file(output)
     typer.echo(said if not messages.is_file() else f"{said}, {messages}", err=True)
     for warning in tally.warnings():

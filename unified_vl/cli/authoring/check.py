@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from unified_vl.authoring.checking.findings import Finding
     from unified_vl.specs.run import Run
     from unified_vl.training.course.epochs import Length
 
@@ -83,6 +85,8 @@ def check(
         result = check_paths(
             specs, data=data, rows=rows, codec=codec, leakage=leakage, progress=status.update
         )
+    if not result.failed:
+        result = replace(result, findings=(*_patterns(specs), *result.findings))
     lengths = {} if result.failed else _lengths(specs)
     if leaks_file is not None and data is not None:
         write_atomically(leaks_file, as_jsonl(result.leaks))
@@ -103,11 +107,33 @@ def check(
         raise typer.Exit(2)
 
 
-def _lengths(specs: list[Path]) -> dict[Path, tuple[Run, Length]]:
-    """How many steps the run files that are named and say epochs come to."""
+def _patterns(specs: list[Path]) -> tuple[Finding, ...]:
+    """What run files that are named say of their models' weights, and no weight is called so."""
+    from unified_vl.authoring.checking.findings import Findings
+    from unified_vl.errors import UserError
+    from unified_vl.training.tuning.outline import outline
+
+    findings = Findings()
+    for run in _runs(specs).values():
+        if run.tokenizer.is_dir() and (run.trains_a_part or run.optimizer.lr_scales):
+            try:
+                outline(run)
+            except UserError as error:
+                findings.add(error)
+    return findings.all()
+
+
+def _runs(specs: list[Path]) -> dict[Path, Run]:
+    """The run files that are named."""
     from unified_vl.specs.load import file_kind, load_run
-    from unified_vl.training.course.epochs import length_of
 
     named = [path for path in specs if path.is_file() and file_kind(path) == "run"]
-    runs = {path: load_run(path) for path in named}
+    return {path: load_run(path) for path in named}
+
+
+def _lengths(specs: list[Path]) -> dict[Path, tuple[Run, Length]]:
+    """How many steps the run files that are named and say epochs come to."""
+    from unified_vl.training.course.epochs import length_of
+
+    runs = _runs(specs)
     return {path: (run, length_of(run)) for path, run in runs.items() if run.epochs is not None}

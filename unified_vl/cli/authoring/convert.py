@@ -29,12 +29,13 @@ def refcoco(
     Nothing that the pickle names is imported or called: one that holds more than lists,
     mappings, texts and numbers is refused.
     """
+    from unified_vl.errors import number_of
     from unified_vl.files import write_atomically
     from unified_vl.readers.benchmarks.refcoco import read_refs
 
     found = read_refs(refs)
     write_atomically(output, json.dumps(found, ensure_ascii=False) + "\n")
-    print(f"wrote {len(found)} references to {output}", file=sys.stderr)
+    print(f"wrote {number_of(len(found), 'reference')} to {output}", file=sys.stderr)
 
 
 @convert_app.command("model")

@@ -151,6 +151,7 @@ def extend_tokenizer(
     overwrite: Overwrite = False,
 ) -> None:
     """Add the tags of specs to a tokenizer, and pieces for their text; all ids stay as they are."""
+    from unified_vl.errors import number_of
     from unified_vl.specs.load import load_tasks
     from unified_vl.training.tokenizers import tokenizer_extension
     from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs
@@ -160,6 +161,8 @@ def extend_tokenizer(
     texts = texts_of_specs(tasks, data) if pieces else ()
     done = tokenizer_extension.extend_tokenizer(tokenizer, output, tasks, texts, pieces)
     named = f" ({', '.join(done.tags)})" if done.tags else ""
-    typer.echo(f"{output}: {len(done.tags)} new tags{named}, {len(done.pieces)} new pieces")
+    tags, new = number_of(len(done.tags), "new tag"), number_of(len(done.pieces), "new piece")
+    typer.echo(f"{output}: {tags}{named}, {new}")
     if done.pieces:
-        typer.echo(f"the specs' text takes {done.ids_after} ids, {done.ids_before} before")
+        ids = number_of(done.ids_after, "id")
+        typer.echo(f"the specs' text takes {ids}, {done.ids_before:,} before")

@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from unified_vl.errors import number_of
 from unified_vl.evaluation.metric_names import is_percentage, pretty
 from unified_vl.evaluation.reporting import browser, gallery
 from unified_vl.evaluation.reporting.charts import Curve, curves_of, draw_curve
@@ -164,7 +165,8 @@ def _header(report: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, An
     return {
         "title": f"Run {facts['run']}" if "run" in facts else str(report["model"]),
         "version": report["version"],
-        "lead": f"One model, {_plural(len(tasks), 'task')}, {_plural(len(languages), 'language')}.",
+        "lead": f"One model, {number_of(len(tasks), 'task')}, "
+        f"{number_of(len(languages), 'language')}.",
         "tiles": [_tile(name, task) for name, task in tasks.items()],
         "facts": [(name, value) for name, value in known if value is not None],
     }
@@ -235,7 +237,3 @@ def _duration(seconds: float | None) -> str | None:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

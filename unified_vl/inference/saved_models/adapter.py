@@ -50,6 +50,7 @@ class AdapterSpec(Document):
     """What `adapter.json` says."""
 
     base: Annotated[str, Field(min_length=1)]
+    beside: Annotated[str, Field(min_length=1)] | None = None
     fingerprint: Annotated[str, Field(min_length=1)]
     rank: Rank
     alpha: Alpha
@@ -61,6 +62,8 @@ class Adapter:
 
     Attributes:
         base: a directory, or a name of the hub, as `model.from` has it.
+        beside: the way there from the folder of the adapter, so that both can be moved together;
+            None for a name of the hub.
         fingerprint: of what lies there.
         lora: the keys that the adapters were made by.
         weights: of the model with its adapters, by the names of its `state_dict`, in float32.
@@ -73,6 +76,7 @@ class Adapter:
     lora: LoraSpec
     weights: Mapping[str, torch.Tensor]
     others: tuple[str, ...]
+    beside: str | None = None
     name_of: Callable[[str], str] = str
 
     def write(self, folder: Path) -> None:
@@ -101,6 +105,8 @@ class Adapter:
             inference_mode=True,
         ).save_pretrained(str(folder))
         told = {"base": self.base, "fingerprint": self.fingerprint, "rank": rank, "alpha": alpha}
+        if self.beside is not None:
+            told["beside"] = self.beside
         write_atomically(folder / ADAPTER, json.dumps(told, indent=1))
 
 
@@ -148,7 +154,7 @@ def load_adapted(
     """
     path = directory / ADAPTER
     told = validate(AdapterSpec, Parsed(load_json(path), json_origin(path)))
-    base = _open_base(told, config)
+    base = _open_base(directory, told, config)
     others = TensorFiles([directory / OTHERS] if (directory / OTHERS).is_file() else [])
     matrices = TensorFiles([directory / MATRICES])
     model = _empty(config)
@@ -181,9 +187,15 @@ def _empty(config: UnifiedVLConfig | TransformersConfig) -> Backbone:
     return model
 
 
-def _open_base(told: AdapterSpec, config: UnifiedVLConfig | TransformersConfig) -> Pretrained:
+def _open_base(
+    directory: Path, told: AdapterSpec, config: UnifiedVLConfig | TransformersConfig
+) -> Pretrained:
+    source = told.base
+    if told.beside is not None and not Path(source).is_dir():
+        moved = directory / told.beside
+        source = str(moved) if moved.is_dir() else source
     try:
-        base = open_pretrained(told.base)
+        base = open_pretrained(source)
     except UserError as error:
         raise told.error(
             ("base",),

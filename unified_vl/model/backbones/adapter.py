@@ -1,7 +1,7 @@
 """A model that `transformers` computes, as a `Backbone`.
 
 Legend: B batch, S source length, T target length, M width, N images in the batch, C channels,
-H height, W width, P places of one image.
+H height, W width, P places of one image, V vocabulary.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save_file
+from torch import nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 from transformers.cache_utils import EncoderDecoderCache
@@ -158,6 +159,8 @@ class TransformersBackbone(Backbone):
 
     def checkpoint_activations(self) -> None:
         self.model.activation_checkpointing_enable({"use_reentrant": False})
+        if self.vision is not None:
+            self.vision.checkpoint_activations()
 
     def logits(self, x_XM: torch.Tensor) -> torch.Tensor:
         return self.config.family.logits(self.model, x_XM)
@@ -210,19 +213,35 @@ class TransformersBackbone(Backbone):
             caption_features=caption_BTM,
         )
 
-    def tables(self) -> dict[str, torch.Tensor]:
-        """What has a row for each id: the embedding, and a head of its own."""
-        start: Any = self.model.get_input_embeddings()
-        end: Any = self.model.get_output_embeddings()
-        head = end.out_proj.weight if hasattr(end, "out_proj") else end.weight
-        tables: dict[str, torch.Tensor] = {"embedding": start.weight}
-        return tables if head is start.weight else {**tables, "head": head}
+    def get_input_embeddings(self) -> nn.Module:
+        return self.model.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module:
+        head: nn.Module = self.model.get_output_embeddings()
+        return head
 
     def resize(self, rows: int) -> None:
         """Give the embedding, and a head of its own, so many rows; the first ones stay."""
         self.model.resize_token_embeddings(rows, mean_resizing=False)
         for config in (self.config.theirs, self.model.config):
             self.config.family.set_rows(config, rows)
+
+    def biases(self) -> torch.Tensor | None:
+        """What BART adds to the score of each id, (V,); None of a family that adds nothing."""
+        bias_1V: torch.Tensor | None = getattr(self.model, "final_logits_bias", None)
+        return None if bias_1V is None else bias_1V[0].clone()
+
+    def set_biases(self, bias_V: torch.Tensor | None, taken: Mapping[int, int]) -> None:
+        """Give each id the bias that it had, and new ones none.
+
+        Args:
+            bias_V: of `biases`, before `resize`.
+            taken: the id that each had then.
+        """
+        if bias_V is not None:
+            own_1V: Any = self.model.final_logits_bias
+            own_1V.zero_()
+            own_1V[0, list(taken)] = bias_V[list(taken.values())]
 
     def save_weights(
         self, directory: Path, state_dict: Mapping[str, torch.Tensor] | None = None

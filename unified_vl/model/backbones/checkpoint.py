@@ -13,7 +13,7 @@ import transformers
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
-from unified_vl.errors import UserError
+from unified_vl.errors import UserError, number_of
 from unified_vl.files import read_json_object
 from unified_vl.model.backbones.adapter import OWN_BRANCH, TransformersBackbone
 from unified_vl.model.backbones.configuration import ATTENTION, TransformersConfig
@@ -144,9 +144,11 @@ def load_backbone(
         ours = {name for name in unexpected if name.startswith(OWN_BRANCH)}
         unexpected -= ours
         missing |= _fill_vision(backbone, directory)
-    for names, what in ((missing, "are missing"), (unexpected, "are none of this model's")):
+    for names, what in ((missing, "missing"), (unexpected, "not of this model")):
         if names:
-            raise UserError(f"{len(names)} weights {what}, such as {min(names)!r}", file=directory)
+            raise UserError(
+                f"{number_of(len(names), 'weight')} {what}, such as {min(names)!r}", file=directory
+            )
     if check:
         for name, weight in backbone.named_parameters():
             refuse_no_number(name, weight, directory)

@@ -52,6 +52,22 @@ class Family(ABC):
         start = getattr(text, "decoder_start_token_id", None)
         return int(text.eos_token_id if start is None else start)
 
+    def known_ids(self, config: Any) -> tuple[int, ...]:
+        """Ids that its modules know by their number, beside padding and the end."""
+        before, behind = self.around_image(config)
+        return tuple(dict.fromkeys((self.start_id(config), *before, *behind)))
+
+    def move_ids(self, config: Any, number_of: Mapping[int, int]) -> None:
+        """Let the modules know these ids by other numbers.
+
+        Args:
+            config: of a model that is still to be built.
+            number_of: the new number of each of `known_ids`.
+        """
+        start = self.start_id(config)
+        if number_of[start] != start:
+            self.text(config).decoder_start_token_id = number_of[start]
+
     def most_positions(self, config: Any) -> int | None:
         """The longest sequence that it has positions for; None where any length goes."""
         return None

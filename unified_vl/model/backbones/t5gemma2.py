@@ -5,6 +5,7 @@ Legend: N images, P places of one image.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -43,6 +44,13 @@ class T5Gemma2(Family):
 
     def start_id(self, config: Any) -> int:
         return int(config.decoder.bos_token_id)
+
+    def move_ids(self, config: Any, number_of: Mapping[int, int]) -> None:
+        encoder, decoder = config.encoder, config.decoder
+        decoder.bos_token_id = number_of[int(decoder.bos_token_id)]
+        encoder.boi_token_index = number_of[int(encoder.boi_token_index)]
+        encoder.eoi_token_index = number_of[int(encoder.eoi_token_index)]
+        config.eoi_token_index = encoder.eoi_token_index  # which its embeddings are built with
 
     def prepare(self, config: Any) -> None:
         # SigLIP's pooling head leads to nothing that the decoder reads

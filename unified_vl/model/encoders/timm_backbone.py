@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from einops import rearrange
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.model.encoders.encoder import EncoderKind, Vision
@@ -82,6 +83,18 @@ class TimmBackbone(nn.Module):
         for module in self.backbone.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.register_forward_pre_hook(_cast_statistics)
+
+    def checkpoint_activations(self) -> None:
+        """Let stages compute again in the backward pass, where timm can and that changes nothing:
+        batch norms that learn their statistics would count each batch twice."""
+        norms = [m for m in self.backbone.modules() if isinstance(m, _NormBase)]
+        if any(norm.track_running_stats for norm in norms):
+            return
+        for module in (self.backbone, getattr(self.backbone, "model", None)):
+            switch = getattr(module, "set_grad_checkpointing", None)
+            if switch is not None:
+                switch(True)
+                return
 
     def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
         (feature_NCRL,) = self.backbone(self._scaled(x_NCHW))

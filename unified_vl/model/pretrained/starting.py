@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from transformers.initialization import no_init_weights
 
 from unified_vl.codecs.row_names import CODE
-from unified_vl.errors import UserError, nearest
+from unified_vl.errors import UserError, nearest, number_of
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.initialization import initialize, start_codes_from_codebook
 from unified_vl.model.pretrained.pretrained import Pretrained
@@ -103,7 +103,7 @@ class Start:
 
     def line(self) -> str:
         """For people."""
-        parts = [f"{sum(self.rows.values())} rows of the embedding taken"]
+        parts = [f"{number_of(sum(self.rows.values()), 'row')} of the embedding taken"]
         if self.between:
             parts.append(f"{self.between} between two of its places")
         named = ", ".join(self.new[:FEW_NAMES])

@@ -16,7 +16,8 @@ import torch
 
 from unified_vl.codecs.row_names import row_names
 from unified_vl.codecs.sequence import load_tokenizer
-from unified_vl.codecs.texts.published import has_text, published_text
+from unified_vl.codecs.texts.published import PublishedText, has_text, published_text
+from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object
@@ -88,8 +89,11 @@ class TransformersCheckpoint:
             nearest=nearest(path[-1], known),
         )
 
-    def configuration(self, run: Run, vocabulary: Vocabulary) -> TransformersConfig:
-        """That of a run's model, whose embedding has the rows of a vocabulary.
+    def configuration(
+        self, run: Run, vocabulary: Vocabulary, text: TextCodec
+    ) -> TransformersConfig:
+        """That of a run's model, whose embedding has the rows of a vocabulary. Ids that the modules
+        know by their number are those that mean the same there.
 
         Raises:
             UserError: for images that the model cannot take, special ids that are not its own,
@@ -108,6 +112,8 @@ class TransformersCheckpoint:
             vocabulary_fingerprint=vocabulary.fingerprint,
         )
         self._refuse_other_ids(run, config, vocabulary)
+        plan = self._plan(row_names(vocabulary, text), len(text), config.vocab_size)
+        config.family.move_ids(config.theirs, self._numbers(config, plan))
         config.family.set_rows(config.theirs, vocabulary.size)
         _ = config.image_tokens  # sizes that do not fit show here
         _refuse_long(run, config)
@@ -168,7 +174,9 @@ class TransformersCheckpoint:
         plan = self._plan(names, pieces, count)
         with torch.no_grad():
             before = {table: weight.clone() for table, weight in backbone.tables().items()}
+            biases = backbone.biases()
             backbone.resize(rows)
+            backbone.set_biases(biases, plan.taken)
             for table, weight_VM in backbone.tables().items():
                 source = InMemory(self.directory, {table: before[table]})
                 fill_rows(weight_VM, source, table, plan, seed=seed, noise=NOISE_OF_OUTPUTS)
@@ -206,11 +214,9 @@ class TransformersCheckpoint:
         lies beside the weights, the ids of pieces mean the same."""
         if self._own:
             saved = row_names(*load_tokenizer(self.directory / TOKENIZER))
-            plan = plan_rows(names, saved, count)
-            self._refuse_moved(plan)
-            return plan
+            return plan_rows(names, saved, count)
         if has_text(self.directory):
-            published = published_text(self.directory)
+            published = self._published
             pieces, theirs = len(published.text), published.names[:count]
         elif count - pieces <= SPARE:
             theirs = list(names[:pieces])
@@ -227,22 +233,29 @@ class TransformersCheckpoint:
                 file=self.directory,
                 expected="the tokenizer that its weights were trained with",
             )
-        plan = plan_rows(names, [*theirs, *[None] * (count - len(theirs))], count)
-        self._refuse_moved(plan)
-        return plan
+        return plan_rows(names, [*theirs, *[None] * (count - len(theirs))], count)
 
-    def _refuse_moved(self, plan: RowPlan) -> None:
-        """Raise where an id that the model's modules know by its number means something else."""
-        config = TransformersConfig(self._values)
-        before, behind = config.around_image
-        for i in (config.decoder_start_token_id, *before, *behind):
-            if plan.taken.get(i) != i:
+    @cached_property
+    def _published(self) -> PublishedText:
+        return published_text(self.directory)
+
+    def _numbers(self, config: TransformersConfig, plan: RowPlan) -> dict[int, int]:
+        """The ids that the modules know by their number, and what number each has in the run.
+
+        Raises:
+            UserError: where the run's tokenizer has none that means the same.
+        """
+        new_of = {row: i for i, row in plan.taken.items()}
+        known = config.family.known_ids(config.theirs)
+        for i in known:
+            if i not in new_of:
                 raise UserError(
-                    f"its id {i} is not that of {self.about}, whose modules know it by its number",
+                    f"it has nothing that id {i} of {self.about} stands for, which the model's "
+                    "modules need",
                     field="tokenizer",
-                    expected="the checkpoint's tokenizer with all of its pieces (adopted "
-                    "without --trim)",
+                    expected="the checkpoint's tokenizer (unified-vl tokenizer adopt)",
                 )
+        return {i: new_of[i] for i in known}
 
     @cached_property
     def fingerprint(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from unified_vl.errors import number_of
 from unified_vl.specs.optimizer import OptimizerSpec
 from unified_vl.specs.run import Run
 from unified_vl.training.learning_rate import LearningRate
@@ -12,7 +13,7 @@ from unified_vl.training.learning_rate import LearningRate
 RISE = 1.1  # a rate that is higher by no more than this is none that rises
 WAYS = {
     "replan": "as if {steps} steps had been planned from the beginning",
-    "rewarm": "it increases to {lr:g} during {warmup} steps and decays until step {steps}",
+    "rewarm": "{rise} and decays until step {steps}",
     "cooldown": "it decays to zero at step {steps}",
     "constant": "it stays there",
 }
@@ -48,9 +49,9 @@ def go_on(rate: LearningRate, run: Run, state: Mapping[str, Any]) -> str | None:
             f"go from {last:.4g} at step {step} to {new:.4g} at the next",
             expected="continuation: rewarm, cooldown, constant or, to have that, replan",
         )
-    told = WAYS[way].format(
-        steps=run.last_step, lr=run.optimizer.lr, warmup=run.optimizer.warmup_steps
-    )
+    lr, warmup = run.optimizer.lr, run.optimizer.warmup_steps
+    rise = f"it increases to {lr:g} in {number_of(warmup, 'step')}"
+    told = WAYS[way].format(steps=run.last_step, rise=rise if warmup else f"it is {lr:g} at once")
     return f"continuation: {way}: from {last:.4g} {told}"
 
 

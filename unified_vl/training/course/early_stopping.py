@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from unified_vl.errors import number_of
 from unified_vl.specs.runs.course import EarlyStoppingSpec
 
 
@@ -81,13 +82,13 @@ class EarlyStopping:
 
     def reason(self) -> str:
         """The same in words."""
-        facts = self.facts()
+        facts, memory = self.facts(), self._memory
         best = "none was a number"
         if facts["best"] is not None:
             best = f"the best is {facts['best']:.4g} of step {facts['best_step']}"
         now = "no number" if facts["mean"] is None else f"{facts['mean']:.4g}"
         return (
-            f"{facts['measurements']} measurements of the {facts['by']} without a gain: "
+            f"{number_of(memory.stale, 'measurement')} of the {facts['by']} without a gain: "
             f"the mean is {now}, {best}"
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,11 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{key}", value
 
 
+def _told(value: Any) -> str:
+    """A value as a run file has it."""
+    return "not given" if value is None else json.dumps(value, ensure_ascii=False).strip('"')
+
+
 def tell_changes(
     before: Mapping[str, Any],
     run: Run,
@@ -96,7 +102,7 @@ def tell_changes(
     found = changes(before, settings_of(run))
     for change in found:
         journal.note("changed", step, key=change.key, before=change.before, now=change.now)
-        journal.say(f"{change.key} was {change.before} and is {change.now} from here")
+        journal.say(f"{change.key} was {_told(change.before)} and is {_told(change.now)} from here")
     if not any(change.key.partition(".")[0] in ("steps", "optimizer") for change in found):
         return
     old, new = rates[0].at(max(step - 1, 0)), rates[1].at(min(step, run.last_step - 1))

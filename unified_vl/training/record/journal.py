@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
+from unified_vl.errors import number_of
 from unified_vl.files import write_atomically
 from unified_vl.json_text import written_lines
 from unified_vl.run_record import (
@@ -205,7 +206,9 @@ class Journal:
     def truncated(self, task: str, rows: Sequence[str]) -> None:
         """The rows that a task read though an image of theirs is truncated."""
         self._write(TruncatedEvent(task=task, rows=len(rows)))
-        self.say(f"{task}: {len(rows)} rows with truncated images, the first: {rows[0]}")
+        self.say(
+            f"{task}: {number_of(len(rows), 'row')} with truncated images, the first: {rows[0]}"
+        )
 
     def note(self, name: Note, step: int, **facts: Any) -> None:
         """Any other event."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ class ModelWriter:
         with together(process):
             if process.rank == 0:
                 if run.lora is not None and run.lora.save == "adapter":
-                    adapter = self._adapter(run.lora, weights)
+                    adapter = self._adapter(run.lora, weights, folder)
                 if run.lora is not None:
                     weights = merged_weights(weights, run.lora)
                 whole = type(parts.model)(parts.model.config)
@@ -86,7 +87,9 @@ class ModelWriter:
         """Write what the weights of a checkpoint are of, so that a training can start from it."""
         describe_model(folder, self._parts.model.config, self._parts.codec)
 
-    def _adapter(self, lora: LoraSpec, weights: Mapping[str, torch.Tensor]) -> Adapter:
+    def _adapter(
+        self, lora: LoraSpec, weights: Mapping[str, torch.Tensor], folder: Path
+    ) -> Adapter:
         """What is saved of the weights where it is adapters alone."""
         run, parts = self.run, self._parts
         assert run.model.from_ is not None and parts.start is not None
@@ -96,6 +99,7 @@ class ModelWriter:
         is_here = Path(run.model.from_).is_dir()
         return Adapter(
             base=str(base.directory.resolve()) if is_here else run.model.from_,
+            beside=os.path.relpath(base.directory, folder) if is_here else None,
             fingerprint=parts.start.fingerprint,
             lora=lora,
             weights=weights,

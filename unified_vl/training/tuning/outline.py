@@ -48,9 +48,9 @@ def outline(run: Run) -> tuple[list[Weight], Trained]:
     """
     beginning = beginning_of(run, resume=False)
     run = beginning.run
-    vocabulary, _ = load_tokenizer(run.tokenizer)
+    vocabulary, text = load_tokenizer(run.tokenizer)
     image_tokenizer = load_image_tokenizer(run.tokenizer, vocabulary)
-    theirs = backbone_config(beginning, vocabulary, image_tokenizer)
+    theirs = backbone_config(beginning, vocabulary, text, image_tokenizer)
     model: Backbone
     with torch.device("meta"):
         if theirs is not None:

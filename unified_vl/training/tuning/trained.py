@@ -16,7 +16,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from unified_vl.errors import UserError
+from unified_vl.errors import UserError, number_of
+from unified_vl.model.backbone import Backbone
+from unified_vl.model.pretrained.starting import Start
 from unified_vl.model.tuning.adapters import add_adapters
 from unified_vl.model.tuning.freezing import freeze
 from unified_vl.model.tuning.names import listed, named_weights
@@ -82,6 +84,35 @@ def trained_of(model: nn.Module, *, digest: bool = True) -> Trained:
         numbers=of - sum(each.numel() for each in frozen.values()),
         of=of,
         frozen=_digest(frozen) if frozen and digest else None,
+    )
+
+
+def untrained_rows(model: Backbone, start: Start | None) -> str | None:
+    """What to say where a vocabulary has new rows, and they stay as they were drawn; else None.
+
+    Args:
+        model: with what it trains chosen.
+        start: what it started from.
+    """
+    if start is None or not start.new:
+        return None
+    weights = named_weights(model)
+    of_rows = {id(table) for table in model.tables().values()}
+    tables = [
+        name
+        for name, weight in weights.items()
+        if id(weight) in of_rows
+        and not weight.requires_grad
+        and f"{name.removesuffix('.weight')}.lora_A.weight" not in weights
+    ]
+    if not tables:
+        return None
+    named = ", ".join(f'"{name}"' for name in tables)
+    return (
+        f"{number_of(len(start.new), 'new row')} of the vocabulary will stay as drawn, as "
+        f"{' and '.join(tables)} {'are' if len(tables) > 1 else 'is'} not trained; to train "
+        f"{'them' if len(start.new) > 1 else 'it'}: lora.also_train: [{named}], or no freeze "
+        "that matches"
     )
 
 
