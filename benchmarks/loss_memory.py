@@ -31,7 +31,12 @@ def megabytes(key: str) -> float:
 
 def measure(side: str) -> dict[str, Any]:
     """Of one side, in this process: MiB and processor seconds."""
-    from unified_vl.model.target_loss import Head, Targets, chunked_loss_sum, token_loss_sum
+    from unified_vl.model.learning.target_loss import (
+        Head,
+        Targets,
+        chunked_loss_sum,
+        token_loss_sum,
+    )
 
     torch.manual_seed(0)
     hidden_RM = torch.randn(TOKENS, WIDTH, requires_grad=True)

@@ -51,6 +51,7 @@ class StepEvent(Event):
         loss: the mean over its batches.
         seconds: of the run, those before a resume included.
         target_tokens: of its batches.
+        density: the share of tokens in what rank 0 computed for them; the rest was padding.
         steps: that it had.
         updates: that it made in all.
         epochs: how often its rows have been seen.
@@ -66,6 +67,7 @@ class StepEvent(Event):
     grad_norm: float = 0.0
     seconds: float = 0.0
     target_tokens: int = 0
+    density: float = 1.0
     steps: int = 0
     updates: int = 0
     epochs: float = 0.0

@@ -75,6 +75,50 @@ def make(count: int, *, bad: Sequence[int] = (), skip: bool = False, **options: 
     return TaskStream(rows, builder, codec, **settings)
 
 
+@given(
+    count=st.integers(1, 60),
+    budget=st.integers(40, 90),
+    seed=st.integers(0, 9),
+    rows=st.integers(4, 9),
+)
+def test_a_budget_of_tokens_gives_every_row_its_turn(
+    count: int, budget: int, seed: int, rows: int
+) -> None:
+    stream = make(count, seed=seed, batch_size=rows, batch_tokens=budget)
+    batches = [stream.batch(number) for number in range(40)]
+    assert all(0 < batch.tokens <= budget for batch in batches)
+    drawn = [key for batch in batches for key in keys(batch)]
+    window = 3 * rows
+    plain = make(count, seed=seed, batch_size=window, window=1)
+    for number in range(len(drawn) // window - 1):  # windows have the same rows
+        start = slice(number * window, (number + 1) * window)
+        assert sorted(drawn[start]) == sorted(keys(plain.batch(number)))
+
+
+@pytest.mark.parametrize("world, count", [(1, 1), (2, 1), (1, 2), (2, 2)])
+def test_a_budget_is_shared_whatever_the_ranks(world: int, count: int) -> None:
+    whole, shared = (make(50, batch_tokens=150, batch_size=16) for _ in range(2))
+    for number in range(12):
+        parts = [
+            part
+            for rank in range(world)
+            for part in shared.micro_batches(number, rank, world, count)
+        ]
+        expected = whole.batch(number)
+        assert sorted(k for part in parts for k in keys(part)) == sorted(keys(expected))
+        assert {part.global_rows for part in parts} == {len(expected.examples)}
+
+
+def test_a_stream_with_a_budget_goes_on_where_it_was() -> None:
+    first = make(50, batch_tokens=60, batch_size=6)
+    expected = [keys(first.batch(number)) for number in range(30)]
+    for number in range(30):
+        again = make(50, batch_tokens=60, batch_size=6)
+        again.go_on(*first.began(number))
+        assert keys(again.batch(number)) == expected[number]
+        assert keys(again.batch(29)) == expected[29]
+
+
 def keys(batch: Batch) -> list[int]:
     return [int(example.key) for example in batch.examples]
 

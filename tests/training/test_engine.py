@@ -87,6 +87,18 @@ def test_the_loss_of_a_large_vocabulary_is_the_same_in_chunks(
         assert numbers(tmp_path / stage.stem) == pytest.approx(expected, rel=1e-5), stage.stem
 
 
+def test_two_processes_without_padding_train_as_one_does_with_it(
+    squares: Path, tmp_path: Path, free_port: int
+) -> None:
+    """At every ZeRO stage, with images and a contrast."""
+    alone = tmp_path / "alone"
+    train(load_run(squares / "run.yaml", [f"output={alone}", *SHORT]), progress=False)
+    launch_two(free_port, squares, tmp_path, *SHORT, "packing=true")
+    expected = numbers(alone)
+    for stage in STAGES:
+        assert numbers(tmp_path / stage.stem) == pytest.approx(expected, rel=1e-5), stage.stem
+
+
 def test_joint_updates_in_parts_are_the_same_update(
     squares: Path, tmp_path: Path, free_port: int
 ) -> None:

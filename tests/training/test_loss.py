@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from unified_vl.data.batching import IGNORED
-from unified_vl.model.target_loss import token_loss_sum
+from unified_vl.model.learning.target_loss import token_loss_sum
 from unified_vl.training.loss import step_loss
 
 

@@ -97,6 +97,29 @@ def test_a_run_that_was_killed_before_its_first_one_is_begun_anew(
     assert [event["step"] for event in events(copied, "step")] == [1, 2, 3, 4]
 
 
+def test_a_budget_of_tokens_without_padding_goes_on_bit_for_bit(
+    squares: Path, tmp_path: Path
+) -> None:
+    """Over several windows, whose numbers of batches a resume does not count again."""
+    keys = ("batch_size=null", "batch_tokens=400", "packing=true", "checkpoint_every=100")
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for root in (whole, parts):
+        shutil.copytree(squares / "data", root / "data")
+    train(make_run(squares, whole, *keys, "steps=14"), progress=False)
+    for steps in (5, 11, 14):
+        run = make_run(squares, parts, *keys, f"steps={steps}")
+        train(run, resume=steps > 5, progress=False)
+    found, expected = (
+        [{k: v for k, v in event.items() if k != "seconds"} for event in events(root, "step")]
+        for root in (parts, whole)
+    )
+    assert found == expected
+    assert {event["density"] for event in found} == {1.0}
+    assert found[-1]["epochs"] > 1
+    weights = [(root / "output/model/model.safetensors").read_bytes() for root in (parts, whole)]
+    assert weights[0] == weights[1]
+
+
 def exchange(path: Path, old: str, new: str) -> None:
     """Another text of the same length, so that only the content tells."""
     text = path.read_text(encoding="utf-8")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from unified_vl.model import backbone, target_loss
+from unified_vl.model import backbone
+from unified_vl.model.learning import target_loss
 from unified_vl.specs.load import load_run
 from unified_vl.training.distributed.engine import stop_process
 from unified_vl.training.trainer import train

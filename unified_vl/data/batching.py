@@ -15,6 +15,7 @@ import torch
 
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
 from unified_vl.data.example import Example
+from unified_vl.data.packing import Packing, pack
 from unified_vl.errors import BadRow
 
 IGNORED = -100  # a label without a target, as torch's cross-entropy has it
@@ -91,6 +92,10 @@ class Batch:
         labels_BT: int64, -100 where padded; None when the examples have no targets.
         examples: B examples, in the order of the rows.
         target_tokens: labels that are not padding.
+        global_rows: of the batch that this is a share of.
+        tokens: ids of sources and targets.
+        places: what is computed for them: with padding, unless they are packed.
+        packing: how it is computed without padding, where it shall be.
         skipped: bad rows left out where these rows were chosen: `file:row` to what is
             wrong with it.
         truncated: rows of images that were truncated, among those from which these were chosen.
@@ -103,6 +108,10 @@ class Batch:
     labels_BT: torch.Tensor | None
     examples: tuple[Example, ...]
     target_tokens: int
+    global_rows: int = 0
+    tokens: int = 0
+    places: int = 0
+    packing: Packing | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
     truncated: tuple[str, ...] = ()
 
@@ -118,6 +127,7 @@ class Batch:
             attention_mask_BS=self.attention_mask_BS.to(device, non_blocking=True),
             pixel_values_NCHW=move(self.pixel_values_NCHW),
             labels_BT=move(self.labels_BT),
+            packing=None if self.packing is None else self.packing.to(device),
         )
 
     def model_inputs(self) -> dict[str, torch.Tensor | None]:
@@ -130,11 +140,19 @@ class Batch:
 
 
 def collate_encoded(
-    rows: Sequence[EncodedExample], pad_to_multiple: int = LENGTH_MULTIPLE
+    rows: Sequence[EncodedExample],
+    pad_to_multiple: int = LENGTH_MULTIPLE,
+    *,
+    packed: bool = False,
 ) -> Batch:
     """Pad examples that are encoded already; both lengths become multiples.
 
     Few distinct shapes keep kernels and position biases reusable.
+
+    Args:
+        rows: of one task.
+        pad_to_multiple: of which lengths are.
+        packed: whether training computes them without that padding.
     """
     tasks = {row.example.task for row in rows}
     if len(tasks) != 1:
@@ -142,11 +160,17 @@ def collate_encoded(
     input_ids_BS, mask_BS = pad(
         [row.source.ids for row in rows], rows[0].source.pad_id, pad_to_multiple
     )
-    labels_BT, target_tokens = None, 0
+    labels_BT, target_tokens, packing = None, 0, None
+    lengths_B = [len(row.source.ids) for row in rows]
+    tokens, places = sum(lengths_B), input_ids_BS.size
     targets = [row.target.ids for row in rows if row.target is not None]
     if len(targets) == len(rows):
         labels_BT, _ = pad(targets, IGNORED, pad_to_multiple)
         target_tokens = sum(map(len, targets))
+        tokens, places = tokens + target_tokens, places + labels_BT.size
+        if packed:
+            widths = input_ids_BS.shape[1], labels_BT.shape[1]
+            packing, places = pack(lengths_B, [len(ids) for ids in targets], *widths), tokens
     elif targets:
         raise ValueError("some examples of the batch have a target and some have none")
     images_HWC = [image for row in rows for image in row.source.images]
@@ -163,6 +187,9 @@ def collate_encoded(
         labels_BT=None if labels_BT is None else torch.from_numpy(labels_BT),
         examples=tuple(row.example for row in rows),
         target_tokens=target_tokens,
+        tokens=tokens,
+        places=places,
+        packing=packing,
     )
 
 

@@ -5,11 +5,21 @@ full: the last one of an epoch takes its missing rows from the next. Windows of 
 batches are sorted by length, cut, and the batches of a window are put in an order drawn
 from the seed. Nothing depends on the number of ranks or on what was asked before, so the
 state of a stream is the number of batches drawn.
+
+Where batches have a number of tokens, a window still has a number of rows, and is cut into
+as many batches as its tokens need: which window a batch is of is known from the windows before it,
+so the state is that, too.
 """
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
 
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.batching import Batch, EncodedExample, collate_encoded, encode_example
@@ -34,10 +44,12 @@ class TaskStream:
         builder: rows to examples.
         codec: examples to ids.
         seed: decides the order and all that an example draws at random.
-        batch_size: rows of a global batch.
+        batch_size: rows of a global batch; of a budget of tokens, as many as fit of the longest.
+        batch_tokens: most ids of sources and targets of a global batch, in place of rows.
         random_picks: examples draw anew in every epoch, and languages as the spec's
             `language_temperature` says; False, for validation, draws nothing at random.
         window: global batches that are sorted by length together.
+        packed: whether batches are computed without padding.
 
     Attributes:
         skipped: the bad rows met so far: `file:row` to what is wrong with it.
@@ -51,8 +63,10 @@ class TaskStream:
         *,
         seed: int,
         batch_size: int,
+        batch_tokens: int | None = None,
         random_picks: bool = True,
         window: int = WINDOW_BATCHES,
+        packed: bool = False,
     ) -> None:
         self.data = data
         self.spec = data.spec
@@ -60,11 +74,14 @@ class TaskStream:
         self.codec = codec
         self.seed = seed
         self.batch_size = batch_size
+        self.batch_tokens = batch_tokens
         self.random_picks = random_picks
         self.window = window
+        self.packed = packed
         self.skipped: dict[str, str] = {}
         self._order = self._make_order()
         self._built: tuple[int, list[list[EncodedExample]]] = (-1, [])
+        self._begins = [(0, 0)]  # a batch's number, and the window that it is the first of
         self._left_out: dict[str, str] = {}  # of the window that is built
         self._truncated: dict[str, None] = {}  # rows of it, likewise
 
@@ -86,26 +103,53 @@ class TaskStream:
             BadRow: for a row that breaks its spec where `on_bad_row` is `stop`.
             UserError: when too many rows are bad, or the batch cannot be dealt evenly.
         """
-        if self.batch_size % (world * count):
+        if self.batch_tokens is None and self.batch_size % (world * count):
             times = f" in {count} parts each" if count > 1 else ""
             raise UserError(
                 f"a batch of {self.batch_size} rows cannot be dealt to {world} processes"
                 f"{times} evenly",
                 field="batch_size",
             )
-        window, place = divmod(number, self.window)
-        if self._built[0] != window:
-            self._left_out, self._truncated = {}, {}
-            self._built = (window, self._build_window(window))
-        rows = self._built[1][place][rank::world]
+        whole = self._global_batch(number)
+        rows = whole[rank::world]
         return [
             replace(
-                collate_encoded(rows[part::count]),
+                collate_encoded(rows[part::count], packed=self.packed),
+                global_rows=len(whole),
                 skipped=self._left_out,
                 truncated=tuple(self._truncated),
             )
             for part in range(count)
         ]
+
+    def in_first_window(self) -> int:
+        """Batches of the first window."""
+        return self.window if self.batch_tokens is None else len(self._window(0))
+
+    def began(self, number: int) -> tuple[int, int]:
+        """A batch that begins a window, at or before `number`, and that window."""
+        return self._begins[bisect_right(self._begins, (number, math.inf)) - 1]
+
+    def go_on(self, first: int, window: int) -> None:
+        """Batch `first` begins a window, as `began` told; no batch before it is asked for."""
+        self._begins = [(first, window)]
+
+    def _global_batch(self, number: int) -> list[EncodedExample]:
+        if self.batch_tokens is None:
+            window, place = divmod(number, self.window)
+            return self._window(window)[place]
+        first, window = self.began(number)
+        while number - first >= (count := len(self._window(window))):
+            first, window = first + count, window + 1
+            if first > self._begins[-1][0]:
+                self._begins.append((first, window))
+        return self._window(window)[number - first]
+
+    def _window(self, window: int) -> list[list[EncodedExample]]:
+        if self._built[0] != window:
+            self._left_out, self._truncated = {}, {}
+            self._built = (window, self._build_window(window))
+        return self._built[1]
 
     def forget(self) -> None:
         """Hold no rows until the next batch is asked for; it is the same."""
@@ -116,12 +160,23 @@ class TaskStream:
         size = self.window * self.batch_size
         rows = self._encode_all(range(number * size, (number + 1) * size))
         by_length = sorted(range(size), key=lambda i: (rows[i].length, i))
-        batches = [
-            [rows[i] for i in by_length[start : start + self.batch_size]]
-            for start in range(0, size, self.batch_size)
-        ]
-        order = permutation(self.window, self.seed, self.spec.task, "window", number)
+        ends = self._ends([rows[i].length for i in by_length])
+        batches = [[rows[i] for i in by_length[start:end]] for start, end in pairwise([0, *ends])]
+        order = permutation(len(batches), self.seed, self.spec.task, "window", number)
         return [batches[i] for i in order]
+
+    def _ends(self, lengths: Sequence[int]) -> list[int]:
+        """Where the batches of a window end, of rows in the order of their lengths.
+
+        Of a budget there are so many batches of the same share of the tokens that one row more
+        still fits each.
+        """
+        if self.batch_tokens is None:
+            return list(range(self.batch_size, len(lengths) + 1, self.batch_size))
+        total = np.cumsum(lengths)
+        count = -(-int(total[-1]) // (self.batch_tokens - max(lengths)))
+        shares = np.arange(1, count) * (total[-1] / count)
+        return [*(np.searchsorted(total, shares) + 1).tolist(), len(lengths)]
 
     def _encode_all(self, positions: range) -> list[EncodedExample]:
         """The examples at these positions; a bad row gives way to the next good one."""

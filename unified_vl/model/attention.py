@@ -93,9 +93,6 @@ class SelfAttention(_Attention):
             config.d_model, (self.inner, start / self.folded), (2 * self.inner, start)
         )
 
-    def forward(self, x_BQM: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        return self.out(self.read(self.qkv(x_BQM), bias))
-
     def read(
         self,
         qkv_BQI: torch.Tensor,
@@ -149,3 +146,10 @@ class CrossAttention(_Attention):
             key, value = cache.cross_attention_cache.update(key, value, self.layer)
             cache.is_updated[self.layer] = True
         return self.attend(query, key, value, bias)
+
+    def read_products(
+        self, query_BQI: torch.Tensor, kv_BKI: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        """The same of keys and values in one (B, K, 2 * I), as `kv` gives them."""
+        key, value = map(self.split, kv_BKI.split(self.inner, dim=-1))
+        return self.attend(self.split(query_BQI), key, value, bias)

@@ -19,7 +19,7 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from unified_vl.data.batching import IGNORED
 from unified_vl.kinds.hooks.fits import Fit
-from unified_vl.model.target_loss import (
+from unified_vl.model.learning.target_loss import (
     FEWEST_WORDS,
     Head,
     Targets,
@@ -184,11 +184,12 @@ class Backbone(nn.Module):
         """Logits (..., V) of hidden states (..., M) where they are asked for, and the loss.
 
         Args:
-            hidden: of the decoder.
+            hidden: of the decoder, in rows or one behind the other.
             targets: whether logits are asked for, and the loss that is.
         """
         labels, smoothing, z_loss = targets.labels, targets.label_smoothing, targets.z_loss
-        if targets.logits or self.config.vocab_size < FEWEST_WORDS:
+        padded = hidden.dim() > 2
+        if targets.logits or (padded and self.config.vocab_size < FEWEST_WORDS):
             logits = self.logits(hidden)
             loss = token_loss_sum(logits, labels, smoothing, z_loss)
             return logits if targets.logits else None, loss

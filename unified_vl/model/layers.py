@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -19,6 +19,7 @@ from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.linear import Linear
 from unified_vl.model.positions import RelativePositionBias
 
+Bias = TypeVar("Bias")  # a tensor, or those of groups of rows
 Attend = Callable[[torch.Tensor], torch.Tensor]
 """Attention, but for the products with weights before and behind it."""
 
@@ -87,7 +88,7 @@ def own_biases(blocks: Iterable[Any]) -> list[RelativePositionBias]:
     return [block.position_bias for block in blocks if block.position_bias is not None]
 
 
-def of_each_layer(blocks: Iterable[Any], own: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
+def of_each_layer(blocks: Iterable[Any], own: Iterable[Bias]) -> Iterator[Bias]:
     """The bias of each layer, made of those of `own_biases`: the others take that of the layer
     before. Each is asked for when its layer is, so that no two need be held."""
     left = iter(own)
@@ -109,8 +110,16 @@ class EncoderBlock(nn.Module):
         self.feed = FeedForward(config)
         self.dropout = nn.Dropout(config.dropout_rate)
 
-    def forward(self, x_BSM: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        x_BSM = x_BSM + self.dropout(self.attend_self(self.norm_self(x_BSM), bias))
+    def forward(self, x_BSM: torch.Tensor, attend_self: Attend) -> torch.Tensor:
+        """Hidden states (B, S, M); or (N, M) of tokens alone, where `attend_self` knows the rows.
+
+        Args:
+            x_BSM: hidden states.
+            attend_self: reads the source: from query, key and value in one (B, S, 3 * I) to
+                (B, S, I).
+        """
+        qkv_BSI = self.attend_self.qkv(self.norm_self(x_BSM))
+        x_BSM = x_BSM + self.dropout(self.attend_self.out(attend_self(qkv_BSI)))
         return x_BSM + self.dropout(self.feed(self.norm_feed(x_BSM)))
 
 

@@ -19,6 +19,7 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
+from unified_vl.data.packing import Packing
 from unified_vl.errors import UserError
 from unified_vl.model.activation_checkpointing import through
 from unified_vl.model.backbone import Backbone, UnifiedVLOutput
@@ -26,10 +27,11 @@ from unified_vl.model.class_files import refuse_adapters, write_shim
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.initialization import initialize
 from unified_vl.model.layers import DecoderBlock, EncoderBlock, RMSNorm, of_each_layer, own_biases
+from unified_vl.model.learning.packed_batches import PackedBatch, encoder_blocks, packed_outputs
+from unified_vl.model.learning.target_loss import Head, Targets
 from unified_vl.model.linear import Linear
 from unified_vl.model.lookup import Embedding
 from unified_vl.model.positions import CodePositions
-from unified_vl.model.target_loss import Head, Targets
 from unified_vl.model.vision import ImageEncoder
 
 
@@ -81,18 +83,27 @@ class Encoder(nn.Module):
         output_image_features: bool = False,
         image_features: torch.Tensor | None = None,
         image_grids: torch.Tensor | None = None,
+        packed: PackedBatch | None = None,
         **_: Any,
     ) -> EncoderOutput:
-        embedded_BSM, feature_NPM = self._embed(
-            input_ids, pixel_values, image_features, image_grids
+        """Hidden states (B, S, M); of the tokens alone, (tokens, M), where they are packed."""
+        places = None if self.code_positions is None else self.code_positions.places(input_ids)
+        if packed is not None:
+            input_ids = input_ids.flatten()[packed.source.token_N]
+            places = None if places is None else places.flatten()[packed.source.token_N]
+        embedded, feature_NPM = self._embed(
+            input_ids, places, pixel_values, image_features, image_grids
         )
-        x_BSM = self.dropout(embedded_BSM)
-        mask_bias = padding_bias(attention_mask, x_BSM.dtype)
-        length = input_ids.shape[1]
-        positions_1HSS = [bias(length, length) for bias in own_biases(self.blocks)]
-        through_blocks = self.compiled_blocks or self.through_blocks
+        x = self.dropout(embedded)
+        if packed is not None:
+            hidden = self.norm(encoder_blocks(self, x, packed))
+        else:
+            mask_bias = padding_bias(attention_mask, x.dtype)
+            length = input_ids.shape[1]
+            positions_1HSS = [bias(length, length) for bias in own_biases(self.blocks)]
+            hidden = (self.compiled_blocks or self.through_blocks)(x, positions_1HSS, mask_bias)
         return EncoderOutput(
-            last_hidden_state=self.dropout(through_blocks(x_BSM, positions_1HSS, mask_bias)),
+            last_hidden_state=self.dropout(hidden),
             image_features=feature_NPM if output_image_features else None,
         )
 
@@ -110,18 +121,22 @@ class Encoder(nn.Module):
             mask_bias_B11S: what is added to hide padding.
         """
         own = (_add(position_1HSS, mask_bias_B11S) for position_1HSS in positions_1HSS)
-        for block, bias in zip(self.blocks, of_each_layer(self.blocks, own), strict=True):
-            x_BSM = through(block, x_BSM, bias, checkpointed=self.checkpointed)
+        blocks: list[Any] = list(self.blocks)
+        for block, bias in zip(blocks, of_each_layer(blocks, own), strict=True):
+            read = partial(block.attend_self.read, bias=bias)
+            x_BSM = through(block, x_BSM, read, checkpointed=self.checkpointed)
         return self.norm(x_BSM)
 
     def _embed(
         self,
         ids_BS: torch.Tensor,
+        places_BS: torch.Tensor | None,
         pixels_NCHW: torch.Tensor | None,
         feature_NPM: torch.Tensor | None = None,
         grid_N2: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Token embeddings, with an image's features in its places, and those features.
+        """Token embeddings, with an image's features in its places, and those features; of ids in
+        rows or one behind the other.
 
         Where the features were computed before, with their grids if the images are packed, the
         pixels are not read.
@@ -129,8 +144,8 @@ class Encoder(nn.Module):
         weight zero: ZeRO needs the same module graph on every rank and step.
         """
         x_BSM = self.embedding(ids_BS)
-        if self.code_positions is not None:
-            x_BSM = x_BSM + self.code_positions(ids_BS, self.code_positions.places(ids_BS))
+        if self.code_positions is not None and places_BS is not None:
+            x_BSM = x_BSM + self.code_positions(ids_BS, places_BS)
         if self.vision is None or self.image_token_id is None:
             return x_BSM, None
         if pixels_NCHW is None and feature_NPM is None:
@@ -145,17 +160,23 @@ class Encoder(nn.Module):
         places_BS1 = ids_BS.eq(self.image_token_id).unsqueeze(-1)
         return x_BSM.masked_scatter(places_BS1, placed_NPM.to(x_BSM.dtype)), feature_NPM
 
-    def embed_target(self, ids_BT: torch.Tensor, past: int) -> torch.Tensor:
-        """Embeddings (B, T, M) of what the decoder reads from position `past` on.
+    def embed_target(
+        self, ids_BT: torch.Tensor, past: int, packed: PackedBatch | None = None
+    ) -> torch.Tensor:
+        """Embeddings (B, T, M) of what the decoder reads from position `past` on; of the tokens
+        alone, (tokens, M), where they are packed.
 
         An image's codes come before all else in a target, so the place that a code is followed
         by is known from its position (the first is that of the start id). It is that place
         which is told, and not the code's own: what is to be written looks for its like there.
         """
+        place_T = torch.arange(past, past + ids_BT.shape[1], device=ids_BT.device)
+        if packed is not None:
+            place_T = place_T.expand_as(ids_BT).flatten()[packed.target.token_N]
+            ids_BT = ids_BT.flatten()[packed.target.token_N]
         x_BTM = self.embedding(ids_BT)
         if self.code_positions is None:
             return x_BTM
-        place_T = torch.arange(past, past + ids_BT.shape[1], device=ids_BT.device)
         return x_BTM + self.code_positions(ids_BT, place_T)
 
 
@@ -182,7 +203,7 @@ class Decoder(nn.Module):
         queries = x_BTM.shape[1]
         keys = past + queries
         memory_bias = padding_bias(memory_mask_BS, x_BTM.dtype)
-        rule = _add(self._causal(queries, keys, x_BTM), padding_bias(mask_BT, x_BTM.dtype))
+        rule = _add(self.causal(queries, keys, x_BTM), padding_bias(mask_BT, x_BTM.dtype))
         rule = rule.clamp(min=torch.finfo(x_BTM.dtype).min)  # two masks must not add to -inf
         x_BTM = self.dropout(x_BTM)
         source: dict[str, Any] = {"memory_BKM": memory_BSM, "bias": memory_bias, "cache": cache}
@@ -195,7 +216,7 @@ class Decoder(nn.Module):
         return self.dropout(self.norm(x_BTM))
 
     @staticmethod
-    def _causal(queries: int, keys: int, like: torch.Tensor) -> torch.Tensor:
+    def causal(queries: int, keys: int, like: torch.Tensor) -> torch.Tensor:
         """0 for what a query may see, the most negative number for what comes later."""
         floor = torch.finfo(like.dtype).min
         full = torch.full((queries, keys), floor, dtype=like.dtype, device=like.device)
@@ -296,6 +317,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         caption_ids: torch.Tensor | None = None,
         caption_mask: torch.Tensor | None = None,
         targets: Targets | None = None,
+        packing: Packing | None = None,
         **_: Any,
     ) -> UnifiedVLOutput:
         """Logits of the next target token.
@@ -314,11 +336,17 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             caption_ids: (B, T), texts to be compared with the images of `pixel_values`.
             caption_mask: (B, T), 1 for their tokens and 0 for padding.
             targets: the loss that is asked for, and whether logits are.
+            packing: of ids and labels, which then are computed without padding: the same numbers,
+                but for what stands where there are no tokens.
 
         Returns:
             `logits` (B, T, V), with labels `loss`, the mean over target tokens, with targets
             `target_loss`, and with captions `image_features` and `caption_features`.
         """
+        if packing is not None:
+            assert input_ids is not None and decoder_input_ids is not None
+            more = (caption_ids, pixel_values, targets)
+            return packed_outputs(self, PackedBatch(packing), input_ids, decoder_input_ids, *more)
         contrasted = caption_ids is not None
         if encoder_outputs is None:
             encoder_outputs = self.encoder(

@@ -116,12 +116,28 @@ class Run(Spec):
         "its training rows so often.",
         examples=[3],
     )
-    batch_size: Batch = Field(description="Examples of a step, over all ranks.", examples=[256])
+    batch_size: Batch | None = Field(
+        default=None,
+        description="Examples of a step, over all ranks; or else `batch_tokens`.",
+        examples=[256],
+    )
+    batch_tokens: Annotated[int, Field(ge=2, le=1 << 40)] | None = Field(
+        default=None,
+        description="In place of `batch_size`: most ids of sources and targets of a step, over all "
+        "ranks; a step then has few long examples or many short ones.",
+        examples=[32768],
+    )
     accumulate: Batch = Field(
         default=1,
         description="Parts in which each rank computes its share of a batch, one after the other, "
         "to save memory. A contrastive loss compares within a part.",
         examples=[4],
+    )
+    packing: bool = Field(
+        default=False,
+        description="Whether training and validation compute tokens alone, without padding: the "
+        "same batches and gradients in less time. Not for backbones of `transformers`.",
+        examples=[True],
     )
     activation_checkpointing: bool = Field(
         default=False,
@@ -259,6 +275,19 @@ class Run(Spec):
 
     @model_validator(mode="after")
     def _obey_rules(self) -> Run:
+        if self.batch_size is None and self.batch_tokens is None:
+            expected = "a whole number, or batch_tokens"
+            refuse([Problem(("batch_size",), "is missing", expected=expected)])
+        if self.batch_size is not None and self.batch_tokens is not None:
+            what = "there is batch_size, too, which says how many examples a step has"
+            refuse([Problem(("batch_tokens",), what, expected="one of the two")])
+        if self.batch_tokens is not None and self.batch_tokens < self.fewest_tokens():
+            what = f"found {self.batch_tokens}, too few for examples of {self.longest} ids"
+            expected = f"at least {self.fewest_tokens()}"
+            refuse([Problem(("batch_tokens",), what, expected=expected)])
+        if self.batch_tokens is not None and self.epochs is not None:
+            what = "how many steps they take is not known before all lengths are"
+            refuse([Problem(("epochs",), what, expected="steps, beside batch_tokens")])
         if self.steps is None and self.epochs is None:
             refuse([Problem(("steps",), "is missing", expected="a whole number, or epochs")])
         if self.steps is not None and self.epochs is not None:
@@ -286,6 +315,24 @@ class Run(Spec):
         """The mixture, where `mixture` names its file, too."""
         assert self._loaded_mixture is not None, "every run is settled"
         return self._loaded_mixture
+
+    @property
+    def longest(self) -> int:
+        """Ids of the longest example."""
+        return self.max_source_tokens + self.max_target_tokens
+
+    @property
+    def rows(self) -> int:
+        """Examples of a step; of `batch_tokens` as many as fit where all are the longest."""
+        if self.batch_size is not None:
+            return self.batch_size
+        assert self.batch_tokens is not None, "a run has one of the two"
+        return self.batch_tokens // self.longest
+
+    def fewest_tokens(self, world: int = 1) -> int:
+        """Of `batch_tokens`, so that each part of each rank's share has an example, however the
+        tokens of a window are cut (`data.streams`)."""
+        return 4 * world * self.accumulate * self.longest
 
     @property
     def last_step(self) -> int:

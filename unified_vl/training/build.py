@@ -112,9 +112,11 @@ def build(beginning: Run | Beginning) -> Parts:
             ),
             codec,
             seed=run.seed,
-            batch_size=run.batch_size,
+            batch_size=run.rows,
+            batch_tokens=run.batch_tokens,
             random_picks=split == "train",
-            window=WINDOW_BATCHES if split == "train" else -(-rows // run.batch_size),
+            window=WINDOW_BATCHES if split == "train" else -(-rows // run.rows),
+            packed=run.packing,
         )
 
     validated = [s for s in specs.values() if run.validation_rows and "validation" in s.data.splits]
@@ -124,6 +126,9 @@ def build(beginning: Run | Beginning) -> Parts:
     names = row_names(vocabulary, text)
     model: Backbone
     if isinstance(config, TransformersConfig):
+        if run.packing:
+            said = "the backbone is computed by `transformers`, which pads"
+            raise run.error(("packing",), said, expected="false")
         model, start = backbone_model(beginning, config, names, len(text))
     else:
         model, start = _own_model(beginning, config, names, codebook)
@@ -253,6 +258,7 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
         "model": _model_keys(run, parts.model.config),
         "seed": run.seed,
         "batch_size": run.batch_size,
+        **({} if run.batch_tokens is None else {"batch_tokens": run.batch_tokens}),
         "max_source_tokens": run.max_source_tokens,
         "max_target_tokens": run.max_target_tokens,
         "engine": read_engine_config(run.engine),

@@ -78,6 +78,8 @@ def restore(training: Training, accept_changed_data: bool) -> int:
         training.stopping.load_state_dict(state["stopping"])
     training.bad_rows.known = state["bad_rows"]
     training.bad_rows.truncated = state.get("truncated", {})
+    for task, began in state.get("windows", {}).items():
+        parts.streams[task].go_on(*began)
     for task, stream in parts.streams.items():  # their number stays limited
         stream.skipped.update(training.bad_rows.known.get(task, {}))
     journal.restart(state["journal"], state["step"])
@@ -101,6 +103,11 @@ def progress_of(training: Training, step: int) -> dict[str, Any]:
         "step": step,
         "schedule": training.parts.schedule.state_dict(),
         "drawn": dict(training.drawn),
+        "windows": {
+            task: list(stream.began(training.drawn[task]))
+            for task, stream in training.parts.streams.items()
+            if stream.batch_tokens is not None
+        },
         "journal": training.journal.state_dict(),
         "gradients": training.guard.state_dict(),
         "best": training.best.state_dict(),

@@ -151,12 +151,13 @@ def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], st
     for batch in agreed.batches:
         training.drawn[batch.task] += 1
         training.bad_rows.note(step, batch.parts[0])
+    rows = [batch.parts[0].global_rows for batch in agreed.batches]
     if engine.loss_scale is not None and engine.loss_scale.overflowed:
-        journal.refused(step, tasks, engine.loss_scale.told())
+        journal.refused(step, tasks, engine.loss_scale.told(), rows)
     elif training.guard.reason is None:
         journal.update(step, told, rate, norm)
     else:
-        journal.refused(step, tasks, training.guard.reason)
+        journal.refused(step, tasks, training.guard.reason, rows)
         training.guard.enforce(step, name)
     return agreed.stop
 

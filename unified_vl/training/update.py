@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from unified_vl.data.batching import Batch
-from unified_vl.model.target_loss import Targets
+from unified_vl.model.learning.target_loss import Targets
 from unified_vl.specs.run import Run
 from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.loss import step_loss
@@ -30,12 +30,16 @@ class TaskLoss:
     Attributes:
         loss: the mean over its target tokens, on all ranks.
         tokens: their number.
+        rows: of its global batch; as many as always where it is None.
+        density: the share of tokens in what this rank computed for it; the rest is padding.
         objectives: its other losses by name, where the mixture asks for any.
     """
 
     task: str
     loss: float
     tokens: int
+    density: float = 1.0
+    rows: int | None = None
     objectives: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -84,7 +88,11 @@ def backward(
             engine.backward(objective * share, last=last)
             loss_sum += part_sum.detach().cpu()
         loss = engine.process.total(loss_sum)[0] / tokens[index]
-        told.append(TaskLoss(batch.task, loss, tokens[index], beside))
+        places = sum(part.places for part in batch.parts)
+        density = sum(part.tokens for part in batch.parts) / max(places, 1)
+        told.append(
+            TaskLoss(batch.task, loss, tokens[index], density, batch.parts[0].global_rows, beside)
+        )
     return told
 
 

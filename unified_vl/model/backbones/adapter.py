@@ -23,7 +23,7 @@ from unified_vl.files import write_atomically
 from unified_vl.model.backbone import Backbone, UnifiedVLOutput
 from unified_vl.model.backbones.configuration import TransformersConfig
 from unified_vl.model.initialization import initialize
-from unified_vl.model.target_loss import Head, Targets
+from unified_vl.model.learning.target_loss import Head, Targets
 from unified_vl.model.vision import ImageEncoder
 
 THEIRS = "model."  # before the names of their weights in a state dict

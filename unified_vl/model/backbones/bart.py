@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from unified_vl.model.backbones.family import Family
-from unified_vl.model.target_loss import Head
+from unified_vl.model.learning.target_loss import Head
 
 
 class Bart(Family):

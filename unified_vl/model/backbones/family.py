@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
-from unified_vl.model.target_loss import Head
+from unified_vl.model.learning.target_loss import Head
 
 
 class Family(ABC):

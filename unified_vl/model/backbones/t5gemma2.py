@@ -15,7 +15,7 @@ from torch import nn
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 
 from unified_vl.model.backbones.family import Family
-from unified_vl.model.target_loss import Head
+from unified_vl.model.learning.target_loss import Head
 
 
 class T5Gemma2(Family):

@@ -6,7 +6,7 @@ import torch
 
 from unified_vl.data.batching import Batch
 from unified_vl.errors import Stopped
-from unified_vl.model.target_loss import Targets
+from unified_vl.model.learning.target_loss import Targets
 from unified_vl.run_record import CHECKPOINTS
 from unified_vl.specs.run import Run
 from unified_vl.training import checkpoint
@@ -73,7 +73,9 @@ def validation_batches(parts: Parts, process: Process) -> dict[str, list[Batch]]
     """The same rows each time: the first window of a fixed order, in whole batches."""
     batches = {}
     for task, stream in parts.validation.items():
-        batches[task] = [stream.batch(n, process.rank, process.world) for n in range(stream.window)]
+        batches[task] = [
+            stream.batch(n, process.rank, process.world) for n in range(stream.in_first_window())
+        ]
         stream.forget()  # the batches have all of it
     return batches
 

@@ -30,7 +30,7 @@ class Length:
     def told(self, run: Run) -> str:
         """In a line."""
         each = ", ".join(f"{task} {times:.2f}" for task, times in self.epochs.items())
-        return f"epochs: {run.epochs:g} are {self.steps:,} steps of {run.batch_size}: {each}"
+        return f"epochs: {run.epochs:g} are {self.steps:,} steps of {run.rows}: {each}"
 
 
 def length_of(run: Run) -> Length:
@@ -66,11 +66,11 @@ def counted(run: Run, rows: Mapping[str, int]) -> Length:
         UserError: at `epochs`, for more batches than can be counted.
     """
     assert run.epochs is not None, "a run without steps has epochs"
-    left = {task: math.ceil(run.epochs * n / run.batch_size - 1e-9) for task, n in rows.items()}
+    left = {task: math.ceil(run.epochs * n / run.rows - 1e-9) for task, n in rows.items()}
     if sum(left.values()) > MOST:
         raise _too_many(run)
     steps, drawn = _deal(run, make_schedule(run.loaded_mixture, rows, run.seed), left)
-    times = {task: drawn[task] * run.batch_size / n for task, n in rows.items()}
+    times = {task: drawn[task] * run.rows / n for task, n in rows.items()}
     return Length(steps, times)
 
 

@@ -26,7 +26,7 @@ from torch import nn
 from unified_vl.checkpoint_folders import STATE
 from unified_vl.data.batching import Batch
 from unified_vl.model.backbone import Backbone, UnifiedVLOutput
-from unified_vl.model.target_loss import Targets
+from unified_vl.model.learning.target_loss import Targets
 from unified_vl.model.tuning.adapters import add_adapters, merged
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.engine import read_engine_config
@@ -111,12 +111,19 @@ class Engine:
         config = read_engine_config(run.engine)
         zero = config.get("zero_optimization", {})
         parts = process.world * run.accumulate
-        if run.batch_size % parts:
+        shared = f"by {process.world} processes in {run.accumulate} parts each"
+        if run.batch_size is not None and run.batch_size % parts:
             raise run.error(
                 ("batch_size",),
-                f"{run.batch_size} rows cannot be shared by {process.world} processes"
-                f" in {run.accumulate} parts each evenly",
+                f"{run.batch_size} rows cannot be shared {shared} evenly",
                 expected=f"a multiple of {parts}",
+            )
+        if run.batch_tokens is not None and run.batch_tokens < run.fewest_tokens(process.world):
+            raise run.error(
+                ("batch_tokens",),
+                f"{run.batch_tokens} ids cannot be shared {shared}, of examples up to "
+                f"{run.longest}",
+                expected=f"at least {run.fewest_tokens(process.world)}",
             )
         self.process = process
         self.model = model
@@ -136,7 +143,8 @@ class Engine:
                     optimizer=optimizer,
                     config={
                         **config,
-                        "train_batch_size": run.batch_size,
+                        # counted by nobody: the loss knows how many tokens there are
+                        "train_batch_size": run.batch_size or process.world,
                         "gradient_accumulation_steps": 1,
                         "gradient_clipping": 0.0 if self._plain else run.clip or 0.0,
                         # the optimiser is torch's, also where its state is offloaded
@@ -182,6 +190,7 @@ class Engine:
             **batch.model_inputs(),
             **(more or {}),
             targets=targets,
+            packing=batch.packing,
             decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(batch.labels_BT),
             use_cache=False,
         )

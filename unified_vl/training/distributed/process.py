@@ -35,19 +35,21 @@ class Process:
         """The rows of all processes, in the order of ranks; only its own carry gradients.
 
         Args:
-            x: (B, ...), on every process of the same sizes but for dimension 1, which is
-                filled up with zeros to the longest.
+            x: (B, ...), on every process of the same sizes but for the number of rows and
+                dimension 1, which is filled up with zeros to the longest.
         """
         if self.world == 1:
             return x
-        longest = torch.tensor(x.shape[1], device=x.device)
-        torch.distributed.all_reduce(longest, torch.distributed.ReduceOp.MAX)
-        padded = x.new_zeros(len(x), int(longest), *x.shape[2:])
-        padded[:, : x.shape[1]] = x
+        own = torch.tensor(x.shape[:2], device=x.device)
+        sizes = [torch.empty_like(own) for _ in range(self.world)]
+        torch.distributed.all_gather(sizes, own)
+        rows, lengths = torch.stack(sizes).T.tolist()
+        padded = x.new_zeros(max(rows), max(lengths), *x.shape[2:])
+        padded[: len(x), : x.shape[1]] = x
         every = [torch.empty_like(padded) for _ in range(self.world)]
         torch.distributed.all_gather(every, padded.detach().contiguous())
         every[self.rank] = padded
-        return torch.cat(every)
+        return torch.cat([each[:count] for each, count in zip(every, rows, strict=True)])
 
     def gather_objects(self, value: Any) -> list[Any]:
         """What each process calls `value`, in the order of ranks."""

@@ -18,7 +18,18 @@ from unified_vl.training.record.journal import Journal
 
 # keys that are fingerprints, name places, or change nothing of what is trained
 NOT_TOLD = frozenset(
-    {"run", "version", "seed", "mixture", "data", "tokenizer", "output", "batch_size", "model"}
+    {
+        "run",
+        "version",
+        "seed",
+        "mixture",
+        "data",
+        "tokenizer",
+        "output",
+        "batch_size",
+        "batch_tokens",
+        "model",
+    }
     | {"engine", "max_source_tokens", "max_target_tokens", "log_every", "trackers", "hang_timeout"}
 )
 

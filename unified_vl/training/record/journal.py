@@ -48,8 +48,8 @@ class Journal:
 
     Every `log_every` steps it writes one `step` event for each task that was trained
     since the last: its loss (the mean over its batches), its smoothed loss, the last
-    learning rate and gradient norm, their target tokens, the seconds of the run, which go
-    on counting after a resume, how many updates the task has made in all, and how many
+    learning rate and gradient norm, their target tokens and density, the seconds of the run,
+    which go on counting after a resume, how many updates the task has made in all, and how many
     epochs of its rows it has seen; those of refused updates are seen.
 
     Args:
@@ -66,14 +66,14 @@ class Journal:
         self._trackers: list[Tracker] = []
         self.path = run.output / EVENTS
         self.steps = run.last_step
-        self.batch_size = run.batch_size
+        self.batch_size = run.rows
         self.rows = dict(rows)
         self.log_every = run.log_every
         self.writes = writes
         self._means: dict[str, RunningMean] = {}
         self._pending: dict[str, dict[str, float]] = {}
         self._updates: dict[str, int] = {}
-        self._seen: dict[str, int] = {}  # batches, those of refused updates included
+        self._seen: dict[str, int] = {}  # rows, those of refused updates included
         self._seconds_before = 0.0
         self._started = time.monotonic()
         self._step = self._first_step = 0
@@ -104,7 +104,9 @@ class Journal:
             self._pending = {task: dict(sums) for task, sums in state["pending"].items()}
             drawn = state.get("drawn", {})  # of a checkpoint that told neither apart
             self._updates = dict(state.get("updates", drawn))
-            self._seen = dict(state.get("seen", drawn))
+            batches = state.get("seen", drawn)  # likewise
+            rows = {task: number * self.batch_size for task, number in batches.items()}
+            self._seen = dict(state.get("rows_seen", rows))
         if self.writes and self.path.exists():
             kept, broken = events_until(self.path, step)
             if broken:
@@ -144,7 +146,7 @@ class Journal:
             "means": {task: [mean.sum, mean.weight] for task, mean in self._means.items()},
             "pending": self._pending,
             "updates": self._updates,
-            "seen": self._seen,
+            "rows_seen": self._seen,
         }
 
     def update(self, step: int, losses: Sequence[TaskLoss], lr: float, grad_norm: float) -> None:
@@ -155,17 +157,28 @@ class Journal:
             sums["steps"] += 1
             sums["loss"] += told.loss
             sums["tokens"] += told.tokens
+            sums["density"] = sums.get("density", 0.0) + told.density
             for name, loss in told.objectives.items():
                 sums[BESIDE + name] = sums.get(BESIDE + name, 0.0) + loss
             sums["lr"], sums["grad_norm"] = lr, grad_norm
             self._updates[told.task] = self._updates.get(told.task, 0) + 1
-            self._seen[told.task] = self._seen.get(told.task, 0) + 1
+            self._see(told.task, told.rows)
         self._done(step)
 
-    def refused(self, step: int, tasks: Sequence[str], reason: str) -> None:
-        """Step `step`, with a batch of each of `tasks`, made no update."""
-        for task in tasks:
-            self._seen[task] = self._seen.get(task, 0) + 1
+    def _see(self, task: str, rows: int | None) -> None:
+        rows = self.batch_size if rows is None else rows
+        self._seen[task] = self._seen.get(task, 0) + rows
+
+    def refused(
+        self, step: int, tasks: Sequence[str], reason: str, rows: Sequence[int] | None = None
+    ) -> None:
+        """Step `step`, with a batch of each of `tasks`, made no update.
+
+        Args:
+            rows: of each batch; as many as always unless given.
+        """
+        for place, task in enumerate(tasks):
+            self._see(task, None if rows is None else rows[place])
         name = name_of_update(tasks)
         self._write(RefusedEvent(step=step, task=name, reason=reason))
         self.say(f"step {step}, {name}: no update, {reason}")
@@ -235,6 +248,7 @@ class Journal:
                     grad_norm=sums["grad_norm"],
                     seconds=round(self.seconds, 3),
                     target_tokens=int(sums["tokens"]),
+                    density=round(sums.get("density", 0.0) / sums["steps"], 4),
                     steps=int(sums["steps"]),
                     updates=self._updates[task],
                     epochs=self._epochs(task),
@@ -258,7 +272,7 @@ class Journal:
 
     def _epochs(self, task: str) -> float:
         """How often a task's training rows have been seen."""
-        return round(self._seen[task] * self.batch_size / self.rows[task], 4)
+        return round(self._seen[task] / self.rows[task], 4)
 
     def _write(self, event: Event) -> None:
         if not self.writes:

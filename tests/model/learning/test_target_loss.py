@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from unified_vl.model import target_loss
-from unified_vl.model.target_loss import Head, Targets, chunked_loss_sum, token_loss_sum
+from unified_vl.model.learning import target_loss
+from unified_vl.model.learning.target_loss import Head, Targets, chunked_loss_sum, token_loss_sum
 
 WORDS, WIDTH = 50, 16
 LOSSES = {
