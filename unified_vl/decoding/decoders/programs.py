@@ -4,7 +4,8 @@ A step of decoding is some hundred small operations, which cost as much to call 
 compute. AOTInductor (torch.export, then C++) makes one program of them: what lies between two
 matrix products becomes one loop, and Python is left once a step. A program is made for one
 model's present weights, with any number of rows, source lengths and positions, when it is first
-needed; that takes ten seconds or so and a C++ compiler. On one thread plain decoding takes longer
+needed; that takes ten seconds or so and a C++ compiler. The next process finds it in the user's
+cache (`kept_programs.py`). On one thread plain decoding takes longer
 by these factors, for demo size (11.5 M): greedy, one source 1.96 (1.92), 32 sources 1.41 (1.34); a
 beam of 4 2.47 (2.17) and 1.39 (1.39).
 
@@ -27,6 +28,7 @@ from torch._inductor.exc import CppCompileError, InductorError, InvalidCxxCompil
 from torch.export import Dim
 
 from unified_vl.decoding.beams import Beams
+from unified_vl.decoding.decoders.kept_programs import KeptPrograms
 from unified_vl.decoding.decoders.steps import BeamStep, Step, StepInputs
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.errors import UserError
@@ -65,6 +67,7 @@ class CompiledPrograms:
             message = f"a model is compiled with {compiler}, which is not there"
             raise UserError(message, field="compile", expected=EXPECTED)
         self._model = model
+        self._kept = KeptPrograms(model, INDUCTOR)
         self._heads = int(model.config.num_heads)
         self._steps: dict[tuple[type[Step], int], Program] = {}
 
@@ -93,10 +96,11 @@ class CompiledPrograms:
         biases = own_biases(encoder.blocks)
         x_BSM = self._zeros(rows, length, self._model.config.d_model)
         positions = [self._zeros(1, self._heads, length, length) for _ in biases]
-        shapes = ({0: ROWS, 1: SOURCE}, [{2: SOURCE, 3: SOURCE} for _ in biases])
+        shapes: Any = ({0: ROWS, 1: SOURCE}, [{2: SOURCE, 3: SOURCE} for _ in biases])
         mask_B11S = self._zeros(rows, 1, 1, length)
         program = EncoderProgram(encoder)
-        return _compile(program, (x_BSM, positions, mask_B11S), (*shapes, {0: ROWS, 3: SOURCE}))
+        arguments, shapes = (x_BSM, positions, mask_B11S), (*shapes, {0: ROWS, 3: SOURCE})
+        return self._program("encoder", program, arguments, shapes)
 
     @torch.inference_mode(False)
     def _compiled_step(self, kind: type[Step], width: int) -> Program:
@@ -121,22 +125,44 @@ class CompiledPrograms:
             [{0: ROWS, 2: ROOM} for _ in layers],
             [{0: ROWS, 2: SOURCE} for _ in layers],
         ]
+        name = f"{kind.__name__} {width}"
         if kind is not BeamStep:
-            return _compile(kind(self._model), ([*inputs],), (shapes,))
+            return self._program(name, kind(self._model), ([*inputs],), (shapes,))
         beams = Beams.start(rows, width, room, SpecialIds.of(config), self._model.device).tensors()
         limits = [{0: ROWS, 2: LIMIT} if part.dim() == 3 else {0: ROWS} for part in beams]
         step = torch.tensor(1, device=self._model.device)
-        return _compile(kind(self._model), ([*inputs], step, beams), (shapes, {}, limits))
+        arguments = ([*inputs], step, beams)
+        return self._program(name, kind(self._model), arguments, (shapes, {}, limits))
+
+    def _program(
+        self, name: str, module: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, ...]
+    ) -> Program:
+        """A program of a module for any sizes of the dimensions that `shapes` names; one that
+        was compiled before is loaded."""
+        found = self._kept.find(name)
+        if found is not None:
+            return Program(found)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "program.pt2"
+            _compile(module, arguments, shapes, path)
+            self._kept.keep(name, path)
+            return Program(path)
 
     def _zeros(self, *shape: int) -> torch.Tensor:
         return torch.zeros(shape, dtype=self._model.dtype, device=self._model.device)
 
 
 class Program:
-    """What was compiled: it takes the tensors of a module's arguments one after the other."""
+    """What was compiled: it takes the tensors of a module's arguments one after the other.
 
-    def __init__(self, package: Any) -> None:
-        self._run = package.loader.boxed_run  # calling the package reads its signature anew
+    Args:
+        path: its file, which is not needed afterwards.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # what torch wraps around it takes seconds to import, and reads a signature at every call
+        loader: Any = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1)
+        self._run = loader.boxed_run
 
     def __call__(self, *tensors: torch.Tensor) -> list[torch.Tensor]:
         # the strides are compiled in, and nobody else looks at them
@@ -157,18 +183,18 @@ class EncoderProgram(nn.Module):
         return self.encoder.through_blocks(x_BSM, positions_1HSS, mask_bias_B11S)
 
 
-def _compile(module: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, ...]) -> Program:
-    """A program of a module for any sizes of the dimensions that `shapes` names."""
+def _compile(
+    module: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, ...], path: Path
+) -> None:
+    """Write the program of a module for any sizes of the dimensions that `shapes` names."""
     if not torch._C._dispatch_has_kernel_for_dispatch_key(_REORDER, "Meta"):
         torch.library.register_fake(_REORDER)(lambda weight, batch_size=None: weight.clone())
-    with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
+    with torch.no_grad():
         with packing_weights():
             exported = torch.export.export(module, arguments, dynamic_shapes=shapes, strict=False)
         try:
-            package = torch._inductor.aoti_compile_and_package(
-                exported,
-                package_path=str(Path(folder) / "program.pt2"),
-                inductor_configs=INDUCTOR,
+            torch._inductor.aoti_compile_and_package(
+                exported, package_path=str(path), inductor_configs=INDUCTOR
             )
         except InductorError as error:
             reason = error.__context__
@@ -176,4 +202,3 @@ def _compile(module: nn.Module, arguments: tuple[Any, ...], shapes: tuple[Any, .
                 raise
             message = f"the model cannot be compiled: {str(reason).splitlines()[0]}"
             raise UserError(message, field="compile", expected=EXPECTED) from error
-        return Program(torch._inductor.aoti_load_package(package))
