@@ -23,7 +23,6 @@ from torch import nn
 from transformers import initialization as init  # skips weights that were just loaded
 
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.layers import RMSNorm
 from unified_vl.model.linear import Linear
 from unified_vl.model.pooling import Resampler
 from unified_vl.model.positions import RelativePositionBias
@@ -60,7 +59,7 @@ def initialize(module: nn.Module, config: UnifiedVLConfig) -> None:
             init.normal_(module.latents, std=1.0)
             init.normal_(module.row, std=0.5)
             init.normal_(module.column, std=0.5)
-        case RMSNorm() | nn.GroupNorm():
+        case nn.RMSNorm() | nn.GroupNorm():
             init.ones_(module.weight)
             if isinstance(module, nn.GroupNorm):
                 init.zeros_(module.bias)

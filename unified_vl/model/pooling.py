@@ -11,7 +11,7 @@ from torch import nn
 
 from unified_vl.model.attention import CrossAttention
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.layers import FeedForward, RMSNorm
+from unified_vl.model.layers import FeedForward, rms_norm
 
 
 class ResamplerLayer(nn.Module):
@@ -19,10 +19,10 @@ class ResamplerLayer(nn.Module):
 
     def __init__(self, config: UnifiedVLConfig) -> None:
         super().__init__()
-        self.norm_features = RMSNorm(config.d_model, config.layer_norm_epsilon)
-        self.norm_latents = RMSNorm(config.d_model, config.layer_norm_epsilon)
+        self.norm_features = rms_norm(config)
+        self.norm_latents = rms_norm(config)
         self.attend = CrossAttention(config, 0)
-        self.norm_feed = RMSNorm(config.d_model, config.layer_norm_epsilon)
+        self.norm_feed = rms_norm(config)
         self.feed = FeedForward(config)
 
     def forward(self, latent_NTM: torch.Tensor, feature_NPM: torch.Tensor) -> torch.Tensor:
@@ -46,7 +46,7 @@ class Resampler(nn.Module):
         self.latents = nn.Parameter(torch.empty(pool["tokens"], config.d_model))
         self.row = nn.Parameter(torch.empty(rows, config.d_model))
         self.column = nn.Parameter(torch.empty(columns, config.d_model))
-        self.norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
+        self.norm = rms_norm(config)
         self.layers = nn.ModuleList(ResamplerLayer(config) for _ in range(pool["layers"]))
 
     def forward(self, feature_NMRL: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,7 @@ from unified_vl.model.backbone import Backbone, UnifiedVLOutput
 from unified_vl.model.class_files import refuse_adapters, write_shim
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.initialization import initialize
-from unified_vl.model.layers import DecoderBlock, EncoderBlock, RMSNorm, of_each_layer, own_biases
+from unified_vl.model.layers import DecoderBlock, EncoderBlock, of_each_layer, own_biases, rms_norm
 from unified_vl.model.learning.packed_batches import PackedBatch, encoder_blocks, packed_outputs
 from unified_vl.model.learning.target_loss import Head, Targets
 from unified_vl.model.linear import Linear
@@ -70,7 +70,7 @@ class Encoder(nn.Module):
         self.vision = None if config.image_token_id is None else ImageEncoder(config)
         self.pixels_size = config.pixels_size
         self.blocks = nn.ModuleList(EncoderBlock(config, i) for i in range(config.num_layers))
-        self.norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
+        self.norm = rms_norm(config)
         self.dropout = nn.Dropout(config.dropout_rate)
         self.checkpointed = False  # by `checkpoint_activations`
         self.compiled_blocks: EncoderBlocks | None = None  # by `decoding.decoders.compiled`
@@ -187,7 +187,7 @@ class Decoder(nn.Module):
         super().__init__()
         depth = config.num_decoder_layers
         self.blocks = nn.ModuleList(DecoderBlock(config, i) for i in range(depth))
-        self.norm = RMSNorm(config.d_model, config.layer_norm_epsilon)
+        self.norm = rms_norm(config)
         self.dropout = nn.Dropout(config.dropout_rate)
         self.checkpointed = False  # by `checkpoint_activations`
 

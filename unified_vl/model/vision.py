@@ -13,7 +13,6 @@ from unified_vl.kinds.hooks.fits import Pack
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.encoders.packed_images import grids, is_place, positions, squares
 from unified_vl.model.encoders.registry import ENCODERS, grid_size
-from unified_vl.model.layers import RMSNorm
 from unified_vl.model.pooling import build_pool
 
 
@@ -30,7 +29,7 @@ class ImageEncoder(nn.Module):
         encoder = ENCODERS[vision["kind"]]
         self.features = encoder.build(vision, width)
         self.pool = build_pool(config, *encoder.grid(vision))
-        self.norm = RMSNorm(width, config.layer_norm_epsilon)
+        self.norm = nn.RMSNorm(width, config.layer_norm_epsilon)
         self.row = nn.Parameter(torch.empty(self.rows, width))
         self.column = nn.Parameter(torch.empty(self.columns, width))
 
