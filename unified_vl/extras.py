@@ -22,6 +22,7 @@ EXTRAS = MappingProxyType(
         "wandb": ("wandb", "wandb"),
         "peft": ("peft", "lora"),
         "onnx": ("onnx", "onnx"),
+        "ctranslate2": ("ctranslate2", "ctranslate2"),
         "onnxscript": ("onnxscript", "onnx"),
         "onnxruntime": ("onnxruntime", "onnx"),
     }

@@ -98,7 +98,8 @@ def random_model(**changes: Any) -> UnifiedVLForConditionalGeneration:
     sizes = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 3, "num_heads": 4}
     more = {"image_token_id": 5} if "vision" in changes else {}
     torch.manual_seed(0)
-    config = UnifiedVLConfig(vocab_size=256, num_decoder_layers=2, **sizes, **more, **changes)
+    values = {"vocab_size": 256, "num_decoder_layers": 2, **sizes, **more, **changes}
+    config = UnifiedVLConfig(**values)
     model = UnifiedVLForConditionalGeneration(config).eval().requires_grad_(False)
     for name, weight in model.named_parameters():
         if "norm" in name or "bias" in name:

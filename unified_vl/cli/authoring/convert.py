@@ -42,16 +42,29 @@ def refcoco(
 def model(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="A saved model.")],
     output: Annotated[Path, typer.Option(help="Directory to write; one that is there goes.")],
-    to: Annotated[str, typer.Option(help="t5: the text part, as transformers loads it.")] = "t5",
+    to: Annotated[
+        str,
+        typer.Option(
+            help="t5: the text part, as transformers loads it; ctranslate2: the same, as "
+            "CTranslate2 does."
+        ),
+    ] = "t5",
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Weights in int8, with --to ctranslate2.")
+    ] = False,
 ) -> None:
     """Write a saved model in a format of other libraries: weights, configuration, tokenizer."""
     from unified_vl.errors import UserError
+    from unified_vl.export.ctranslate2_directory import write_ctranslate2
     from unified_vl.inference.saved_models.as_t5 import write_t5
     from unified_vl.inference.saved_models.model_directory import load_model
 
-    if to != "t5":
-        raise UserError(f"found {to!r}", field="--to", expected="t5")
-    written = write_t5(load_model(directory), output)
+    if to not in ("t5", "ctranslate2"):
+        raise UserError(f"found {to!r}", field="--to", expected="t5 or ctranslate2")
+    if int8 and to == "t5":
+        raise UserError("a T5 is not written in int8", field="--int8", expected="--to ctranslate2")
+    saved = load_model(directory)
+    written = write_t5(saved, output) if to == "t5" else write_ctranslate2(saved, output, int8=int8)
     print(f"wrote {output}", file=sys.stderr)
     for part in written.left_out:
         print(f"not in it: {part}", file=sys.stderr)
