@@ -16,6 +16,12 @@ Train one, and score it:
 >>> specs = run.loaded_mixture.specs  # doctest: +SKIP
 >>> evaluate(model, specs, "test", run.data).report["tasks"]  # doctest: +SKIP
 
+Score anybody's model by the same specs: `other_model` (docs/scoring_others.md):
+
+>>> from unified_vl import other_model
+>>> model = other_model("hf:HuggingFaceTB/SmolVLM-256M-Instruct")  # doctest: +SKIP
+>>> evaluate(model, specs, "test", run.data).report["tasks"]  # doctest: +SKIP
+
 Specs need no files (docs/python.md):
 
 >>> from unified_vl import Mixture, Run, TaskSpec, check
@@ -63,6 +69,7 @@ if TYPE_CHECKING:
     from unified_vl.model.encoders.encoder import EncoderKind
     from unified_vl.model.encoders.registry import register as register_encoder
     from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+    from unified_vl.other_models.opening import other_model
     from unified_vl.readers.reader import Reader
     from unified_vl.readers.registry import register as register_reader
     from unified_vl.specs.load import load_mixture, load_run, load_task
@@ -110,6 +117,7 @@ __all__ = [
     "load_mixture",
     "load_run",
     "load_task",
+    "other_model",
     "register_encoder",
     "register_kind",
     "register_metric",
@@ -149,6 +157,7 @@ _HOMES = {
     "load_mixture": "unified_vl.specs.load",
     "load_run": "unified_vl.specs.load",
     "load_task": "unified_vl.specs.load",
+    "other_model": "unified_vl.other_models.opening",
     "register_encoder": "unified_vl.model.encoders.registry:register",
     "register_kind": "unified_vl.kinds.registry:register",
     "register_metric": "unified_vl.metrics.registry:register",

@@ -13,6 +13,7 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+import unified_vl
 from tests.other_models import public_models
 from unified_vl.cli.evaluation.evaluate import evaluate
 from unified_vl.errors import UserError
@@ -318,3 +319,35 @@ def test_arguments_that_do_not_fit(saved, data: Path, arguments: Any, said: str)
 def test_a_model_of_texts_reads_no_images(saved, data: Path) -> None:
     with pytest.raises(UserError, match="a 'llama' model reads no images"):
         call(f"hf:{saved('llama')}", data / "seen_constrained.yaml", "--data", data)
+
+
+@pytest.mark.parametrize("name", ["qwen2_vl", "t5"])
+def test_numbers_of_half_the_size(saved, name: str) -> None:
+    model = HfModel(str(saved(name)), HfOptions(dtype="bfloat16"))
+    assert model.identity["dtype"] == "bfloat16"
+    found = dict(model.respond(questions(name in IMAGES), How(GenerateSpec(), 4), 2))
+    assert all(said.error is None for said in found.values())
+
+
+def test_a_question_that_a_processor_refuses_is_said(saved) -> None:
+    """A text with the token of an image, and no image for it: the others are answered."""
+    model = HfModel(str(saved("llava")))
+    asked = questions(True)
+    asked.insert(1, Question("bad", (asked[0].images[0], "<image><image>"), (60, 30)))
+    choices = ("yes", "no")
+    scored = GenerateSpec(method="score_choices", choices={"values": choices})
+    for how in (How(GenerateSpec(), 4), How(scored, 4, choices)):
+        found = dict(model.respond(asked, how, 4))
+        assert [place for place, said in found.items() if said.error is not None] == [1]
+        assert "its processor refuses it" in str(found[1].error)
+
+
+def test_python_scores_as_the_command_does(saved, data: Path, tmp_path: Path) -> None:
+    spec, name = data / "read_score_choices.yaml", f"hf:{saved('t5')}"
+    by_command = json.loads(call(name, spec, "--data", data, "--json").stdout)
+    model = unified_vl.other_model(name, cache=tmp_path / "cache.jsonl")
+    specs = [unified_vl.load_task(spec)]
+    found = unified_vl.evaluate(model, specs, "test", data, batch_size=2).report
+    task = "read_score_choices"
+    assert found["tasks"][task]["metrics"] == by_command["tasks"][task]["metrics"]
+    assert len((tmp_path / "cache.jsonl").read_text().splitlines()) == 5

@@ -133,7 +133,7 @@ class Asker:
         if self._places.y_first:
             form = form.replace("x1, y1, x2, y2", "y1, x1, y2, x2").replace("x, y", "y, x")
         if not self._spec.answer_form.many:
-            return f"Answer with the {kind.name} {form} {units} alone."
+            return f"Answer with the {kind.name} alone: {form}, {units}."
         labelled = any(field.labels is not None for field in self._fields)
         label = ', "label": what it is' if labelled else ""
         return (

@@ -9,8 +9,10 @@ Legend: B rows, T tokens.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -66,8 +68,7 @@ class HfModel(Respondent):
         if options.dtype not in get_args(Dtype):
             raise UserError(
                 f"found {options.dtype!r}",
-                file="command line",
-                field="--dtype",
+                field="dtype",
                 expected=f"one of {', '.join(get_args(Dtype))}",
                 nearest=nearest(options.dtype, get_args(Dtype)),
             )
@@ -112,7 +113,9 @@ class HfModel(Respondent):
         self._inputs.refuse_images(questions)
         if how.choices:
             for place, question in enumerate(questions):
-                yield place, score_choices(self.model, self._inputs, question, how, batch_size)
+                with _refused() as said:
+                    said.append(score_choices(self.model, self._inputs, question, how, batch_size))
+                yield place, said[0]
             return
         # of one number of images, and of like length
         order = sorted(
@@ -128,13 +131,12 @@ class HfModel(Respondent):
         side: Literal["left", "right"] = "left"  # of what a causal model goes on with
         if self.model.config.is_encoder_decoder:
             side = "right"
-        try:
+        with _refused() as said:
             inputs = self._inputs.of(questions, bare=how.bare, padding_side=side)
-        except ValueError as error:
-            if len(questions) == 1:
-                return [Said(error=f"its processor refuses it: {error}")]
-            return [said for question in questions for said in self._answered([question], how)]
-        return self._written(questions, inputs, how)
+            return self._written(questions, inputs, how)
+        if len(questions) == 1:
+            return said
+        return [one for question in questions for one in self._answered([question], how)]
 
     def _written(
         self, questions: Sequence[Question], inputs: Mapping[str, Any], how: How
@@ -173,6 +175,8 @@ class HfModel(Respondent):
         """A part of the model by its class of transformers, or one message of what is wrong."""
         import transformers
 
+        # which transformers imports, and which otherwise says that it looks for a GPU
+        os.environ.setdefault("DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu")
         try:
             with quiet_transformers():
                 return getattr(transformers, kind).from_pretrained(**self._where, **more)
@@ -185,6 +189,26 @@ class HfModel(Respondent):
             elif "safetensors" in str(error):
                 expected = "weights in safetensors; pickles are not opened"
             raise UserError(first, file=self._name, expected=expected) from error
+
+
+@contextmanager
+def _refused() -> Iterator[list[Said]]:
+    """Say in the list that a question is refused, where what is done inside does not take it.
+
+    Raises:
+        UserError: when there is no room for it.
+    """
+    said: list[Said] = []
+    try:
+        yield said
+    except ValueError as error:
+        said.append(Said(error=f"its processor refuses it: {error}"))
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            "a batch does not fit into memory",
+            field="batch_size",
+            expected="a smaller --batch-size, or --dtype bfloat16",
+        ) from error
 
 
 def _place(name: str) -> tuple[str, str | None]:

@@ -10,6 +10,7 @@ from typing import Any
 from unified_vl.codecs.segments import Segment, Text
 from unified_vl.data.example import Example
 from unified_vl.inference.inputs import target_fields
+from unified_vl.inference.other_script import in_other_script
 from unified_vl.inference.prediction import FLAGS, Alternative, Exchange, Prediction
 from unified_vl.kinds.places import PlaceKind
 from unified_vl.other_models.choices_in_text import ChoiceFinder
@@ -165,6 +166,9 @@ class AnswerReader:
             segments=parts or ((Text(text),) if text and self._place is None else ()),
             shapes=shapes,
             cut=said.cut,
+            other_script=error is None
+            and self._place is None
+            and in_other_script(self._spec, text, example, ""),
             exchange=Exchange(said.asked, said.text),
         )
 

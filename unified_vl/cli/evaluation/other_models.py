@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from unified_vl.errors import UserError, nearest
+from unified_vl.errors import UserError
 from unified_vl.other_models.place_conventions import CONVENTIONS
 
 if TYPE_CHECKING:
     from unified_vl.other_models.answerer import OtherAnswerer
-    from unified_vl.other_models.other_model import Respondent
     from unified_vl.specs.task import TaskSpec
 
 PANEL = "Other models, and files of answers (docs/scoring_others.md)"
@@ -230,44 +229,19 @@ def opened_other(
         UserError: when it cannot be read, or an option has no effect on it.
     """
     from unified_vl.other_models.answer_log import opened_log
-    from unified_vl.other_models.answers_file import AnswersFile
-    from unified_vl.other_models.other_model import OtherModel
+    from unified_vl.other_models.opening import other_model
 
-    if options.places is not None and options.places not in CONVENTIONS:
-        raise UserError(
-            f"found {options.places!r}",
-            file="command line",
-            field="--places",
-            expected=f"one of {', '.join(CONVENTIONS)}",
-            nearest=nearest(options.places, CONVENTIONS),
-        )
-    scheme, _, name = model.partition(":")
     file = is_file_of_answers(model)
-    _refuse_others_options(options, "file" if file else scheme)
-    if file:
-        yield AnswersFile(Path(model), places=options.places, partial=options.partial)
-        return
-    with opened_log(options.cache, beside) as log:
-        respondent = _respondent(scheme, name, options, device)
-        yield OtherModel(
-            respondent,
-            places=options.places,
-            max_tokens=max_tokens,
-            log=log,
-            bare=options.bare,
-        )
-
-
-def _respondent(scheme: str, name: str, options: OtherOptions, device: str) -> Respondent:
-    """What runs a model."""
-    from unified_vl.other_models.hf_model import HfModel, HfOptions
-    from unified_vl.other_models.server_model import ServerModel, ServerOptions
-
-    if scheme == "openai":
-        how = (options.served_model, options.api_key_env, options.timeout, options.retries)
-        return ServerModel(name, ServerOptions(*how))
-    loaded = (device, options.dtype, options.chat_template, options.trust_remote_code)
-    return HfModel(name, HfOptions(*loaded))
+    _refuse_others_options(options, "file" if file else model.partition(":")[0])
+    given = {field.name: getattr(options, field.name) for field in fields(OtherOptions)}
+    with opened_log(given.pop("cache"), None if file else beside) as log:
+        try:
+            found = other_model(model, device=device, max_tokens=max_tokens, cache=log, **given)
+        except UserError as error:
+            if error.file is None and error.field is not None:
+                error.file, error.field = "command line", f"--{error.field.replace('_', '-')}"
+            raise
+        yield found
 
 
 def _refuse_others_options(options: OtherOptions, kind: str) -> None:

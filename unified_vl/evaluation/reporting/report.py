@@ -149,8 +149,9 @@ def _header(report: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, An
     rows = sum(task["count"] for task in tasks.values())
     skipped = sum(task.get("skipped", 0) for task in tasks.values())
     failed = sum(task.get("failed", 0) for task in tasks.values())
+    by = report.get("answered_by", {})
     known = [
-        ("parameters", _thousands(facts.get("parameters"))),
+        ("parameters", _thousands(facts.get("parameters", by.get("parameters")))),
         ("updates", _thousands(facts.get("steps"))),
         ("best by what was measured after update", _thousands(facts.get("scored_step"))),
         ("examples an update", _thousands(facts.get("batch_size"))),
@@ -161,6 +162,7 @@ def _header(report: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, An
         ("answers that are none", f"{failed:,}" if failed else None),
         ("scored in", _duration(report["seconds"])),
         ("model", report["model"]),
+        ("architecture", by.get("architecture")),
     ]
     return {
         "title": f"Run {facts['run']}" if "run" in facts else str(report["model"]),
