@@ -218,7 +218,7 @@ def spoil(world: Path, folder: Path, family: str, what: str) -> Path:
 @pytest.mark.parametrize(
     ("family", "what", "keys", "message"),
     [
-        ("bart", "pickle", (), "weights in a pickle are not opened"),
+        ("bart", "pickle", (), ".bin alone, which could run a program"),
         ("bart", "type", (), "a model of type 'barrt' cannot be started from.*bart"),
         ("bart", "shard", (), "cannot be read"),
         ("bart", "weight", (), "weights? missing, such as"),

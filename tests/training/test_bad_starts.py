@@ -104,7 +104,7 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "no weights": (lambda model: (model / WEIGHTS).unlink(), "there are no weights here"),
     "adapters alone": (
         lambda model: (model / WEIGHTS).rename(model / "adapter_model.safetensors"),
-        "holds adapters alone, .*docs/fine_tuning.md",
+        "these are adapters and not a whole model.*docs/fine_tuning.md",
     ),
     "a pickle": (pickle_only, "pytorch_model.bin alone, .*save_pretrained writes that file"),
     "a shard that is missing": (shards("c.safetensors"), "c.safetensors: the file is missing"),

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.auto_classes import AUTO_MAP, CLASSES, MODULE
-from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
+from unified_vl.model.pretrained.tensor_files import adapters_alone
 
 _NAMES = sorted({name.partition(".")[2] for name in AUTO_MAP.values()})
 _SHIM = f'''"""The classes of this model are in the package unified_vl: pip install unified_vl"""
@@ -68,10 +68,9 @@ def refuse_adapters(directory: Path) -> None:
     """
     path = directory / "adapter_config.json"
     if path.is_file() and not (directory / "model.safetensors").is_file():
-        raise UserError(
-            "these are adapters and not a whole model",
-            file=path,
-            expected="`unified_vl.UnifiedVL.from_pretrained`, which puts both together, or a model "
+        raise adapters_alone(
+            path,
+            "`unified_vl.UnifiedVL.from_pretrained`, which puts both together, or a model "
             "whose run said `lora: {save: merged}`",
         )
 

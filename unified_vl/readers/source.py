@@ -119,13 +119,18 @@ class Source:
         return next(iter(self.files.values()))
 
     @property
+    def image_root(self) -> Path:
+        """Where paths of images start, whether it is there or not."""
+        return self.root / self.images
+
+    @property
     def image_folder(self) -> Path:
         """The folder of the images.
 
         Raises:
             UserError: when it is not there.
         """
-        folder = self.root / self.images
+        folder = self.image_root
         if not folder.is_dir():
             raise self.error(("data", "images"), f"there is no folder {str(folder)!r}")
         return folder

@@ -27,7 +27,7 @@ from unified_vl.specs.reading.document import (
 from unified_vl.specs.reading.parse import missing_file
 from unified_vl.specs.runs.course import EarlyStoppingSpec, EmaSpec
 from unified_vl.specs.runs.course_rules import refuse_unfit_course
-from unified_vl.specs.runs.engine import read_engine_config
+from unified_vl.specs.runs.engine import read_engine
 from unified_vl.specs.runs.lora import LoraSpec
 from unified_vl.specs.runs.model import ModelSpec
 from unified_vl.specs.runs.run_paths import refuse_old_paths
@@ -382,7 +382,7 @@ def _check_engine(run: Run, path: Path) -> None:
         beside = [p.name for p in path.parent.glob("*.json")] if path.parent.is_dir() else []
         close = nearest(path.name, beside)
         raise run.error(("engine",), f"there is no file {str(path)!r}", nearest=close)
-    read_engine_config(path)
+    read_engine(path)
 
 
 FOLLOWERS.append(partial(Run.model_rebuild, force=True))

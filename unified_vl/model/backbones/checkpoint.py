@@ -17,7 +17,12 @@ from unified_vl.errors import UserError, number_of
 from unified_vl.files import read_json_object
 from unified_vl.model.backbones.adapter import OWN_BRANCH, TransformersBackbone
 from unified_vl.model.backbones.configuration import ATTENTION, TransformersConfig
-from unified_vl.model.pretrained.tensor_files import PICKLES, WEIGHTS, refuse_no_number
+from unified_vl.model.pretrained.tensor_files import (
+    WEIGHTS,
+    adapters_alone,
+    refuse_no_number,
+    refuse_pickles,
+)
 
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 
@@ -84,21 +89,13 @@ def refuse_others(directory: Path) -> None:
         UserError: naming the file, and how to convert it.
     """
     if (directory / "adapter_config.json").is_file():
-        raise UserError(
-            "these are adapters and not a whole model",
-            file=directory / "adapter_config.json",
-            expected="the model that they were merged into (peft: `merge_and_unload`)",
+        raise adapters_alone(
+            directory / "adapter_config.json",
+            "the model that they were merged into (peft: `merge_and_unload`)",
         )
     if any(directory.glob("*.safetensors")):
         return
-    pickles = [path for kind in PICKLES for path in sorted(directory.glob(kind))]
-    if pickles:
-        raise UserError(
-            "weights in a pickle are not opened: whoever wrote it could run code here",
-            file=pickles[0],
-            expected="model.safetensors, as `transformers` writes it: "
-            "from_pretrained(DIRECTORY).save_pretrained(NEW)",
-        )
+    refuse_pickles(directory)
     raise UserError("the model's weights are missing", file=directory / WEIGHTS)
 
 

@@ -129,20 +129,12 @@ def weight_files(directory: Path) -> list[Path]:
             if not path.is_file():
                 raise UserError(f"the file is missing, which {INDEX} names", file=path)
         return paths
-    pickles = sorted(path.name for kind in PICKLES for path in directory.glob(kind))
-    if pickles:
-        raise UserError(
-            f"holds weights as {pickles[0]} alone, which could run a program when it is opened",
-            file=directory,
-            expected=f"{WEIGHTS}: load it where you trust it, with transformers' "
-            "from_pretrained, and save_pretrained writes that file",
-        )
+    refuse_pickles(directory)
     if (directory / ADAPTERS).is_file():
-        raise UserError(
-            "holds adapters alone, without the weights that they are beside",
-            file=directory,
-            expected="a whole model: train with `lora: {save: merged}`, or open this one in Python "
-            "and save it (docs/fine_tuning.md)",
+        raise adapters_alone(
+            directory / ADAPTERS,
+            "a whole model: train with `lora: {save: merged}`, or open this one in Python and save "
+            "it (docs/fine_tuning.md)",
         )
     beside = sorted(path.name for path in directory.glob("*.safetensors"))
     raise UserError(
@@ -151,6 +143,32 @@ def weight_files(directory: Path) -> list[Path]:
         expected=f"{WEIGHTS} or {INDEX}",
         nearest=nearest(WEIGHTS, beside),
     )
+
+
+def refuse_pickles(directory: Path) -> None:
+    """Raise for a folder without weights in safetensors where there are some in a pickle.
+
+    Raises:
+        UserError: naming it, and how to convert it.
+    """
+    pickles = sorted(path.name for kind in PICKLES for path in directory.glob(kind))
+    if pickles:
+        raise UserError(
+            f"holds weights as {pickles[0]} alone, which could run a program when it is opened",
+            file=directory,
+            expected=f"{WEIGHTS}: load it where you trust it, with transformers' "
+            "from_pretrained, and save_pretrained writes that file",
+        )
+
+
+def adapters_alone(path: Path, expected: str) -> UserError:
+    """What is said of adapters where a whole model is wanted.
+
+    Args:
+        path: their file.
+        expected: what the asker can open, and where that comes from.
+    """
+    return UserError("these are adapters and not a whole model", file=path, expected=expected)
 
 
 def refuse_no_number(name: str, weight: torch.Tensor, file: Path) -> None:

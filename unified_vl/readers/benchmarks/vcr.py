@@ -91,7 +91,7 @@ def _rows(texts: Callable[[_Row], dict[str, Any]]) -> Rows:
     """The rows of questions, whose texts are taken from a line by `texts`."""
 
     def rows(source: Source) -> Iterator[dict[str, Any]]:
-        boxes_of = _boxes_below(source.root / source.images)
+        boxes_of = _boxes_below(source.image_root)
         for line, content in json_objects(source.path):
             row = _Row(content, source.path, line)
             found = {"key": row.get("annot_id", str), "image": row.get("img_fn", str), **texts(row)}

@@ -27,7 +27,7 @@ def _rows(source: Source) -> Iterator[dict[str, Any]]:
     content = read_json(path)
     data = member(content, "data", dict, path)
     said = {key: texts(data, key, path, "data") for key in ("questions", "answers")}
-    name = _images(member(content, "split", str, path), source.root / source.images)
+    name = _images(member(content, "split", str, path), source.image_root)
     relevances = _relevances(path) if "relevance" in source.needed else {}
     for number, dialog in enumerate(member(data, "dialogs", list, path, "data")):
         where = f"data.dialogs.{number}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unified_vl.specs.optimizer import OPTIMIZERS, OptimizerVariant
-from unified_vl.specs.runs.engine import read_engine_config
+from unified_vl.specs.runs.engine import read_engine
 
 if TYPE_CHECKING:
     from unified_vl.specs.run import Run
@@ -45,7 +45,7 @@ def _refuse_flattened(run: Run) -> None:
     """That ZeRO does not flatten the parameters of an optimiser that needs their shapes."""
     name = run.optimizer.name
     variant = OPTIMIZERS[name]
-    stage = read_engine_config(run.engine).get("zero_optimization", {}).get("stage", 0)
+    stage = read_engine(run.engine).zero_optimization.stage
     if stage and isinstance(variant, OptimizerVariant) and variant.whole:
         fitting = [each for each, of in OPTIMIZERS.items() if not getattr(of, "whole", False)]
         raise run.error(

@@ -242,9 +242,7 @@ class EngineSpec(Document):
 
 def read_engine(path: Path | None) -> EngineSpec:
     """The same as `read_engine_config`, with types and places."""
-    if path is None:
-        return EngineSpec()
-    return validate(EngineSpec, Parsed(read_json_object(path), json_origin(path)))
+    return EngineSpec() if path is None else _read(path)[0]
 
 
 def read_engine_config(path: Path | None) -> dict[str, Any]:
@@ -260,13 +258,15 @@ def read_engine_config(path: Path | None) -> dict[str, Any]:
         UserError: when the file is missing, is not JSON, has any other key, leaves a value to be
             filled in, or asks for what would make gradients unknown or checkpoints incomplete.
     """
-    if path is None:
-        return {**DEFAULT}
+    return {**DEFAULT} if path is None else _read(path)[1]
+
+
+def _read(path: Path) -> tuple[EngineSpec, dict[str, Any]]:
+    """A file as what it means, and as it is."""
     if not path.is_file():
         raise UserError("there is no such file", file=path, expected="a DeepSpeed JSON")
     config = read_json_object(path)
-    validate(EngineSpec, Parsed({**config}, json_origin(path)))
-    return config
+    return validate(EngineSpec, Parsed({**config}, json_origin(path))), config
 
 
 def _problems(engine: EngineSpec) -> Iterator[Problem]:

@@ -5,45 +5,33 @@ Legend: R rows, C columns of a matrix; a tensor of more axes is a stack of its l
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from unified_vl.specs.optimizer import AdafactorKeys, OptimizerSpec
-from unified_vl.training.optimizers.optimizer import Groups, OptimizerKind
+from unified_vl.specs.optimizer import AdafactorKeys
+from unified_vl.training.optimizers.optimizer import OptimizerKind, OwnOptimizer, Tensors
 
 TINY = 1e-30  # epsilon 1 of the paper, section 9: keeps a second moment above zero
 
 
-class Adafactor(torch.optim.Optimizer):
+class Adafactor(OwnOptimizer):
     """Algorithms 4 and 5 of the paper, with the learning rate that the run gives to each step.
 
     Without a running mean of gradients (section 5 on), with update clipping (section 6) and a decay
     of the second moment that increases (section 7.2); relative step sizes (section 8) where
     `scale_parameter` is on: the rate counts in units of the parameter's root mean square. Weight
     decay is decoupled, as AdamW's.
-
-    Args:
-        groups: parameters, each with its `weight_decay`.
-        spec: the keys of the run.
     """
 
-    def __init__(self, groups: Groups, spec: OptimizerSpec) -> None:
-        super().__init__(groups, {"lr": spec.lr, "weight_decay": spec.weight_decay})
-        self._spec = spec
+    def update(self, xs: Tensors, lr: float, weight_decay: float) -> None:
+        for x in xs:
+            self._update(x, self.state[x], lr, weight_decay)
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One update of all parameters that have a gradient."""
-        assert closure is None, "the gradients are there"
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, self.state[parameter], group)
-
-    def _update(self, x: torch.Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        spec, grad = self._spec, x.grad
+    def _update(
+        self, x: torch.Tensor, state: dict[str, Any], lr: float, weight_decay: float
+    ) -> None:
+        spec, grad = self.spec, x.grad
         assert grad is not None
         step = state.setdefault("step", torch.zeros((), dtype=torch.float32))
         step += 1
@@ -61,9 +49,9 @@ class Adafactor(torch.optim.Optimizer):
         update /= (rms(update) / spec.clip_threshold).clamp_(min=1.0)
         if spec.scale_parameter:
             update *= rms(x).clamp_(min=spec.rms_floor)
-        if group["weight_decay"]:
-            x.mul_(1 - group["lr"] * group["weight_decay"])
-        x.add_(update, alpha=-group["lr"])
+        if weight_decay:
+            x.mul_(1 - lr * weight_decay)
+        x.add_(update, alpha=-lr)
 
 
 def _mean(state: dict[str, Any], name: str, value: torch.Tensor, share: float) -> None:

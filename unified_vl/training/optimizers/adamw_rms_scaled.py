@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
 
-from unified_vl.specs.optimizer import AdamWRmsScaledKeys, OptimizerSpec
-from unified_vl.training.optimizers.optimizer import Groups, OptimizerKind
-
-Tensors = list[torch.Tensor]
+from unified_vl.specs.optimizer import AdamWRmsScaledKeys
+from unified_vl.training.optimizers.optimizer import OptimizerKind, OwnOptimizer, Tensors
 
 
-class AdamWRmsScaled(torch.optim.Optimizer):
+class AdamWRmsScaled(OwnOptimizer):
     """AdamW with the matrix-wise learning rate of nanoT5 (section 3.1).
 
     x <- x (1 - lr weight_decay) - lr max(RMS(x), rms_floor) m / (sqrt(v) + eps), where m and v are
     AdamW's unbiased running means, and RMS(x) the root mean square of the parameter before.
-
-    Args:
-        groups: parameters, each with its `weight_decay`.
-        spec: the keys of the run.
     """
 
-    def __init__(self, groups: Groups, spec: OptimizerSpec) -> None:
-        super().__init__(groups, {"lr": spec.lr, "weight_decay": spec.weight_decay})
-        self._spec = spec
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One update of all parameters that have a gradient."""
-        assert closure is None, "the gradients are there"
-        for group in self.param_groups:
-            changed = [x for x in group["params"] if x.grad is not None]
-            if changed:
-                self._update(changed, group)
-
-    def _update(self, xs: Tensors, group: dict[str, Any]) -> None:
-        spec, (first, second) = self._spec, self._spec.betas
+    def update(self, xs: Tensors, lr: float, weight_decay: float) -> None:
+        spec, (first, second) = self.spec, self.spec.betas
         grads: Tensors = [x.grad for x in xs if x.grad is not None]
         for x in xs:
             if "step" not in self.state[x]:
@@ -61,11 +39,11 @@ class AdamWRmsScaled(torch.optim.Optimizer):
         norms = torch.stack(list(torch._foreach_norm(xs))).tolist()
         sizes = [norm / x.numel() ** 0.5 for norm, x in zip(norms, xs, strict=True)]
         rates = [
-            -group["lr"] * max(size, spec.rms_floor) / (1 - first**step)
+            -lr * max(size, spec.rms_floor) / (1 - first**step)
             for size, step in zip(sizes, steps, strict=True)
         ]
-        if group["weight_decay"]:
-            torch._foreach_mul_(xs, 1 - group["lr"] * group["weight_decay"])
+        if weight_decay:
+            torch._foreach_mul_(xs, 1 - lr * weight_decay)
         torch._foreach_addcdiv_(xs, means, divisors, rates)
 
 

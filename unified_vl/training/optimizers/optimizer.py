@@ -11,8 +11,41 @@ import torch
 from unified_vl.parts import Part, Problem
 from unified_vl.specs.optimizer import OptimizerSpec
 
+Tensors = list[torch.Tensor]
 Groups = list[dict[str, Any]]
 """Parameters (`params`), each group with its `weight_decay`, and its `lr_scale` for the engine."""
+
+
+class OwnOptimizer(torch.optim.Optimizer):
+    """An optimiser of this project: it updates the parameters of a group that have gradients.
+
+    Args:
+        groups: parameters, each with its `weight_decay`.
+        spec: the keys of the run.
+    """
+
+    def __init__(self, groups: Groups, spec: OptimizerSpec) -> None:
+        super().__init__(groups, {"lr": spec.lr, "weight_decay": spec.weight_decay})
+        self.spec = spec
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """One update of all parameters that have a gradient."""
+        assert closure is None, "the gradients are there"
+        for group in self.param_groups:
+            changed = [x for x in group["params"] if x.grad is not None]
+            if changed:
+                self.update(changed, group["lr"], group["weight_decay"])
+
+    def update(self, xs: Tensors, lr: float, weight_decay: float) -> None:
+        """Change parameters of a group by their gradients.
+
+        Args:
+            xs: the parameters, at least one; each has a gradient.
+            lr: the learning rate of the step.
+            weight_decay: of the group.
+        """
+        raise NotImplementedError
 
 
 def _none(spec: OptimizerSpec) -> Iterable[Problem]:
