@@ -18,6 +18,7 @@ ORDER = [
     "files",
     "extras",
     "png",
+    "shown",
     "run_record",
     "checkpoint_folders",
     "locks",

@@ -8,6 +8,10 @@ Ask a saved model:
 >>> model.predict("emoji_caption", image="cat.png", language="de").text  # doctest: +SKIP
 >>> model.predict("emoji_caption", image="cat.png", language=["de", "ja"])  # doctest: +SKIP
 
+Many inputs, as they come: `model.predict_many(rows, "emoji_caption", batch_size=64)`. In a notebook
+models, answers and specs show themselves. `transformers`' Auto classes and pipelines know saved
+models, too (docs/transformers.md), and `model.push_to_hub` uploads one (docs/hub.md).
+
 Train one, and score it:
 
 >>> from unified_vl import evaluate, load_run, train

@@ -18,7 +18,7 @@ from unified_vl.decoding.grammars.language import LanguageGrammar, ScriptMasks
 from unified_vl.decoding.grammars.script_bytes import NEVER, WHOLE, byte_places
 from unified_vl.decoding.grammars.values import TextGrammar
 from unified_vl.errors import UserError
-from unified_vl.inference.other_script import in_other_script
+from unified_vl.inference.written.other_script import in_other_script
 from unified_vl.languages.scripts import scripts_of, strange_parts
 from unified_vl.specs.load import load_task
 from unified_vl.specs.tasks.generate import GenerateSpec

@@ -9,7 +9,7 @@ from typing import Any
 from unified_vl.data.example import Example
 from unified_vl.errors import UserError
 from unified_vl.inference.prediction import Prediction
-from unified_vl.inference.reading_answers import AnswerReader
+from unified_vl.inference.written.answer_reader import AnswerReader
 from unified_vl.model.backbone import BackboneConfig
 from unified_vl.specs.task import TaskSpec
 

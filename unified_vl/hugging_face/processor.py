@@ -27,9 +27,9 @@ from unified_vl.hugging_face.post_processing import read_generated, unseen_examp
 from unified_vl.hugging_face.tokenizer import UnifiedVLTokenizer
 from unified_vl.inference.inputs import input_language, input_row, split_inputs
 from unified_vl.inference.prediction import Prediction
-from unified_vl.inference.reading_answers import AnswerReader
 from unified_vl.inference.saved_models.model_directory import write_parts
 from unified_vl.inference.saved_models.parts import SavedParts, load_parts
+from unified_vl.inference.written.answer_reader import AnswerReader
 from unified_vl.model.saved_configuration import CONFIG
 from unified_vl.specs.task import TaskSpec
 

@@ -10,6 +10,7 @@ from PIL.Image import Image
 
 from unified_vl.codecs.segments import Segment
 from unified_vl.kinds.registry import KINDS
+from unified_vl.shown import facts, pictures, table
 
 FLAGS = {  # what may be amiss with an answer, and how people are told
     "cut": "cut at max_tokens",
@@ -18,7 +19,7 @@ FLAGS = {  # what may be amiss with an answer, and how people are told
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Alternative:
     """One of several answers to an input; the attributes are those of `Prediction`."""
 
@@ -35,6 +36,9 @@ class Alternative:
         """Those of `shapes`: `[x1, y1, x2, y2]` each; None where the task has none."""
         return self.shapes.get("boxes")
 
+    def __repr__(self) -> str:
+        return f"<Alternative: {', '.join(_told(self))}>"
+
     def as_row(self) -> dict[str, Any]:
         row = {"prediction": self.text, "boxes": self.boxes, "score": self.score}
         return row | {"cut": self.cut, "other_script": self.other_script} | _others(self.shapes)
@@ -48,7 +52,7 @@ class Exchange:
     said: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Prediction:
     """One answer.
 
@@ -90,6 +94,24 @@ class Prediction:
         """Those of `shapes`: `[x1, y1, x2, y2]` each; None where the task has none."""
         return self.shapes.get("boxes")
 
+    def __repr__(self) -> str:
+        if self.error is not None:
+            return f"<Prediction: no answer: {self.error}>"
+        more = [] if self.alternatives is None else [f"{len(self.alternatives)} alternatives"]
+        return f"<Prediction: {', '.join([*_told(self), *more])}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the text, the shapes, the pictures and what is amiss."""
+        if self.error is not None:
+            return facts({"no answer": self.error})
+        said: dict[str, object] = {"text": self.text, "score": _score(self.score), **self.shapes}
+        amiss = [told for flag, told in FLAGS.items() if getattr(self, flag)]
+        shown = facts({**said, "amiss": ", ".join(amiss)} if amiss else said)
+        if self.alternatives is not None:
+            others = [(one.text, _score(one.score), dict(one.shapes)) for one in self.alternatives]
+            shown += table(others, ("alternative", "score", "shapes"))
+        return shown + pictures(self.images)
+
     def as_row(self) -> dict[str, Any]:
         """The row of an output file; other shapes than boxes only where the task has them,
         `alternatives` only where they were asked for."""
@@ -105,6 +127,21 @@ class Prediction:
         if self.alternatives is not None:
             row["alternatives"] = [other.as_row() for other in self.alternatives]
         return row
+
+
+def _told(answer: Prediction | Alternative) -> list[str]:
+    """What matters of an answer, without what it does not have."""
+    parts = [repr(answer.text)]
+    if answer.score is not None:
+        parts.append(f"score {_score(answer.score)}")
+    parts += [f"{key} {values}" for key, values in answer.shapes.items() if values]
+    if answer.images:
+        parts.append(f"{len(answer.images)} image{'s' * (len(answer.images) > 1)}")
+    return parts + [told for flag, told in FLAGS.items() if getattr(answer, flag, False)]
+
+
+def _score(score: float | None) -> str:
+    return "" if score is None else f"{score:.3f}"
 
 
 def _others(shapes: Mapping[str, list[Any]]) -> dict[str, list[Any]]:

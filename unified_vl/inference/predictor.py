@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, overload
@@ -23,14 +23,18 @@ from unified_vl.inference.inputs import (
     OneValue,
     chunks,
     input_row,
+    source_fields,
     split_inputs,
+    target_fields,
 )
+from unified_vl.inference.many import Told, predict_many
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.publishing.upload import push
 from unified_vl.inference.saved_models.model_directory import SavedModel, load_model, save_model
 from unified_vl.inference.task_answers import TaskAnswers
 from unified_vl.model.pretrained.hub import from_hub
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.shown import heading, table
 from unified_vl.specs.load import load_task
 from unified_vl.specs.runs.run_paths import is_path
 from unified_vl.specs.task import TaskSpec
@@ -88,6 +92,21 @@ class UnifiedVL:
                 )
             compile_model(saved.model)
         return cls(saved)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the tasks, what they read and write, their languages."""
+        millions = sum(weight.numel() for weight in self.model.parameters()) / 1e6
+        rows = [
+            (
+                name,
+                ", ".join(source_fields(spec)),
+                ", ".join(target_fields(spec)),
+                ", ".join(spec.data.languages),
+            )
+            for name, spec in self.specs.items()
+        ]
+        size = f"UnifiedVL: {millions:.1f} M parameters on {self.model.device}"
+        return heading(size) + table(rows, ("task", "reads", "writes", "languages"))
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -222,6 +241,39 @@ class UnifiedVL:
         predictions = list(self.predict_examples(spec, examples, n=n))
         return predictions if several else predictions[0]
 
+    def predict_many(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        task: str | Path | TaskSpec | None = None,
+        *,
+        language: str | None = None,
+        batch_size: int = 64,
+        n: int = 1,
+        progress: Told | None = None,
+    ) -> Iterator[Prediction]:
+        """Answer many rows in their order, as they come: rows may be a generator without an end.
+
+        Who takes no more answers (`break`, `close()`) ends the work; so does an exception that
+        `progress` raises, at the next batch.
+
+        Args:
+            rows: fields by name, as `predict` takes those of one input; a row may say its
+                `language`, its `key` and, where no task is given, its `task`.
+            task: of all rows; None where each names one of the model's.
+            language: of rows that name none.
+            batch_size: rows that the model reads at once.
+            n: how many answers a row gets in `alternatives`, where the task has as many.
+            progress: called after each batch with the number of answers and that of rows, which is
+                None where `rows` has no length.
+
+        Returns:
+            A `Prediction` for each row; that of a bad row has `error`, what is wrong with it.
+
+        Raises:
+            UserError: for an unknown task.
+        """
+        return predict_many(self, rows, task, language, batch_size, n, progress)
+
     def builder(
         self, spec: TaskSpec, root: Path | None, data: TaskData | None = None
     ) -> ExampleBuilder:
@@ -266,12 +318,14 @@ class UnifiedVL:
         batch_size: int = 64,
         *,
         n: int = 1,
+        told: Callable[[int], object] | None = None,
     ) -> Iterator[Prediction]:
         """Answer examples of any tasks and languages, in their order.
 
         Within a chunk of batches, those of a task and of like length go together: less
-        padding.
+        padding. `told` is called with the number of answers after each batch.
         """
+        done = 0
         for chunk in chunks(inputs, CHUNK * batch_size):
             places: dict[TaskSpec, list[int]] = {}
             for place, (spec, _) in enumerate(chunk):
@@ -283,6 +337,9 @@ class UnifiedVL:
                     group = of_task[start : start + batch_size]
                     answers = self._of_task(spec).answer([chunk[place][1] for place in group], n)
                     found.update(zip(group, answers, strict=True))
+                    done += len(group)
+                    if told is not None:
+                        told(done)
             yield from (found[place] for place in range(len(chunk)))
 
     def _of_task(self, spec: TaskSpec) -> TaskAnswers:

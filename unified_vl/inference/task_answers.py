@@ -12,8 +12,8 @@ from unified_vl.data.example import Example
 from unified_vl.decoding.generator import Generator
 from unified_vl.errors import UserError
 from unified_vl.inference.prediction import Alternative, Prediction
-from unified_vl.inference.reading_answers import AnswerReader
 from unified_vl.inference.reranking import Reranker
+from unified_vl.inference.written.answer_reader import AnswerReader
 
 if TYPE_CHECKING:
     from unified_vl.inference.predictor import UnifiedVL

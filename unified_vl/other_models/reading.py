@@ -10,8 +10,8 @@ from typing import Any
 from unified_vl.codecs.segments import Segment, Text
 from unified_vl.data.example import Example
 from unified_vl.inference.inputs import target_fields
-from unified_vl.inference.other_script import in_other_script
 from unified_vl.inference.prediction import FLAGS, Alternative, Exchange, Prediction
+from unified_vl.inference.written.other_script import in_other_script
 from unified_vl.kinds.places import PlaceKind
 from unified_vl.other_models.choices_in_text import ChoiceFinder
 from unified_vl.other_models.place_conventions import PlaceConvention, shape_at

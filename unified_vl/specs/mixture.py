@@ -91,6 +91,10 @@ class Mixture(Spec):
         """The task specs, in the order of `tasks`."""
         return self._specs
 
+    def told(self) -> str:
+        names = ", ".join(spec.task for spec in self.specs)
+        return f"{self.mixture}: {names or super().told()}"
+
     def settle(self, origin: Origin) -> None:
         super().settle(origin)
         check_schedule(self)

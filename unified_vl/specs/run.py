@@ -348,6 +348,11 @@ class Run(Spec):
     def __hash__(self) -> int:
         return hash((self.run, self.version))
 
+    def told(self) -> str:
+        mixture = self.mixture.mixture if isinstance(self.mixture, Mixture) else self.mixture
+        length = f"{self.epochs} epochs" if self.steps is None else f"{self.steps} steps"
+        return f"{self.run}: {mixture}, {length}, into {self.output}"
+
     def settle(self, origin: Origin) -> None:
         super().settle(origin)
         refuse_old_paths(self)

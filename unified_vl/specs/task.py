@@ -156,6 +156,12 @@ class TaskSpec(Spec):
         refuse(task_problems(self))
         return self
 
+    def told(self) -> str:
+        reads, writes = (", ".join(self.fields_of(side)) for side in (self.source, self.target))
+        languages = self.data.languages
+        count = f"{len(languages)} languages" if len(languages) > 3 else ", ".join(languages)
+        return f"{self.task}: {reads} -> {writes} ({count})"
+
     def settle(self, origin: Origin) -> None:
         super().settle(origin)
         if origin.text is not None and origin.file is None:

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from unified_vl.errors import UserError
 from unified_vl.parts import NAME_PATTERN, KeyPath, Name, OneOf, Part, Problem, dotted, one_of
+from unified_vl.shown import heading, source
 
 __all__ = ["KeyPath", "Name", "OneOf", "Part", "Problem", "dotted", "one_of"]  # beside its own
 
@@ -85,6 +86,17 @@ class Document(Part):
         if self._origin.text is not None:
             return self._origin.text
         return self.model_dump_json(indent=2, exclude_unset=True, exclude={"include"})
+
+    def told(self) -> str:
+        """What it is, in a line."""
+        return str(self.file or "made in Python")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.told()}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the line, and all of it when it is clicked on."""
+        return heading(f"{type(self).__name__} {self.told()}") + source(self.text)
 
     def settle(self, origin: Origin) -> None:
         """Where it comes from; subclasses read here what they name in other files.

@@ -14,8 +14,8 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.example import Example
 from unified_vl.decoding.answer_rules import AnswerRules
 from unified_vl.inference.inputs import target_fields
-from unified_vl.inference.other_script import in_other_script
 from unified_vl.inference.prediction import Alternative
+from unified_vl.inference.written.other_script import in_other_script
 from unified_vl.specs.task import TaskSpec
 
 
