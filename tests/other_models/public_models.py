@@ -148,3 +148,73 @@ def save_llama(folder: Path, *, chat: bool = True) -> None:
     torch.manual_seed(0)
     LlamaForCausalLM(LlamaConfig(**SMALL, **IDS, vocab_size=len(text))).save_pretrained(folder)
     text.save_pretrained(folder)
+
+
+def save_florence2(folder: Path) -> None:
+    """An encoder and a decoder of images and texts, without a chat template."""
+    from transformers import (
+        BartConfig,
+        CLIPImageProcessor,
+        Florence2Config,
+        Florence2ForConditionalGeneration,
+        Florence2Processor,
+        Florence2VisionConfig,
+    )
+
+    text = tokenizer(extra_special_tokens={"image_token": "<image>"})
+    heads = {"num_heads": (2, 2, 2, 2), "num_groups": (2, 2, 2, 2), "patch_size": (7, 3, 3, 3)}
+    vision = Florence2VisionConfig(
+        depths=(1, 1, 1, 1), embed_dim=(8, 8, 16, 16), projection_dim=16, **heads
+    )
+    layers = {"encoder_layers": 1, "decoder_layers": 1}
+    layers |= {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    bart = BartConfig(
+        d_model=16,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        vocab_size=len(text),
+        decoder_start_token_id=2,
+        forced_eos_token_id=None,
+        **layers,
+        **IDS,
+    )
+    torch.manual_seed(0)
+    config = Florence2Config(
+        vision_config=vision.to_dict(),
+        text_config=bart.to_dict(),
+        image_token_id=text.convert_tokens_to_ids("<image>"),
+    )
+    Florence2ForConditionalGeneration(config).save_pretrained(folder)
+    images = CLIPImageProcessor(size={"height": 64, "width": 64}, do_center_crop=False)
+    images.image_seq_length = 5
+    processor = Florence2Processor(images, text, num_additional_image_tokens=0)
+    processor.save_pretrained(folder)
+
+
+def save_paligemma(folder: Path) -> None:
+    """A causal model that reads all of its prompt in both directions, without a chat template."""
+    from transformers import (
+        GemmaConfig,
+        PaliGemmaConfig,
+        PaliGemmaForConditionalGeneration,
+        PaliGemmaProcessor,
+        SiglipImageProcessor,
+        SiglipVisionConfig,
+    )
+
+    text = tokenizer(extra_special_tokens={"image_token": "<image>"})
+    vision = SiglipVisionConfig(**SMALL, image_size=32, patch_size=8, projection_dim=16)
+    heads = {"num_key_value_heads": 2, "head_dim": 8}
+    gemma = GemmaConfig(**SMALL, **IDS, **heads, vocab_size=len(text) + 2000)
+    torch.manual_seed(0)
+    config = PaliGemmaConfig(
+        vision_config=vision.to_dict(),
+        text_config=gemma.to_dict(),
+        image_token_index=text.convert_tokens_to_ids("<image>"),
+        projection_dim=16,
+        hidden_size=16,
+    )
+    PaliGemmaForConditionalGeneration(config).save_pretrained(folder)
+    images = SiglipImageProcessor(size={"height": 32, "width": 32})
+    images.image_seq_length = 16
+    PaliGemmaProcessor(images, text).save_pretrained(folder)

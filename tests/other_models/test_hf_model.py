@@ -28,6 +28,10 @@ MODELS: dict[str, Callable[[Path], None]] = {
     "t5": public_models.save_t5,
     "llama": public_models.save_llama,
 }
+WITHOUT_TEMPLATE = {
+    "florence2": public_models.save_florence2,
+    "paligemma": public_models.save_paligemma,
+}
 IMAGES = ("llava", "qwen2_vl")
 SPEC = """
 task: TASK
@@ -68,7 +72,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def directory(name: str) -> Path:
         if not (root / name).is_dir():
-            MODELS[name](root / name)
+            (MODELS | WITHOUT_TEMPLATE)[name](root / name)
         return root / name
 
     return directory
@@ -351,3 +355,19 @@ def test_python_scores_as_the_command_does(saved, data: Path, tmp_path: Path) ->
     task = "read_score_choices"
     assert found["tasks"][task]["metrics"] == by_command["tasks"][task]["metrics"]
     assert len((tmp_path / "cache.jsonl").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "prompt", "scores"),
+    [("florence2", "Is it a dog?", True), ("paligemma", "<image>Is it a dog?", False)],
+)
+def test_families_without_a_chat_template(saved, name: str, prompt: str, scores: bool) -> None:
+    model = HfModel(str(saved(name)))
+    asked = questions(True)
+    assert model._inputs.prompt(asked[0], bare=False) == prompt
+    assert model.scores_choices is scores
+    how = How(GenerateSpec(), 4)
+    found = dict(model.respond(asked, how, 3))
+    for place, question in enumerate(asked):
+        assert dict(model.respond([question], how, 1))[0] == found[place]
+    assert {said.error for said in found.values()} == {None}

@@ -14,9 +14,16 @@ from unified_vl.other_models.asking import Question
 if TYPE_CHECKING:
     from unified_vl.other_models.hf_model import HfOptions
 
-PLACES_ITS_IMAGES = ("blip-2", "instructblip", "paligemma", "florence2", "kosmos-2", "pix2struct")
+PLACES_ITS_IMAGES = ("blip-2", "instructblip", "florence2", "kosmos-2", "pix2struct")
 """Families whose processor puts images before a text by itself, where there is no template."""
+ENDS_ITS_PROMPTS = ("paligemma",)
+"""Families whose processor writes an end behind a prompt: nothing may be written behind it, and all
+of it is read in both directions, so no choice can be scored there."""
 ANSWER = "\nAnswer:"  # behind a prompt that a base model goes on with
+
+
+class Refused(Exception):
+    """A question that a processor does not take."""
 
 
 class HfInputs:
@@ -104,6 +111,10 @@ class HfInputs:
             bare: whether a prompt is complete as it is.
             padding_side: where texts are filled up.
             behind: texts behind each prompt; of several every prompt is there with each.
+
+        Raises:
+            Refused: for what the processor does not take, such as the token of an image in a text.
+            UserError: for a template that cannot be rendered.
         """
         texts = [
             self.prompt(question, bare=bare) + text for question in questions for text in behind
@@ -118,7 +129,10 @@ class HfInputs:
         if self._reads_images:
             if any(images):
                 options["images"] = images
-            inputs = self.processor(text=texts, **options)
+            try:
+                inputs = self.processor(text=texts, **options)
+            except (ValueError, IndexError, RuntimeError) as error:
+                raise Refused(f"its processor refuses it: {error}") from error
             return inputs.to(self._model.device, dtype=self._model.dtype)
         inputs = self.tokenizer(texts, **options)
         inputs.pop(
@@ -138,12 +152,14 @@ class HfInputs:
     def _plain(self, question: Question, bare: bool) -> str:
         """A prompt without a template: images first, where the family wants to be told of them."""
         texts = [part for part in question.parts if isinstance(part, str)]
+        family = self._model.config.model_type
         marks = ""
-        if question.images and self._model.config.model_type not in PLACES_ITS_IMAGES:
+        if question.images and family not in PLACES_ITS_IMAGES:
             mark = getattr(self.processor, "image_token", None) or "<image>"
-            marks = f"{mark}\n" * len(question.images)
-        goes_on = not bare and not self._model.config.is_encoder_decoder
-        return marks + "\n".join(texts) + (ANSWER if goes_on else "")
+            after = "" if family in ENDS_ITS_PROMPTS else "\n"
+            marks = f"{mark}{after}" * len(question.images)
+        asks = bare or self._model.config.is_encoder_decoder or family in ENDS_ITS_PROMPTS
+        return marks + "\n".join(texts) + ("" if asks else ANSWER)
 
 
 def size_seen(

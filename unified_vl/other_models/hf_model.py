@@ -25,7 +25,7 @@ from unified_vl.inference.saved_models.model_directory import find_device
 from unified_vl.model.backbones.checkpoint import quiet_transformers
 from unified_vl.other_models.asking import Question
 from unified_vl.other_models.hf_choices import score_choices
-from unified_vl.other_models.hf_inputs import HfInputs, size_seen
+from unified_vl.other_models.hf_inputs import ENDS_ITS_PROMPTS, HfInputs, Refused, size_seen
 from unified_vl.other_models.other_model import How, Respondent
 from unified_vl.other_models.reading import Said
 
@@ -62,8 +62,6 @@ class HfModel(Respondent):
             weights.
     """
 
-    scores_choices = True
-
     def __init__(self, name: str, options: HfOptions = HfOptions()) -> None:
         if options.dtype not in get_args(Dtype):
             raise UserError(
@@ -84,6 +82,7 @@ class HfModel(Respondent):
         device = find_device(options.device)
         config = self._loaded("AutoConfig")
         self.model_type = str(config.model_type)
+        self.scores_choices = self.model_type not in ENDS_ITS_PROMPTS
         self._auto = _auto_class(config, name)
         self.model = self._with_weights(options).to(device).eval()
         images = self._auto == "AutoModelForImageTextToText"
@@ -145,8 +144,7 @@ class HfModel(Respondent):
         if how.generate.method == "sample":
             torch.manual_seed(how.generate.seed or 0)
         ids_BT = self.model.generate(**inputs, generation_config=settings)
-        behind = 1 if self.model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
-        ids_BT = ids_BT[:, behind:]  # without the start, or the prompt
+        ids_BT = self._new(ids_BT, inputs["input_ids"])
         ends = _ends(settings)
         seen = size_seen(self._inputs.processor, inputs, questions)
         said = []
@@ -156,6 +154,13 @@ class HfModel(Respondent):
             cut = not ended and len(ids_T) >= how.max_tokens
             said.append(Said(text, cut=cut, seen=seen[place]))
         return said
+
+    def _new(self, ids_BT: torch.Tensor, prompt_BT: torch.Tensor) -> torch.Tensor:
+        """What was written, without the start of a decoder, or the prompt, where it is repeated."""
+        if self.model.config.is_encoder_decoder:
+            return ids_BT[:, 1:]
+        length = prompt_BT.shape[1]
+        return ids_BT[:, length:] if torch.equal(ids_BT[:, :length], prompt_BT) else ids_BT
 
     def _with_weights(self, options: HfOptions) -> Any:
         """The model, all of whose weights its files have."""
@@ -201,8 +206,8 @@ def _refused() -> Iterator[list[Said]]:
     said: list[Said] = []
     try:
         yield said
-    except ValueError as error:
-        said.append(Said(error=f"its processor refuses it: {error}"))
+    except Refused as error:
+        said.append(Said(error=str(error)))
     except torch.OutOfMemoryError as error:
         raise UserError(
             "a batch does not fit into memory",
