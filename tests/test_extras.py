@@ -29,7 +29,12 @@ importlib.util.find_spec = lambda name, package=None: (
     None if name.split(".")[0] in {MISSING!r} else found(name, package)
 )
 """
-NEED_THEM = ("unified_vl.__main__", "unified_vl.app.page", "unified_vl.serving.routes")
+NEED_THEM = (
+    "unified_vl.__main__",
+    "unified_vl.app.page",
+    "unified_vl.serving.routes",
+    "unified_vl.serving.wire.openapi",
+)
 IMPORT_ALL = f"""
 import unified_vl
 for module in pkgutil.walk_packages(unified_vl.__path__, "unified_vl."):

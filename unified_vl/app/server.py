@@ -14,7 +14,8 @@ from unified_vl.app.inputs import LIMITS, MOST_BYTES
 from unified_vl.extras import require
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.serving.door import Keys
-from unified_vl.serving.server import address, is_loopback, listening, run
+from unified_vl.serving.process import run
+from unified_vl.serving.server import address, is_loopback, listening
 from unified_vl.serving.service import Service
 
 if TYPE_CHECKING:

@@ -74,7 +74,8 @@ class Batcher(Generic[Job, Answer]):
     def __len__(self) -> int:
         """How many jobs wait."""
         with self._changed:
-            return sum(map(len, self._groups.values()))
+            waiting = (one for group in self._groups.values() for one in group)
+            return sum(not one.future.cancelled() for one in waiting)
 
     def close(self) -> None:
         """Do what is queued, and end the thread."""

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
@@ -22,6 +23,7 @@ from unified_vl.serving.faults import Fault, body_of, to_json
 from unified_vl.serving.limits import MOST_PARTS
 from unified_vl.serving.service import Service
 from unified_vl.serving.wire.chat import ChatRequest, chat_question, chunks, completion, models
+from unified_vl.serving.wire.openapi import describe
 from unified_vl.serving.wire.pictures import enlarged
 from unified_vl.serving.wire.replies import has_pictures, reply
 from unified_vl.serving.wire.requests import PredictRequest, checked, parsed
@@ -49,6 +51,7 @@ def make_routes(service: Service) -> FastAPI:
         lifespan=living,
     )
     _add_errors(app)
+    app.openapi = cache(lambda: describe(app, service.predictor.specs.values()))  # type: ignore[method-assign]
 
     @app.get("/health", summary="Whether the service answers.")
     async def health() -> Response:

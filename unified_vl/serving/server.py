@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from unified_vl.errors import UserError
 from unified_vl.extras import require
-from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.serving.door import Keys
 from unified_vl.serving.limits import Limits
 from unified_vl.serving.metrics import OF_SEVERAL
+from unified_vl.serving.process import ended_by_signals, run
+from unified_vl.serving.workers import Workers
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from unified_vl.serving.service import Service
-
-LEAVE = 5.0  # seconds after `Limits.seconds` when what is in flight is given up
-CONNECTIONS = 4  # times the queue; more are refused (503) before they say anything
 
 
 @dataclass(frozen=True)
@@ -59,21 +54,24 @@ class Served:
         Raises:
             UserError: when the model or the index cannot be read.
         """
+        from unified_vl.inference.predictor import UnifiedVL
         from unified_vl.inference.retrieval.retriever import Retriever
         from unified_vl.serving.service import Service
+        from unified_vl.serving.wire.fetching import Fetcher
 
         predictor = UnifiedVL.from_pretrained(self.model, self.device)
         retriever = None if self.index is None else Retriever(predictor, self.index)
-        return Service(predictor, self.name, self.limits, self.keys, retriever)
+        fetch = Fetcher(self.limits.file) if self.allow_urls else None
+        return Service(predictor, self.name, self.limits, self.keys, retriever, fetch)
 
     def __call__(self) -> ASGIApp:
         """The application, as a worker makes it."""
         import torch
 
-        if self.workers > 1:
-            torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.workers))
         from unified_vl.serving.routes import behind_door, make_routes
 
+        if self.workers > 1:
+            torch.set_num_threads(max(1, (os.cpu_count() or 1) // self.workers))
         service = self.service()
         return behind_door(service, make_routes(service))
 
@@ -107,43 +105,8 @@ def serve(
             return
         with tempfile.TemporaryDirectory(prefix="unified_vl_counts_") as folder:
             os.environ[OF_SEVERAL] = folder
-            _run_several(served, listener, lambda: say(address(host, listener)))
-
-
-def run(app: ASGIApp, listener: socket.socket, limits: Limits) -> None:
-    """Run an application until a signal ends it."""
-    import uvicorn
-
-    with ended_by_signals():
-        uvicorn.Server(_config(app, limits)).run(sockets=[listener])
-
-
-def _run_several(served: Served, listener: socket.socket, say: Callable[[], None]) -> None:
-    """Run workers, and start others in the place of those that die."""
-    from uvicorn.supervisors import Multiprocess
-
-    config = _config(served, served.limits, factory=True, workers=served.workers)
-    listener.set_inheritable(True)
-    with ended_by_signals():
-        supervisor = Multiprocess(config, sockets=[listener])
-        say()
-        supervisor.run()
-
-
-def _config(app: Any, limits: Limits, **more: Any) -> Any:
-    import uvicorn
-
-    return uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        ws="none",
-        limit_concurrency=CONNECTIONS * limits.queue,
-        timeout_graceful_shutdown=round(limits.seconds + LEAVE),
-        **more,
-    )
+            with ended_by_signals():
+                Workers(served, listener).run(lambda: say(address(host, listener)))
 
 
 def address(host: str, listener: socket.socket) -> str:
@@ -155,24 +118,6 @@ def address(host: str, listener: socket.socket) -> str:
 def is_loopback(host: str) -> bool:
     """Whether an address is reached from this machine only."""
     return host in ("localhost", "::1") or host.startswith("127.")
-
-
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let a signal end the server and not the process.
-
-    uvicorn stops by SIGINT and SIGTERM and then raises them again for whoever had them
-    before: the process would die with its folders left behind.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
 
 
 def listening(host: str, port: int) -> socket.socket:

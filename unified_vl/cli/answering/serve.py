@@ -66,6 +66,13 @@ def serve(
     max_pixels: Annotated[
         int, typer.Option(min=1, max=64_000_000, help="Of an image.", rich_help_panel=LIMITS)
     ] = 25_000_000,
+    allow_urls: Annotated[
+        bool,
+        typer.Option(
+            "--allow-urls",
+            help="Fetch images that requests name by http(s) addresses of the public internet.",
+        ),
+    ] = False,
     device: Device = "auto",
 ) -> None:
     """Serve a model over HTTP: /predict, /tasks, /health, /metrics and OpenAI's /v1."""
@@ -90,7 +97,7 @@ def serve(
         wait=wait_ms / 1000,
     )
     keys = Keys(token, by_address=token is None and is_loopback(host))
-    served = Served(model, model_name(model), device, index, limits, keys, False, workers)
+    served = Served(model, model_name(model), device, index, limits, keys, allow_urls, workers)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     serve_model(
         served,
