@@ -1,204 +1,273 @@
-"""What a trained model is worth to a new task: `python benchmarks/continue_training.py MODEL DATA`.
+"""What a trained model is worth to new tasks: `python benchmarks/continue_training.py MODEL DATA`.
 
-From a model of Emoji World's demo to a task that it does not know (counting things in a picture)
-and to a 15th language (Dutch captions), each at equal updates from nothing, from the model's
-weights, and from these with two of its old tasks kept in the mixture. Afterwards the new task and
-the old ones are scored on test rows. `--names` takes names of emoji as CLDR writes them
-(`annotations/nl/annotations.json` of the npm package cldr-annotations-full). One seed.
+From a model of Emoji World's demo to a task that it does not know (counting), a 15th language
+(Dutch captions) and another vendor's art for the same emoji: from nothing, from the model, with
+LoRA, and with two of its old tasks kept in the mixture, with and without stop-and-go; with 30, 100
+and 300 training rows. While a run trains, the new task is scored on validation rows; afterwards it
+and all old tasks are scored on test rows. Needed from the npm registry: names of emoji as CLDR
+writes them (`annotations/nl/annotations.json` of cldr-annotations-full), and a folder of art whose
+files are called by code points (`img/google/64` of emoji-datasource-google).
 
-    python benchmarks/continue_training.py runs/demo/model data/emoji_world --names annotations.json
+    python benchmarks/continue_training.py runs/demo/model data/emoji_world \\
+        --names annotations.json --art img/google/64 --vendor "emoji-datasource-google 16.0.0"
+
+Finished runs stand in `cells.json` of the output folder and are not done again; `--table` records
+those that are finished. `--arms nothing` does those that need of the model no more than its
+tokenizer and its sizes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-from record import machine, record
+from continued_tables import LONGER, NOTHING, tell
+from continued_tasks import KEPT, NEW, OLD, PIECES, write_data, write_specs
 
 from unified_vl.evaluation.evaluate import evaluate
-from unified_vl.files import read_json_object
+from unified_vl.files import read_json_object, write_atomically
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.model.pretrained.saved_model import SavedModel
+from unified_vl.run_record import EVENTS
 from unified_vl.specs.load import load_run, load_task, load_tasks
 from unified_vl.specs.runs.vision import ENCODERS
 from unified_vl.training.tokenizers.tokenizer_extension import extend_tokenizer
 from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs
 from unified_vl.training.trainer import train
-from unified_vl.worlds.emoji_names import join_names
 
-COMMAND = "python benchmarks/continue_training.py"
-KEPT = ("emoji_caption", "emoji_translate")
-PIECES = 200
-COUNT = """\
-task: emoji_count
-version: 1
-about: Say how many things are in a picture.
-data:
-  {reader: jsonl, path: "count_{split}.jsonl", splits: {train: train, test: test},
-   languages: [en]}
-fields:
-  image: {kind: image, column: image}
-  count: {kind: text, column: count}
-example:
-  source: "{task} {image}"
-  target: "{count}"
-score:
-  - {metric: exact_match, against: count, primary: true}
-"""
-DUTCH = """\
-task: dutch_caption
-version: 1
-about: Name the things of a picture from left to right, in Dutch.
-data:
-  {reader: jsonl, path: "dutch_{split}.jsonl", splits: {train: train, test: test},
-   languages: [nl]}
-fields:
-  image: {kind: image, column: image}
-  caption: {kind: text, column: caption}
-example:
-  source: "{task} {language} {image}"
-  target: "{caption}"
-score:
-  - {metric: exact_match, against: caption, primary: true}
-  - {metric: chrf, against: caption}
-"""
-RUN = """\
-run: new_task
-version: 1
-seed: 0
-mixture: MIXTURE
-data: data
-tokenizer: tokenizer
-output: OUTPUT
-steps: STEPS
-batch_size: 16
-model: MODEL
-optimizer: {lr: 8e-4, vision_lr_scale: 3, embedding_lr_scale: 3, betas: [0.9, 0.98],
-  weight_decay: 0.01, warmup_steps: 20, decay: linear}
-max_source_tokens: 96
-max_target_tokens: 48
-validation_rows: 0
-checkpoint_every: 100000
-"""
+ROOT = Path(__file__).parents[1]
+OPTIMIZER = {
+    "lr": 8e-4,
+    "vision_lr_scale": 3,
+    "embedding_lr_scale": 3,
+    "betas": [0.9, 0.98],
+    "weight_decay": 0.01,
+    "warmup_steps": 20,
+    "decay": "linear",
+}
+SLOWLY = {"optimizer": {**OPTIMIZER, "lr": 2e-4}}
+# Embeddings learn at the same rate as in a training of all weights.
+LORA = {
+    "lora": {"rank": 16, "also_train": ["encoder.embedding.weight", "lm_head.weight"]},
+    "optimizer": {**OPTIMIZER, "lr": 2.4e-3, "embedding_lr_scale": 1},
+}
+CELLS = "cells.json"
+BATCH = 8
+POINTS = 5  # of a curve
 
 
-def write_data(world: Path, root: Path, names: Path, rows: int) -> None:
-    """Emoji World's pictures and rows of two old tasks, and rows of the two new ones."""
-    shutil.copytree(world / "scenes", root / "scenes", copy_function=os.link)
-    for task in KEPT:
-        shutil.copytree(world / task, root / task, copy_function=os.link)
-    table = read_json_object(names)["annotations"]["annotations"]
-    for split, most in (("train", rows), ("test", 300)):
-        scenes: dict[str, list[str]] = {}
-        path = world / f"emoji_caption/{split}.parquet"
-        for row in pq.read_table(path, columns=["image", "emoji"]).to_pylist():
-            scenes.setdefault(row["image"], row["emoji"])
-        count, dutch = [], []
-        for image, emoji in sorted(scenes.items())[:most]:
-            count.append({"image": image, "count": str(len(emoji))})
-            said = [_name(table, each) for each in emoji]
-            dutch.append({"image": image, "caption": join_names(said, "nl")})
-        for task, lines in (("count", count), ("dutch", dutch)):
-            text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-            (root / f"{task}_{split}.jsonl").write_text(text, encoding="utf-8")
+@dataclass(frozen=True)
+class Arm:
+    """A way to learn a new task.
+
+    Attributes:
+        rows: numbers of training rows that it is tried with, the first with every seed (but for
+            the longest trainings) and the others with one.
+        times: how many times the updates of the others it takes.
+        keys: of its run file, beside or in place of those of all.
+        kept: whether old tasks stay in the mixture, with an update for each of the new task's.
+        schedule: of the mixture.
+        points: scorings for each `times`; stop-and-go goes by them.
+    """
+
+    rows: tuple[int, ...]
+    times: int = 1
+    keys: dict[str, Any] = field(default_factory=dict)
+    kept: bool = False
+    schedule: dict[str, Any] = field(default_factory=dict)
+    points: int = POINTS
 
 
-def _name(table: Mapping[str, Any], emoji: str) -> str:
-    known = table.get(emoji) or table[emoji.replace("\ufe0f", "")]
-    return str(known["tts"][0])
+ARMS = {
+    NOTHING: Arm((300,), times=3),
+    LONGER: Arm((3000,), times=15, points=1),
+    "the model": Arm((300, 30, 100)),
+    "the model, a quarter of the rates": Arm((300,), keys=SLOWLY),
+    "the model, LoRA": Arm((300, 30, 100), keys=LORA),
+    "the model, old tasks kept": Arm((300,), kept=True),
+    "the model, old tasks kept, stop-and-go": Arm(
+        (300,),
+        kept=True,
+        schedule={"stop_and_go": {"patience": 2, "gap": 4, "max_drop": 0.05}},
+        points=2 * POINTS,
+    ),
+}
+ROWS = tuple(sorted({count for arm in ARMS.values() for count in arm.rows}))
 
 
-def runs(model: Path, spec: Path, old: Sequence[Path]) -> Iterator[tuple[str, list[str], str]]:
-    """What each side starts from: its name, the tasks of its mixture, its `model` section."""
-    keys = dict(SavedModel(model).architecture)
-    keys = {key: value for key, value in keys.items() if value is not None}
-    read = ("kind", "image_size", *ENCODERS[keys["vision"]["kind"]].reads)
-    keys["vision"] = {key: keys["vision"][key] for key in read}
-    alone = [f"  - {{spec: {spec}}}"]
-    kept = [f"  - {{spec: {spec}, batches: 2}}", *(f"  - {{spec: {each}}}" for each in old)]
-    yield "nothing", alone, json.dumps(keys, default=list)
-    yield "the model", alone, f"{{from: {model}}}"
-    yield "the model, old tasks kept", kept, f"{{from: {model}}}"
+@dataclass(frozen=True)
+class Cell:
+    """One training."""
+
+    task: str
+    arm: str
+    rows: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.task} from {self.arm}, {self.rows} rows, seed {self.seed}"
 
 
-def score(model: Path, specs: Sequence[Path], data: Path, rows: int) -> dict[str, float]:
-    """The primary metric of each task on test rows, in percent."""
-    predictor = UnifiedVL.from_pretrained(model)
-    tasks = [load_task(path) for path in specs]
-    done = evaluate(predictor, tasks, "test", data, limit=rows, resamples=0)
-    return {
-        name: round(of["metrics"][of["primary"]], 1) for name, of in done.report["tasks"].items()
-    }
+def cells(arms: Sequence[str], seeds: int) -> Iterator[Cell]:
+    """All trainings with the usual number of rows before those with others, seed by seed."""
+    for seed in range(seeds):
+        arms = [arm for arm in arms if seed == 0 or arm != LONGER]
+        for place in range(max(len(ARMS[arm].rows) for arm in arms) if seed == 0 else 1):
+            for arm in arms:
+                for rows in ARMS[arm].rows[place : place + 1]:
+                    for task in NEW:
+                        yield Cell(task, arm, rows, seed)
+
+
+class Bench:
+    """Trains and scores cells in a folder."""
+
+    def __init__(self, given: argparse.Namespace) -> None:
+        self.given = given
+        self.model = given.model.resolve()
+        self.root = given.output.resolve()
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.data = self.root / "data"
+        self.emoji = write_data(given.data.resolve(), self.data, given.names, given.art, ROWS)
+        write_specs(self.root, ROWS)
+        self.old = {task: self.model / "specs" / f"{task}.yaml" for task in OLD}
+
+    def kept(self, name: str, make: Any) -> Any:
+        """A result that was made before, or is made now."""
+        file = self.root / CELLS
+        known = read_json_object(file) if file.exists() else {}
+        if name not in known:
+            made = make()
+            # Read anew: another process may have finished others in the meantime.
+            known = read_json_object(file) if file.exists() else {}
+            known[name] = made
+            write_atomically(file, json.dumps(known, indent=1) + "\n")
+            print(name, made, flush=True)
+        return known[name]
+
+    def before(self) -> dict[str, float]:
+        """What the model reaches in its old tasks, and in captions of the other art."""
+        found = self.score(self.model, list(self.old.values()), self.data)
+        other = self.score(self.model, [self.old[KEPT[0]]], self.data / "before")
+        return {**found, "other_art": other[KEPT[0]]}
+
+    def trained(self, cell: Cell) -> dict[str, Any]:
+        """The curve of a cell, its scores on test rows, and the updates of each task."""
+        folder = self.root / "now" / cell.name.replace(" ", "-").replace(",", "")
+        shutil.rmtree(folder, ignore_errors=True)
+        run = load_run(self.write_run(cell, folder))
+        model = train(run, progress=False)
+        specs = [self.root / f"{cell.task}_{cell.rows}.yaml"]
+        specs += [] if cell.arm in (NOTHING, LONGER) else self.old.values()
+        curve, updates = [], {}
+        for line in (run.output / EVENTS).read_text(encoding="utf-8").splitlines():
+            event = json.loads(line)
+            if event["event"] == "score" and event["task"] == cell.task:
+                curve.append([event["updates"], round(event["score"], 1)])
+            if event["event"] in ("step", "score"):
+                updates[event["task"]] = event["updates"]
+        scored = self.score(model, specs, self.data)
+        shutil.rmtree(folder)
+        return {"curve": curve, "test": scored, "updates": updates}
+
+    def write_run(self, cell: Cell, folder: Path) -> Path:
+        """The mixture and run files of a cell."""
+        folder.mkdir(parents=True)
+        arm = ARMS[cell.arm]
+        spec = {"spec": str(self.root / f"{cell.task}_{cell.rows}.yaml")}
+        tasks: list[dict[str, Any]] = [spec]
+        if arm.kept:
+            tasks = [spec | {"batches": len(KEPT)}, *({"spec": str(self.old[k])} for k in KEPT)]
+        steps = self.given.updates * arm.times * (2 if arm.kept else 1)
+        mixture = {"mixture": "new", "version": 1, "tasks": tasks, "schedule": arm.schedule}
+        run = {
+            "run": "new_task",
+            "version": 1,
+            "seed": cell.seed,
+            "mixture": "mixture.yaml",
+            "data": str(self.data),
+            "tokenizer": str(self.tokenizer(cell)),
+            "output": "run",
+            "steps": steps,
+            "batch_size": BATCH,
+            "model": self.sizes() if cell.arm in (NOTHING, LONGER) else {"from": str(self.model)},
+            "optimizer": OPTIMIZER,
+            "max_source_tokens": 96,
+            "max_target_tokens": 48,
+            "validation_rows": BATCH,
+            "validate_every": steps,
+            "score_every": steps // (arm.points * arm.times),
+            "score_rows": 64,
+            "checkpoint_every": 10 * steps,
+            "keep_best": False,
+            **arm.keys,
+        }
+        for file, values in (("mixture.yaml", mixture), ("run.yaml", run)):
+            (folder / file).write_text(json.dumps(values), encoding="utf-8")
+        return folder / "run.yaml"
+
+    def sizes(self) -> dict[str, Any]:
+        """The `model` keys of a run from nothing that has the sizes of the model."""
+        keys = dict(SavedModel(self.model).architecture)
+        keys = {key: value for key, value in keys.items() if value is not None}
+        read = ("kind", "image_size", *ENCODERS[keys["vision"]["kind"]].reads)
+        keys["vision"] = {key: keys["vision"][key] for key in read}
+        return keys
+
+    def tokenizer(self, cell: Cell) -> Path:
+        """The model's, with the tags of the task and, for a language, pieces of its text."""
+        folder = self.root / f"tokenizer_{cell.task}_{cell.rows}"
+        if not folder.exists():
+            specs = load_tasks([self.root / f"{cell.task}_{cell.rows}.yaml"])
+            texts = texts_of_specs(specs, self.data)
+            pieces = PIECES.get(cell.task, 0)
+            extend_tokenizer(self.model / "tokenizer", folder, specs, texts, pieces)
+        return folder
+
+    def score(self, model: Path, specs: Sequence[Path], data: Path) -> dict[str, float]:
+        """The primary metric of each task on test rows, in percent."""
+        predictor = UnifiedVL.from_pretrained(model)
+        tasks = [load_task(path) for path in specs]
+        done = evaluate(predictor, tasks, "test", data, limit=self.given.scored, resamples=0)
+        return {
+            name: round(of["metrics"][of["primary"]], 1)
+            for name, of in done.report["tasks"].items()
+        }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--names", type=Path, required=True)
-    parser.add_argument("--updates", type=int, default=200)
-    parser.add_argument("--rows", type=int, default=300)
-    parser.add_argument("--scored", type=int, default=150)
+    parser.add_argument("--names", type=Path, required=True, help="of emoji, in Dutch")
+    parser.add_argument("--art", type=Path, required=True, help="a folder of PNG files")
+    parser.add_argument("--vendor", required=True, help="package and version of the art")
+    parser.add_argument("--updates", type=int, default=100, help="of a new task")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--scored", type=int, default=100, help="rows of each task")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--table", action="store_true", help="record what is finished")
+    parser.add_argument("--output", type=Path, default=ROOT / "runs" / "continue_training")
     given = parser.parse_args()
-    model = given.model.resolve()
-    old = [model / "specs" / f"{task}.yaml" for task in KEPT]
-    results: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory(dir=given.data.resolve().parent) as name:
-        root = Path(name)
-        write_data(given.data.resolve(), root / "data", given.names, given.rows)
-        before = score(model, old, root / "data", given.scored)
-        for task, text in (("emoji_count", COUNT), ("dutch_caption", DUTCH)):
-            spec = root / f"{task}.yaml"
-            spec.write_text(text)
-            specs = load_tasks([spec])
-            shutil.rmtree(root / "tokenizer", ignore_errors=True)
-            texts = texts_of_specs(specs, root / "data")
-            pieces = PIECES if task == "dutch_caption" else 0
-            extend_tokenizer(model / "tokenizer", root / "tokenizer", specs, texts, pieces)
-            for place, (side, mixture, keys) in enumerate(runs(model, spec, old)):
-                steps = given.updates * (2 if len(mixture) > 1 else 1)
-                (root / "mixture.yaml").write_text(
-                    "mixture: new\nversion: 1\ntasks:\n" + "\n".join(mixture) + "\n"
-                )
-                run = RUN.replace("MIXTURE", "mixture.yaml").replace("STEPS", str(steps))
-                run = run.replace("OUTPUT", f"out_{task}_{place}").replace("MODEL", keys)
-                (root / "run.yaml").write_text(run)
-                trained = train(load_run(root / "run.yaml"), progress=False)
-                scored = [spec] if side == "nothing" else [spec, *old]
-                found = score(trained, scored, root / "data", given.scored)
-                results.append({"task": task, "from": side, **found})
-                print(results[-1], flush=True)
-    tell(results, before, given, str(read_json_object(model / "training.json").get("steps")))
-
-
-def tell(
-    results: Sequence[Mapping[str, Any]], before: Mapping[str, float], given: Any, steps: str
-) -> None:
-    """Record the table."""
-    lines = ""
-    for row in results:
-        olds = " | ".join(str(row.get(task, "")) for task in KEPT)
-        lines += f"| {row['task']} | {row['from']} | {row[row['task']]} | {olds} |\n"
-    section = f"""# Starting from a trained model
-
-`{COMMAND}` on {machine()}: {given.updates} updates of 16 rows of the new task, which has
-{given.rows} training rows, from Emoji World's demo after {steps} steps; with old tasks kept, as
-many updates again go to them. Exact match in percent of {given.scored} test rows. Old tasks before:
-{", ".join(f"{task} {before[task]}" for task in KEPT)}. One seed.
-
-| new task | started from | new task | {" | ".join(KEPT)} |
-| --- | --- | --- | --- | --- |
-{lines}"""
-    print(section)
-    record(section, [{"command": COMMAND, **row} for row in results])
+    bench = Bench(given)
+    todo = list(cells(given.arms, given.seeds))
+    if given.table:
+        known = read_json_object(bench.root / CELLS)
+        todo = [cell for cell in todo if cell.name in known]
+    results = [
+        {"cell": cell, **bench.kept(cell.name, lambda cell=cell: bench.trained(cell))}
+        for cell in todo
+    ]
+    if len(given.arms) == len(ARMS):
+        before = bench.kept("before", bench.before)
+        steps = str(read_json_object(bench.model / "training.json").get("steps"))
+        tell(results, before, given, steps, bench.emoji)
 
 
 if __name__ == "__main__":

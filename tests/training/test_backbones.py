@@ -215,6 +215,9 @@ def spoil(world: Path, folder: Path, family: str, what: str) -> Path:
     return folder
 
 
+PACKED = "{{kind: patches, image_size: [8, 8], patch_size: 4, fit: pack}}"
+
+
 @pytest.mark.parametrize(
     ("family", "what", "keys", "message"),
     [
@@ -226,6 +229,7 @@ def spoil(world: Path, folder: Path, family: str, what: str) -> Path:
         ("t5gemma2", "", ("model.vision.image_size=[32, 32]",), "takes images of one size"),
         ("t5gemma2", "", ("model.d_model=64",), "does not read this"),
         ("t5gemma2", "", ("model.vision.patch_size=4",), "does not read this"),
+        ("bart", "", (f"model.vision={PACKED}",), "model.vision.fit.*takes images of one size"),
         ("bart", "", ("max_source_tokens=65",), "the model has 64 positions"),
         ("bart", "", ("tokenizer={world}/t5gemma2/tokenizer",), "its pad_id is 0"),
         ("bart", "rows", (), "and no tokenizer beside them"),
