@@ -39,6 +39,7 @@ from unified_vl.export.running import LIMIT, Agreement, compare, refuse_far
 from unified_vl.extras import require
 from unified_vl.files import new_directory, write_atomically
 from unified_vl.inference.saved_models.model_directory import SavedModel
+from unified_vl.model.int8 import refuse_int8
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 EXAMPLES = Path(__file__).parent / "example"
@@ -133,6 +134,7 @@ def own_model(model: Any) -> UnifiedVLForConditionalGeneration:
             field="--onnx",
             expected="a model of this project's own architecture",
         )
+    refuse_int8(model, "exported")
     return model
 
 

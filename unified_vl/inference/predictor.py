@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, overload
@@ -32,6 +33,7 @@ from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.publishing.upload import push
 from unified_vl.inference.saved_models.model_directory import SavedModel, load_model, save_model
 from unified_vl.inference.task_answers import TaskAnswers
+from unified_vl.model.int8 import in_int8
 from unified_vl.model.pretrained.hub import from_hub
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.shown import heading, table
@@ -65,6 +67,7 @@ class UnifiedVL:
         device: str = "auto",
         *,
         compile: bool = False,
+        int8: bool = False,
         check_weights: bool = True,
     ) -> UnifiedVL:
         """Load a model directory; nothing in it is unpickled.
@@ -75,6 +78,8 @@ class UnifiedVL:
             device: "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU where there is one.
             compile: answer faster, after half a minute of compiling at the first answers
                 (`unified_vl.decoding.decoders.compiled`).
+            int8: multiply with matrices of int8 (`unified_vl.model.int8`), which takes less memory
+                and may change answers.
             check_weights: look at every weight, which must be a finite number.
 
         Raises:
@@ -83,14 +88,20 @@ class UnifiedVL:
         """
         folder = _on_the_hub(directory) or directory
         saved = load_model(folder, device, check_weights=check_weights)
-        if compile:
-            if not isinstance(saved.model, UnifiedVLForConditionalGeneration):
+        asked = {"int8": int8, "compile": compile}
+        for field in (name for name, wanted in asked.items() if wanted):
+            own = saved.model
+            if not isinstance(own, UnifiedVLForConditionalGeneration):
+                done = "made int8" if field == "int8" else "compiled"
                 raise UserError(
-                    f"a {saved.model.config.model_type} model cannot be compiled",
-                    field="compile",
+                    f"a {own.config.model_type} model cannot be {done}",
+                    field=field,
                     expected="a model of this project's own architecture",
                 )
-            compile_model(saved.model)
+            if field == "int8":
+                saved = replace(saved, model=in_int8(own))
+            else:
+                compile_model(own)
         return cls(saved)
 
     def _repr_html_(self) -> str:

@@ -40,6 +40,7 @@ class SavedModelSpec(Architecture, Document):
     vocabulary_fingerprint: Text
     text_fingerprint: Text
     task_tags: TaskTags = "task"
+    int8: bool = False
     max_source_tokens: Tokens
     max_target_tokens: Tokens
     pad_token_id: Id = 0

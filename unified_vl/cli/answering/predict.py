@@ -12,7 +12,7 @@ import typer
 
 from unified_vl.cli.answering.decoding import decoding_options
 from unified_vl.cli.answering.fields import parse_fields, refuse_unknown
-from unified_vl.cli.options import Compile, Device
+from unified_vl.cli.options import Compile, Device, Int8
 from unified_vl.errors import UserError, number_of, visible
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def predict(
     ] = 64,
     device: Device = "auto",
     compile: Compile = False,
+    int8: Int8 = False,
     json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
     raw: Annotated[
         bool,
@@ -105,7 +106,7 @@ def predict(
         )
     if input is None and task is None:
         raise UserError("--task is missing", file="command line", expected="a task or a spec file")
-    predictor = UnifiedVL.from_pretrained(model, device, compile=compile)
+    predictor = UnifiedVL.from_pretrained(model, device, compile=compile, int8=int8)
     if task is not None and language is not None:
         _say_variants(predictor.spec(task), language)
     if draw is not None and task is not None:

@@ -11,6 +11,7 @@ import typer
 
 from unified_vl.cli.application import Application
 
+TARGETS = ("t5", "ctranslate2", "int8")
 convert_app = Application(help="Convert files and models from and to the formats of others.")
 
 
@@ -46,7 +47,7 @@ def model(
         str,
         typer.Option(
             help="t5: the text part, as transformers loads it; ctranslate2: the same, as "
-            "CTranslate2 does."
+            "CTranslate2 does; int8: a saved model whose matrices are int8."
         ),
     ] = "t5",
     int8: Annotated[
@@ -57,13 +58,19 @@ def model(
     from unified_vl.errors import UserError
     from unified_vl.export.ctranslate2_directory import write_ctranslate2
     from unified_vl.inference.saved_models.as_t5 import write_t5
+    from unified_vl.inference.saved_models.int8_directory import write_int8
     from unified_vl.inference.saved_models.model_directory import load_model
 
-    if to not in ("t5", "ctranslate2"):
-        raise UserError(f"found {to!r}", field="--to", expected="t5 or ctranslate2")
+    if to not in TARGETS:
+        expected = f"one of {', '.join(TARGETS)}"
+        raise UserError(f"found {to!r}", field="--to", expected=expected)
     if int8 and to == "t5":
         raise UserError("a T5 is not written in int8", field="--int8", expected="--to ctranslate2")
     saved = load_model(directory)
+    if to == "int8":
+        write_int8(saved, output)
+        print(f"wrote {output}", file=sys.stderr)
+        return
     written = write_t5(saved, output) if to == "t5" else write_ctranslate2(saved, output, int8=int8)
     print(f"wrote {output}", file=sys.stderr)
     for part in written.left_out:

@@ -22,7 +22,7 @@ from unified_vl.cli.evaluation.other_models import (
     who_and_what,
 )
 from unified_vl.cli.evaluation.tables import add_names, fits
-from unified_vl.cli.options import Compile, Device
+from unified_vl.cli.options import Compile, Device, Int8
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,6 +90,7 @@ def evaluate(
     ] = None,
     device: Device = "auto",
     compile: Compile = False,
+    int8: Int8 = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     *,
     others: OtherOptions,
@@ -123,7 +124,7 @@ def evaluate(
             predictor = stack.enter_context(opened)
         else:
             refuse_without_effect(others)
-            predictor, chosen = saved_model(who, tasks, device, compile)
+            predictor, chosen = saved_model(who, tasks, device, compile, int8)
         chosen = [with_generate(each, generate) for each in chosen]
         with progress_of_tasks() as progress:
             evaluation = score(
@@ -153,13 +154,13 @@ def evaluate(
 
 
 def saved_model(
-    directory: str, tasks: Sequence[str], device: str, compile: bool
+    directory: str, tasks: Sequence[str], device: str, compile: bool, int8: bool
 ) -> tuple[Answerer, list[TaskSpec]]:
     """A model of this project, and the tasks that are meant: all of its own where none is named."""
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.specs.load import load_tasks
 
-    predictor = UnifiedVL.from_pretrained(directory, device, compile=compile)
+    predictor = UnifiedVL.from_pretrained(directory, device, compile=compile, int8=int8)
     chosen: list[TaskSpec] = []
     for name in tasks or predictor.specs:
         folder = name not in predictor.specs and Path(name).is_dir()

@@ -19,6 +19,7 @@ from unified_vl.errors import UserError
 from unified_vl.files import new_directory, write_atomically
 from unified_vl.inference.saved_models.model_directory import SavedModel
 from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.int8 import refuse_int8
 from unified_vl.model.pretrained.t5 import EMBEDDING, HEAD, block_parts
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
@@ -106,6 +107,7 @@ def _own(model: Any) -> UnifiedVLForConditionalGeneration:
             expected="a model of this project's own architecture; a saved model of another one is "
             "a checkpoint of `transformers` already",
         )
+    refuse_int8(model, "written as a T5")
     config = model.config
     if config.bias_per_layer and not (config.tie_word_embeddings and config.scale_decoder_output):
         raise UserError(

@@ -11,9 +11,11 @@ from transformers.initialization import no_init_weights
 
 from unified_vl.errors import UserError
 from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.int8 import take_int8_parts
 from unified_vl.model.pretrained.tensor_files import refuse_no_number
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
+WHOLE_BYTES = {"I8": torch.int8}  # matrices of int8
 FLOATS = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 WHOLE = {"I64": torch.int64, "BOOL": torch.bool}  # buffers, such as the count of a batch norm
 Header = Mapping[str, tuple[tuple[int, ...], str]]
@@ -44,8 +46,7 @@ def load_weights(
             }
             dtype = _check_header(path, header, config)
             with no_init_weights():
-                model = UnifiedVLForConditionalGeneration(config)
-            model.tie_weights()
+                model = _built(config)
             model.to(dtype)  # type: ignore[arg-type]
             state = model.state_dict()
             for name in header:
@@ -58,6 +59,17 @@ def load_weights(
     return model
 
 
+def _built(config: UnifiedVLConfig) -> UnifiedVLForConditionalGeneration:
+    """A model of the configuration, whose weights are yet to come."""
+    int8 = bool(getattr(config, "int8", False))
+    model = UnifiedVLForConditionalGeneration(config)
+    if int8:
+        take_int8_parts(model)
+    else:
+        model.tie_weights()
+    return model
+
+
 def _check_header(path: Path, header: Header, config: UnifiedVLConfig) -> torch.dtype:
     """Compare names, shapes and types with those of the model; returns its type.
 
@@ -65,12 +77,14 @@ def _check_header(path: Path, header: Header, config: UnifiedVLConfig) -> torch.
     otherwise fill the machine's before they could be refused.
     """
     with torch.device("meta"):
-        expected = UnifiedVLForConditionalGeneration(config).state_dict()
+        expected = _built(config).state_dict()
     if config.tie_word_embeddings:
-        del expected["lm_head.weight"]
+        expected.pop("lm_head.weight", None)
     for name, weight in expected.items():
         kind = header[name][1] if name in header else None
-        known = FLOATS if weight.is_floating_point() else WHOLE
+        known: Mapping[str, torch.dtype] = FLOATS if weight.is_floating_point() else WHOLE
+        if weight.dtype == torch.int8:
+            known = WHOLE_BYTES
         if kind is not None and kind not in known:
             raise UserError(
                 f"the weight {name!r} is of type {kind}", file=path, expected=" or ".join(known)

@@ -35,6 +35,12 @@ class SavedModel:
         self.directory = directory
         self.about = f"the model {directory}"
         config = own_configuration(directory / CONFIG)
+        if getattr(config, "int8", False):
+            raise UserError(
+                "a model in int8 learns no more",
+                file=directory,
+                expected="the model that it was made of",
+            )
         self.architecture = architecture_of(config)
         self.row_names = row_names(*load_tokenizer(directory / TOKENIZER))
         self._files = TensorFiles(weight_files(directory))
