@@ -82,7 +82,8 @@ def test_every_task_shows_what_it_needs_and_nothing_else(page: Page, served: Ser
             f"input-{one.name}-{one.kind}{'-many' if one.many else ''}" for one in inputs_of(spec)
         }
         shown = page.locator("[id^=input-]:visible")
-        assert {shown.nth(i).get_attribute("id") for i in range(shown.count())} == needed
+        expect(shown).to_have_count(len(needed))  # the text about a task comes before its inputs
+        assert {one.get_attribute("id") for one in shown.all()} == needed
         assert page.locator("#language").is_visible() == (len(spec.data.languages) > 1)
 
 

@@ -173,7 +173,7 @@ def test_mixtures_and_runs_are_checked_too(root: Path) -> None:
     findings = [str(finding) for finding in result.findings]
     message = f"error: {root}/mixture.yaml:5: tasks.1.spec: the task 'ground' is listed twice"
     assert findings[0] == message
-    assert f"error: {root}/run.yaml:1: batch_size: is missing; expected a whole number" in findings
+    assert f"error: {root}/run.yaml:1: output: is missing; expected text" in findings
     assert result.checked == {"mixture file": 1, "run file": 1, "task file": 1}
 
 

@@ -63,7 +63,7 @@ def before_the_old_one_goes(partial: Path, directory: Path) -> None:
 
 POINTS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "before it begins": (ModelWriter, "write_best", die),
-    "when its folder is made": (model_directory, "_write_parts", die),
+    "when its folder is made": (model_directory, "write_parts", die),
     "before its tokenizer": (model_directory.SequenceCodec, "save", die),
     "before its facts": (model_directory, "write_atomically", die),
     "before its renames": (files, "replace_directory", die),
