@@ -259,3 +259,15 @@ def test_the_description_names_what_is_there(served: Running) -> None:
         "/v1/chat/completions",
     }
     assert "HTTPValidationError" not in json.dumps(paths)
+
+
+def test_several_workers_count_together(model_directory: Path) -> None:
+    with command(model_directory, "--workers", "2") as (process, url):
+        with httpx.Client(transport=httpx.HTTPTransport(retries=20), timeout=None) as client:
+            for _ in range(10):
+                assert client.post(f"{url}/predict", json=COPY).status_code == 200
+            text = client.get(f"{url}/metrics").text
+        assert 'unified_vl_requests_total{path="/predict",status="200"} 10.0' in text
+        process.send_signal(signal.SIGTERM)
+        process.wait(120)
+        assert process.returncode == 0
