@@ -18,7 +18,7 @@ from unified_vl.export.onnx_files import ENCODER, FIRST, NEXT
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 LIMIT = 1e-3  # of float32; of logits, whose spread is about 1 to 10
-LEAST_COSINE = 0.99  # of int8
+LEAST_COSINE = 0.95  # of int8 on made-up input: far less means broken graphs, not rough ones
 CASES = ((1, 1, 0), (1, 5, 1), (3, 40, 2))  # sources, ids of text, images
 SPLITS = ((1, 2), (2, 5), (5, 6))  # positions that later steps read
 
