@@ -78,6 +78,18 @@ generate: {method: beam, beams: 3, max_tokens: 8}
 score:
   - {metric: accuracy, against: text, primary: true}
 """
+COMPARE = """
+task: tiny_compare
+version: 1
+about: Say what the pictures have in common.
+data: {reader: jsonl, path: "compare/{split}.jsonl", splits: {test: test}, languages: [en]}
+fields:
+  pictures: {kind: image, column: images, many: true}
+  answer: {kind: text, column: answer}
+example: {source: "{pictures}", target: "{answer}"}
+generate: {method: greedy, max_tokens: 8}
+score: [{metric: exact_match, against: answer, primary: true}]
+"""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
-from tests.tiny import Tiny, model_directory, picture, tiny  # noqa: F401
+from tests.tiny import COMPARE, Tiny, model_directory, picture, tiny  # noqa: F401
 from unified_vl.app.server import make_app
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.load import load_task
@@ -32,18 +32,6 @@ fields:
 example: {source: "{picture} {second} {spot} {answer}", target: "{answer}"}
 generate: {method: score_choices, choices: {values: [yes, no, "a red cat"]}, max_tokens: 12}
 score: [{metric: accuracy, against: answer, primary: true}]
-"""
-COMPARE = """
-task: tiny_compare
-version: 1
-about: Say what the pictures have in common.
-data: {reader: jsonl, path: "compare/{split}.jsonl", splits: {test: test}, languages: [en]}
-fields:
-  pictures: {kind: image, column: images, many: true}
-  answer: {kind: text, column: answer}
-example: {source: "{pictures}", target: "{answer}"}
-generate: {method: greedy, max_tokens: 8}
-score: [{metric: exact_match, against: answer, primary: true}]
 """
 
 

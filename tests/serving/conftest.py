@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from tests.tiny import Tiny, model_directory, picture, tiny  # noqa: F401
+from tests.tiny import COMPARE, Tiny, model_directory, picture, tiny  # noqa: F401
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.serving.door import Keys
 from unified_vl.serving.limits import Limits
@@ -39,18 +39,6 @@ example: {source: "{picture} {spot} {ask} {question}", target: "{answer}"}
 wording: {ask: {en: "Say which:"}}
 generate: {method: score_choices, choices: {values: [yes, no, "a red cat"]}, max_tokens: 12}
 score: [{metric: accuracy, against: answer, primary: true}]
-"""
-COMPARE = """
-task: tiny_compare
-version: 1
-about: Say what the pictures have in common.
-data: {reader: jsonl, path: "compare/{split}.jsonl", splits: {test: test}, languages: [en]}
-fields:
-  pictures: {kind: image, column: images, many: true}
-  answer: {kind: text, column: answer}
-example: {source: "{pictures}", target: "{answer}"}
-generate: {method: greedy, max_tokens: 8}
-score: [{metric: exact_match, against: answer, primary: true}]
 """
 
 
