@@ -13,8 +13,8 @@ import torch
 from tables import REPEATS, keep, medians
 from torch.nn import functional as F
 
-from unified_vl.model.attention import attend
 from unified_vl.model.convert import from_t5
+from unified_vl.model.layers.attention import attend
 
 COMMAND = "python benchmarks/speed.py"
 ABOUT = f"medians of {REPEATS} alternating runs, above 1 this project is the faster."

@@ -70,8 +70,8 @@ if TYPE_CHECKING:
     from unified_vl.metrics.metric import Metric
     from unified_vl.metrics.registry import register as register_metric
     from unified_vl.model.configuration import UnifiedVLConfig
-    from unified_vl.model.encoders.encoder import EncoderKind
-    from unified_vl.model.encoders.registry import register as register_encoder
+    from unified_vl.model.image_encoders.image_encoder import EncoderKind
+    from unified_vl.model.image_encoders.registry import register as register_encoder
     from unified_vl.model.unified import UnifiedVLForConditionalGeneration
     from unified_vl.other_models.opening import other_model
     from unified_vl.readers.reader import Reader
@@ -135,7 +135,7 @@ __all__ = [
 # loaded when they are asked for: `--help` stays quick, and specs need no torch
 _HOMES = {
     "Answers": "unified_vl.metrics.answers",
-    "EncoderKind": "unified_vl.model.encoders.encoder",
+    "EncoderKind": "unified_vl.model.image_encoders.image_encoder",
     "Kind": "unified_vl.kinds.kind",
     "Metric": "unified_vl.metrics.metric",
     "Mixture": "unified_vl.specs.load",
@@ -162,7 +162,7 @@ _HOMES = {
     "load_run": "unified_vl.specs.load",
     "load_task": "unified_vl.specs.load",
     "other_model": "unified_vl.other_models.opening",
-    "register_encoder": "unified_vl.model.encoders.registry:register",
+    "register_encoder": "unified_vl.model.image_encoders.registry:register",
     "register_kind": "unified_vl.kinds.registry:register",
     "register_metric": "unified_vl.metrics.registry:register",
     "register_objective": "unified_vl.training.objectives.registry:register",

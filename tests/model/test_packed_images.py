@@ -15,7 +15,7 @@ from unified_vl.codecs.images import resize
 from unified_vl.codecs.strips import HEAD, to_strip
 from unified_vl.kinds.hooks.fits import Pack
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.encoders.packed_images import grids, is_place, positions, squares
+from unified_vl.model.image_encoders.packed_images import grids, is_place, positions, squares
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.runs.vision import VisionSpec
 from unified_vl.training.objectives.contrast import similarity

@@ -16,7 +16,7 @@ import pytest
 from tests.training.conftest import ENGINES
 from unified_vl import OptimizerKind, Run, UnifiedVL, UserError, load_run, train
 from unified_vl.authoring.reference import pages
-from unified_vl.model.encoders import registry as encoders
+from unified_vl.model.image_encoders import registry as encoders
 from unified_vl.specs.reading.document import Part
 from unified_vl.specs.reading.schema import editor_schemas, json_schemas
 from unified_vl.training.objectives import registry as objectives

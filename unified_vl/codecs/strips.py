@@ -3,7 +3,7 @@
 A batch is one tensor, so an image that is packed (`fit: pack`) travels as a strip: its squares row
 by row, behind them black ones up to as many as an image may have, and before them two that are no
 picture: their first pixels say how many rows and columns there are.
-`unified_vl.model.encoders.packed_images` reads it.
+`unified_vl.model.image_encoders.packed_images` reads it.
 
 Legend: H height, W width, C channels (RGB), S side of a square, X width of a strip.
 """

@@ -17,8 +17,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from unified_vl.model.layers import of_each_layer, own_biases
-from unified_vl.model.unified import UnifiedVLForConditionalGeneration, padding_bias
+from unified_vl.model.layers.attention import padding_bias
+from unified_vl.model.layers.blocks import of_each_layer, own_biases
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 Tensors = tuple[torch.Tensor, ...]
 

@@ -22,7 +22,7 @@ from torch.export import Dim
 
 from unified_vl.errors import UserError
 from unified_vl.export.graphs import EncoderGraph, FirstGraph, NextGraph
-from unified_vl.model.positions import RelativePositionBias
+from unified_vl.model.layers.positions import RelativePositionBias
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 ENCODER, FIRST, NEXT = "encoder_model.onnx", "decoder_model.onnx", "decoder_with_past_model.onnx"

@@ -11,7 +11,7 @@ from unified_vl.codecs.image_codes import code_grid
 from unified_vl.codecs.strips import HEAD
 from unified_vl.errors import UserError, nearest
 from unified_vl.kinds.hooks.fits import Fit, Pack, fit_of
-from unified_vl.model.encoders.registry import grid_size
+from unified_vl.model.image_encoders.registry import grid_size
 from unified_vl.specs.runs.vision import ENCODERS, OF_TRAINING, VisionSpec
 from unified_vl.specs.task import TaskTags
 
@@ -48,7 +48,7 @@ class UnifiedVLConfig(PretrainedConfig):
         code_downsampling: pixels of a side of what one code stands for.
         code_image_size: (height, width) in pixels of all images in codes; that of the image
             branch unless given.
-        vision: the image branch; keys of `VisionSpec`. `kind` is one of `encoders.registry`.
+        vision: the image branch; keys of `VisionSpec`. `kind` is one of `image_encoders.registry`.
         task_tags: what told tasks apart in training (a mixture's `tags`); sources for this
             model are built in the same way.
 

@@ -23,9 +23,9 @@ from torch import nn
 from transformers import initialization as init  # skips weights that were just loaded
 
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.linear import Linear
-from unified_vl.model.pooling import Resampler
-from unified_vl.model.positions import RelativePositionBias
+from unified_vl.model.layers.linear import Linear
+from unified_vl.model.layers.pooling import Resampler
+from unified_vl.model.layers.positions import RelativePositionBias
 from unified_vl.model.vision import ImageEncoder
 
 if TYPE_CHECKING:

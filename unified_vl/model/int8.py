@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from unified_vl.errors import UserError
-from unified_vl.model.linear import Linear
+from unified_vl.model.layers.linear import Linear
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 GREATEST = 127

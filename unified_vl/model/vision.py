@@ -11,9 +11,9 @@ from torch import nn
 
 from unified_vl.kinds.hooks.fits import Pack
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.encoders.packed_images import grids, is_place, positions, squares
-from unified_vl.model.encoders.registry import ENCODERS, grid_size
-from unified_vl.model.pooling import build_pool
+from unified_vl.model.image_encoders.packed_images import grids, is_place, positions, squares
+from unified_vl.model.image_encoders.registry import ENCODERS, grid_size
+from unified_vl.model.layers.pooling import build_pool
 
 
 class ImageEncoder(nn.Module):

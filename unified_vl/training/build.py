@@ -26,7 +26,7 @@ from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
 from unified_vl.model.backbone import Backbone, BackboneConfig
 from unified_vl.model.backbones.configuration import TransformersConfig
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.encoders.registry import settled, start_encoder
+from unified_vl.model.image_encoders.registry import settled, start_encoder
 from unified_vl.model.initialization import start_codes_from_codebook
 from unified_vl.model.pretrained.starting import Start, start_from
 from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint

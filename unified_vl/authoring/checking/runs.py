@@ -8,7 +8,7 @@ from unified_vl.codecs.sequence import load_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.data.templates import task_tags
 from unified_vl.errors import UserError
-from unified_vl.model.encoders.registry import settled
+from unified_vl.model.image_encoders.registry import settled
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.run_paths import told_at_its_key, unusable_paths
 

@@ -10,7 +10,7 @@ from unified_vl.codecs.image_codes import CodeImages, code_grid
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
 from unified_vl.kinds.hooks.fits import Fit, fit_of
-from unified_vl.model.encoders.registry import grid_size
+from unified_vl.model.image_encoders.registry import grid_size
 from unified_vl.model.pretrained.architecture import known_start
 from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.specs.run import Run

@@ -30,9 +30,9 @@ from torch.nn import functional as F
 
 from unified_vl.decoding.beams import Beams, hiding_others, moved_slots
 from unified_vl.decoding.special_ids import SpecialIds
-from unified_vl.model.attention import attend
-from unified_vl.model.layers import of_each_layer, own_biases
-from unified_vl.model.unified import UnifiedVLForConditionalGeneration, padding_bias
+from unified_vl.model.layers.attention import attend, padding_bias
+from unified_vl.model.layers.blocks import of_each_layer, own_biases
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 
 class IncrementalDecoder(ABC):

@@ -32,9 +32,10 @@ from unified_vl.decoding.decoders.kept_programs import KeptPrograms
 from unified_vl.decoding.decoders.steps import BeamStep, Step, StepInputs
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.errors import UserError
-from unified_vl.model.layers import own_biases
-from unified_vl.model.linear import packing_weights
-from unified_vl.model.unified import Encoder, UnifiedVLForConditionalGeneration
+from unified_vl.model.encoder import Encoder
+from unified_vl.model.layers.blocks import own_biases
+from unified_vl.model.layers.linear import packing_weights
+from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 ROWS = Dim("rows", min=1, max=1 << 16)
 SOURCE = Dim("source", min=1, max=1 << 16)

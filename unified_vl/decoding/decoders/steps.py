@@ -15,7 +15,7 @@ from torch import nn
 
 from unified_vl.decoding.beams import Beams, moved_slots
 from unified_vl.decoding.special_ids import SpecialIds
-from unified_vl.model.layers import of_each_layer
+from unified_vl.model.layers.blocks import of_each_layer
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 MOST_LOOPED_QUERIES = 4

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from unified_vl.decoding.decoders.incremental import IncrementalDecoder
-from unified_vl.model.attention import attend
+from unified_vl.model.layers.attention import attend
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 

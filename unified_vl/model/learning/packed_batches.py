@@ -15,9 +15,9 @@ import torch
 
 from unified_vl.data.packing import Group, Packing, Places
 from unified_vl.model.activation_checkpointing import through
-from unified_vl.model.attention import CrossAttention, SelfAttention
 from unified_vl.model.backbone import UnifiedVLOutput
-from unified_vl.model.layers import Attend, of_each_layer, own_biases
+from unified_vl.model.layers.attention import CrossAttention, SelfAttention
+from unified_vl.model.layers.blocks import Attend, of_each_layer, own_biases
 from unified_vl.model.learning.target_loss import Targets
 
 

@@ -25,7 +25,7 @@ from unified_vl.model.backbones.adapter import TransformersBackbone
 from unified_vl.model.backbones.checkpoint import image_settings, load_backbone, refuse_others
 from unified_vl.model.backbones.configuration import OWN, TransformersConfig, family_of
 from unified_vl.model.backbones.saved import saved_backbone
-from unified_vl.model.encoders.registry import settled
+from unified_vl.model.image_encoders.registry import settled
 from unified_vl.model.pretrained.pretrained import InMemory
 from unified_vl.model.pretrained.rows import NOISE_OF_OUTPUTS, RowPlan, fill_rows, plan_rows
 from unified_vl.model.pretrained.starting import Start

@@ -17,9 +17,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from unified_vl.errors import UserError, nearest
-from unified_vl.model.encoders.encoder import EncoderKind, Vision
-from unified_vl.model.encoders.timm_hub import fetch_pretrained, refuse_unknown_tag
-from unified_vl.model.encoders.timm_weights import (
+from unified_vl.model.image_encoders.image_encoder import EncoderKind, Vision
+from unified_vl.model.image_encoders.timm_hub import fetch_pretrained, refuse_unknown_tag
+from unified_vl.model.image_encoders.timm_weights import (
     ColourScale,
     load_weights,
     source_of,

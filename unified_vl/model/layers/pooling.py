@@ -9,9 +9,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from unified_vl.model.attention import CrossAttention
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.layers import FeedForward, rms_norm
+from unified_vl.model.layers.attention import CrossAttention
+from unified_vl.model.layers.blocks import FeedForward, rms_norm
 
 
 class ResamplerLayer(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from unified_vl.errors import UserError
-from unified_vl.model.encoders.encoder import EncoderKind, Vision
+from unified_vl.model.image_encoders.image_encoder import EncoderKind, Vision
 from unified_vl.specs.runs.vision import PatchKeys
 
 

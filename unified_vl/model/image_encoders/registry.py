@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import nn
 
-from unified_vl.model.encoders.encoder import EncoderKind, Vision
-from unified_vl.model.encoders.patches import PATCHES
-from unified_vl.model.encoders.pooled_grid import pooled_grid
-from unified_vl.model.encoders.stem import STEM
-from unified_vl.model.encoders.timm_backbone import TIMM
+from unified_vl.model.image_encoders.image_encoder import EncoderKind, Vision
+from unified_vl.model.image_encoders.patches import PATCHES
+from unified_vl.model.image_encoders.pooled_grid import pooled_grid
+from unified_vl.model.image_encoders.stem import STEM
+from unified_vl.model.image_encoders.timm_backbone import TIMM
 from unified_vl.specs.runs import vision as specs
 
 ENCODERS = {encoder.name: encoder for encoder in (PATCHES, STEM, TIMM)}

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.lookup import Embedding, lookup
+from unified_vl.model.layers.lookup import Embedding, lookup
 
 
 @lru_cache(maxsize=512)

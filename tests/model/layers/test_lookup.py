@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.lookup import Embedding, lookup
+from unified_vl.model.layers.lookup import Embedding, lookup
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 PAD, IMAGE, MASK, FREQUENT, CODES = 0, 5, 6, 7, (64, 128)

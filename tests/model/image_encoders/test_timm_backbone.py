@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from unified_vl.errors import UserError
-from unified_vl.model.encoders.timm_backbone import TimmBackbone, feature_map
+from unified_vl.model.image_encoders.timm_backbone import TimmBackbone, feature_map
 
 # the smallest of each family, and its stride
 FAMILIES = {

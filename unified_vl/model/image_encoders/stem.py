@@ -10,8 +10,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from unified_vl.errors import UserError
-from unified_vl.model.encoders.encoder import EncoderKind, Vision
-from unified_vl.model.encoders.patches import grid
+from unified_vl.model.image_encoders.image_encoder import EncoderKind, Vision
+from unified_vl.model.image_encoders.patches import grid
 from unified_vl.specs.runs.vision import CHANNELS_OF_A_GROUP, STEM_STRIDE, StemKeys
 
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from transformers.cache_utils import EncoderDecoderCache
 
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.linear import Linear
+from unified_vl.model.layers.linear import Linear
 
 FEWEST_FUSED_QUERIES = 16
 
@@ -153,3 +153,15 @@ class CrossAttention(_Attention):
         """The same of keys and values in one (B, K, 2 * I), as `kv` gives them."""
         key, value = map(self.split, kv_BKI.split(self.inner, dim=-1))
         return self.attend(self.split(query_BQI), key, value, bias)
+
+
+def padding_bias(mask_BS: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
+    """0 where the mask is 1 and the most negative number where it is 0: (B, 1, 1, S)."""
+    if mask_BS is None:
+        return None
+    return (1.0 - mask_BS[:, None, None, :].to(dtype)) * torch.finfo(dtype).min
+
+
+def add_bias(bias: torch.Tensor, other: torch.Tensor | None) -> torch.Tensor:
+    """Both together; the first alone where there is nothing to hide."""
+    return bias if other is None else bias + other

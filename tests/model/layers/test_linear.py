@@ -1,4 +1,4 @@
-"""unified_vl/model/linear.py: the packed weight is the weight, whatever becomes of it."""
+"""The packed weight is the weight, whatever becomes of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from unified_vl.model.linear import Linear
+from unified_vl.model.layers.linear import Linear
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from torch import nn
 
 from unified_vl.errors import UserError
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.encoders.registry import settled, start_encoder
-from unified_vl.model.encoders.timm_backbone import TimmBackbone, load_backbone
+from unified_vl.model.image_encoders.registry import settled, start_encoder
+from unified_vl.model.image_encoders.timm_backbone import TimmBackbone, load_backbone
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.runs.vision import VisionSpec
 

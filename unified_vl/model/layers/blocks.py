@@ -14,10 +14,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from unified_vl.model.attention import CrossAttention, SelfAttention
 from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.linear import Linear
-from unified_vl.model.positions import RelativePositionBias
+from unified_vl.model.layers.attention import CrossAttention, SelfAttention
+from unified_vl.model.layers.linear import Linear
+from unified_vl.model.layers.positions import RelativePositionBias
 
 Bias = TypeVar("Bias")  # a tensor, or those of groups of rows
 Attend = Callable[[torch.Tensor], torch.Tensor]

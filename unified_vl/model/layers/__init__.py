@@ -1,0 +1,1 @@
+"""What the encoder, the decoder and the image branch are put together from."""
