@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unified_vl.codecs.sequence import Encoded
-from unified_vl.data.batching import Batch
+from unified_vl.data.batching import Batch, Found
 from unified_vl.data.example import Example
 from unified_vl.data.good_examples import good_examples
 from unified_vl.data.order import permutation
 from unified_vl.data.streams import TaskStream
+from unified_vl.data.workers import Workers
 from unified_vl.errors import BadRow, UserError
 from unified_vl.specs.tasks.data import DataSpec
 
@@ -41,8 +42,8 @@ class Rows:
 
 
 class Builder:
-    def __init__(self, bad: Sequence[int] = ()) -> None:
-        self.bad = frozenset(bad)
+    def __init__(self, bad: Sequence[int] = (), broken: Sequence[int] = ()) -> None:
+        self.bad = frozenset((*bad, *broken))
         self.spec: Any = None
         self.codec = None
         self.seeds: dict[int, list[int | None]] = {}
@@ -64,15 +65,28 @@ def _lengths(monkeypatch: pytest.MonkeyPatch) -> None:
         number = int(example.key)
         return EncodedExample(example, Encoded([5] * (number % 7 + 1)), Encoded([6, 1]))
 
-    monkeypatch.setattr("unified_vl.data.streams.encode_example", encode)
+    def length(example: Example, codec: object) -> int:
+        return encode(example, codec).length
+
+    monkeypatch.setattr("unified_vl.data.placed_rows.encode_example", encode)
+    monkeypatch.setattr("unified_vl.data.placed_rows.length_of", length)
 
 
-def make(count: int, *, bad: Sequence[int] = (), skip: bool = False, **options: Any) -> TaskStream:
+def make(
+    count: int,
+    *,
+    bad: Sequence[int] = (),
+    broken: Sequence[int] | None = None,
+    skip: bool = False,
+    **options: Any,
+) -> TaskStream:
+    """Rows of which some are bad, or `broken`: bad when they are read, not when measured."""
     settings: dict[str, Any] = {"seed": 1, "batch_size": 4, "window": 3} | options
     rows: Any = Rows(count, "skip" if skip else "stop")
-    builder: Any = Builder(bad)
+    builder: Any = Builder(bad, broken or ())
+    sketch: Any = None if broken is None else Builder(bad)
     codec: Any = None  # `_lengths` takes its place
-    return TaskStream(rows, builder, codec, **settings)
+    return TaskStream(rows, builder, codec, sketch=sketch, **settings)
 
 
 @given(
@@ -219,6 +233,78 @@ def test_a_bad_row_is_tried_once_an_epoch_and_window() -> None:
 def test_many_bad_rows_are_an_error_though_others_are_good() -> None:
     with pytest.raises(UserError, match="more than 1000 bad rows"):
         make(2000, bad=range(1500), skip=True, batch_size=500).batch(0)
+
+
+@pytest.mark.parametrize(("world", "count"), [(2, 1), (4, 1), (1, 2)])
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("budget", [None, 60])
+def test_a_broken_image_gives_way_in_its_slot_whatever_the_ranks(
+    world: int, count: int, workers: int, budget: int | None
+) -> None:
+    how: dict[str, Any] = {"batch_tokens": budget, "batch_size": 8, "skip": True}
+    good = make(40, broken=[], **how)
+    alone = make(40, broken=[3, 4, 17, 30], **how)
+    ranks = make(40, broken=[3, 4, 17, 30], workers=Workers(workers), **how)
+    met = dict[str, str]()
+    for number in reversed(range(12)) if budget is None else range(12):
+        expected, batch = keys(good.batch(number)), alone.batch(number)
+        drawn = keys(batch)
+        assert all(a == b or a in (3, 4, 17, 30) for a, b in zip(expected, drawn, strict=True))
+        assert not set(drawn) & {3, 4, 17, 30}
+        assert budget is None or batch.tokens <= budget
+        shares = [ranks.micro_batches(number, rank, world, count) for rank in range(world)]
+        slots: list[int] = [0] * len(drawn)
+        for rank, share in enumerate(shares):
+            rows = [0] * len(drawn[rank::world])
+            for part, part_batch in enumerate(share):
+                rows[part::count] = keys(part_batch)
+            slots[rank::world] = rows
+        assert slots == drawn
+        found = Found.merged(part.found for share in shares for part in share)
+        assert found == batch.found
+        met |= batch.found.bad
+    assert met == {f"file:{n}": f"file:{n}: is broken" for n in (3, 4, 17, 30)}
+    assert not alone.skipped  # until all ranks have heard of them
+    alone.heard(met)
+    assert alone.skipped == met
+
+
+def test_a_rank_reads_its_own_rows_alone() -> None:
+    stream = make(100, broken=[], batch_size=20)
+    builder: Any = stream.builder
+    for number in range(6):
+        stream.batch(number, 1, 4)
+    assert sum(map(len, builder.seeds.values())) == 30
+
+
+@pytest.mark.parametrize("count", [1, 2, 150])
+def test_nothing_but_broken_images_is_an_error(count: int) -> None:
+    with pytest.raises(UserError, match=rf"not one of the {count} rows is good.*is broken"):
+        make(count, broken=range(count), skip=True).batch(0)
+
+
+def test_a_broken_image_stops_the_rank_that_reads_it() -> None:
+    stream = make(12, broken=[3], batch_size=12, window=1)
+    place = keys(make(12, batch_size=12, window=1).batch(0)).index(3)
+    keys(stream.batch(0, 1 - place % 2, 2))
+    with pytest.raises(BadRow, match="file:3"):
+        stream.batch(0, place % 2, 2)
+
+
+def test_many_broken_images_are_an_error() -> None:
+    stream = make(2000, broken=range(1500), skip=True, batch_size=4)
+    with pytest.raises(UserError, match="more than 1000 bad rows"):
+        for number in range(500):
+            stream.heard(stream.batch(number).found.bad)
+
+
+@pytest.mark.parametrize(("kept", "built"), [(0, 36 + 28), (5, 36 + 16), (100, 36)])
+def test_rows_that_are_not_kept_are_built_again(kept: int, built: int) -> None:
+    few, all_of_them = make(30, kept=kept), make(30)
+    for number in range(7):
+        assert keys(few.batch(number)) == keys(all_of_them.batch(number))
+    builder: Any = few.builder
+    assert sum(map(len, builder.seeds.values())) == built
 
 
 def test_what_is_picked_is_a_function_of_epoch_and_row() -> None:

@@ -126,6 +126,7 @@ def main(squares: Path, output: Path) -> None:
     job("bad_on_one", here("data", "data", "bad_data"))
     job("bad_on_all", f"data={squares / 'bad_data'}")
     job("skipped_on_one", here("data", "data", "more_skipped"), "validation_rows=0")
+    job("broken", f"data={squares / 'broken'}", "workers=2")
     job("no_run_file_on_one", here("tokenizer", "tokenizer", "nowhere"))
     refusal = UserError("DeepSpeed refuses it")
     with mock.patch.object(Engine, "__init__", side_effect=refusal):

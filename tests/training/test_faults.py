@@ -69,6 +69,12 @@ def variants(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     spoil(root / "bad_data" / "say_train.jsonl", 0, text="")
     shutil.copytree(root / "data", root / "more_skipped")
     spoil(root / "more_skipped" / "see_train.jsonl", 7, image="missing.png")
+    shutil.copytree(root / "data", root / "broken")
+    whole = (root / "data" / "red.png").read_bytes()
+    (root / "broken" / "half.png").write_bytes(whole[: len(whole) // 2])
+    for line in (1, 7, 8):
+        spoil(root / "broken" / "see_train.jsonl", line, image="half.png")
+    spoil(root / "broken" / "see_validation.jsonl", 2, image="half.png")
     return root
 
 
@@ -163,6 +169,31 @@ def test_all_ranks_end_alike_and_the_first_tells_why(
 ) -> None:
     assert [told[name]["code"] for told in job.told] == [code, code]
     assert re.search(message, job.told[0][name]["message"]), job.told[0][name]["message"]
+
+
+def test_images_that_one_rank_finds_broken_are_told_as_one_process_tells_them(
+    job: Job, variants: Path
+) -> None:
+    output = variants / "alone_broken"
+    settings = [f"output={output}", f"data={variants / 'broken'}", "workers=2"]
+    train(load_run(variants / "run.yaml", settings), progress=False)
+    alone = told_of_rows(output)
+    steps = {event["row"]: event["step"] for event in alone if event["event"] == "bad_row"}
+    train_rows = [f"see_train.jsonl:{row}" for row in (2, 5, 8, 9)]
+    assert sorted(steps) == [*train_rows, "see_validation.jsonl:3"]
+    assert len(set(steps.values())) > 2  # broken ones are met when it is their turn
+    assert told_of_rows(job.output / "broken") == alone
+
+
+def told_of_rows(output: Path) -> list[dict[str, Any]]:
+    """What a record says of bad rows, and of which rows were trained on: by their tokens."""
+    kept = ("event", "step", "task", "row", "rows", "problem", "tokens")
+    events = map(json.loads, (output / "events.jsonl").read_text().splitlines())
+    return [
+        {key: event[key] for key in kept if key in event}
+        for event in events
+        if event["event"] in ("bad_row", "skipped", "step")
+    ]
 
 
 def test_what_all_ranks_meet_in_deepspeed_is_told_by_the_first_alone(job: Job) -> None:

@@ -102,13 +102,14 @@ class SequenceCodec:
         self.around_image = around_image
         self._image_id = vocabulary.tag_id(IMAGE_TAG)
 
-    def encode_source(self, segments: Sequence[Segment]) -> Encoded:
-        return self._encode(segments, self.max_source)
+    def encode_source(self, segments: Sequence[Segment], *, images: bool = True) -> Encoded:
+        """Its ids; without `images` no pixels are asked for, and there are none."""
+        return self._encode(segments, self.max_source, images)
 
     def encode_target(self, segments: Sequence[Segment]) -> Encoded:
         return self._encode(segments, self.max_target)
 
-    def _encode(self, segments: Sequence[Segment], limit: int) -> Encoded:
+    def _encode(self, segments: Sequence[Segment], limit: int, images: bool = True) -> Encoded:
         """All ids, cut to `limit`: only text gives way, from its end, never an image."""
         gone: list[list[int]] = []
         pieces = [self._ids(segment) for segment in segments]
@@ -125,8 +126,9 @@ class SequenceCodec:
         if excess > 0:
             raise _too_long(limit + excess, limit)
         ids = [i for piece in pieces for i in piece] + [self.vocabulary.eos_id]
-        images = [self.pixels(s.image) for s in segments if isinstance(s, Image)]
-        return Encoded(ids, images, truncated, gone, self.vocabulary.pad_id)
+        seen = [s.image for s in segments if isinstance(s, Image)] if images else []
+        pixels = [self.pixels(image) for image in seen]
+        return Encoded(ids, pixels, truncated, gone, self.vocabulary.pad_id)
 
     def pixels(self, image: LoadedImage) -> np.ndarray:
         """An image as the network reads it (uint8 HWC), all images in one shape."""
@@ -136,7 +138,7 @@ class SequenceCodec:
 
     def grid(self, image: LoadedImage) -> tuple[int, int] | None:
         """Rows and columns of a packed image's squares; None where all images have one grid."""
-        return grid_of(image.pixels_HWC, self.fit.side) if isinstance(self.fit, Pack) else None
+        return grid_of(image.shape_HW, self.fit.side) if isinstance(self.fit, Pack) else None
 
     def image_ids(self, grid: tuple[int, int] | None = None) -> list[int]:
         """The ids that the features of an image take the place of."""

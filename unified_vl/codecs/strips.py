@@ -10,6 +10,8 @@ Legend: H height, W width, C channels (RGB), S side of a square, X width of a st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 HEAD = 2  # squares before those of the image
@@ -24,7 +26,7 @@ def to_strip(pixels_HWC: np.ndarray, side: int, most: int) -> np.ndarray:
         side: of a square in pixels.
         most: squares that an image may have.
     """
-    rows, columns = grid_of(pixels_HWC, side)
+    rows, columns = grid_of(pixels_HWC.shape, side)
     squares = pixels_HWC.reshape(rows, side, columns, side, 3).transpose(1, 0, 2, 3, 4)
     strip_SXC = np.zeros((side, (HEAD + most) * side, 3), np.uint8)
     strip_SXC[0, 0], strip_SXC[0, side] = _digits(rows), _digits(columns)
@@ -32,10 +34,9 @@ def to_strip(pixels_HWC: np.ndarray, side: int, most: int) -> np.ndarray:
     return strip_SXC
 
 
-def grid_of(pixels_HWC: np.ndarray, side: int) -> tuple[int, int]:
-    """Rows and columns of squares."""
-    height, width = pixels_HWC.shape[:2]
-    return height // side, width // side
+def grid_of(shape: Sequence[int], side: int) -> tuple[int, int]:
+    """Rows and columns of squares of an image (H, W) or (H, W, C)."""
+    return shape[0] // side, shape[1] // side
 
 
 def _digits(number: int) -> tuple[int, int, int]:

@@ -6,7 +6,7 @@ of their rows, C channels, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -45,6 +45,19 @@ class EncodedExample:
         return len(self.source.ids) + (0 if self.target is None else len(self.target.ids))
 
 
+def length_of(example: Example, codec: SequenceCodec) -> int:
+    """`EncodedExample.length` of an example whose images need not be decoded.
+
+    Raises:
+        BadRow: as `encode_example` does.
+        UserError: likewise.
+    """
+    asked = example.has_target or bool(example.target)
+    with naming(example):
+        target = len(codec.encode_target(example.target).ids) if asked else 0
+        return target + len(codec.encode_source(example.source, images=False).ids)
+
+
 def encode_example(
     example: Example, codec: SequenceCodec, *, with_target: bool = True
 ) -> EncodedExample:
@@ -80,6 +93,30 @@ def naming(example: Example) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
+class Found:
+    """What was found of rows when they were read, not before: by one rank, or by all.
+
+    Attributes:
+        bad: rows that could not be read, in whose place others are: `file:row` to what is wrong.
+        truncated: rows that were read though an image of theirs ends early.
+    """
+
+    bad: Mapping[str, str] = field(default_factory=dict)
+    truncated: tuple[str, ...] = ()
+
+    @classmethod
+    def merged(cls, several: Iterable[Found]) -> Found:
+        """All of it, in an order that does not depend on who found it."""
+        found = tuple(several)
+        bad = {row: problem for each in found for row, problem in each.bad.items()}
+        truncated = {row for each in found for row in each.truncated}
+        return cls(dict(sorted(bad.items())), tuple(sorted(truncated)))
+
+    def __bool__(self) -> bool:
+        return bool(self.bad or self.truncated)
+
+
+@dataclass(frozen=True)
 class Batch:
     """Tensors of one task.
 
@@ -96,9 +133,9 @@ class Batch:
         tokens: ids of sources and targets.
         places: what is computed for them: with padding, unless they are packed.
         packing: how it is computed without padding, where it shall be.
-        skipped: bad rows left out where these rows were chosen: `file:row` to what is
-            wrong with it.
-        truncated: rows of images that were truncated, among those from which these were chosen.
+        skipped: bad rows left out where these rows were chosen, which every rank knows:
+            `file:row` to what is wrong with it.
+        found: what else was found when the rows of this rank's share were read.
     """
 
     task: str
@@ -113,7 +150,7 @@ class Batch:
     places: int = 0
     packing: Packing | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
-    truncated: tuple[str, ...] = ()
+    found: Found = field(default_factory=Found)
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device."""

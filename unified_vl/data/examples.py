@@ -7,6 +7,7 @@ evaluation, of the row alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cache
 from pathlib import Path
 
@@ -170,6 +171,16 @@ class ExampleBuilder:
             has_target=with_target,
             content=content,
         )
+
+    def unread(self) -> ExampleBuilder | None:
+        """Builds examples of the same lengths from undecoded images; None for a task without
+        images, whose examples are read at once."""
+        if not any(field.of_kind.is_image for field in self.spec.fields.values()):
+            return None
+        other = copy(self)
+        other._values = self._values.unread()
+        other._others = self._others.unread(other._values)
+        return other
 
     @property
     def shape_notes(self) -> list[Noted]:

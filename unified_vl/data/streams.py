@@ -9,35 +9,49 @@ state of a stream is the number of batches drawn.
 Where batches have a number of tokens, a window still has a number of rows, and is cut into
 as many batches as its tokens need: which window a batch is of is known from the windows before it,
 so the state is that, too.
+
+**Bad rows** give way to good ones by their positions alone:
+
+- What shows without pixels (a value that breaks its spec, a missing file; where lengths or places
+  are by an image's size, a header that cannot be read) every rank sees when a window is built. The
+  row at the next position that is good is then measured, and sorted, in its place.
+- An image that turns out to be broken when it is decoded is seen by the one rank whose row it is,
+  when lengths are settled. Its slot in the batch stays, and holds the first good row behind its
+  position (of a budget: the first that is no longer). The others are told by
+  `training.distributed.agreement`, with the step.
+
+So the rows of a batch, and those that are left out at a step, are the same for any number of ranks.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.data.batching import Batch, EncodedExample, collate_encoded, encode_example
+from unified_vl.data.batching import Batch, Found, collate_encoded
 from unified_vl.data.examples import ExampleBuilder
-from unified_vl.data.order import LanguageOrder, Order, RowOrder, draw_seed, permutation
+from unified_vl.data.order import permutation
+from unified_vl.data.placed_rows import Placed, PlacedRows, ReadRow, refuse_many
 from unified_vl.data.rows.row import Row
 from unified_vl.data.rows.sources import TaskData
-from unified_vl.errors import BadRow, UserError
+from unified_vl.data.workers import Workers
+from unified_vl.errors import UserError
 
 WINDOW_BATCHES = 16  # sorted together: enough that lengths in a batch are close
-BAD_ROWS = 1000  # more in all mean that the spec or the data are wrong
+KEPT_ROWS = 16_384  # rows of text of all tasks that are held as they were measured, some 50 MB
 
 
 class TaskStream:
     """Batches of one task.
 
-    Every rank builds the whole global batch, because its length order needs all of
-    it, and keeps the share of its rank.
+    Every rank measures the rows of a window, because the order by length needs all of
+    them, and reads those of its share.
 
     Args:
         data: the rows.
@@ -50,9 +64,10 @@ class TaskStream:
             `language_temperature` says; False, for validation, draws nothing at random.
         window: global batches that are sorted by length together.
         packed: whether batches are computed without padding.
-
-    Attributes:
-        skipped: the bad rows met so far: `file:row` to what is wrong with it.
+        sketch: measures rows without decoding their images, as `ExampleBuilder.unread` gives it;
+            None builds rows when they are measured.
+        kept: rows without images that are held from then on; the others are built again.
+        workers: read rows; none but who asks unless given.
     """
 
     def __init__(
@@ -67,6 +82,9 @@ class TaskStream:
         random_picks: bool = True,
         window: int = WINDOW_BATCHES,
         packed: bool = False,
+        sketch: ExampleBuilder | None = None,
+        kept: int = KEPT_ROWS,
+        workers: Workers | None = None,
     ) -> None:
         self.data = data
         self.spec = data.spec
@@ -75,15 +93,14 @@ class TaskStream:
         self.seed = seed
         self.batch_size = batch_size
         self.batch_tokens = batch_tokens
-        self.random_picks = random_picks
         self.window = window
         self.packed = packed
-        self.skipped: dict[str, str] = {}
-        self._order = self._make_order()
-        self._built: tuple[int, list[list[EncodedExample]]] = (-1, [])
+        self.kept = kept
+        self._workers = workers or Workers()
+        self._rows = PlacedRows(data, builder, sketch, codec, seed, random_picks)
+        self._built: tuple[int, list[list[Placed]]] = (-1, [])
         self._begins = [(0, 0)]  # a batch's number, and the window that it is the first of
         self._left_out: dict[str, str] = {}  # of the window that is built
-        self._truncated: dict[str, None] = {}  # rows of it, likewise
 
     def batch(self, number: int, rank: int = 0, world: int = 1) -> Batch:
         """The share of `rank` in global batch `number`: its rows rank, rank + world, ...
@@ -103,6 +120,17 @@ class TaskStream:
             BadRow: for a row that breaks its spec where `on_bad_row` is `stop`.
             UserError: when too many rows are bad, or the batch cannot be dealt evenly.
         """
+        return self.started(number, rank, world, count)()
+
+    def started(
+        self, number: int, rank: int = 0, world: int = 1, count: int = 1
+    ) -> Callable[[], list[Batch]]:
+        """The same, under way: workers begin to read its rows, and the call waits for them.
+
+        Raises:
+            BadRow: as the call does, of what shows before.
+            UserError: likewise.
+        """
         if self.batch_tokens is None and self.batch_size % (world * count):
             times = f" in {count} parts each" if count > 1 else ""
             raise UserError(
@@ -111,16 +139,45 @@ class TaskStream:
                 field="batch_size",
             )
         whole = self._global_batch(number)
-        rows = whole[rank::world]
-        return [
-            replace(
-                collate_encoded(rows[part::count], packed=self.packed),
-                global_rows=len(whole),
-                skipped=self._left_out,
-                truncated=tuple(self._truncated),
-            )
-            for part in range(count)
-        ]
+        share, skipped = whole[rank::world], self._left_out
+        unread = [placed.index for placed in share if placed.read is None]
+        rows = iter(self.data.rows(unread) if unread else ())
+        given = [None if placed.read is not None else next(rows) for placed in share]
+        start = self._workers.start if unread else map
+        reading = start(self._read, given, share)
+
+        def batches() -> list[Batch]:
+            read = list(reading)
+            found = Found.merged(each.found for each in read)
+            encoded = [each.encoded for each in read]
+            return [
+                replace(
+                    collate_encoded(encoded[part::count], packed=self.packed),
+                    global_rows=len(whole),
+                    skipped=skipped,
+                    found=found,
+                )
+                for part in range(count)
+            ]
+
+        return batches
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """The bad rows met so far: `file:row` to what is wrong with it."""
+        return self._rows.skipped
+
+    def heard(self, bad: Mapping[str, str]) -> None:
+        """Count bad rows that were met in reading, by whichever rank, as those of `skipped`.
+
+        Raises:
+            UserError: when too many rows are bad.
+        """
+        self.skipped.update(bad)
+        refuse_many(self.skipped)
+
+    def _read(self, row: Row | None, at: Placed) -> ReadRow:
+        return self._rows.read(row, at, None if self.batch_tokens is None else at.length)
 
     def in_first_window(self) -> int:
         """Batches of the first window."""
@@ -134,7 +191,7 @@ class TaskStream:
         """Batch `first` begins a window, as `began` told; no batch before it is asked for."""
         self._begins = [(first, window)]
 
-    def _global_batch(self, number: int) -> list[EncodedExample]:
+    def _global_batch(self, number: int) -> list[Placed]:
         if self.batch_tokens is None:
             window, place = divmod(number, self.window)
             return self._window(window)[place]
@@ -145,9 +202,8 @@ class TaskStream:
                 self._begins.append((first, window))
         return self._window(window)[number - first]
 
-    def _window(self, window: int) -> list[list[EncodedExample]]:
+    def _window(self, window: int) -> list[list[Placed]]:
         if self._built[0] != window:
-            self._left_out, self._truncated = {}, {}
             self._built = (window, self._build_window(window))
         return self._built[1]
 
@@ -155,15 +211,20 @@ class TaskStream:
         """Hold no rows until the next batch is asked for; it is the same."""
         self._built = (-1, [])
 
-    def _build_window(self, number: int) -> list[list[EncodedExample]]:
+    def _build_window(self, number: int) -> list[list[Placed]]:
         """The batches of a window, each of like lengths, in a drawn order."""
         size = self.window * self.batch_size
-        rows = self._encode_all(range(number * size, (number + 1) * size))
+        positions = range(number * size, (number + 1) * size)
+        rows, self._left_out = self._rows.measured(positions)
         by_length = sorted(range(size), key=lambda i: (rows[i].length, i))
         ends = self._ends([rows[i].length for i in by_length])
         batches = [[rows[i] for i in by_length[start:end]] for start, end in pairwise([0, *ends])]
         order = permutation(len(batches), self.seed, self.spec.task, "window", number)
-        return [batches[i] for i in order]
+        in_order, left = [], self.kept
+        for batch in (batches[i] for i in order):
+            left -= len(batch)
+            in_order.append(batch if left >= 0 else [replace(row, read=None) for row in batch])
+        return in_order
 
     def _ends(self, lengths: Sequence[int]) -> list[int]:
         """Where the batches of a window end, of rows in the order of their lengths.
@@ -177,67 +238,3 @@ class TaskStream:
         count = -(-int(total[-1]) // (self.batch_tokens - max(lengths)))
         shares = np.arange(1, count) * (total[-1] / count)
         return [*(np.searchsorted(total, shares) + 1).tolist(), len(lengths)]
-
-    def _encode_all(self, positions: range) -> list[EncodedExample]:
-        """The examples at these positions; a bad row gives way to the next good one."""
-        places = [self._order.place(position) for position in positions]
-        rows = self.data.rows([index for _, index in places])
-        encoded = []
-        bad: set[tuple[int, int]] = set()
-        for position, (epoch, index), row in zip(positions, places, rows, strict=True):
-            example = self._encode(row, epoch, index)
-            if example is None:
-                bad.add((epoch, index))
-                example = self._next_good(position, index, bad)
-            encoded.append(example)
-        return encoded
-
-    def _next_good(self, position: int, first: int, bad: set[tuple[int, int]]) -> EncodedExample:
-        """The example at the first position behind that has a good one.
-
-        Args:
-            position: of a bad row.
-            first: its index.
-            bad: epoch and index of those met, which are not tried again; grows.
-
-        Raises:
-            UserError: when every row of the data was tried and none is good.
-        """
-        tried = {first}
-        while len(tried) < len(self.data):  # every order comes to each row in the end
-            position += 1
-            epoch, index = self._order.place(position)
-            tried.add(index)
-            if (epoch, index) in bad:
-                continue
-            example = self._encode(self.data[index], epoch, index)
-            if example is not None:
-                return example
-            bad.add((epoch, index))
-        last = list(self.skipped.values())[-1]
-        raise UserError(f"not one of the {len(self.data)} rows is good, the last of them: {last}")
-
-    def _make_order(self) -> Order:
-        temperature = self.spec.data.language_temperature
-        if temperature is None or not self.random_picks:
-            return RowOrder(len(self.data), self.seed, self.spec.task)
-        return LanguageOrder(self.data.by_language(), temperature, self.seed, self.spec.task)
-
-    def _encode(self, row: Row, epoch: int, index: int) -> EncodedExample | None:
-        seed = None
-        if self.random_picks:
-            seed = draw_seed(self.seed, self.spec.task, epoch, index) & (2**63 - 1)
-        try:
-            example = self.builder.build(row, seed=seed)
-            if example.truncated:
-                self._truncated[row.where] = None
-            encoded = encode_example(example, self.codec)
-            return replace(encoded, example=example.by_name())  # its pixels are held once
-        except BadRow as error:
-            self.spec.data.stop_or_skip(error)
-            self.skipped[row.where] = self._left_out[row.where] = str(error)
-            if len(self.skipped) > BAD_ROWS:
-                raise UserError(
-                    f"more than {BAD_ROWS} bad rows, the last of them: {error}"
-                ) from error
-            return None

@@ -133,6 +133,11 @@ class Run(Spec):
         "to save memory. A contrastive loss compares within a part.",
         examples=[4],
     )
+    workers: Annotated[int, Field(ge=1, le=256)] = Field(
+        default=1,
+        description="Threads of each rank that read rows and decode images, shared by all tasks.",
+        examples=[4],
+    )
     packing: bool = Field(
         default=False,
         description="Whether training and validation compute tokens alone, without padding: the "

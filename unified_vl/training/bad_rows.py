@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unified_vl.data.batching import Batch
+from unified_vl.data.batching import Batch, Found
 from unified_vl.training.record.journal import Journal
 
 
@@ -19,16 +19,22 @@ class BadRows:
         self.truncated: dict[str, list[str]] = {}
         self._journal = journal
 
-    def note(self, step: int, batch: Batch) -> None:
-        """Those met in preparing a batch of step `step` (counted from 1; 0 for validation)."""
-        task = batch.task
-        truncated = self.truncated.setdefault(task, []) if batch.truncated else []
-        for row in batch.truncated:
+    def note(self, step: int, batch: Batch, found: Found) -> None:
+        """Those met in preparing a batch of step `step` (counted from 1; 0 for validation).
+
+        Args:
+            step: the step.
+            batch: what was left out where its rows were chosen is noted.
+            found: what any rank found in reading it.
+        """
+        task, skipped = batch.task, {**batch.skipped, **found.bad}
+        truncated = self.truncated.setdefault(task, []) if found.truncated else []
+        for row in found.truncated:
             if row not in truncated:
                 truncated.append(row)
                 self._journal.note("truncated_image", step, task=task, row=row)
-        known = self.known.setdefault(task, {}) if batch.skipped else {}
-        for row, problem in batch.skipped.items():
+        known = self.known.setdefault(task, {}) if skipped else {}
+        for row, problem in skipped.items():
             if row not in known:
                 known[row] = problem
                 self._journal.note("bad_row", step, task=task, row=row, problem=problem)

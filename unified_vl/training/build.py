@@ -21,7 +21,8 @@ from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.rows.closed_answers import learn_choices
 from unified_vl.data.rows.other_rows import train_rows
 from unified_vl.data.rows.sources import TaskData
-from unified_vl.data.streams import WINDOW_BATCHES, TaskStream
+from unified_vl.data.streams import KEPT_ROWS, WINDOW_BATCHES, TaskStream
+from unified_vl.data.workers import Workers
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
 from unified_vl.model.backbone import Backbone, BackboneConfig
 from unified_vl.model.backbones.configuration import TransformersConfig
@@ -95,21 +96,23 @@ def build(beginning: Run | Beginning) -> Parts:
     specs = {spec.task: spec for spec in mixture.specs}
     refuse_other_vocabulary(run, vocabulary)
     images = ImageLoader(run.data, config.image_size, fit=config.image_fit)
+    workers = Workers(run.workers)
 
     def stream(spec: TaskSpec, split: SplitName, train: TaskData | None = None) -> TaskStream:
         data = TaskData(spec, split, run.data)
         rows = min(run.validation_rows, len(data))
+        builder = ExampleBuilder(
+            spec,
+            images,
+            mixture.tags,
+            codec=codec,
+            rows=data,
+            train=train_rows(spec, run.data, data if train is None else train),
+            code_cache=cache_directory(),
+        )
         return TaskStream(
             data,
-            ExampleBuilder(
-                spec,
-                images,
-                mixture.tags,
-                codec=codec,
-                rows=data,
-                train=train_rows(spec, run.data, data if train is None else train),
-                code_cache=cache_directory(),
-            ),
+            builder,
             codec,
             seed=run.seed,
             batch_size=run.rows,
@@ -117,6 +120,9 @@ def build(beginning: Run | Beginning) -> Parts:
             random_picks=split == "train",
             window=WINDOW_BATCHES if split == "train" else -(-rows // run.rows),
             packed=run.packing,
+            sketch=builder.unread(),
+            kept=KEPT_ROWS // len(specs),
+            workers=workers,
         )
 
     validated = [s for s in specs.values() if run.validation_rows and "validation" in s.data.splits]

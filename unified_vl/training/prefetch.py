@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import queue
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
+
+from unified_vl.data.batching import Batch
+from unified_vl.training.state import Training
+from unified_vl.training.update import TaskBatch
 
 Item = TypeVar("Item")
 
@@ -54,3 +60,42 @@ class Prefetch(Generic[Item]):
             self._ready.put(StopIteration())
         except BaseException as error:  # whatever it is, the reader must hear of it
             self._ready.put(error)
+
+
+def share_of(training: Training) -> tuple[int, int, int]:
+    """This rank, all ranks, and the parts of a share, as streams ask for them."""
+    process = training.process
+    return process.rank, process.world, training.run.accumulate
+
+
+def batches_ahead(training: Training) -> Iterator[list[TaskBatch]]:
+    """This rank's share of the batches of each update to come, as things stand now.
+
+    Where there are workers, they read the rows of the next update while those of one are waited
+    for.
+    """
+    schedule, drawn = copy.deepcopy(training.parts.schedule), dict(training.drawn)
+
+    def started(task: str) -> Callable[[], list[Batch]]:
+        stream = training.parts.streams[task]
+        found = stream.started(drawn[task], *share_of(training))
+        drawn[task] += 1
+        return found
+
+    def update() -> Callable[[], list[TaskBatch]]:
+        try:
+            under_way = [(task, started(task)) for task in schedule.next_update()]
+        except Exception as error:  # its place is behind the updates before it
+            failure = error
+
+            def fail() -> list[TaskBatch]:
+                raise failure
+
+            return fail
+        return lambda: [TaskBatch(task, tuple(batches())) for task, batches in under_way]
+
+    ahead = 1 if training.run.workers > 1 else 0
+    waiting = deque(update() for _ in range(ahead))
+    while True:
+        waiting.append(update())
+        yield waiting.popleft()()

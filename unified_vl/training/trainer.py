@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import torch
 
+from unified_vl.data.batching import Found
 from unified_vl.data.order import draw_seed
 from unified_vl.errors import UserError
 from unified_vl.locks import WITHIN
@@ -23,7 +23,7 @@ from unified_vl.training.build import build, fingerprints
 from unified_vl.training.course.between_steps import look_around, validation_batches
 from unified_vl.training.course.early_stopping import EarlyStopping
 from unified_vl.training.course.epochs import with_steps
-from unified_vl.training.distributed.agreement import agree, together
+from unified_vl.training.distributed.agreement import agree, found_by_all, together
 from unified_vl.training.distributed.engine import Engine, refuse_unable_device, start_process
 from unified_vl.training.distributed.lost import failing_alike, lost_ranks
 from unified_vl.training.distributed.process import Process
@@ -32,7 +32,7 @@ from unified_vl.training.distributed.watchdog import STACKS, Watchdog
 from unified_vl.training.gradients import GradientGuard
 from unified_vl.training.learning_rate import LearningRate
 from unified_vl.training.optimizers.registry import build_optimizer
-from unified_vl.training.prefetch import Prefetch
+from unified_vl.training.prefetch import Prefetch, batches_ahead, share_of
 from unified_vl.training.record.best import Best
 from unified_vl.training.record.journal import Journal, name_of_update
 from unified_vl.training.record.models import ModelWriter
@@ -95,8 +95,7 @@ def train(
         if start == 0:
             training.journal.note("trained", 0, **training.trained.facts())
         with training.journal, StopSignals() as signals:
-            for of_task in training.validation.values():
-                training.bad_rows.note(start, of_task[0])
+            _note_validation(training, start)
             last = _steps(training, start, watchdog, signals)
             watchdog.beat()
             training.bad_rows.summarize()
@@ -125,7 +124,7 @@ def _steps(training: Training, start: int, watchdog: Watchdog, signals: StopSign
         )
         return start
     for first, last in _stretches(start, training.run, training.parts.schedule):
-        with Prefetch(_batches_ahead(training), AHEAD) as prepared:
+        with Prefetch(batches_ahead(training), AHEAD) as prepared:
             for step in range(first + 1, last + 1):  # counted from 1
                 watchdog.beat()
                 stop = _step(training, step, prepared, signals.received)
@@ -148,9 +147,10 @@ def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], st
     name = name_of_update(tasks)
     loss = sum(each.loss for each in told)  # no number where one of them is none
     norm = engine.step(rate, partial(training.guard.accept, step, name, loss))
-    for batch in agreed.batches:
+    for batch, found in zip(agreed.batches, agreed.found, strict=True):
         training.drawn[batch.task] += 1
-        training.bad_rows.note(step, batch.parts[0])
+        training.bad_rows.note(step, batch.parts[0], found)
+        parts.streams[batch.task].heard(found.bad)
     rows = [batch.parts[0].global_rows for batch in agreed.batches]
     if engine.loss_scale is not None and engine.loss_scale.overflowed:
         journal.refused(step, tasks, engine.loss_scale.told(), rows)
@@ -160,6 +160,15 @@ def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], st
         journal.refused(step, tasks, training.guard.reason, rows)
         training.guard.enforce(step, name)
     return agreed.stop
+
+
+def _note_validation(training: Training, start: int) -> None:
+    """The bad rows of validation, as any rank found them."""
+    validation = training.validation
+    own = [Found.merged(batch.found for batch in batches) for batches in validation.values()]
+    found = found_by_all(training.process, own)
+    for batches, of_task in zip(validation.values(), found, strict=True):
+        training.bad_rows.note(start, batches[0], of_task)
 
 
 def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Training:
@@ -228,22 +237,4 @@ def _stretches(start: int, run: Run, schedule: Schedule) -> Iterator[tuple[int, 
 def _rehearse(training: Training) -> None:
     """Make the next batch of every task."""
     for task, stream in training.parts.streams.items():
-        stream.micro_batches(training.drawn[task], *_share(training))
-
-
-def _share(training: Training) -> tuple[int, int, int]:
-    process = training.process
-    return process.rank, process.world, training.run.accumulate
-
-
-def _batches_ahead(training: Training) -> Iterator[list[TaskBatch]]:
-    """This rank's share of the batches of each update to come, as things stand now."""
-    schedule, drawn = copy.deepcopy(training.parts.schedule), dict(training.drawn)
-
-    def batch_of(task: str) -> TaskBatch:
-        stream = training.parts.streams[task]
-        parts = stream.micro_batches(drawn[task], *_share(training))
-        drawn[task] += 1
-        return TaskBatch(task, tuple(parts))
-
-    return iter(lambda: [batch_of(task) for task in schedule.next_update()], None)
+        stream.micro_batches(training.drawn[task], *share_of(training))

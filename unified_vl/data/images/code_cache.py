@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import io
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ class ImageCodeCache:
         self.codec = codec
         self.directory = None if directory is None else directory / codec.fingerprint
         self.computed = 0
+        self._lock = threading.Lock()  # one after the other: torch has threads of its own
 
     def codes(self, pixels_HW3: np.ndarray) -> np.ndarray:
         """The codes (h, w) of a uint8 RGB image, from the cache where it has them."""
@@ -47,8 +49,9 @@ class ImageCodeCache:
             found = self._read(path, pixels_HW3.shape)
             if found is not None:
                 return found
-        codes_hw = self.codec.encode(pixels_HW3[None])[0].astype(np.int32)
-        self.computed += 1
+        with self._lock:
+            codes_hw = self.codec.encode(pixels_HW3[None])[0].astype(np.int32)
+            self.computed += 1
         if path is not None:
             self._write(path, codes_hw)
         return codes_hw
@@ -78,7 +81,7 @@ class ImageCodeCache:
         """Without a word where it cannot be written: it is a cache."""
         buffer = io.BytesIO()
         np.save(buffer, codes_hw)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_ident()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(buffer.getvalue())

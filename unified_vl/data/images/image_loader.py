@@ -61,6 +61,10 @@ class ImageLoader:
         self._held = 0
         self._lock = threading.Lock()
 
+    def at(self, size: tuple[int, int]) -> ImageLoader:
+        """Reads the same files at another size, stretched, and says where they are transparent."""
+        return ImageLoader(self.root, size, holes=True)
+
     def load(
         self, value: object, where: str, linked: Sequence[Path] = (), *, truncated: bool = False
     ) -> LoadedImage:

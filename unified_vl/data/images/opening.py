@@ -48,6 +48,17 @@ def _looks_like_heic(file: BinaryIO) -> bool:
     return False
 
 
+def refuse_too_large(image: PILImage.Image, where: str, name: str) -> None:
+    """By its header.
+
+    Raises:
+        BadRow: for more than 64 million pixels.
+    """
+    width, height = image.size
+    if width * height > MOST_PIXELS:
+        raise BadRow(f"the image {name} is {width} x {height} pixels", file=where, expected=_LIMIT)
+
+
 def to_rgb(image: PILImage.Image, where: str, name: str) -> PILImage.Image:
     """Decode an image, upright (EXIF) and in 8-bit RGB, on white where it is transparent.
 
@@ -55,9 +66,7 @@ def to_rgb(image: PILImage.Image, where: str, name: str) -> PILImage.Image:
         BadRow: before decoding when it has more than 64 million pixels; when the file
             is truncated or broken.
     """
-    width, height = image.size
-    if width * height > MOST_PIXELS:
-        raise BadRow(f"the image {name} is {width} x {height} pixels", file=where, expected=_LIMIT)
+    refuse_too_large(image, where, name)
     try:
         image.load()
         upright = ImageOps.exif_transpose(image)

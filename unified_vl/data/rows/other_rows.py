@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from unified_vl.codecs.segments import Image, ImageCodes
 from unified_vl.data.draws import Draws
+from unified_vl.data.images.unread import UnreadImage
 from unified_vl.data.rows.row import Row
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.data.rows.values import Value, ValueReader
@@ -94,6 +96,13 @@ class OtherRows:
         self._fields = spec.fields_of(spec.shot or ())
         self._known = shots
         self.fixed = cache(self._fixed)
+
+    def unread(self, values: ValueReader) -> OtherRows:
+        """Draws the same, and reads with these."""
+        other = copy(self)
+        other._values = values
+        other.fixed = cache(other._fixed)
+        return other
 
     def exchanged(self, row: Row, plan: Plan, values: Values, draws: Draws) -> tuple[Values, bool]:
         """The values with a field of another row, now and then, and whether they are its own.
@@ -227,6 +236,8 @@ def _others(found: Value, own: Value, language: str) -> Value:
     def same(a: object, b: object) -> bool:
         if isinstance(a, (Image, ImageCodes)) and isinstance(b, (Image, ImageCodes)):
             assert a.image is not None and b.image is not None  # of kind image
+            if isinstance(a.image, UnreadImage):
+                return False  # of their lengths alone; who reads them compares the pixels
             return np.array_equal(a.image.pixels_HWC, b.image.pixels_HWC)
         return fold_case(str(a), language) == fold_case(str(b), language)
 

@@ -8,6 +8,7 @@ same files.
 
 from __future__ import annotations
 
+import threading
 from array import array
 from bisect import bisect_right
 from collections import Counter
@@ -67,6 +68,7 @@ class TaskData:
             keys = excluded_keys(spec, root)
             self._parts = [without_rows(part, keys, spec.data.key_column) for part in self._parts]
         self._ends = list(accumulate(len(part) for part in self._parts))
+        self._lock = threading.Lock()  # readers keep open files and what they read last
         if len(self) == 0:
             raise self._empty()
 
@@ -142,7 +144,8 @@ class TaskData:
             linked = tuple(part.links)
             start = self._ends[number] - len(part)
             local = [int(indices[position]) - start for position in positions]
-            found = part.rows.rows(local)
+            with self._lock:
+                found = part.rows.rows(local)
             for position, index, columns in zip(positions, local, found, strict=True):
                 language = part.language if of is None else columns[of]
                 where = part.place(index)

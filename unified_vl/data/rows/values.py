@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Image, ImageCodes, Segment
 from unified_vl.data.images.code_cache import ImageCodeCache
 from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.images.unread import UnreadImage, UnreadImages
 from unified_vl.data.rows.row import Row
 from unified_vl.data.rows.selection import is_blank
 from unified_vl.data.shapes import ShapeReader
 from unified_vl.errors import BadRow, nearest
 from unified_vl.geometry import Shape
 from unified_vl.kinds.hooks.cells import Cell, Size, said, whole_number
+from unified_vl.kinds.hooks.fits import Pack
 from unified_vl.kinds.kind import Kind
 from unified_vl.languages.tags import nearest_tag
 from unified_vl.specs.reading.checks import named_slots
@@ -50,7 +53,7 @@ class ValueReader:
         self._code_images = code_images
         self._code_loader = images
         if code_images is not None:
-            self._code_loader = ImageLoader(images.root, code_images.size, holes=True)
+            self._code_loader = images.at(code_images.size)
             self._codes = ImageCodeCache(code_images.codec, code_cache)
         self._may_be_empty = _only_joined(spec) | _of_none(spec)
         self.kinds = {name: field.of_kind for name, field in spec.fields.items()}
@@ -59,6 +62,19 @@ class ValueReader:
             for name, field in spec.fields.items()
         }
         self.shapes = ShapeReader(spec)
+
+    def unread(self) -> ValueReader:
+        """Reads the same values, and leaves images undecoded; codes of images are all 0.
+
+        The sizes of images are read where places are measured in them, or tokens are by them.
+        """
+        other = copy(self)
+        places = any(field.writing == "places" for field in self.spec.fields.values())
+        sized = places or isinstance(self.images.fit, Pack)
+        other.images = UnreadImages(self.images, sized=sized)
+        other._code_loader = UnreadImages(self._code_loader, sized=places)
+        other.shapes = ShapeReader(self.spec)
+        return other
 
     def read(
         self,
@@ -101,7 +117,7 @@ class ValueReader:
                 assert isinstance(first, (Image, ImageCodes)) and first.image is not None
                 reading.first = first.image
         image = reading.first
-        return values, None if image is None else (image.width, image.height)
+        return values, None if image is None else image.size
 
     def cell(self, row: Row, name: str, columns: Mapping[str, str]) -> Cell:
         """What a row has in the column of a field.
@@ -143,6 +159,8 @@ class ValueReader:
         image = self.image(row, cell, value, self._code_loader)
         if self._code_images is None:
             return ImageCodes((), 0, image)
+        if isinstance(image, UnreadImage):
+            return ImageCodes((0,) * self._code_images.places, self._code_images.grid[1], image)
         codes_hw = self._codes.codes(image.pixels_HWC)
         return ImageCodes(tuple(codes_hw.reshape(-1).tolist()), codes_hw.shape[1], image)
 
@@ -157,9 +175,14 @@ class ValueReader:
             expected = f"{images.places} whole numbers from 0 to {count - 1}"
             raise cell.bad(f"found {said(values)}", expected)
         grid_1hw = np.array(known, dtype=np.int64).reshape(1, *images.grid)
-        pixels_HWC = images.codec.decode(grid_1hw)[0]
         height, width = images.size
-        return ImageCodes(tuple(known), images.grid[1], LoadedImage(pixels_HWC, width, height))
+
+        def decoded() -> LoadedImage:
+            return LoadedImage(images.codec.decode(grid_1hw)[0], width, height)
+
+        later = isinstance(self.images, UnreadImages)
+        image = UnreadImage(decoded, (width, height, 1)) if later else decoded()
+        return ImageCodes(tuple(known), images.grid[1], image)
 
 
 class _RowReading:

@@ -46,6 +46,17 @@ class LoadedImage:
     truncated: str = ""
     content: Content = WHOLE
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(width, height) of the user's image; None where nobody has looked."""
+        return self.width, self.height
+
+    @property
+    def shape_HW(self) -> tuple[int, int]:
+        """Rows and columns of `pixels_HWC`."""
+        height, width = self.pixels_HWC.shape[:2]
+        return height, width
+
 
 @dataclass(frozen=True, slots=True)
 class Image:

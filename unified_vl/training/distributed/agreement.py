@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed
 
+from unified_vl.data.batching import Found
 from unified_vl.errors import WRONG_INPUT, EndedElsewhere, TrainingEnded, TrainingFault, UserError
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.update import TaskBatch
@@ -32,11 +33,13 @@ class Agreed:
         batches: this rank's share of it.
         tokens: target tokens of all ranks, of each batch.
         stop: number of a signal that asks any rank to end after this step, or 0.
+        found: of each batch, what any rank found in reading its rows.
     """
 
     batches: list[TaskBatch]
     tokens: list[int]
     stop: int
+    found: list[Found]
 
 
 def agree(
@@ -49,7 +52,8 @@ def agree(
     """Make this rank's batches and be sure that all ranks do the same with theirs.
 
     Compared are the step, the tasks, the module graphs (images or only text, with or
-    without other losses) and the bad rows that were left out.
+    without other losses) and the bad rows that were left out when windows were built. Those
+    that one rank met in reading its share are told to all.
 
     Args:
         step: of which these are the batches, counted from 1.
@@ -68,16 +72,18 @@ def agree(
     except Exception as error:  # whatever it is, the others must hear of it
         failure = error
     own = [sum(part.target_tokens for part in batch.parts) for batch in batches]
+    found = [batch.parts[0].found for batch in batches]
     if process.world == 1:
         if failure is not None:
             raise failure
-        return Agreed(batches, own, stop)
+        return Agreed(batches, own, stop, found)
     plan = _describe(step, batches, objectives)
     digest = int.from_bytes(hashlib.sha256(plan.encode()).digest()[:7], "big")
-    mine = torch.tensor([digest, stop, failure is not None], device=process.device)
+    said = [digest, stop, failure is not None, any(found)]
+    mine = torch.tensor(said, device=process.device)
     every = [torch.empty_like(mine) for _ in range(process.world)]
     torch.distributed.all_gather(every, mine)
-    digests, signals, failed = torch.stack(every).T.tolist()
+    digests, signals, failed, finding = torch.stack(every).T.tolist()
     if any(failed):
         fail_together(process, failure)
     if min(digests) != max(digests):
@@ -86,7 +92,15 @@ def agree(
         raise TrainingFault(f"the processes disagree ({told}): same code, run file and data?")
     tokens = torch.tensor(own, device=process.device)
     torch.distributed.all_reduce(tokens)
-    return Agreed(batches, tokens.tolist(), max(signals))
+    if any(finding):
+        found = found_by_all(process, found)
+    return Agreed(batches, tokens.tolist(), max(signals), found)
+
+
+def found_by_all(process: Process, own: Sequence[Found]) -> list[Found]:
+    """What any rank found in reading each of some batches, from what this one did."""
+    several = process.gather_objects(list(own))
+    return [Found.merged(of_batch) for of_batch in zip(*several, strict=True)]
 
 
 @contextlib.contextmanager
