@@ -15,7 +15,9 @@ from PIL import Image as PILImage
 from PIL import ImageFile
 
 from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.images.opening import decode_smaller
 from unified_vl.errors import BadRow
+from unified_vl.kinds.hooks.fits import Fit, Pack
 
 RED = (255, 0, 0)
 
@@ -348,3 +350,27 @@ def test_base64_in_place_of_a_path_is_told(tmp_path: Path, start: str) -> None:
     with pytest.raises(BadRow) as found:
         ImageLoader(tmp_path, (8, 8)).load(name, "rows.csv:1")
     assert "`reader: ofa_tsv`" in str(found.value) and len(str(found.value)) < 200
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize(("size", "decoded"), [((60, 40), 1), ((64, 67), 2), ((200, 150), 4)])
+@pytest.mark.parametrize("fit", ["stretch", "pad", Pack(4)])
+def test_a_large_jpeg_is_decoded_smaller_and_looks_the_same(
+    tmp_path: Path, size: tuple[int, int], decoded: int, fit: Fit, orientation: int
+) -> None:
+    across = np.linspace(0, 255, size[0], dtype=np.uint8)[None, :, None]
+    down = np.linspace(0, 255, size[1], dtype=np.uint8)[:, None, None]
+    pixels = np.concatenate(np.broadcast_arrays(across, down, 255 - across), axis=2)
+    exif = PILImage.Exif()
+    exif[0x0112] = orientation
+    data = encoded(PILImage.fromarray(pixels), "JPEG", quality=95, exif=exif)
+    loader = ImageLoader(tmp_path, (16, 16), fit=fit)
+    image = PILImage.open(io.BytesIO(data))
+    decode_smaller(image, 16)
+    assert image.size == tuple(-(-side // decoded) for side in size)
+    whole = PILImage.open(io.BytesIO(data))
+    whole.load()  # so nothing of it can be left out
+    smaller, full = loader.load(data, "a:1"), loader.load(whole, "a:1")
+    assert smaller.size == full.size and smaller.content == full.content
+    difference = smaller.pixels_HWC.astype(int) - full.pixels_HWC
+    assert np.abs(difference).max() <= 4

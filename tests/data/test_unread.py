@@ -21,7 +21,7 @@ from unified_vl.data.streams import TaskStream
 from unified_vl.errors import BadRow
 from unified_vl.kinds.hooks.fits import Fit, Pack
 
-SIZES = [(10, 10), (30, 10), (9, 40), (64, 48)]
+SIZES = [(10, 10), (30, 10), (9, 40), (64, 48), (300, 270)]
 FORMS: dict[str, dict[str, Any]] = {
     "JPEG": {},
     "PNG": {},
@@ -147,9 +147,9 @@ def test_a_stream_decodes_the_images_of_its_rank_alone(
     decoded: list[str] = []
     decode = ImageLoader._prepare
 
-    def noting(self: ImageLoader, image: PILImage.Image, where: str, name: str) -> Any:
+    def noting(self: ImageLoader, image: PILImage.Image, where: str, *more: Any) -> Any:
         decoded.append(where)
-        return decode(self, image, where, name)
+        return decode(self, image, where, *more)
 
     monkeypatch.setattr(ImageLoader, "_prepare", noting)
     data = TaskData(spec, "train", quiz.root)

@@ -18,11 +18,20 @@ import numpy as np
 from PIL import Image as PILImage
 
 from unified_vl.codecs.images import LoadedImage, resize
-from unified_vl.data.images.opening import from_array, hole, open_image, orientation_of, to_rgb
+from unified_vl.data.images.opening import (
+    decode_smaller,
+    from_array,
+    hole,
+    open_image,
+    orientation_of,
+    refuse_too_large,
+    to_rgb,
+)
 from unified_vl.data.truncation import finish_truncated
 from unified_vl.errors import BadRow, nearest
 from unified_vl.files import with_slashes
-from unified_vl.kinds.hooks.fits import Fit
+from unified_vl.kinds.hooks.fits import Fit, fitted_size
+from unified_vl.kinds.hooks.frames import TURNED
 
 MOST_BYTES = 1 << 28  # of an image within a file of others
 _LONG_NAME = 255  # characters; more is hardly the name of a file
@@ -240,9 +249,17 @@ class ImageLoader:
                 self._held -= self._cache.popitem(last=False)[1].pixels_HWC.nbytes
 
     def _decode(self, file: BinaryIO, where: str, name: str) -> LoadedImage:
-        return self._prepare(open_image(file, where, name), where, name)
+        image = open_image(file, where, name)
+        refuse_too_large(image, where, name)
+        full = image.size
+        if self.size is not None:
+            decode_smaller(image, max(fitted_size(self.fit, full, self.size)))
+        return self._prepare(image, where, name, full)
 
-    def _prepare(self, image: PILImage.Image, where: str, name: str) -> LoadedImage:
+    def _prepare(
+        self, image: PILImage.Image, where: str, name: str, full: tuple[int, int] | None = None
+    ) -> LoadedImage:
+        """An image at the network's size; `full` is its file's, where it is decoded smaller."""
         truncated = ""
         try:
             rgb = to_rgb(image, where, name)
@@ -252,10 +269,11 @@ class ImageLoader:
             truncated = error.message
             rgb = to_rgb(image, where, name)
         size = self.size or (rgb.height, rgb.width)
-        loaded = resize(rgb, size, hole(image) if self.holes else None, self.fit)
+        orientation = orientation_of(image)
+        of = full[::-1] if full is not None and orientation >= TURNED else full
+        loaded = resize(rgb, size, hole(image) if self.holes else None, self.fit, of)
         if truncated:
             loaded = replace(loaded, truncated=truncated)
-        orientation = orientation_of(image)
         return loaded if orientation == 1 else replace(loaded, orientation=orientation)
 
 

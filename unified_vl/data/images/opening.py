@@ -9,12 +9,14 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import ExifTags, ImageOps
 from PIL import Image as PILImage
+from PIL.JpegImagePlugin import JpegImageFile
 
 from unified_vl.data.images.high_bit_depth import to_8_bit
 from unified_vl.errors import BadRow
 from unified_vl.image_formats import HEIC_HINT, expected_formats, readable_formats
 
 MOST_PIXELS = 64_000_000
+SPARE = 2  # times as large as needed, at least, is what a JPEG is decoded at
 _LIMIT = "at most 64 million pixels"
 
 
@@ -46,6 +48,20 @@ def _looks_like_heic(file: BinaryIO) -> bool:
         file.seek(4)
         return file.read(8) in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftyphevc")
     return False
+
+
+def decode_smaller(image: PILImage.Image, side: int) -> None:
+    """Let a JPEG that is far larger than it is needed be decoded at 1/2, 1/4 or 1/8 of its size.
+
+    It stays at least twice as large on either axis, so what is resized from it looks the same
+    (Pillow's `Image.thumbnail` goes by the same factor). Other formats have no such decoder.
+
+    Args:
+        image: as it was opened; nothing is decoded yet.
+        side: the longer side, in pixels, of what it will become.
+    """
+    if isinstance(image, JpegImageFile):
+        image.draft(None, (SPARE * side, SPARE * side))
 
 
 def refuse_too_large(image: PILImage.Image, where: str, name: str) -> None:

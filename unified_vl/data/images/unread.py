@@ -142,14 +142,17 @@ class UnreadImages(ImageLoader):
     def _keep(self, key: str, image: LoadedImage) -> None:
         pass
 
-    def _prepare(self, image: PILImage.Image, where: str, name: str) -> LoadedImage:
+    def _prepare(
+        self, image: PILImage.Image, where: str, name: str, full: tuple[int, int] | None = None
+    ) -> LoadedImage:
         """What the header says."""
         refuse_too_large(image, where, name)
         try:
             orientation = 1 if _is_plain_png(image) else orientation_of(image)
         except Exception as error:  # Pillow's parsers raise almost anything on hostile bytes
             raise BadRow(f"the image {name} is broken or truncated: {error}", file=where) from error
-        width, height = image.size[::-1] if orientation >= TURNED else image.size
+        size = full or image.size
+        width, height = size[::-1] if orientation >= TURNED else size
         return UnreadImage(_undecodable, (width, height, orientation))
 
 
