@@ -55,7 +55,6 @@ from unified_vl.auto_classes import CLASSES, prepare_transformers
 from unified_vl.torchvision_compat import prepare_torchvision
 
 if TYPE_CHECKING:
-    from unified_vl.authoring.checking.check import check
     from unified_vl.errors import UserError
     from unified_vl.evaluation.evaluate import evaluate
     from unified_vl.hugging_face.processor import UnifiedVLProcessor
@@ -80,6 +79,7 @@ if TYPE_CHECKING:
     from unified_vl.specs.mixture import Mixture
     from unified_vl.specs.run import Run
     from unified_vl.specs.task import TaskSpec
+    from unified_vl.training.checking import check
     from unified_vl.training.objectives.objective import Objective, ObjectiveKind
     from unified_vl.training.objectives.registry import register as register_objective
     from unified_vl.training.optimizers.optimizer import OptimizerKind
@@ -156,7 +156,7 @@ _HOMES = {
     "UnifiedVLProcessor": CLASSES,
     "UnifiedVLTokenizer": CLASSES,
     "UserError": "unified_vl.errors",
-    "check": "unified_vl.authoring.checking.check",
+    "check": "unified_vl.training.checking",
     "evaluate": "unified_vl.evaluation.evaluate",
     "load_mixture": "unified_vl.specs.load",
     "load_run": "unified_vl.specs.load",

@@ -25,6 +25,7 @@ from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.lora import LoraSpec
 from unified_vl.training.build import build
+from unified_vl.training.checking import check
 from unified_vl.training.trainer import train
 
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
@@ -357,9 +358,12 @@ BAD: dict[str, Any] = {
 
 @pytest.mark.parametrize("keys", BAD)
 def test_targets_that_fit_nothing_are_told(keys: str, squares: Path, tmp_path: Path) -> None:
+    run = make_run(squares, tmp_path, f"lora={{{keys}}}")
     with pytest.raises(UserError) as raised:
-        build(make_run(squares, tmp_path, f"lora={{{keys}}}"))
+        build(run)
     assert BAD[keys] in str(raised.value)
+    found = check(run, leakage=False).findings[0]
+    assert (found.field, found.message) == (raised.value.field, raised.value.message)
 
 
 def test_a_tied_head_gets_no_adapter_of_its_own(squares: Path, tmp_path: Path) -> None:
