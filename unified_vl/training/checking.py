@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from unified_vl.authoring.checking.check import CheckResult, Progress, check_paths
+from unified_vl.authoring.checking.check import CheckResult, check_paths
 from unified_vl.authoring.checking.checked_specs import Checkable
 from unified_vl.authoring.checking.findings import Finding, Findings
 from unified_vl.codecs.sequence import SequenceCodec
@@ -45,29 +45,17 @@ def check(
     """
     things = [Path(each) if isinstance(each, str) else each for each in what]
     root = None if data is None else Path(data)
-    return check_all(things, data=root, rows=rows, codec=codec, leakage=leakage)
+    result = check_paths(things, data=root, rows=rows, codec=codec, leakage=leakage)
+    return with_patterns(result, things)
 
 
-def check_all(
-    what: Sequence[Checkable],
-    *,
-    data: Path | None = None,
-    rows: int = 200,
-    codec: SequenceCodec | None = None,
-    leakage: bool = True,
-    progress: Progress = lambda what: None,
-) -> CheckResult:
-    """What `check_paths` finds, and first the patterns of runs that no weight is called by.
+def with_patterns(result: CheckResult, what: Sequence[Checkable]) -> CheckResult:
+    """What `check_paths` found, and before it the patterns of runs that no weight is called by.
 
     Args:
-        what, data, rows, codec, leakage, progress: as `check_paths` has them.
-
-    Raises:
-        UserError: as `check_paths` does.
+        result: of `check_paths`; one that failed is returned as it is.
+        what: was checked.
     """
-    result = check_paths(
-        what, data=data, rows=rows, codec=codec, leakage=leakage, progress=progress
-    )
     if result.failed:
         return result
     return replace(result, findings=(*_patterns(what), *result.findings))

@@ -62,11 +62,11 @@ def check(
     code 2 for an error. Given several specs, their train splits are compared with the test
     splits of all.
     """
-    from unified_vl.authoring.checking.check import CHECKED_SIZE
+    from unified_vl.authoring.checking.check import CHECKED_SIZE, check_paths
     from unified_vl.authoring.checking.leakage import as_jsonl, file_of_leaks
     from unified_vl.errors import UserError, visible
     from unified_vl.files import write_atomically
-    from unified_vl.training.checking import check_all
+    from unified_vl.training.checking import with_patterns
 
     if write_leaks is not None and (data is None or not leakage):
         expected = "--data, and no --no-leakage"
@@ -84,9 +84,10 @@ def check(
             max_target=max_target,
         )
     with Console(stderr=True).status("checking") as status:
-        result = check_all(
+        result = check_paths(
             specs, data=data, rows=rows, codec=codec, leakage=leakage, progress=status.update
         )
+        result = with_patterns(result, specs)
     lengths = {} if result.failed else _lengths(specs)
     if leaks_file is not None and data is not None:
         write_atomically(leaks_file, as_jsonl(result.leaks))
