@@ -15,12 +15,16 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from tests.serving.conftest import running
+from unified_vl.app.answer import answer
+from unified_vl.app.inputs import Input
 from unified_vl.errors import UserError
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.saved_models.model_directory import load_model, save_model
 from unified_vl.model.tuning.adapters import add_adapters, merged, merged_weights
 from unified_vl.model.tuning.names import named_weights
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.serving.service import Service
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.lora import LoraSpec
@@ -228,6 +232,17 @@ def test_an_adapter_alone_is_small_and_the_same_model_as_a_whole_one(
     asked = {"text": "rot", "language": "en"}
     told = UnifiedVL.from_pretrained(whole).predict("say", **asked)
     assert opened.predict("say", **asked).text == told.text
+
+
+def test_an_adapter_alone_answers_as_a_service_and_on_a_page(alone: Path) -> None:
+    predictor = UnifiedVL.from_pretrained(alone)
+    expected = predictor.predict("say", text="rot", language="en")
+    with running(Service(predictor, "adapted")) as found:
+        told = found.ask(task="say", language="en", fields={"text": "rot"}).json()
+    assert told["text"] == expected.text
+    assert told["score"] == pytest.approx(expected.score, abs=1e-4)
+    shown = answer(predictor, "say", "en", {Input("text", "text"): "rot"}, 3).html
+    assert shown.count("<tr><td>") == 3 and (expected.text or "") in shown
 
 
 def test_peft_opens_an_adapter_alone(alone: Path, base: Path) -> None:

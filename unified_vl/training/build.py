@@ -90,7 +90,7 @@ def build(beginning: Run | Beginning) -> Parts:
     refuse_unusable_paths(run)
     vocabulary, text = load_tokenizer(run.tokenizer)
     image_tokenizer = load_image_tokenizer(run.tokenizer, vocabulary)
-    theirs = backbone_config(beginning, vocabulary, text, image_tokenizer)
+    theirs = backbone_config(beginning, vocabulary, text)
     config = model_config(run, vocabulary, image_tokenizer) if theirs is None else theirs
     codec = make_codec(run, config, vocabulary, text, image_tokenizer)
     mixture = run.loaded_mixture
