@@ -178,11 +178,9 @@ def test_two_processes_train_as_one_does(
     expected = numbers(alone)
     assert {task for _, _, task, _ in expected} == {"see", "say"}
     for stage in range(4):
+        # measured: losses differ by 8e-8 of them, norms by 6e-7
         found = numbers(tmp_path / f"zero{stage}")
-        assert found.keys() == expected.keys()
-        for (*of, name), value in expected.items():
-            close = 1e-2 if name == "grad_norm" else 1e-4
-            assert found[(*of, name)] == pytest.approx(value, rel=close), (stage, of, name)
+        assert found == pytest.approx(expected, rel=1e-5), stage
 
 
 @pytest.mark.parametrize("family", FAMILIES)
