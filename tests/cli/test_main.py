@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.processes import Ended, run_command
 from unified_vl import __version__
 from unified_vl.cli.main import app
 
 SPECS = Path(__file__).parent.parent.parent / "task_specs"
 
 
-def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "unified_vl.cli.main", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd)
+def run(*arguments: str, cwd: Path | None = None) -> Ended:
+    return run_command("unified_vl.cli.main", *arguments, cwd=cwd)
 
 
 @pytest.mark.parametrize(

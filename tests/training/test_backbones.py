@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from tests.model.backbones.models import CLASSES, make
 from tests.painting import image_tokenizer
 from tests.training.backbone_runs import FAMILIES, ROWS, SIZES, STEPS, run_of, write_world
-from tests.training.test_engine import launch_two, numbers
+from tests.training.test_engine import numbers, train_by_two
 from unified_vl.authoring.checking.findings import Findings
 from unified_vl.authoring.checking.runs import check_run
 from unified_vl.authoring.checking.tokens import load_codec, sizes_of, started
@@ -166,15 +166,13 @@ def test_a_trimmed_tokenizer_moves_the_ids_that_the_modules_know(
 
 
 @pytest.mark.parametrize("family", ["t5gemma2"])
-def test_two_processes_train_as_one_does(
-    world: Path, tmp_path: Path, family: str, free_port: int
-) -> None:
+def test_two_processes_train_as_one_does(world: Path, tmp_path: Path, family: str) -> None:
     """At every ZeRO stage, with batches that have images and batches that have none."""
     alone = tmp_path / "alone"
     # Adam makes whole steps of gradients that are rounding alone: small ones, so that norms tell
     short = ["steps=3", "checkpoint_every=100", "optimizer.lr=1.0e-5"]
     train(run_of(world, family, alone, *short), progress=False)
-    launch_two(free_port, world / family, tmp_path, *short)
+    train_by_two(world / family, tmp_path, *short)
     expected = numbers(alone)
     assert {task for _, _, task, _ in expected} == {"see", "say"}
     for stage in range(4):
