@@ -33,6 +33,7 @@ ORDER = [
     "languages",
     "metrics",
     "kinds",
+    "augmentation",
     "readers",
     "specs",
     "codecs",

@@ -37,7 +37,7 @@ Specs need no files (docs/python.md):
 
 Find images by a sentence: `Retriever`. Parts of your own, which specs then name, are made known by
 `register_kind`, `register_metric`, `register_reader`, `register_encoder`, `register_objective`,
-`register_schedule` and `register_optimizer` (docs/extending.md).
+`register_schedule`, `register_optimizer` and `register_augmentation` (docs/extending.md).
 
 Boxes, points and polygons of a `Prediction` are in pixels of the image that was given, its score is
 a mean log-probability (natural, 0 is certain), metrics of a report are in the units that
@@ -55,6 +55,8 @@ from unified_vl.auto_classes import CLASSES, prepare_transformers
 from unified_vl.torchvision_compat import prepare_torchvision
 
 if TYPE_CHECKING:
+    from unified_vl.augmentation.augmentation import Augmentation
+    from unified_vl.authoring.checking.check import check
     from unified_vl.errors import UserError
     from unified_vl.evaluation.evaluate import evaluate
     from unified_vl.hugging_face.processor import UnifiedVLProcessor
@@ -78,8 +80,8 @@ if TYPE_CHECKING:
     from unified_vl.specs.load import load_mixture, load_run, load_task
     from unified_vl.specs.mixture import Mixture
     from unified_vl.specs.run import Run
+    from unified_vl.specs.runs.augment import register as register_augmentation
     from unified_vl.specs.task import TaskSpec
-    from unified_vl.training.checking import check
     from unified_vl.training.objectives.objective import Objective, ObjectiveKind
     from unified_vl.training.objectives.registry import register as register_objective
     from unified_vl.training.optimizers.optimizer import OptimizerKind
@@ -94,6 +96,7 @@ prepare_transformers()
 __version__ = "0.2.0"
 __all__ = [
     "Answers",
+    "Augmentation",
     "EncoderKind",
     "Kind",
     "Metric",
@@ -122,6 +125,7 @@ __all__ = [
     "load_run",
     "load_task",
     "other_model",
+    "register_augmentation",
     "register_encoder",
     "register_kind",
     "register_metric",
@@ -135,6 +139,7 @@ __all__ = [
 # loaded when they are asked for: `--help` stays quick, and specs need no torch
 _HOMES = {
     "Answers": "unified_vl.metrics.answers",
+    "Augmentation": "unified_vl.augmentation.augmentation",
     "EncoderKind": "unified_vl.model.image_encoders.image_encoder",
     "Kind": "unified_vl.kinds.kind",
     "Metric": "unified_vl.metrics.metric",
@@ -156,12 +161,13 @@ _HOMES = {
     "UnifiedVLProcessor": CLASSES,
     "UnifiedVLTokenizer": CLASSES,
     "UserError": "unified_vl.errors",
-    "check": "unified_vl.training.checking",
+    "check": "unified_vl.authoring.checking.check",
     "evaluate": "unified_vl.evaluation.evaluate",
     "load_mixture": "unified_vl.specs.load",
     "load_run": "unified_vl.specs.load",
     "load_task": "unified_vl.specs.load",
     "other_model": "unified_vl.other_models.opening",
+    "register_augmentation": "unified_vl.specs.runs.augment:register",
     "register_encoder": "unified_vl.model.image_encoders.registry:register",
     "register_kind": "unified_vl.kinds.registry:register",
     "register_metric": "unified_vl.metrics.registry:register",

@@ -79,6 +79,24 @@ def test_a_run_says_what_its_model_will_see(
     assert "[image 20x10 as 32x32]" in shown("--image-size", "32")
 
 
+def test_a_run_shows_what_it_does_to_pictures(root: Path, tokenizer: Path, tmp_path: Path) -> None:
+    (root / "mixture.yaml").write_text(MIXTURE)
+    crop = "augment: [{name: horizontal_flip, rate: 1.0}, {name: grayscale, rate: 1.0}]\n"
+    (root / "run.yaml").write_text(RUN.replace("TOKENIZER", str(tokenizer)) + crop)
+    page = tmp_path / "page.html"
+    command = ["show", str(root / "task.yaml"), "--run", str(root / "run.yaml")]
+    shown = CliRunner().invoke(app, [*command, "--html", str(page)], catch_exceptions=False).output
+    assert "[image 20x10 as 16x8, horizontal_flip, grayscale]" in shown
+    assert re.search(r"target +\[box 8.0 1.0 18.0 9.0\]", shown)
+    assert re.search(r"right region +\[box 8.0 1.0 18.0 9.0\]", shown)
+    assert "horizontal_flip, grayscale]" in page.read_text(encoding="utf-8")
+    shown = CliRunner().invoke(app, [*command, "--split", "test"], catch_exceptions=False).output
+    assert "[image 20x10 as 16x8]" in shown
+    checked = CliRunner().invoke(app, ["check", str(root / "run.yaml")]).output
+    said = "run.yaml: ground: augmented by horizontal_flip, grayscale"
+    assert said in checked.replace("\n", "")
+
+
 def test_fewer_rows_are_drawn_the_same_each_time(root: Path) -> None:
     spec = load_task(root / "task.yaml")
     drawn = [

@@ -19,6 +19,8 @@ from unified_vl.authoring.reference import pages
 from unified_vl.model.image_encoders import registry as encoders
 from unified_vl.specs.reading.document import Part
 from unified_vl.specs.reading.schema import editor_schemas, json_schemas
+from unified_vl.specs.runs import augment as augmentations
+from unified_vl.training.build import build, fingerprints
 from unified_vl.training.objectives import registry as objectives
 from unified_vl.training.optimizers import registry as optimizers
 from unified_vl.training.schedules import registry as schedules
@@ -205,12 +207,45 @@ def test_the_keys_of_an_optimiser_are_its_own(
             a_run(squares, tmp_path, optimizer=optimizer)
 
 
+@pytest.fixture
+def posterize() -> Iterator[dict[str, Any]]:
+    yield register("Add an augmentation")
+    augmentations.unregister("posterize")
+    assert not known("run", "bits")
+
+
+def test_an_augmentation_changes_what_training_sees(
+    posterize: dict[str, Any], squares: Path, tmp_path: Path
+) -> None:
+    assert known("run", "bits")
+    assert "{name: posterize, bits: 2, rate: 0.5}" in block("Add an augmentation", "yaml")
+    plain = a_run(squares, tmp_path / "run")
+    run = a_run(squares, tmp_path / "run", augment="[{name: posterize, bits: 1}]")
+    ones, others = build(plain), build(run)
+    stored = fingerprints(plain, ones)
+    assert {k for k, v in fingerprints(run, others).items() if stored.get(k) != v} == {
+        "augment of task see"
+    }
+    for split, differs in (("streams", True), ("validation", False)):
+        one = getattr(ones, split)["see"].batch(0).pixel_values_NCHW
+        other = getattr(others, split)["see"].batch(0).pixel_values_NCHW
+        assert one.equal(other) != differs
+    for line, said in {
+        "{name: posterise}": "augment.0.name: found 'posterise'; .*; did you mean 'posterize'",
+        "{name: posterize, bits: 9}": "augment.0.bits: found 9; expected less than or equal to 8",
+        "{name: blur, bits: 2}": "augment.0.bits: the augmentation 'blur' does not read this",
+    }.items():
+        with pytest.raises(UserError, match=said):
+            a_run(squares, tmp_path, augment=f"[{line}]")
+
+
 REFUSED = [
     # (keys of the toy, what is wrong with it)
     ("Add an image encoder", encoders, "there is an image encoder 'mosaic' already"),
     ("Add an objective", objectives, "there is an objective 'doubt' already"),
     ("Add a schedule", schedules, "there is a schedule 'blocks' already"),
     ("Add an optimiser", optimizers, "there is an optimiser 'sgd' already"),
+    ("Add an augmentation", augmentations, "there is an augmentation 'posterize' already"),
 ]
 
 

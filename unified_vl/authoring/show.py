@@ -26,6 +26,7 @@ from unified_vl.geometry import Shape, coordinates, to_pixels
 from unified_vl.json_text import parse_json
 from unified_vl.kinds.hooks.fits import Fit
 from unified_vl.kinds.registry import kind_of_place
+from unified_vl.specs.runs.augment import AugmentSpec
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 
@@ -80,6 +81,7 @@ def show_rows(
     image_size: Size,
     fit: Fit = "stretch",
     codec: SequenceCodec | None = None,
+    augment: Sequence[AugmentSpec] = (),
     left_out: Callable[[BadRow], None] = lambda error: None,
 ) -> list[Shown]:
     """Rows of a split, drawn with a fixed seed, as examples of training.
@@ -92,6 +94,7 @@ def show_rows(
         image_size: (height, width) that images are brought to.
         fit: how, where their proportions are others.
         codec: gives the ids.
+        augment: what a run does to pictures of the train split.
         left_out: is told of each row that `on_bad_row: skip` leaves out.
 
     Raises:
@@ -100,7 +103,14 @@ def show_rows(
     data = TaskData(spec, split, root)
     train = train_rows(spec, root, data)
     images = ImageLoader(root, image_size, fit=fit)
-    builder = ExampleBuilder(spec, images, codec=codec, rows=data, train=train)
+    builder = ExampleBuilder(
+        spec,
+        images,
+        codec=codec,
+        rows=data,
+        train=train,
+        augment=augment if split == "train" else (),
+    )
     shown: dict[int, Shown] = {}
     for index in Random(0).sample(range(len(data)), len(data)):
         row = data[index]
@@ -217,7 +227,8 @@ def segment_text(segment: Segment, size: Size | None, codec: SequenceCodec | Non
             return f"[{segment.kind} of {segment.text!r}: a tokenizer shows it]"
         case Image(image):
             height, width = image.pixels_HWC.shape[:2]
-            return f"[image {image.width}x{image.height} as {width}x{height}]"
+            said = "".join(f", {change}" for change in image.changes)
+            return f"[image {image.width}x{image.height} as {width}x{height}{said}]"
         case ImageCodes(codes, columns):
             masked = codes.count(None)
             rows = len(codes) // columns if columns else 0

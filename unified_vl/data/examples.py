@@ -17,6 +17,7 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG
 from unified_vl.data.draws import Draws
 from unified_vl.data.example import Example, Reference
+from unified_vl.data.images.augmenting import Augmenter
 from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.noising import (
     as_read,
@@ -44,6 +45,7 @@ from unified_vl.errors import BadRow
 from unified_vl.geometry import Shape
 from unified_vl.kinds.fitted import onto_network
 from unified_vl.kinds.hooks.fits import WHOLE, Content
+from unified_vl.specs.runs.augment import AugmentSpec
 from unified_vl.specs.task import TaskSpec, TaskTags
 from unified_vl.specs.tasks.example import IMAGE_MASK_TAG, MASK_TAG, SHOTS, sentinel_tag
 from unified_vl.specs.tasks.template import slots
@@ -75,6 +77,7 @@ class ExampleBuilder:
         train: the rows that shots come from.
         shots: those of evaluation, where they are known already (from a saved model).
         code_cache: where codes of images are kept; None keeps none.
+        augment: what is done to pictures of examples that are drawn at random.
 
     Raises:
         UserError: when the codec's vocabulary lacks what the task's noise needs.
@@ -91,8 +94,10 @@ class ExampleBuilder:
         train: TaskData | None = None,
         shots: Shots | None = None,
         code_cache: Path | None = None,
+        augment: Sequence[AugmentSpec] = (),
     ) -> None:
         self.spec = spec
+        self._augmenter = Augmenter(spec, augment) if augment else None
         self.codec = codec
         code_images = None if codec is None else codec.code_images
         self._values = ValueReader(spec, images, code_images, code_cache)
@@ -132,6 +137,8 @@ class ExampleBuilder:
         asked, matches = own, True
         if with_target:
             asked, matches = self._others.exchanged(row, plan, own, draws)
+        if self._augmenter is not None:
+            asked, own = self._augmenter.both(asked, own, draws)
         content = self._content_of(asked, own)
         seen = seen_in(content, asked)
         parts = slot_parts(self.spec, plan, row.where, seen, draws, matches)
@@ -180,6 +187,8 @@ class ExampleBuilder:
         other = copy(self)
         other._values = self._values.unread()
         other._others = self._others.unread(other._values)
+        if self._augmenter is not None and not self._augmenter.moves_places:
+            other._augmenter = None  # pixels alone: no length is by them
         return other
 
     @property
@@ -242,7 +251,10 @@ class ExampleBuilder:
         """The parts of a shot, in the wordings of the row that it stands before."""
         own = self._plan(shot.language)
         draws = draws.of("shot", shot.where)
-        seen = seen_in(self._content_of(shot.values), shot.values)
+        values = shot.values
+        if self._augmenter is not None:
+            values, _ = self._augmenter.both(values, values, draws)
+        seen = seen_in(self._content_of(values), values)
         parts = slot_parts(self.spec, own, shot.where, seen, draws, shot.matches)
         if own is plan:
             parts |= {slot: asked[slot] for slot in plan.wordings}

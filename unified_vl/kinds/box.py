@@ -14,6 +14,7 @@ from unified_vl.geometry import Box, Layout, Shape, between
 from unified_vl.kinds.hooks.cells import Cell, Size
 from unified_vl.kinds.hooks.drafts import Draft, Recognised
 from unified_vl.kinds.hooks.frames import Frame
+from unified_vl.kinds.hooks.motion import Motion, Moved
 from unified_vl.kinds.hooks.pen import Pen
 from unified_vl.kinds.hooks.segments import Text
 from unified_vl.kinds.kind import AnyField, Reading, RowType, Rules
@@ -68,6 +69,7 @@ class BoxKind(PlaceKind):
     count = 4
     rising = True
     labelled = "labelled_boxes"
+    turns = False
     metrics = ("box_accuracy", "mean_iou")
 
     def problems(self, field: AnyField, place: KeyPath, rules: Rules) -> Iterator[Problem]:
@@ -127,6 +129,16 @@ class BoxKind(PlaceKind):
             raise beside.bad(f"holds {len(labels)} labels for {len(boxes)} boxes")
         pairs = zip(boxes, labels, strict=True)
         return tuple(replace(box, label=str(label)) for box, label in pairs)
+
+    def moved_along(self, value: Box, motion: Motion) -> Moved | None:
+        """The part of it that is still in the image, by its area."""
+        moved = self.made(motion.of(value.coordinates))
+        seen = [min(max(number, 0.0), 1.0) for number in moved.coordinates]
+        area = (seen[2] - seen[0]) * (seen[3] - seen[1])
+        if area <= 0.0:
+            return None
+        whole = (moved.x2 - moved.x1) * (moved.y2 - moved.y1)
+        return Moved(self.relabelled(self.made(seen), value), area / whole)
 
     def label_of(self, value: Box) -> str | None:
         return value.label

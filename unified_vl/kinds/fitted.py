@@ -7,7 +7,6 @@ a stretched image fills and a padded one does not; so it reads and writes places
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from unified_vl.geometry import Shape
@@ -45,6 +44,5 @@ def _moved(shape: Shape, xy: Sequence[float]) -> Shape:
             if numbers[low + half] <= numbers[low]:
                 numbers[low] = min(numbers[low], 1.0 - LEAST_SIDE)
                 numbers[low + half] = numbers[low] + LEAST_SIDE
-    moved = kind.made(numbers)
-    label = kind.label_of(shape)
-    return moved if label is None else replace(moved, label=label)
+    moved: Shape = kind.relabelled(kind.made(numbers), shape)
+    return moved

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -13,6 +14,7 @@ from unified_vl.geometry import Shape, to_pixels
 from unified_vl.kinds.hooks.cells import Cell, Size, is_number
 from unified_vl.kinds.hooks.drafts import Draft, Recognised
 from unified_vl.kinds.hooks.frames import Frame, short, upright
+from unified_vl.kinds.hooks.motion import Motion, Moved
 from unified_vl.kinds.hooks.pen import Pen
 from unified_vl.kinds.kind import AnyField, Kind, Reading, RowType, Rules
 from unified_vl.parts import KeyPath, Part, Problem, one_of
@@ -78,6 +80,7 @@ class PlaceKind(Kind):
         tokens: room that a draft gives one.
         labelled: which of `allows` is the grammar where each comes behind a label.
         may_be_flat: whether it may be smaller than a location token tells apart.
+        turns: whether it can be turned with its image; an upright rectangle is none then.
     """
 
     rows: ClassVar[str]
@@ -89,6 +92,7 @@ class PlaceKind(Kind):
     tokens: ClassVar[int] = 0
     labelled: ClassVar[str | None] = None
     may_be_flat: ClassVar[bool] = False
+    turns: ClassVar[bool] = True
     writing = "places"
     page_hint = "numbers, with commas between them"
     is_list = True
@@ -141,6 +145,21 @@ class PlaceKind(Kind):
             raise ValueError(f"a {self.name} is {self.counted}, not {short(values)}")
         xy, beyond = frame.inside([float(v) for v in values], f"{self.name} {short(values)}")
         return self.made(upright(xy, frame.orientation)), beyond
+
+    def moved_along(self, value: Any, motion: Motion) -> Moved | None:
+        """Where a value is once its image was moved; None where it is no longer in the image.
+
+        A kind that does not say otherwise stays whole, or is lost: none of its places may be cut.
+        """
+        xy = motion.of(value.coordinates)
+        if not all(0.0 <= number <= 1.0 for number in xy):
+            return None
+        return Moved(self.relabelled(self.made(xy), value), 1.0)
+
+    def relabelled(self, value: Any, other: Any) -> Any:
+        """A value with the label of another, where that has one."""
+        label = self.label_of(other)
+        return value if label is None else replace(value, label=label)
 
     def label_of(self, value: Any) -> str | None:
         """What is in a place, where its value says so."""

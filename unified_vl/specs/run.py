@@ -25,6 +25,8 @@ from unified_vl.specs.reading.document import (
     refuse,
 )
 from unified_vl.specs.reading.parse import missing_file
+from unified_vl.specs.runs.augment import AugmentSpec
+from unified_vl.specs.runs.augment_rules import refuse_idle_augment
 from unified_vl.specs.runs.course import EarlyStoppingSpec, EmaSpec
 from unified_vl.specs.runs.course_rules import refuse_unfit_course
 from unified_vl.specs.runs.engine import read_engine
@@ -183,6 +185,13 @@ class Run(Spec):
         default=1.0,
         description="Largest norm of the gradient; null leaves it as it is.",
         examples=[1.0],
+    )
+    augment: tuple[AugmentSpec, ...] = Field(
+        default=(),
+        description="What training does to pictures, in this order; boxes, points and polygons "
+        "move along. Nothing unless given, and never in validation, evaluation or prediction "
+        "(docs/augmentation.md).",
+        examples=[[{"name": "color_jitter", "hue": 0.1}, {"name": "resized_crop"}]],
     )
     label_smoothing: float = Field(
         default=0.0,
@@ -377,6 +386,7 @@ class Run(Spec):
                 expected="1 or more",
             )
         refuse_unfit_course(self)
+        refuse_idle_augment(self)
 
     @classmethod
     def explain(cls, problem: Problem, found: object) -> Problem:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from unified_vl.checkpoint_folders import PROGRESS, folders
+from unified_vl.codecs.image_codes import ImageCodec
 from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.errors import UserError
@@ -130,17 +131,29 @@ def _names(run: Run) -> list[str]:
 
 
 def backbone_config(
-    beginning: Beginning, vocabulary: Vocabulary, text: TextCodec
+    beginning: Beginning,
+    vocabulary: Vocabulary,
+    text: TextCodec,
+    image_tokenizer: ImageCodec | None,
 ) -> TransformersConfig | None:
     """The configuration; None for a model of this project's own architecture.
 
     Raises:
         UserError: at the key of the run that does not suit the architecture.
     """
-    if not isinstance(beginning.pretrained, TransformersCheckpoint):
-        return beginning.config
-    with told_at_its_key(beginning.run):
-        return beginning.pretrained.configuration(beginning.run, vocabulary, text)
+    run, known = beginning.run, beginning.config
+    if isinstance(beginning.pretrained, TransformersCheckpoint):
+        with told_at_its_key(run):
+            known = beginning.pretrained.configuration(run, vocabulary, text)
+    if known is None:
+        return None
+    if image_tokenizer is not None:
+        raise run.error(
+            ("tokenizer",),
+            f"a {known.model_type} model reads and writes no images in codes",
+            expected="a tokenizer without an image tokenizer",
+        )
+    return known
 
 
 def backbone_model(

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from unified_vl.authoring.checking.runs import refuse_other_vocabulary
-from unified_vl.codecs.image_codes import ImageCodec
-from unified_vl.codecs.model_codec import model_codec
+from unified_vl.codecs.image_codes import CodeImages, ImageCodec
 from unified_vl.codecs.row_names import row_names
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.codecs.texts.text_codec import TextCodec
@@ -34,6 +33,7 @@ from unified_vl.model.pretrained.starting import Start, start_from
 from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.run import Run
+from unified_vl.specs.runs.augment_rules import taken
 from unified_vl.specs.runs.engine import read_engine_config
 from unified_vl.specs.runs.run_paths import refuse_unusable_paths, told_at_its_key
 from unified_vl.specs.runs.vision import OF_TRAINING
@@ -90,7 +90,7 @@ def build(beginning: Run | Beginning) -> Parts:
     refuse_unusable_paths(run)
     vocabulary, text = load_tokenizer(run.tokenizer)
     image_tokenizer = load_image_tokenizer(run.tokenizer, vocabulary)
-    theirs = backbone_config(beginning, vocabulary, text)
+    theirs = backbone_config(beginning, vocabulary, text, image_tokenizer)
     config = model_config(run, vocabulary, image_tokenizer) if theirs is None else theirs
     codec = make_codec(run, config, vocabulary, text, image_tokenizer)
     mixture = run.loaded_mixture
@@ -110,6 +110,7 @@ def build(beginning: Run | Beginning) -> Parts:
             rows=data,
             train=train_rows(spec, run.data, data if train is None else train),
             code_cache=cache_directory(),
+            augment=taken(run.augment, spec) if split == "train" else (),
         )
         return TaskStream(
             data,
@@ -226,22 +227,15 @@ def make_codec(
     image_tokenizer: ImageCodec | None = None,
 ) -> SequenceCodec:
     """The codec with the run's limits and the model's images."""
-    codec = model_codec(
-        config,
-        vocabulary,
-        text,
-        image_tokenizer,
-        max_source=run.max_source_tokens,
-        max_target=run.max_target_tokens,
-    )
-    if codec.code_images is not None:
-        places = codec.code_images.places
+    code_images = None
+    if image_tokenizer is not None and config.code_grid is not None:
+        code_images = CodeImages(image_tokenizer, config.code_grid)
         written = any(spec.answer_form.image for spec in run.loaded_mixture.specs)
-        if written and run.max_target_tokens <= places:
+        if written and run.max_target_tokens <= code_images.places:
             raise run.error(
                 ("max_target_tokens",),
-                f"an image alone takes {places} codes",
-                expected=f"more than {places}",
+                f"an image alone takes {code_images.places} codes",
+                expected=f"more than {code_images.places}",
             )
     if run.max_source_tokens <= config.image_tokens:
         raise run.error(
@@ -249,7 +243,17 @@ def make_codec(
             f"an image alone takes {config.image_tokens} tokens",
             expected=f"more than {config.image_tokens}",
         )
-    return codec
+    return SequenceCodec(
+        vocabulary,
+        text,
+        image_tokens=config.image_tokens,
+        image_size=config.image_size,
+        fit=config.image_fit,
+        max_source=run.max_source_tokens,
+        max_target=run.max_target_tokens,
+        code_images=code_images,
+        around_image=config.around_image,
+    )
 
 
 def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
@@ -274,7 +278,12 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
     if run.lora is not None:
         values["lora"] = {"rank": run.lora.rank, "alpha": run.lora.alpha}
     for name, spec in parts.specs.items():
-        values[f"task {name}"] = spec.model_dump(mode="json")
+        values[f"task {name}"] = spec.model_dump(
+            mode="json", exclude={"example": {"forbid_augment"}}
+        )
+        augment = taken(run.augment, spec)
+        if augment:
+            values[f"augment of task {name}"] = [each.settled for each in augment]
         values[f"{NUMBER_OF_ROWS} {name}"] = len(parts.streams[name].data)
         for field, dictionary in spec.dictionaries.items():
             values[f"the dictionary of {field!r} of task {name}"] = dictionary.text

@@ -15,6 +15,7 @@ from unified_vl.errors import UserError
 from unified_vl.locks import WITHIN
 from unified_vl.run_record import MODEL, SPECS
 from unified_vl.specs.run import Run
+from unified_vl.specs.runs.augment_rules import told
 from unified_vl.specs.runs.run_paths import only_writer_of_output, told_at_its_key
 from unified_vl.specs.written import write_run
 from unified_vl.training.bad_rows import BadRows
@@ -189,6 +190,8 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
     journal = Journal(run, rows, writes=process.rank == 0, progress=progress)
     if length is not None:
         journal.say(length.told(run))
+    for line in told(run):
+        journal.say(line)
     lower = lower_is_better(parts.specs.values())
     best = Best(by_scores=run.score_every > 0, lower_is_better=lower)
     return Training(

@@ -26,8 +26,9 @@ def show(
     run: Annotated[
         Path | None,
         typer.Option(
-            help="A run file: show what its model will see. Its data root, image size, longest "
-            "source and target, and its tokenizer if that is there, unless options say others."
+            help="A run file: show what its model will see, augmented as it says. Its data root, "
+            "image size, longest source and target, and its tokenizer if that is there, unless "
+            "options say others."
         ),
     ] = None,
     count: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many rows.")] = 3,
@@ -61,8 +62,10 @@ def show(
     from unified_vl.errors import BadRow, UserError, visible
     from unified_vl.files import write_atomically
     from unified_vl.specs.load import load_run, load_task
+    from unified_vl.specs.runs.augment_rules import taken
 
     sizes = Sizes((64, 64), 16, 256, 128)
+    of_run = None
     if run is not None:
         of_run = load_run(run)
         sizes, data = sizes_of(*started(of_run)), data or of_run.data
@@ -90,6 +93,7 @@ def show(
         image_size=sizes.image_size,
         fit=sizes.fit,
         codec=codec,
+        augment=() if of_run is None else taken(of_run.augment, task),
         left_out=left_out.append,
     )
     text = "\n\n".join(as_text(each, codec) for each in shown)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from unified_vl.kinds.hooks.fits import WHOLE, Content
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,7 @@ class LoadedImage:
         orientation: the EXIF tag by which its pixels were turned; 1 where they were not.
         truncated: what is said of it where its file ends early and some pixels are not known.
         content: where in `pixels_HWC` the user's image lies.
+        changes: what training did to its pixels (the run's `augment`), in words.
     """
 
     pixels_HWC: np.ndarray
@@ -47,6 +46,7 @@ class LoadedImage:
     orientation: int = 1
     truncated: str = ""
     content: Content = WHOLE
+    changes: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int] | None:

@@ -30,5 +30,6 @@ def task_problems(spec: TaskSpec) -> list[Problem]:
         *noise_problems(spec),
         *score_problems(spec),
         *generate_problems(spec),
+        *repeated(("example", "forbid_augment"), spec.example.forbid_augment),
         *repeated(("report_by",), spec.report_by),
     ]

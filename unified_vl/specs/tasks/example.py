@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from unified_vl.specs.reading.document import LanguageTag, Name, Part
+from unified_vl.specs.runs.augment import AugmentName
 
 SHOTS = "shots"  # the slot that the key `shots` gives
 BESIDE_A_JOIN = ("letter", "number")  # slots of `each` that count its values
@@ -230,6 +231,13 @@ class ExampleSpec(Part):
         description="Fields that training leaves out of the source now and then, so that "
         "`generate.guidance` can compare with and without them.",
         examples=[{"fields": ["name"], "rate": 0.1}],
+    )
+    forbid_augment: tuple[AugmentName, ...] = Field(
+        default=(),
+        description="What no run may do to its pictures, since its answers would be wrong: "
+        "horizontal_flip where texts say left and right, read letters or name things in their "
+        "order; color_jitter and grayscale where they name colours.",
+        examples=[["horizontal_flip"]],
     )
 
     @property

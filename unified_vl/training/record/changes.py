@@ -29,6 +29,7 @@ NOT_TOLD = frozenset(
         "batch_size",
         "batch_tokens",
         "model",
+        "augment",
     }
     | {"engine", "max_source_tokens", "max_target_tokens", "log_every", "trackers", "hang_timeout"}
 )
