@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -274,16 +274,21 @@ def _write_scenes(
     arts: Sequence[Path],
     progress: Progress,
 ) -> list[Scene]:
-    random = _random(options, f"scenes {split}")
     (directory / "scenes" / split).mkdir(parents=True)
     scenes = []
-    for number in range(count):
-        scene = draw_scene(arts, split, options.image_size, random)
+    for number, scene in enumerate(draw_scenes(options, split, arts)):
         picture = paint(scene, arts, options.image_size)
         picture.save(directory / emoji_tasks.image_path(split, number))
         scenes.append(scene)
         progress(f"{split} scenes", number + 1, count)
     return scenes
+
+
+def draw_scenes(options: EmojiWorldOptions, split: Split, arts: Sequence[Path]) -> Iterator[Scene]:
+    """What the pictures of a split hold, in the order of their numbers."""
+    random = _random(options, f"scenes {split}")
+    for _ in range(getattr(options, f"{split}_scenes")):
+        yield draw_scene(arts, split, options.image_size, random)
 
 
 def _write_easy_vqa(directory: Path, options: EmojiWorldOptions, progress: Progress) -> None:
