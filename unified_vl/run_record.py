@@ -5,7 +5,7 @@ OUTPUT/events.jsonl has an event a line, `{"event": KIND, "step": ..., ...}`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
@@ -113,6 +113,25 @@ class StopAndGoEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GradientsEvent(Event):
+    """How large the gradients of the tasks were, and how alike, each of one batch.
+
+    Attributes:
+        step: the next one, whose weights they are of.
+        tasks: their names, in the order of all that follows.
+        norms: of each task's gradient, by group of weights; `all` is the whole model.
+        cosines: of each pair of tasks, by group of weights, in a square; None where a gradient is
+            zero, or no number.
+    """
+
+    kind: ClassVar[str] = "gradients"
+    step: int
+    tasks: Sequence[str]
+    norms: Mapping[str, Sequence[float | None]]
+    cosines: Mapping[str, Sequence[Sequence[float | None]]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class RefusedEvent(Event):
     """A step that made no update."""
 
@@ -164,7 +183,7 @@ class NoteEvent(Event):
 
 AT_THE_END = (SkippedEvent, TruncatedEvent)  # a run that goes on says them again
 DRAWN = (StepEvent, ValidationEvent, ScoreEvent, StopAndGoEvent)
-_OF_KIND: dict[str, type[Event]] = {each.kind: each for each in DRAWN}
+_OF_KIND: dict[str, type[Event]] = {each.kind: each for each in (*DRAWN, GradientsEvent)}
 _READ = {"int": int, "float": float, "str": str}
 
 

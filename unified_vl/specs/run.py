@@ -27,7 +27,7 @@ from unified_vl.specs.reading.document import (
 from unified_vl.specs.reading.parse import missing_file
 from unified_vl.specs.runs.augment import AugmentSpec
 from unified_vl.specs.runs.augment_rules import refuse_idle_augment
-from unified_vl.specs.runs.course import EarlyStoppingSpec, EmaSpec
+from unified_vl.specs.runs.course import EarlyStoppingSpec, EmaSpec, GradientConflictsSpec
 from unified_vl.specs.runs.course_rules import refuse_unfit_course
 from unified_vl.specs.runs.engine import read_engine
 from unified_vl.specs.runs.lora import LoraSpec
@@ -273,6 +273,13 @@ class Run(Spec):
         description="A running mean of the weights, which then is what is validated, scored and "
         "saved as a model; none unless given.",
         examples=[{"decay": 0.999}],
+    )
+    gradient_conflicts: GradientConflictsSpec | None = Field(
+        default=None,
+        description="How often the gradient of each task alone is measured: its norm, and its "
+        "cosine with that of every other task, of the whole model and of each layer; never unless "
+        "given. ZeRO 0 to 2.",
+        examples=[{"every": 500}],
     )
     faults: FaultSpec = Field(
         default_factory=FaultSpec,

@@ -19,6 +19,7 @@ from unified_vl.specs.runs.augment_rules import told
 from unified_vl.specs.runs.run_paths import only_writer_of_output, told_at_its_key
 from unified_vl.specs.written import write_run
 from unified_vl.training.bad_rows import BadRows
+from unified_vl.training.balancing.conflicts import measure_gradients
 from unified_vl.training.beginning import beginning_of
 from unified_vl.training.build import build, fingerprints
 from unified_vl.training.course.between_steps import look_around, validation_batches
@@ -125,6 +126,10 @@ def _steps(training: Training, start: int, watchdog: Watchdog, signals: StopSign
         )
         return start
     for first, last in _stretches(start, training.run, training.parts.schedule):
+        if _measures_gradients(training.run, first):
+            watchdog.beat("the gradients of the tasks are measured")
+            measure_gradients(training, first + 1)
+            watchdog.beat()
         with Prefetch(batches_ahead(training), AHEAD) as prepared:
             for step in range(first + 1, last + 1):  # counted from 1
                 watchdog.beat()
@@ -226,15 +231,21 @@ def _refuse_used(output: Path) -> None:
 
 
 def _stretches(start: int, run: Run, schedule: Schedule) -> Iterator[tuple[int, int]]:
-    """The steps in stretches during which it is known whose turn it is.
+    """The steps in stretches during which batches can be prepared in advance.
 
-    Scores may stop a task or let it go, which ends what can be prepared in advance.
+    Scores may stop a task or let it go; and what is measured reads the same streams.
     """
-    every = run.score_every if schedule.goes_by_scores else 0
+    lengths = [run.score_every if schedule.goes_by_scores else 0]
+    lengths.append(run.gradient_conflicts.every if run.gradient_conflicts is not None else 0)
     while start < run.last_step:
-        end = min(run.last_step, (start // every + 1) * every) if every else run.last_step
+        ends = [(start // every + 1) * every for every in lengths if every]
+        end = min([run.last_step, *ends])
         yield start, end
         start = end
+
+
+def _measures_gradients(run: Run, done: int) -> bool:
+    return run.gradient_conflicts is not None and done % run.gradient_conflicts.every == 0
 
 
 def _rehearse(training: Training) -> None:

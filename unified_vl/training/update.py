@@ -71,22 +71,20 @@ def backward(
         loss_sum = torch.zeros((), dtype=torch.float64)
         beside = dict.fromkeys(objectives[batch.task], 0.0)
         for number, part in enumerate(batch.parts, 1):
-            moved = part.to(engine.process.device)
-            targets = _targets(moved, run, objectives[batch.task])
-            output = engine.outputs(moved, targets, _more_inputs(objectives[batch.task], moved))
-            part_sum = output.target_loss
-            assert part_sum is not None
-            objective = step_loss(
-                part_sum, tokens[index], engine.process.world, weights[batch.task]
+            of_part = _loss_of_part(
+                engine,
+                part,
+                run,
+                objectives[batch.task],
+                weight=weights[batch.task],
+                tokens=tokens[index],
+                parts=len(batch.parts),
             )
-            for name, other in objectives[batch.task].items():
-                value = other.loss(output, moved, engine.process) / len(batch.parts)
-                # DeepSpeed takes the mean over the ranks of what here is a sum
-                objective = objective + other.weight * engine.process.world * value
-                beside[name] += value.item()
             last = index + 1 == len(batches) and number == len(batch.parts)
-            engine.backward(objective * share, last=last)
-            loss_sum += part_sum.detach().cpu()
+            engine.backward(of_part.objective * share, last=last)
+            loss_sum += of_part.token_sum.detach().cpu()
+            for name, value in of_part.beside.items():
+                beside[name] += value
         loss = engine.process.total(loss_sum)[0] / tokens[index]
         places = sum(part.places for part in batch.parts)
         density = sum(part.tokens for part in batch.parts) / max(places, 1)
@@ -94,6 +92,79 @@ def backward(
             TaskLoss(batch.task, loss, tokens[index], density, batch.parts[0].global_rows, beside)
         )
     return told
+
+
+def gradient_alone(
+    engine: Engine,
+    batch: TaskBatch,
+    tokens: int,
+    run: Run,
+    weight: float,
+    objectives: Mapping[str, Objective],
+) -> torch.Tensor:
+    """The gradient that a batch alone would give, on all ranks, beside those of the update.
+
+    Args:
+        batch: this rank's share.
+        tokens: its target tokens, on all ranks.
+        run: label smoothing and z-loss.
+        weight: of the task's loss.
+        objectives: of the task, by name.
+
+    Returns:
+        As `Engine.gradient`; the same on all ranks.
+    """
+    total: torch.Tensor | None = None
+    for part in batch.parts:
+        of_part = _loss_of_part(
+            engine,
+            part,
+            run,
+            objectives,
+            weight=weight,
+            tokens=tokens,
+            parts=len(batch.parts),
+            apart=True,
+        )
+        found = engine.gradient(of_part.objective)
+        total = found if total is None else total.add_(found)
+    assert total is not None, "a batch has parts"
+    return engine.process.mean_(total)
+
+
+@dataclass(frozen=True)
+class _PartLoss:
+    """What a part of a batch adds to an update, and what is told of it."""
+
+    objective: torch.Tensor
+    token_sum: torch.Tensor
+    beside: Mapping[str, float]
+
+
+def _loss_of_part(
+    engine: Engine,
+    part: Batch,
+    run: Run,
+    objectives: Mapping[str, Objective],
+    *,
+    weight: float,
+    tokens: int,
+    parts: int,
+    apart: bool = False,
+) -> _PartLoss:
+    moved = part.to(engine.process.device)
+    targets = _targets(moved, run, objectives)
+    output = engine.outputs(moved, targets, _more_inputs(objectives, moved), apart=apart)
+    part_sum = output.target_loss
+    assert part_sum is not None
+    objective = step_loss(part_sum, tokens, engine.process.world, weight)
+    beside = {}
+    for name, other in objectives.items():
+        value = other.loss(output, moved, engine.process) / parts
+        # DeepSpeed takes the mean over the ranks of what here is a sum
+        objective = objective + other.weight * engine.process.world * value
+        beside[name] = value.item()
+    return _PartLoss(objective, part_sum, beside)
 
 
 def _more_inputs(objectives: Mapping[str, Objective], batch: Batch) -> dict[str, torch.Tensor]:

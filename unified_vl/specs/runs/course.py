@@ -1,4 +1,5 @@
-"""How long a run trains, and what of it is kept: the `early_stopping` and `ema` keys."""
+"""How long a run trains, what of it is kept and what is measured: the `early_stopping`, `ema` and
+`gradient_conflicts` keys."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from unified_vl.specs.reading.document import Part
+from unified_vl.specs.reading.document import Part, Steps
 
 
 class EarlyStoppingSpec(Part):
@@ -36,4 +37,13 @@ class EmaSpec(Part):
         description="How much of the mean each update leaves; of the first updates less, "
         "(1 + n) / (10 + n) of the nth.",
         examples=[0.9999],
+    )
+
+
+class GradientConflictsSpec(Part):
+    """How much the tasks pull in the same direction, which is measured and changes nothing."""
+
+    every: Steps = Field(
+        description="Steps between two measurements; each costs about an update of every task.",
+        examples=[500],
     )

@@ -18,6 +18,8 @@ def refuse_unfit_course(run: Run) -> None:
         UserError: at the key that asks for it.
     """
     _refuse_flattened(run)
+    if run.gradient_conflicts is not None:
+        refuse_sharded_parameters(run, ("gradient_conflicts",))
     stopping = run.early_stopping
     if stopping is None:
         return
@@ -38,6 +40,20 @@ def refuse_unfit_course(run: Run) -> None:
             ("early_stopping",),
             "nothing is measured: no task of the mixture has a validation split",
             expected="a validation split under data.splits of a task",
+        )
+
+
+def refuse_sharded_parameters(run: Run, place: tuple[str, ...]) -> None:
+    """That what needs the gradient of each task alone is not asked for at ZeRO 3.
+
+    Raises:
+        UserError: at the key that asks for it.
+    """
+    if read_engine(run.engine).zero_optimization.stage == 3:
+        raise run.error(
+            place,
+            "ZeRO 3 shards the parameters, and gives no gradient of one task alone",
+            expected="an engine of stage 0, 1 or 2",
         )
 
 

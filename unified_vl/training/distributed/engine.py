@@ -177,6 +177,8 @@ class Engine:
         batch: Batch,
         targets: Targets | None = None,
         more: Mapping[str, torch.Tensor] | None = None,
+        *,
+        apart: bool = False,
     ) -> UnifiedVLOutput:
         """What the model makes of the batch's labels, which the decoder reads one to the right.
 
@@ -184,9 +186,11 @@ class Engine:
             batch: has labels.
             targets: the loss that is asked for; logits (B, T, V) alone unless given.
             more: what objectives want the model to read beside it.
+            apart: without DeepSpeed, so that a backward pass is none of an update; up to ZeRO 2.
         """
         assert batch.labels_BT is not None, "training and validation need targets"
-        output: UnifiedVLOutput = self._engine(
+        model = self.model if apart else self._engine
+        output: UnifiedVLOutput = model(
             **batch.model_inputs(),
             **(more or {}),
             targets=targets,
@@ -207,6 +211,23 @@ class Engine:
         self._engine.backward(loss)
         if not last:
             self._engine.step()  # at no boundary it counts the part, and changes no weight
+
+    def gradient(self, loss: torch.Tensor) -> torch.Tensor:
+        """This rank's gradient of a loss of `outputs(apart=True)`, beside those of the update.
+
+        Returns:
+            (trained weights,), float32, one parameter behind the other as in `model`.
+        """
+        scale = 1.0 if self.loss_scale is None else self.loss_scale.value
+        trained = [each for each in self.model.parameters() if each.requires_grad]
+        found = torch.autograd.grad(loss * scale, trained, allow_unused=True)
+        flat = torch.cat(
+            [
+                (torch.zeros_like(each) if grad is None else grad).detach().float().reshape(-1)
+                for each, grad in zip(trained, found, strict=True)
+            ]
+        )
+        return flat.div_(scale)
 
     def step(self, learning_rate: float, accept: Callable[[float], bool] | None = None) -> float:
         """Clip, update the weights and forget the gradients; returns the gradient's norm.
@@ -275,6 +296,15 @@ class Engine:
         try:
             with torch.no_grad(), self._averaged():
                 yield
+        finally:
+            self._engine.train()
+
+    @contextlib.contextmanager
+    def without_dropout(self) -> Iterator[None]:
+        """The weights as they are trained, with gradients, and no dropout inside."""
+        self._engine.eval()
+        try:
+            yield
         finally:
             self._engine.train()
 

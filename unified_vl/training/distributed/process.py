@@ -31,6 +31,13 @@ class Process:
             torch.distributed.all_reduce(sums)
         return sums.tolist()
 
+    def mean_(self, x: torch.Tensor) -> torch.Tensor:
+        """Put the mean over the processes in the place of a tensor of the same shape on each."""
+        if self.world > 1:
+            torch.distributed.all_reduce(x)
+            x.div_(self.world)
+        return x
+
     def gather(self, x: torch.Tensor) -> torch.Tensor:
         """The rows of all processes, in the order of ranks; only its own carry gradients.
 

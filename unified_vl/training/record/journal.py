@@ -22,6 +22,7 @@ from unified_vl.run_record import (
     DRAWN,
     EVENTS,
     Event,
+    GradientsEvent,
     Note,
     NoteEvent,
     RefusedEvent,
@@ -208,6 +209,10 @@ class Journal:
         """A task rests from now on, or trains again."""
         self._write(StopAndGoEvent(step=step, task=told.task, state=told.state, reason=told.reason))
         self.say(f"step {step}: {told.task} {told.state} ({told.reason})")
+
+    def gradients(self, event: GradientsEvent) -> None:
+        """How large and how alike the gradients of the tasks are."""
+        self._write(event)
 
     def skipped(self, task: str, rows: Mapping[str, str]) -> None:
         """The bad rows that a task skipped."""

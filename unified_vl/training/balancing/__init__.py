@@ -1,0 +1,1 @@
+"""How the tasks' gradients go together: measured, and brought into balance."""
