@@ -15,6 +15,13 @@ def report(
         Path | None,
         typer.Option(help="Write pictures of it here as PNG; needs the browser `chromium`."),
     ] = None,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="The output directory of a run of some of its tasks, such as a specialist's, to "
+            "draw the curves of both beside each other. May be given several times."
+        ),
+    ] = None,
 ) -> None:
     """Write report.html from a run's report.json, predictions.jsonl and events.jsonl.
 
@@ -27,7 +34,7 @@ def report(
 
     if not data.is_dir():  # else the page would lack its images without a word
         raise UserError("there is no such folder", file=data, expected="the data root")
-    typer.echo(str(write_report(run, data)))
+    typer.echo(str(write_report(run, data, beside or [])))
     if pictures is not None:
         for path in write_pictures(run, data, pictures):
             typer.echo(str(path))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from markupsafe import escape
-
 from unified_vl.errors import UserError
+from unified_vl.evaluation.reporting.svg import ACCENT, LINE, SOFT, WARM, inline, small_chart
 from unified_vl.extras import require
 from unified_vl.run_record import (
     DRAWN,
@@ -25,16 +22,6 @@ from unified_vl.run_record import (
 
 FEW_POINTS = 3  # of which a curve shows each
 MOST_POINTS = 160  # of a curve; more only makes the page heavy
-# Stand-ins that no palette holds; they are replaced by the page's own colours.
-_COLOURS = {
-    "#010203": "var(--ink)",
-    "#020304": "var(--soft)",
-    "#030405": "var(--line)",
-    "#040506": "var(--accent)",
-    "#050607": "var(--warm)",
-}
-_INK, _SOFT, _LINE, _ACCENT, _WARM = _COLOURS
-
 Points = list[tuple[int, float]]
 
 
@@ -116,26 +103,10 @@ def draw_curve(name: str, curve: Curve, steps: int) -> str:
         curve: what to draw.
         steps: of the whole run, the end of the axis, the same for all tasks.
     """
-    require("matplotlib")
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    style: Any = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": name,
-        "font.family": "sans-serif",
-        "font.size": 9,
-        "axes.edgecolor": _LINE,
-        "xtick.color": _SOFT,
-        "ytick.color": _SOFT,
-        "text.color": _INK,
-    }
-    with rc_context(style):
-        figure = Figure(figsize=(3.4, 2.0))
-        axes = figure.add_axes((0.1, 0.14, 0.84, 0.8))
+    with small_chart(name, steps) as (figure, axes):
         axes.plot(
-            *_columns(thinned(curve.training)),
-            color=_ACCENT,
+            *columns(thinned(curve.training)),
+            color=ACCENT,
             alpha=0.45,
             linewidth=1.1,
             marker=_marker(curve.training),
@@ -143,34 +114,24 @@ def draw_curve(name: str, curve: Curve, steps: int) -> str:
             clip_on=False,  # a point at the end of the axis is whole
         )
         axes.plot(
-            *_columns(thinned(curve.validation)),
-            color=_WARM,
+            *columns(thinned(curve.validation)),
+            color=WARM,
             linewidth=1.8,
             marker="o",
             markersize=2.6,
             clip_on=False,
         )
         for first, last in curve.rests:
-            axes.axvspan(first, steps if last is None else last, color=_LINE, linewidth=0)
+            axes.axvspan(first, steps if last is None else last, color=LINE, linewidth=0)
         if curve.scores:
             percent = axes.twinx()
             marker = _marker(curve.scores)
-            points = _columns(curve.scores)
-            percent.plot(*points, color=_SOFT, linewidth=1.2, linestyle=":", marker=marker)
+            points = columns(curve.scores)
+            percent.plot(*points, color=SOFT, linewidth=1.2, linestyle=":", marker=marker)
             percent.set_ylim(0, 100)
             percent.axis("off")
-        axes.set_xlim(0, max(steps, 1))
         axes.set_ylim(bottom=0)
-        axes.grid(axis="y", color=_LINE, linewidth=0.7)
-        axes.set_axisbelow(True)
-        axes.tick_params(length=0, pad=3)
-        axes.locator_params(axis="x", nbins=4, integer=True)
-        axes.locator_params(axis="y", nbins=4)
-        for side in ("top", "right", "left"):
-            axes.spines[side].set_visible(False)
-        figure.patch.set_visible(False)
-        axes.patch.set_visible(False)
-        return _inline(figure, f"Loss of {name} over {steps} steps")
+        return inline(figure, f"Loss of {name} over {steps} steps")
 
 
 def draw_timeline(tasks: Sequence[str], rounds: Sequence[Sequence[str]], path: Path) -> None:
@@ -248,27 +209,6 @@ def _marker(points: Points) -> str | None:
     return "o" if len(points) <= FEW_POINTS else None
 
 
-def _columns(points: Points) -> tuple[list[int], list[float]]:
+def columns(points: Points) -> tuple[list[int], list[float]]:
+    """What is drawn to the right, and what upwards."""
     return [step for step, _ in points], [value for _, value in points]
-
-
-def _inline(figure: Any, label: str) -> str:
-    """The SVG element alone, named for screen readers, in the page's colours and font."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)  # the ids would repeat on the page
-    svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
-    svg = re.sub(r"\n\s*", "\n", svg)
-    opening = f'<svg viewBox="{_view_box(svg)}" role="img" aria-label="{escape(label)}">'
-    svg = opening + svg[svg.index(">") + 1 :]
-    for stand_in, colour in _COLOURS.items():
-        svg = svg.replace(stand_in, colour)
-    return svg
-
-
-def _view_box(svg: str) -> str:
-    found = re.search(r'viewBox="([^"]*)"', svg)
-    return found[1] if found else "0 0 245 144"

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from unified_vl.errors import number_of
 from unified_vl.evaluation.metric_names import is_percentage, pretty
 from unified_vl.evaluation.reporting import browser, gallery
+from unified_vl.evaluation.reporting.beside import Course, beside, specialists
 from unified_vl.evaluation.reporting.charts import Curve, curves_of, draw_curve
+from unified_vl.evaluation.reporting.conflicts import conflicts
 from unified_vl.evaluation.reporting.drawings import SHOWN, drawings
 from unified_vl.evaluation.reporting.report_tables import (
     breakdowns,
@@ -36,6 +39,8 @@ PAGE = "report.html"
 PARTS = (
     "header",
     "curves",
+    "beside",
+    "conflicts",
     "gallery",
     "drawings",
     "table",
@@ -56,20 +61,23 @@ DRAWINGS_OF_PICTURE = 10  # of each task
 FEW_ROWS = 30  # a score of fewer says how many they were
 
 
-def write_report(run: Path, data_root: Path) -> Path:
+def write_report(run: Path, data_root: Path, specialist_runs: Sequence[Path] = ()) -> Path:
     """Write the page of a run beside its report.json.
 
     Args:
         run: the output directory of a run.
         data_root: the folder that image paths are relative to.
+        specialist_runs: output directories of specialists, whose curves are drawn beside its own.
 
     Returns:
         The page's path.
 
     Raises:
-        UserError: when report.json or predictions.jsonl is missing or broken.
+        UserError: when report.json or predictions.jsonl is missing or broken, or a specialist is
+            none of a task of the run.
     """
-    write_atomically(run / PAGE, render(run, data_root, PARTS))
+    others = specialists(run, specialist_runs)
+    write_atomically(run / PAGE, render(run, data_root, PARTS, others=others))
     return run / PAGE
 
 
@@ -97,6 +105,7 @@ def render(
     *,
     most_scenes: int = gallery.SCENES,
     picture: bool = False,
+    others: Mapping[str, tuple[str, Course]] = MappingProxyType({}),
 ) -> str:
     """The page, or some of its parts, as HTML."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -126,6 +135,8 @@ def render(
         few=FEW_ROWS,
         split=" and ".join(dict.fromkeys(task["split"] for task in report["tasks"].values())),
         header=_header(report, facts),
+        beside=beside(events, others),
+        conflicts=conflicts(events) if "conflicts" in parts else None,
         curves=[curve | {"svg": Markup(curve["svg"])} for curve in curves],
         scenes=gallery.scenes(predictions, data_root)[:most_scenes] if "gallery" in parts else [],
         drawings=drawings(
