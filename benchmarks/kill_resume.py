@@ -36,7 +36,7 @@ from trainings import Fork, Starter, Training, forking, launching
 
 from unified_vl.checkpoint_folders import MANIFEST
 from unified_vl.files import write_atomically
-from unified_vl.run_record import CHECKPOINTS, MODEL
+from unified_vl.run_record import CHECKPOINTS, MODEL, TIMED
 from unified_vl.specs.load import load_run
 from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs, train_tokenizer
 from unified_vl.worlds.emoji import EmojiWorldOptions, write_emoji_world
@@ -189,7 +189,8 @@ def outcome(output: Path) -> dict[str, Any]:
             content = [json.loads(line) for line in content.splitlines()]
             content = [event for event in content if event["event"] != "resume"]
             for event in content:
-                event.pop("seconds", None)
+                for timed in TIMED:
+                    event.pop(timed, None)
         elif path.name in ("progress.json", "training.json"):
             content = json.loads(content)
             content.get("journal", content).pop("seconds")

@@ -5,7 +5,7 @@ OUTPUT/events.jsonl has an event a line, `{"event": KIND, "step": ..., ...}`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
@@ -28,6 +28,8 @@ Note = Literal[
     "started_from",
     "trained",
 ]
+
+TIMED = ("seconds", "speed")  # keys of events that are not the same each time a run is done
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,10 @@ class StepEvent(Event):
         updates: that it made in all.
         epochs: how often its rows have been seen.
         objectives: means of its other losses, by name.
+        speed: of those steps since the start or the last resume: `step_seconds` that they took;
+            of all ranks `tokens_per_second` (ids of sources and targets, no padding) and
+            `images_per_second`; the share `data_wait` of the time in which rank 0 had no batch yet;
+            its `peak_memory_mb` so far; and `mfu`, where it is known.
     """
 
     kind: ClassVar[str] = "step"
@@ -72,11 +78,13 @@ class StepEvent(Event):
     updates: int = 0
     epochs: float = 0.0
     objectives: Mapping[str, float] = field(default_factory=dict)
+    speed: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The line: other losses stand beside that of the tokens."""
         values = super().to_json()
-        return values | dict(values.pop("objectives"))
+        objectives = values.pop("objectives")
+        return values | dict(objectives)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +192,6 @@ class NoteEvent(Event):
 AT_THE_END = (SkippedEvent, TruncatedEvent)  # a run that goes on says them again
 DRAWN = (StepEvent, ValidationEvent, ScoreEvent, StopAndGoEvent)
 _OF_KIND: dict[str, type[Event]] = {each.kind: each for each in (*DRAWN, GradientsEvent)}
-_READ = {"int": int, "float": float, "str": str}
 
 
 def event_of(values: Mapping[str, Any]) -> Event | None:
@@ -210,3 +217,15 @@ def event_of(values: Mapping[str, Any]) -> Event | None:
 
 def _same(value: Any) -> Any:
     return value
+
+
+def _numbers(values: Any) -> dict[str, float]:
+    return {str(key): float(value) for key, value in dict(values).items()}
+
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    "int": int,
+    "float": float,
+    "str": str,
+    "Mapping[str, float]": _numbers,
+}

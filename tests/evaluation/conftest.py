@@ -177,7 +177,9 @@ def run_directory(world: World, tmp_path: Path) -> Path:
     events: list[dict[str, Any]] = [{"event": "resume", "step": 0}]
     for step in range(10, 110, 10):
         for task in SPECS:
-            events.append({"event": "step", "step": step, "task": task, "loss": 50 / step})
+            speed = {"step_seconds": 1.0, "tokens_per_second": 4321.0}
+            event = {"event": "step", "step": step, "task": task, "loss": 50 / step}
+            events.append({**event, "speed": speed})
     events += [{"event": "validation", "step": 100, "task": t, "loss": 0.25} for t in SPECS]
     lines = "".join(json.dumps(event) + "\n" for event in events)
     (run / "events.jsonl").write_text(lines + '{"event": "ste')

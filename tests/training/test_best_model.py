@@ -17,6 +17,7 @@ from unified_vl.errors import DiskFull
 from unified_vl.inference.saved_models import model_directory
 from unified_vl.inference.saved_models.model_directory import load_model
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.run_record import TIMED
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
 from unified_vl.training.distributed.engine import Engine
@@ -105,7 +106,7 @@ def outcome(output: Path) -> dict[str, Any]:
         if path.name == "events.jsonl":
             events = [json.loads(line) for line in path.read_text().splitlines()]
             found[name] = [
-                {k: v for k, v in event.items() if k != "seconds"}
+                {k: v for k, v in event.items() if k not in TIMED}
                 for event in events
                 if event["event"] != "resume"
             ]

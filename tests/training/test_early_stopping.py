@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from unified_vl.errors import Stopped, UserError
+from unified_vl.run_record import TIMED
 from unified_vl.specs.load import load_run
 from unified_vl.specs.runs.course import EarlyStoppingSpec
 from unified_vl.training.course import between_steps
@@ -73,7 +74,7 @@ def test_another_metric_begins_anew() -> None:
 def record(output: Path) -> list[dict[str, Any]]:
     lines = (output / "events.jsonl").read_text().splitlines()
     return [
-        {key: value for key, value in event.items() if key != "seconds"}
+        {key: value for key, value in event.items() if key not in TIMED}
         for event in map(json.loads, lines)
     ]
 

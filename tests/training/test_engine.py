@@ -41,6 +41,19 @@ def numbers(output: Path) -> dict[tuple[str, int, str, str], float]:
     }
 
 
+def computed(output: Path) -> dict[tuple[int, str], list[float]]:
+    """Tokens and images of all ranks, of each step and task."""
+    lines = (output / "events.jsonl").read_text().splitlines()
+    steps = [event for event in map(json.loads, lines) if event["event"] == "step"]
+    rates = ("tokens_per_second", "images_per_second")
+    return {
+        (event["step"], event["task"]): [
+            event["speed"][rate] * event["speed"]["step_seconds"] for rate in rates
+        ]
+        for event in steps
+    }
+
+
 def launch_two(port: int, squares: Path, outputs: Path, *overrides: str) -> None:
     """Two processes under the real launcher, one run after the other at every ZeRO stage."""
     launcher = shutil.which("deepspeed", path=str(Path(sys.executable).parent))
@@ -68,6 +81,8 @@ def test_two_processes_train_as_one_does(squares: Path, tmp_path: Path, free_por
     for stage in STAGES:
         # the norms too: clipping and AdamW would hide a gradient of the wrong size
         assert numbers(tmp_path / stage.stem) == pytest.approx(expected, rel=1e-5), stage.stem
+        for step, counts in computed(tmp_path / stage.stem).items():
+            assert counts == pytest.approx(computed(alone)[step], rel=0.1), step
         weights = load_file(tmp_path / stage.stem / "model" / "model.safetensors")
         assert weights.keys() == reference.keys()
         for name, weight in weights.items():

@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 
+from unified_vl.data.counts import counts_of
+from unified_vl.model.work import Work
+from unified_vl.run_record import TIMED
 from unified_vl.specs.load import load_run
 from unified_vl.training.record.journal import Journal
 from unified_vl.training.record.running_mean import RunningMean
+from unified_vl.training.record.speed import SpeedMeter
 from unified_vl.training.update import TaskLoss
 
 
@@ -115,14 +119,15 @@ def test_a_resumed_journal_drops_what_comes_again(squares: Path, tmp_path: Path)
     found = events(tmp_path)
     assert found[0] == {"event": "resume", "step": 1}
     for event in found:
-        event.pop("seconds", None)
+        for timed in TIMED:
+            event.pop(timed, None)
     assert found[1:] == expected
     assert second.seconds >= state["seconds"]
 
 
 def events_before_resume(output: Path) -> list[dict[str, Any]]:
     lines = (output / "events.jsonl").read_text().splitlines()[:-1]
-    return [{k: v for k, v in json.loads(line).items() if k != "seconds"} for line in lines]
+    return [{k: v for k, v in json.loads(line).items() if k not in TIMED} for line in lines]
 
 
 def test_other_ranks_write_nothing(squares: Path, tmp_path: Path) -> None:
@@ -161,3 +166,34 @@ def test_a_bar_on_a_terminal(
     out, err = capsys.readouterr()
     assert out == ""
     assert "3/6" in err and "steps/s" in err and "loss see 4.000" in err
+
+
+def test_events_say_how_fast_each_tasks_steps_were(
+    squares: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of real tokens; a joint step's time is that of its tasks by their tokens."""
+    run = load_run(squares / "run.yaml", [f"output={tmp_path}", "log_every=2"])
+    work = Work(source=6, target=12, image=100, source_pair=1, target_pair=2, cross_pair=3)
+    meter = SpeedMeter(work, peak=1000.0, memory=lambda: 123_000_000)
+    see, say = counts_of([3, 4], [1, 1], images=2), counts_of([20], [7], images=0)
+    with Journal(run, {"see": 8, "say": 10}, writes=True, meter=meter) as journal:
+        meter.add(["see"], [see], seconds=0.5, waited=0.1)
+        journal.update(1, [TaskLoss("see", 4.0, 2)], 0.1, 1.0)
+        meter.add(["see", "say"], [see, say], seconds=2.0, waited=0.0)
+        journal.update(2, [TaskLoss("see", 4.0, 2), TaskLoss("say", 4.0, 7)], 0.1, 1.0)
+        journal.update(4, [TaskLoss("say", 4.0, 7)], 0.1, 1.0)  # of before a resume: not measured
+    of_see, of_say, unknown = (event["speed"] for event in events(tmp_path))
+    operations = 7 * 6 + 2 * 12 + 2 * 100 + 25 * 1 + 2 * 2 + 7 * 3
+    assert of_see == {
+        "step_seconds": 1.0,  # 0.5, and a quarter of 2
+        "tokens_per_second": 18.0,
+        "images_per_second": 4.0,
+        "data_wait": 0.1,
+        "mfu": pytest.approx(2 * operations / 1000, abs=1e-5),
+        "peak_memory_mb": 123.0,
+    }
+    assert of_say["tokens_per_second"] == 18.0 and of_say["images_per_second"] == 0
+    assert unknown == {}
+    first, last = (line for line in capsys.readouterr().err.splitlines() if "steps/s" in line)
+    assert "18 tokens/s, 2 images/s, 4% waiting for data, MFU" in first
+    assert "tokens/s" not in last

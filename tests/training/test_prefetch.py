@@ -23,6 +23,7 @@ def test_an_error_reaches_the_reader_in_its_place() -> None:
 
     with Prefetch(items()) as ahead:
         assert next(ahead) == 1
+        assert ahead.waited > 0
         with pytest.raises(KeyError, match="broken"):
             next(ahead)
 

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from unified_vl.errors import UserError
+from unified_vl.run_record import TIMED
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
 from unified_vl.training import data_files
@@ -110,7 +111,7 @@ def test_a_budget_of_tokens_without_padding_goes_on_bit_for_bit(
         run = make_run(squares, parts, *keys, f"steps={steps}")
         train(run, resume=steps > 5, progress=False)
     found, expected = (
-        [{k: v for k, v in event.items() if k != "seconds"} for event in events(root, "step")]
+        [{k: v for k, v in event.items() if k not in TIMED} for event in events(root, "step")]
         for root in (parts, whole)
     )
     assert found == expected

@@ -21,6 +21,7 @@ from unified_vl.errors import BadRow, DiskFull, TrainingFault, UserError
 from unified_vl.files import write_atomically
 from unified_vl.inference.saved_models.model_directory import load_model
 from unified_vl.locks import only_writer
+from unified_vl.run_record import TIMED
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
 from unified_vl.training.distributed.engine import Engine
@@ -42,7 +43,8 @@ def events(output: Path) -> list[dict[str, Any]]:
     """What a run wrote down, without the time that it took."""
     found = [json.loads(line) for line in (output / "events.jsonl").read_text().splitlines()]
     for event in found:
-        event.pop("seconds", None)
+        for timed in TIMED:
+            event.pop(timed, None)
     return [event for event in found if event["event"] != "resume"]
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
+from unified_vl.data.counts import Counts, counts_of
 from unified_vl.data.example import Example
 from unified_vl.data.packing import Packing, pack
 from unified_vl.errors import BadRow
@@ -130,8 +131,8 @@ class Batch:
         examples: B examples, in the order of the rows.
         target_tokens: labels that are not padding.
         global_rows: of the batch that this is a share of.
-        tokens: ids of sources and targets.
-        places: what is computed for them: with padding, unless they are packed.
+        counts: its ids, images and pairs of ids.
+        places: ids that are computed: with padding, unless they are packed.
         packing: how it is computed without padding, where it shall be.
         skipped: bad rows left out where these rows were chosen, which every rank knows:
             `file:row` to what is wrong with it.
@@ -146,7 +147,7 @@ class Batch:
     examples: tuple[Example, ...]
     target_tokens: int
     global_rows: int = 0
-    tokens: int = 0
+    counts: Counts = field(default_factory=Counts)
     places: int = 0
     packing: Packing | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -199,15 +200,16 @@ def collate_encoded(
     )
     labels_BT, target_tokens, packing = None, 0, None
     lengths_B = [len(row.source.ids) for row in rows]
-    tokens, places = sum(lengths_B), input_ids_BS.size
+    places = input_ids_BS.size
     targets = [row.target.ids for row in rows if row.target is not None]
     if len(targets) == len(rows):
         labels_BT, _ = pad(targets, IGNORED, pad_to_multiple)
         target_tokens = sum(map(len, targets))
-        tokens, places = tokens + target_tokens, places + labels_BT.size
+        places += labels_BT.size
         if packed:
             widths = input_ids_BS.shape[1], labels_BT.shape[1]
-            packing, places = pack(lengths_B, [len(ids) for ids in targets], *widths), tokens
+            packing = pack(lengths_B, [len(ids) for ids in targets], *widths)
+            places = sum(lengths_B) + target_tokens
     elif targets:
         raise ValueError("some examples of the batch have a target and some have none")
     images_HWC = [image for row in rows for image in row.source.images]
@@ -224,7 +226,7 @@ def collate_encoded(
         labels_BT=None if labels_BT is None else torch.from_numpy(labels_BT),
         examples=tuple(row.example for row in rows),
         target_tokens=target_tokens,
-        tokens=tokens,
+        counts=counts_of(lengths_B, [len(ids) for ids in targets], len(images_HWC)),
         places=places,
         packing=packing,
     )

@@ -246,6 +246,12 @@ class Run(Spec):
         description="Validation rows of each task that a scoring answers.",
         examples=[256],
     )
+    peak_tflops: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="What one device can compute at most, in TFLOP/s, of which the record says the "
+        "share that the model used (`mfu`); of some GPUs it is known, otherwise nothing is said.",
+        examples=[989.0],
+    )
     trackers: tuple[Literal["tensorboard", "wandb"], ...] = Field(
         default=(),
         description="Where the run record is shown beside events.jsonl.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
@@ -22,9 +23,13 @@ class Prefetch(Generic[Item]):
     The items and their order are those of the iterator; only when they are made
     changes. An exception of the iterator reaches the reader in its place. Use it as a
     context manager, so that the thread ends with the reader.
+
+    Attributes:
+        waited: seconds that the reader has waited for items, in all.
     """
 
     def __init__(self, items: Iterator[Item], depth: int = 2) -> None:
+        self.waited = 0.0
         self._items = items
         self._ready: queue.Queue[Item | BaseException] = queue.Queue(depth)
         self._stopped = threading.Event()
@@ -46,7 +51,9 @@ class Prefetch(Generic[Item]):
         return self
 
     def __next__(self) -> Item:
+        started = time.perf_counter()
         item = self._ready.get()
+        self.waited += time.perf_counter() - started
         if isinstance(item, BaseException):
             raise item
         return item

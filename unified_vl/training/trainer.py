@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from unified_vl.data.batching import Found
 from unified_vl.data.order import draw_seed
 from unified_vl.errors import UserError
 from unified_vl.locks import WITHIN
+from unified_vl.model.work import work_of
 from unified_vl.run_record import MODEL, SPECS
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.augment_rules import told
@@ -26,6 +28,7 @@ from unified_vl.training.course.between_steps import look_around, validation_bat
 from unified_vl.training.course.early_stopping import EarlyStopping
 from unified_vl.training.course.epochs import with_steps
 from unified_vl.training.distributed.agreement import agree, found_by_all, together
+from unified_vl.training.distributed.devices import peak_memory, peak_of
 from unified_vl.training.distributed.engine import Engine, refuse_unable_device, start_process
 from unified_vl.training.distributed.lost import failing_alike, lost_ranks
 from unified_vl.training.distributed.process import Process
@@ -38,6 +41,7 @@ from unified_vl.training.prefetch import Prefetch, batches_ahead, share_of
 from unified_vl.training.record.best import Best
 from unified_vl.training.record.journal import Journal, name_of_update
 from unified_vl.training.record.models import ModelWriter
+from unified_vl.training.record.speed import SpeedMeter
 from unified_vl.training.resume import look_at_data, restore
 from unified_vl.training.schedules.registry import lower_is_better
 from unified_vl.training.schedules.schedule import Schedule
@@ -144,6 +148,7 @@ def _steps(training: Training, start: int, watchdog: Watchdog, signals: StopSign
 def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], stop: int) -> int:
     """One update, or its refusal; returns the signal that asks any rank to end, or 0."""
     run, parts, engine, journal = training.run, training.parts, training.engine, training.journal
+    started, waited = time.perf_counter(), prepared.waited
     tasks = parts.schedule.next_update()
     agreed = agree(training.process, step, prepared.__next__, parts.objectives, stop)
     # dropout, too, is a function of the step: a resume needs no generator's state
@@ -153,6 +158,8 @@ def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], st
     name = name_of_update(tasks)
     loss = sum(each.loss for each in told)  # no number where one of them is none
     norm = engine.step(rate, partial(training.guard.accept, step, name, loss))
+    took = time.perf_counter() - started, prepared.waited - waited
+    journal.meter.add([batch.task for batch in agreed.batches], agreed.counts, *took)
     for batch, found in zip(agreed.batches, agreed.found, strict=True):
         training.drawn[batch.task] += 1
         training.bad_rows.note(step, batch.parts[0], found)
@@ -189,10 +196,14 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
     with failing_alike(process):
         with told_at_its_key(run):
             optimizer = build_optimizer(parts.model, run.optimizer)
+        peak = peak_of(run, process.device)
+        work = None if peak is None else work_of(parts.model)  # before weights are shared out
         engine = Engine(process, parts.model, optimizer, run)
     rows = {task: len(stream.data) for task, stream in parts.streams.items()}
     run, length = with_steps(run, rows)
-    journal = Journal(run, rows, writes=process.rank == 0, progress=progress)
+    peaks = None if peak is None else peak * process.world
+    meter = SpeedMeter(work, peaks, partial(peak_memory, process.device))
+    journal = Journal(run, rows, writes=process.rank == 0, progress=progress, meter=meter)
     if length is not None:
         journal.say(length.told(run))
     for line in told(run):

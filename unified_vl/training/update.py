@@ -87,7 +87,7 @@ def backward(
                 beside[name] += value
         loss = engine.process.total(loss_sum)[0] / tokens[index]
         places = sum(part.places for part in batch.parts)
-        density = sum(part.tokens for part in batch.parts) / max(places, 1)
+        density = sum(part.counts.tokens for part in batch.parts) / max(places, 1)
         told.append(
             TaskLoss(batch.task, loss, tokens[index], density, batch.parts[0].global_rows, beside)
         )

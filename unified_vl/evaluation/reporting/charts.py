@@ -38,6 +38,7 @@ class Curve:
         updates: batches that it trained on.
         epochs: how often it saw its training rows.
         tokens: target tokens that it trained on.
+        speeds: how fast its steps were, of each event that says it.
     """
 
     training: Points = field(default_factory=list)
@@ -48,6 +49,7 @@ class Curve:
     updates: int = 0
     epochs: float = 0.0
     tokens: int = 0
+    speeds: list[Mapping[str, float]] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -71,6 +73,8 @@ def _add(curve: Curve, event: Event) -> None:
             curve.training.append((event.step, event.loss))
             curve.updates, curve.epochs = event.updates, event.epochs
             curve.tokens += event.target_tokens
+            if event.speed:
+                curve.speeds.append(event.speed)
         case ValidationEvent() if curve.training:
             # before it joins, a task's loss is that of what it never saw
             curve.validation.append((event.step, event.loss))

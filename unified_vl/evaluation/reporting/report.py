@@ -24,6 +24,7 @@ from unified_vl.evaluation.reporting.report_tables import (
     language_table,
     retrieval_table,
 )
+from unified_vl.evaluation.reporting.speed import speed_facts, speed_of
 from unified_vl.evaluation.results import (
     read_events,
     read_facts,
@@ -134,7 +135,7 @@ def render(
         picture=picture,
         few=FEW_ROWS,
         split=" and ".join(dict.fromkeys(task["split"] for task in report["tasks"].values())),
-        header=_header(report, facts),
+        header=_header(report, facts, speed_facts(events)),
         beside=beside(events, others),
         conflicts=conflicts(events) if "conflicts" in parts else None,
         curves=[curve | {"svg": Markup(curve["svg"])} for curve in curves],
@@ -154,7 +155,9 @@ def render(
     )
 
 
-def _header(report: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+def _header(
+    report: Mapping[str, Any], facts: Mapping[str, Any], speed: Sequence[tuple[str, str]]
+) -> dict[str, Any]:
     tasks = report["tasks"]
     languages = distinct(tag for task in tasks.values() for tag in task["by"].get("language", {}))
     rows = sum(task["count"] for task in tasks.values())
@@ -167,6 +170,7 @@ def _header(report: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, An
         ("best by what was measured after update", _thousands(facts.get("scored_step"))),
         ("examples an update", _thousands(facts.get("batch_size"))),
         ("trained in", _duration(facts.get("seconds"))),
+        *speed,
         ("processes", facts.get("processes")),
         ("seed", facts.get("seed")),
         ("rows scored", _thousands(rows) if not skipped else f"{rows:,} ({skipped} skipped)"),
@@ -237,6 +241,7 @@ def _spent(curve: Curve) -> list[tuple[str, str | None]]:
         ("batches", _thousands(curve.updates)),
         ("epochs", f"{curve.epochs:.1f}"),
         ("target tokens", _thousands(curve.tokens)),
+        *speed_of(curve.speeds),
     ]
 
 

@@ -18,6 +18,7 @@ import torch
 import torch.distributed
 
 from unified_vl.data.batching import Found
+from unified_vl.data.counts import Counts, total
 from unified_vl.errors import WRONG_INPUT, EndedElsewhere, TrainingEnded, TrainingFault, UserError
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.update import TaskBatch
@@ -32,12 +33,14 @@ class Agreed:
     Attributes:
         batches: this rank's share of it.
         tokens: target tokens of all ranks, of each batch.
+        counts: what all ranks have to compute, of each batch.
         stop: number of a signal that asks any rank to end after this step, or 0.
         found: of each batch, what any rank found in reading its rows.
     """
 
     batches: list[TaskBatch]
     tokens: list[int]
+    counts: list[Counts]
     stop: int
     found: list[Found]
 
@@ -73,10 +76,11 @@ def agree(
         failure = error
     own = [sum(part.target_tokens for part in batch.parts) for batch in batches]
     found = [batch.parts[0].found for batch in batches]
+    counts = [total(part.counts for part in batch.parts) for batch in batches]
     if process.world == 1:
         if failure is not None:
             raise failure
-        return Agreed(batches, own, stop, found)
+        return Agreed(batches, own, counts, stop, found)
     plan = _describe(step, batches, objectives)
     digest = int.from_bytes(hashlib.sha256(plan.encode()).digest()[:7], "big")
     said = [digest, stop, failure is not None, any(found)]
@@ -90,11 +94,14 @@ def agree(
         plans = process.gather_objects(plan)
         told = "; ".join(f"rank {rank} is at {plan}" for rank, plan in enumerate(plans))
         raise TrainingFault(f"the processes disagree ({told}): same code, run file and data?")
-    tokens = torch.tensor(own, device=process.device)
-    torch.distributed.all_reduce(tokens)
+    rows = [(tokens, *vars(each).values()) for tokens, each in zip(own, counts, strict=True)]
+    sums = torch.tensor(rows, device=process.device)
+    torch.distributed.all_reduce(sums)
+    tokens, *others = zip(*sums.tolist(), strict=True)
+    counts = [Counts(*each) for each in zip(*others, strict=True)]
     if any(finding):
         found = found_by_all(process, found)
-    return Agreed(batches, tokens.tolist(), max(signals), found)
+    return Agreed(batches, list(tokens), counts, max(signals), found)
 
 
 def found_by_all(process: Process, own: Sequence[Found]) -> list[Found]:

@@ -32,6 +32,7 @@ NOT_TOLD = frozenset(
         "augment",
     }
     | {"engine", "max_source_tokens", "max_target_tokens", "log_every", "trackers", "hang_timeout"}
+    | {"peak_tflops"}
 )
 
 

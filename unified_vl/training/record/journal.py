@@ -37,6 +37,7 @@ from unified_vl.run_record import (
 from unified_vl.specs.run import Run
 from unified_vl.streams import unbroken
 from unified_vl.training.record.running_mean import RunningMean
+from unified_vl.training.record.speed import SpeedMeter
 from unified_vl.training.record.trackers import Tracker, numbers_of, start_trackers
 from unified_vl.training.schedules.stop_and_go import Transition
 from unified_vl.training.update import TaskLoss
@@ -50,20 +51,28 @@ class Journal:
     Every `log_every` steps it writes one `step` event for each task that was trained
     since the last: its loss (the mean over its batches), its smoothed loss, the last
     learning rate and gradient norm, their target tokens and density, the seconds of the run,
-    which go on counting after a resume, how many updates the task has made in all, and how many
-    epochs of its rows it has seen; those of refused updates are seen.
+    which go on counting after a resume, how fast the steps were, how many updates the task has made
+    in all, and how many epochs of its rows it has seen; those of refused updates are seen.
 
     Args:
         run: output, steps, batch_size and log_every.
         rows: of each task's training split.
         writes: whether this is rank 0.
         progress: whether to show anything.
+        meter: how fast the steps are.
     """
 
     def __init__(
-        self, run: Run, rows: Mapping[str, int], *, writes: bool, progress: bool = True
+        self,
+        run: Run,
+        rows: Mapping[str, int],
+        *,
+        writes: bool,
+        progress: bool = True,
+        meter: SpeedMeter | None = None,
     ) -> None:
         self._run = run
+        self.meter = SpeedMeter() if meter is None else meter
         self._trackers: list[Tracker] = []
         self.path = run.output / EVENTS
         self.steps = run.last_step
@@ -252,6 +261,7 @@ class Journal:
                     lr=sums["lr"],
                     grad_norm=sums["grad_norm"],
                     seconds=round(self.seconds, 3),
+                    speed=self.meter.take(task),
                     target_tokens=int(sums["tokens"]),
                     density=round(sums.get("density", 0.0) / sums["steps"], 4),
                     steps=int(sums["steps"]),
@@ -268,7 +278,8 @@ class Journal:
         smoothed = _list({task: mean.value for task, mean in self._means.items()})
         rate = (self._step - self._first_step) / max(time.monotonic() - self._started, 1e-9)
         left = int((self.steps - self._step) / max(rate, 1e-9))
-        pace = f"{rate:.2f} steps/s, {left // 60}:{left % 60:02d} left"
+        speed = ", ".join(filter(None, (f"{rate:.2f} steps/s", self.meter.line())))
+        pace = f"{speed}, {left // 60}:{left % 60:02d} left"
         if self._live is not None:
             self._bar.update(self._bar_task, completed=self._step, pace=pace)
             self._losses.plain = f"loss {smoothed}"

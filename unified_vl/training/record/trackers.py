@@ -84,7 +84,8 @@ def numbers_of(event: Event) -> dict[str, float]:
     """What of an event is drawn, named `what/task`."""
     match event:
         case StepEvent():
-            numbers = {name: getattr(event, name) for name in OF_A_STEP} | dict(event.objectives)
+            numbers = {name: getattr(event, name) for name in OF_A_STEP}
+            numbers |= {"padding": 1 - event.density, **event.speed, **event.objectives}
         case ValidationEvent():
             numbers = {"validation_loss": event.loss}
         case ScoreEvent():
