@@ -216,8 +216,9 @@ def collate_encoded(
     pixels_NCHW = None
     if images_HWC:
         # numpy, not torch: outside the main thread torch would start threads of its own
-        pixels_NHWC = np.stack(images_HWC)
-        pixels_NCHW = torch.from_numpy(np.ascontiguousarray(pixels_NHWC.transpose(0, 3, 1, 2)))
+        images_CHW = [image_HWC.transpose(2, 0, 1) for image_HWC in images_HWC]
+        stacked_NCHW = np.empty((len(images_CHW), *images_CHW[0].shape), np.uint8)
+        pixels_NCHW = torch.from_numpy(np.stack(images_CHW, out=stacked_NCHW))
     return Batch(
         task=tasks.pop(),
         input_ids_BS=torch.from_numpy(input_ids_BS),

@@ -61,7 +61,8 @@ class SentencePieceText(TextCodec):
         model of another kind than unigram reads all of the text.
         """
         size = _START * least
-        while self._proto.is_unigram and len(text) > max(LONG_TEXT, size + self._longest_piece):
+        # whether it is unigram is asked last: that reads the head of its file
+        while len(text) > max(LONG_TEXT, size + self._longest_piece) and self._proto.is_unigram:
             end = self._unchanged(text, size)
             if end is None:
                 break

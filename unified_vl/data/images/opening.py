@@ -85,14 +85,16 @@ def to_rgb(image: PILImage.Image, where: str, name: str) -> PILImage.Image:
     refuse_too_large(image, where, name)
     try:
         image.load()
-        upright = ImageOps.exif_transpose(image)
+        upright = image  # Pillow copies what needs no turn, and what is in RGB already
+        if orientation_of(image) != 1:
+            upright = ImageOps.exif_transpose(image)
         if upright.mode.startswith(("I", "F")):
             return to_8_bit(upright, image)
         if upright.has_transparency_data:
             layer = upright.convert("RGBA")
             ground = PILImage.new("RGBA", layer.size, "white")
             return PILImage.alpha_composite(ground, layer).convert("RGB")
-        return upright.convert("RGB")
+        return upright if upright.mode == "RGB" else upright.convert("RGB")
     except Exception as error:  # as above: the bytes are not trusted
         raise BadRow(f"the image {name} is broken or truncated: {error}", file=where) from error
 
