@@ -1,8 +1,9 @@
 """Memory of starting from a model: `python benchmarks/start_from.py`.
 
 A model of 1 GiB with random weights is written into a temporary folder. A process then starts a
-model from it, as a training does before its engine, another one only imports the same code, and the
-highest resident memory of each is what the kernel says (`VmHWM`, mapped pages of files
+model from it, as a training does before its engine, another one only imports the same code, one
+only what that cannot do without (torch, and the class of transformers that a model is a kind of),
+and the highest resident memory of each is what the kernel says (`VmHWM`, mapped pages of files
 included). Beside it transformers loads the same folder with `from_pretrained`. `--megabytes N`
 takes a smaller model, for a look.
 """
@@ -18,14 +19,6 @@ from pathlib import Path
 import torch
 from record import machine, record
 
-from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.texts.training import train_text_tokenizer
-from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
-from unified_vl.inference.saved_models.model_directory import save_model
-from unified_vl.model.configuration import UnifiedVLConfig
-from unified_vl.model.unified import UnifiedVLForConditionalGeneration
-from unified_vl.specs.load import load_task
-
 COMMAND = "python benchmarks/start_from.py"
 SPEC = """
 task: words
@@ -37,6 +30,7 @@ example: {source: "{task} {english}", target: "{german}"}
 score: [{metric: chrf, against: german, primary: true}]
 """
 SIDES = {
+    "libraries": "torch and transformers' PreTrainedModel alone",
     "nothing": "imports alone",
     "ours": "start_from",
     "theirs": "transformers' from_pretrained",
@@ -45,6 +39,14 @@ SIDES = {
 
 def write_model(folder: Path, megabytes: int) -> int:
     """A saved model of about so many MiB in float32; returns its weights' bytes."""
+    from unified_vl.codecs.sequence import SequenceCodec
+    from unified_vl.codecs.texts.training import train_text_tokenizer
+    from unified_vl.codecs.vocabulary import Vocabulary, standard_tags
+    from unified_vl.inference.saved_models.model_directory import save_model
+    from unified_vl.model.configuration import UnifiedVLConfig
+    from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+    from unified_vl.specs.load import load_task
+
     text = train_text_tokenizer(["red rot", "green grün"] * 9, folder / "text.model", 300)
     vocabulary = Vocabulary(len(text), standard_tags(["en"], ["words"]))
     (folder / "words.yaml").write_text(SPEC)
@@ -79,11 +81,17 @@ def highest_memory() -> int:
 
 def start(side: str, folder: Path) -> None:
     """What one process does; says its highest resident memory in bytes."""
+    if side == "libraries":
+        from transformers import PreTrainedModel  # noqa: F401  # what our model is a kind of
+
+        print(highest_memory())
+        return
     from unified_vl.codecs.row_names import row_names
     from unified_vl.codecs.sequence import load_tokenizer
     from unified_vl.model.pretrained.opening import open_pretrained
     from unified_vl.model.pretrained.starting import start_from
     from unified_vl.model.saved_configuration import load_configuration
+    from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
     names = row_names(*load_tokenizer(folder / "model" / "tokenizer"))
     config = load_configuration(folder / "model" / "config.json")

@@ -56,7 +56,6 @@ from unified_vl.torchvision_compat import prepare_torchvision
 
 if TYPE_CHECKING:
     from unified_vl.augmentation.augmentation import Augmentation
-    from unified_vl.authoring.checking.check import check
     from unified_vl.errors import UserError
     from unified_vl.evaluation.evaluate import evaluate
     from unified_vl.hugging_face.processor import UnifiedVLProcessor
@@ -82,6 +81,7 @@ if TYPE_CHECKING:
     from unified_vl.specs.run import Run
     from unified_vl.specs.runs.augment import register as register_augmentation
     from unified_vl.specs.task import TaskSpec
+    from unified_vl.training.checking import check
     from unified_vl.training.objectives.objective import Objective, ObjectiveKind
     from unified_vl.training.objectives.registry import register as register_objective
     from unified_vl.training.optimizers.optimizer import OptimizerKind
@@ -161,7 +161,7 @@ _HOMES = {
     "UnifiedVLProcessor": CLASSES,
     "UnifiedVLTokenizer": CLASSES,
     "UserError": "unified_vl.errors",
-    "check": "unified_vl.authoring.checking.check",
+    "check": "unified_vl.training.checking",
     "evaluate": "unified_vl.evaluation.evaluate",
     "load_mixture": "unified_vl.specs.load",
     "load_run": "unified_vl.specs.load",

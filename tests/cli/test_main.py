@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from tests.processes import Ended, run_command
 from unified_vl import __version__
 from unified_vl.cli.main import app
 
 SPECS = Path(__file__).parent.parent.parent / "task_specs"
 
 
-def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "unified_vl.cli.main", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd)
+def run(*arguments: str, cwd: Path | None = None) -> Ended:
+    return run_command("unified_vl.cli.main", *arguments, cwd=cwd)
 
 
 @pytest.mark.parametrize(
@@ -45,12 +45,21 @@ def test_every_command_explains_itself(command: str) -> None:
     assert command in run("--help").stdout
 
 
-def test_help_loads_no_torch() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "unneeded"),
+    [
+        (["--help"], ["numpy", "torch", "unified_vl.specs.task"]),
+        (["check", str(SPECS / "emoji")], ["torch", "transformers"]),
+    ],
+)
+def test_what_a_command_does_without_is_not_loaded(
+    arguments: list[str], unneeded: list[str]
+) -> None:
     program = (
-        "import sys; sys.argv = ['unified-vl', '--help']\n"
+        f"import sys; sys.argv = ['unified-vl', *{arguments}]\n"
         "from unified_vl.cli.main import main\n"
-        "try: main()\nexcept SystemExit: pass\n"
-        "assert 'torch' not in sys.modules, 'torch was loaded'"
+        "try: main()\nexcept SystemExit as end: assert not end.code\n"
+        f"assert not sys.modules.keys() & {set(unneeded)}"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300, capture_output=True)
 

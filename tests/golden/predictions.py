@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from small_model import LANGUAGES, small_model
 
+from tests.golden.small_model import LANGUAGES, small_model
 from unified_vl import Retriever, UnifiedVL
 from unified_vl.inference.inputs import source_fields
 from unified_vl.inference.prediction import Alternative, Prediction

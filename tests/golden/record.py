@@ -1,4 +1,4 @@
-"""Write what the test compares with: `OMP_NUM_THREADS=1 python tests/golden/record.py`.
+"""Write what the test compares with: `OMP_NUM_THREADS=1 python -m tests.golden.record`.
 
 Only a change that is meant to change losses or answers records again, and says why.
 """
@@ -11,10 +11,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from machine import machine
-from predictions import prediction_record
-from training import training_record
-
+from tests.golden.machine import machine
+from tests.golden.predictions import prediction_record
+from tests.golden.training import training_record
 from unified_vl.files import write_atomically
 
 RECORDS = {"training": training_record, "predictions": prediction_record}

@@ -14,15 +14,16 @@ from PIL import Image
 from tests.model.backbones.models import CONFIGS, make
 from tests.public_tokenizers import sentence_piece
 from unified_vl import Retriever, UnifiedVL
-from unified_vl.codecs.images import resize
+from unified_vl.codecs.images import PADDING, resize
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.texts.sentence_piece import SentencePieceText
 from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, standard_tags
+from unified_vl.errors import UserError
 from unified_vl.inference.pair_scoring import PairScorer, Sentence
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.retrieval.features import image_features
 from unified_vl.inference.retrieval.late_interaction import TEMPERATURE
-from unified_vl.inference.saved_models.model_directory import SavedModel
+from unified_vl.inference.saved_models.model_directory import SavedModel, save_model
 from unified_vl.model.backbones.checkpoint import image_settings, load_backbone
 from unified_vl.model.backbones.configuration import TransformersConfig
 from unified_vl.specs.load import load_task
@@ -143,9 +144,23 @@ def test_pairs_score_as_each_alone(model: UnifiedVL, photos: Path) -> None:
     assert len({round(value, 3) for value in alone}) > 6, "the pairs must differ"
 
 
+def test_it_is_neither_compiled_nor_made_int8(model: UnifiedVL, tmp_path: Path) -> None:
+    save_model(tmp_path, model.model, model.codec, model.specs.values())
+    for option, done in (("compile", "compiled"), ("int8", "made int8")):
+        with pytest.raises(UserError) as caught:
+            UnifiedVL.from_pretrained(tmp_path, **{option: True})
+        assert caught.value.message == f"a {model.model.config.model_type} model cannot be {done}"
+        assert caught.value.field == option
+
+
 def test_images_and_texts_are_found_and_reranked(model: UnifiedVL, photos: Path) -> None:
     retriever = Retriever.build(model, photos, task="caption")
-    assert retriever.search(image=photos / "4.png")[0].key == "4.png"
+    asked = retriever.search(image=photos / "4.png")[0]
+    assert asked.key == "4.png"
+    if model.codec.fit == "pad":  # which is done to what is indexed and to what is asked
+        padded = Image.new("RGB", (16, 16), PADDING)
+        padded.paste(Image.open(photos / "4.png").getpixel((0, 0)), (0, 4, 16, 12))
+        assert retriever.search(image=padded)[0] == asked
     first = retriever.search("two dogs", "en", candidates=0, top=IMAGES)
     second = retriever.search("two dogs", "en", candidates=IMAGES, top=IMAGES)
     assert {hit.key for hit in first} == {hit.key for hit in second} == set(NAMES)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from unittest import mock
@@ -112,14 +111,6 @@ def without_waiting_for_the_disk() -> Iterator[None]:
     """What is written is read back by the same system: no test cuts the power."""
     with mock.patch.object(os, "fsync"):
         yield
-
-
-@pytest.fixture(scope="module")
-def free_port() -> int:
-    """For the processes of a job to meet at."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

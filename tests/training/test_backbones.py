@@ -15,15 +15,19 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from tests.model.backbones.models import CLASSES, make
+from tests.painting import image_tokenizer
 from tests.training.backbone_runs import FAMILIES, ROWS, SIZES, STEPS, run_of, write_world
-from tests.training.test_engine import launch_two, numbers
+from tests.training.test_engine import numbers, train_by_two
 from unified_vl.authoring.checking.findings import Findings
 from unified_vl.authoring.checking.runs import check_run
 from unified_vl.authoring.checking.tokens import load_codec, sizes_of, started
 from unified_vl.cli.main import app
+from unified_vl.codecs.sequence import load_tokenizer
 from unified_vl.codecs.texts.model_proto import CONTROL, piece
 from unified_vl.codecs.texts.sentence_piece import SentencePieceText
+from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.errors import UserError
+from unified_vl.files import write_atomically
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.model.backbones.adapter import TransformersBackbone
 from unified_vl.training.beginning import beginning_of
@@ -101,6 +105,25 @@ def test_a_saved_model_can_be_started_from(world: Path, tmp_path: Path, squares:
         build(beginning_of(other, resume=False))
 
 
+def test_a_frozen_image_branch_stays_and_goes_on(world: Path, tmp_path: Path) -> None:
+    """In front of a text model of `transformers`, and of a model that was saved with it."""
+    timm = "{kind: timm, backbone: test_efficientnet, image_size: [64, 64], freeze: true}"
+    first = run_of(world, "bart", tmp_path / "first", f"model.vision={timm}", *STEPS, "steps=1")
+    saved = train(first, progress=False)
+    keys = (f"model={{from: {saved}, vision: {{freeze: true}}}}", *STEPS)
+    whole = train(run_of(world, "bart", tmp_path / "whole", *keys), progress=False)
+    train(run_of(world, "bart", tmp_path / "halves", *keys, "steps=2"), progress=False)
+    halves = run_of(world, "bart", tmp_path / "halves", *keys)
+    again = train(halves, resume=True, progress=False)
+    begun, one, other = (load_file(f / "model.safetensors") for f in (saved, whole, again))
+    drawn = build(beginning_of(first, resume=False)).model.state_dict()
+    for name, weight in one.items():
+        assert torch.equal(weight, other[name]), name
+        if name.startswith("vision.features.backbone."):
+            assert torch.equal(weight, begun[name]) and torch.equal(weight, drawn[name]), name
+    assert not torch.equal(one["vision.row"], begun["vision.row"])
+
+
 def test_a_trimmed_tokenizer_moves_the_ids_that_the_modules_know(
     world: Path, tmp_path: Path
 ) -> None:
@@ -143,23 +166,19 @@ def test_a_trimmed_tokenizer_moves_the_ids_that_the_modules_know(
 
 
 @pytest.mark.parametrize("family", ["t5gemma2"])
-def test_two_processes_train_as_one_does(
-    world: Path, tmp_path: Path, family: str, free_port: int
-) -> None:
+def test_two_processes_train_as_one_does(world: Path, tmp_path: Path, family: str) -> None:
     """At every ZeRO stage, with batches that have images and batches that have none."""
     alone = tmp_path / "alone"
     # Adam makes whole steps of gradients that are rounding alone: small ones, so that norms tell
     short = ["steps=3", "checkpoint_every=100", "optimizer.lr=1.0e-5"]
     train(run_of(world, family, alone, *short), progress=False)
-    launch_two(free_port, world / family, tmp_path, *short)
+    train_by_two(world / family, tmp_path, *short)
     expected = numbers(alone)
     assert {task for _, _, task, _ in expected} == {"see", "say"}
     for stage in range(4):
+        # measured: losses differ by 8e-8 of them, norms by 6e-7
         found = numbers(tmp_path / f"zero{stage}")
-        assert found.keys() == expected.keys()
-        for (*of, name), value in expected.items():
-            close = 1e-2 if name == "grad_norm" else 1e-4
-            assert found[(*of, name)] == pytest.approx(value, rel=close), (stage, of, name)
+        assert found == pytest.approx(expected, rel=1e-5), stage
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -210,6 +229,14 @@ def spoil(world: Path, folder: Path, family: str, what: str) -> Path:
         for path in folder.glob("*.safetensors*"):
             path.unlink()
         save_file({"model.shared.weight": torch.zeros(ROWS, 32)}, folder / "model.safetensors")
+    elif what == "codes":
+        shutil.copytree(world / family / "tokenizer", folder / "tokenizer")
+        ours, path = image_tokenizer(), folder / "tokenizer" / "vocabulary.json"
+        before = load_tokenizer(folder / "tokenizer")[0]
+        ids = {key: getattr(before, key) for key in ("pad_id", "eos_id", "unk_id")}
+        codes = (before.tags, before.location_bins, ours.codes, ours.fingerprint)
+        write_atomically(path, Vocabulary(before.text_size, *codes, **ids).to_json())
+        ours.save_pretrained(folder / "tokenizer" / "image")
     elif what == "adapter":
         (folder / "adapter_config.json").write_text("{}")
     return folder
@@ -234,6 +261,7 @@ PACKED = "{{kind: patches, image_size: [8, 8], patch_size: 4, fit: pack}}"
         ("bart", "", ("tokenizer={world}/t5gemma2/tokenizer",), "its pad_id is 0"),
         ("bart", "rows", (), "and no tokenizer beside them"),
         ("bart", "", ("tokenizer={world}/bart/checkpoint",), "there is no vocabulary here"),
+        ("bart", "codes", ("tokenizer={source}/tokenizer",), "a bart model reads .* no images in"),
     ],
 )
 def test_bad_starts_are_told(
@@ -241,7 +269,14 @@ def test_bad_starts_are_told(
 ) -> None:
     source = spoil(world, tmp_path / "source", family, what)
     with pytest.raises(UserError) as caught:
-        more: list[Any] = [f"model.from={source}", *(key.format(world=world) for key in keys)]
+        more: list[Any] = [
+            f"model.from={source}",
+            *(key.format(world=world, source=source) for key in keys),
+        ]
         build(beginning_of(run_of(world, family, tmp_path / "output", *more), resume=False))
     assert re.search(message, str(caught.value))
     assert caught.value.field or caught.value.file
+    if what == "codes":  # which is known before there is a model
+        found = Findings()
+        check_run(run_of(world, family, tmp_path / "output", *more), found, "error")
+        assert [each.message for each in found.all()] == [caught.value.message]

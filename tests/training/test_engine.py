@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.processes import CPU, PATIENCE, free_port, run_ranks
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_run
 from unified_vl.training.build import build
@@ -25,6 +26,7 @@ from unified_vl.training.distributed.process import Process
 from unified_vl.training.optimizers.registry import build_optimizer
 from unified_vl.training.trainer import train
 
+WORKER = Path(__file__).with_name("worker.py")
 CONFIGS = Path(__file__).parents[2] / "deepspeed_configs"
 SHORT = ["model.dropout_rate=0.0", "steps=4", "checkpoint_every=100"]
 STAGES = [CONFIGS / f"zero{stage}.json" for stage in range(4)]
@@ -54,27 +56,22 @@ def computed(output: Path) -> dict[tuple[int, str], list[float]]:
     }
 
 
-def launch_two(port: int, squares: Path, outputs: Path, *overrides: str) -> None:
-    """Two processes under the real launcher, one run after the other at every ZeRO stage."""
-    launcher = shutil.which("deepspeed", path=str(Path(sys.executable).parent))
-    assert launcher is not None
-    worker = Path(__file__).with_name("worker.py")
-    command = [sys.executable, launcher, "--num_gpus=2", f"--master_port={port}", "--quiet"]
-    arguments = [str(squares / "run.yaml"), str(outputs), *map(str, STAGES), *overrides]
-    subprocess.run(
-        [*command, str(worker), *arguments],
-        check=True,
-        env={**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"},
-        timeout=600,
-    )
+def train_by_two(squares: Path, outputs: Path, *overrides: str) -> None:
+    """Two processes, one run after the other at every ZeRO stage."""
+    run_ranks(WORKER, squares / "run.yaml", outputs, *STAGES, *overrides)
 
 
-def test_two_processes_train_as_one_does(squares: Path, tmp_path: Path, free_port: int) -> None:
+def test_two_processes_train_as_one_does(squares: Path, tmp_path: Path) -> None:
     """Under the real launcher, at every ZeRO stage, with and without images."""
     run_file = squares / "run.yaml"
     alone = tmp_path / "alone"
     train(load_run(run_file, [f"output={alone}", *SHORT]), progress=False)
-    launch_two(free_port, squares, tmp_path, *SHORT)
+    launcher = shutil.which("deepspeed", path=str(Path(sys.executable).parent))
+    assert launcher is not None
+    command = [sys.executable, launcher, "--num_gpus=2", f"--master_port={free_port()}", "--quiet"]
+    arguments = [str(WORKER), str(run_file), str(tmp_path), *map(str, STAGES), *SHORT]
+    environment = {**os.environ, **CPU}
+    subprocess.run([*command, *arguments], check=True, env=environment, timeout=PATIENCE)
     expected = numbers(alone)
     assert {task for _, _, task, _ in expected} == {"see", "say"}
     reference = load_file(alone / "model" / "model.safetensors")
@@ -90,38 +87,36 @@ def test_two_processes_train_as_one_does(squares: Path, tmp_path: Path, free_por
 
 
 def test_the_loss_of_a_large_vocabulary_is_the_same_in_chunks(
-    squares: Path, tmp_path: Path, free_port: int
+    squares: Path, tmp_path: Path
 ) -> None:
     """By two processes at every ZeRO stage, where the head is the embedding; with a contrast."""
     keys = [*SHORT, "model.tie_word_embeddings=true", "label_smoothing=0.1", "z_loss=0.001"]
     alone = tmp_path / "alone"
     train(load_run(squares / "run.yaml", [f"output={alone}", *keys]), progress=False)
-    launch_two(free_port, squares, tmp_path, *keys, "--chunked")
+    train_by_two(squares, tmp_path, *keys, "--chunked")
     expected = numbers(alone)
     for stage in STAGES:
         assert numbers(tmp_path / stage.stem) == pytest.approx(expected, rel=1e-5), stage.stem
 
 
 def test_two_processes_without_padding_train_as_one_does_with_it(
-    squares: Path, tmp_path: Path, free_port: int
+    squares: Path, tmp_path: Path
 ) -> None:
     """At every ZeRO stage, with images and a contrast."""
     alone = tmp_path / "alone"
     train(load_run(squares / "run.yaml", [f"output={alone}", *SHORT]), progress=False)
-    launch_two(free_port, squares, tmp_path, *SHORT, "packing=true")
+    train_by_two(squares, tmp_path, *SHORT, "packing=true")
     expected = numbers(alone)
     for stage in STAGES:
         assert numbers(tmp_path / stage.stem) == pytest.approx(expected, rel=1e-5), stage.stem
 
 
-def test_joint_updates_in_parts_are_the_same_update(
-    squares: Path, tmp_path: Path, free_port: int
-) -> None:
+def test_joint_updates_in_parts_are_the_same_update(squares: Path, tmp_path: Path) -> None:
     """One optimiser step a round, by target tokens, in two parts a rank, at every ZeRO stage."""
     joint = ["steps=3", f"mixture={squares / 'joint.yaml'}"]
     alone = tmp_path / "alone"
     train(load_run(squares / "run.yaml", [f"output={alone}", *SHORT, *joint]), progress=False)
-    launch_two(free_port, squares, tmp_path, *SHORT, *joint, "accumulate=2")
+    train_by_two(squares, tmp_path, *SHORT, *joint, "accumulate=2")
     expected = numbers(alone)
     assert [key for key in expected if key[:3] == ("step", 1, "say")]  # every task, every step
     assert [key for key in expected if key[:3] == ("step", 1, "see")]
@@ -129,14 +124,12 @@ def test_joint_updates_in_parts_are_the_same_update(
         assert numbers(tmp_path / stage.stem) == pytest.approx(expected, rel=1e-5), stage.stem
 
 
-def test_tasks_rest_and_wake_alike_on_all_ranks(
-    squares: Path, tmp_path: Path, free_port: int
-) -> None:
+def test_tasks_rest_and_wake_alike_on_all_ranks(squares: Path, tmp_path: Path) -> None:
     """Scores need generation, which under ZeRO-3 needs the whole model on every rank."""
     resting = ["steps=9", "score_every=2", f"mixture={squares / 'resting.yaml'}"]
     alone = tmp_path / "alone"
     train(load_run(squares / "run.yaml", [f"output={alone}", *SHORT, *resting]), progress=False)
-    launch_two(free_port, squares, tmp_path, *SHORT, *resting)
+    train_by_two(squares, tmp_path, *SHORT, *resting)
     expected = decisions(alone)
     assert {event["event"] for event in expected} == {"score", "stop_and_go"}
     for stage in STAGES:
@@ -220,12 +213,10 @@ def stops(output: Path) -> list[dict[str, Any]]:
     return [event for event in events if event["event"] == "early_stop"]
 
 
-def test_two_processes_take_the_course_of_one(
-    squares: Path, tmp_path: Path, free_port: int
-) -> None:
+def test_two_processes_take_the_course_of_one(squares: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone"
     train(load_run(squares / "run.yaml", [f"output={alone}", *COURSE]), progress=False)
-    launch_two(free_port, squares, tmp_path, *COURSE)
+    train_by_two(squares, tmp_path, *COURSE)
     expected, reference = numbers(alone), load_file(alone / "model" / "model.safetensors")
     (stop,) = stops(alone)
     assert stop["step"] == 4

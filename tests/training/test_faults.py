@@ -11,8 +11,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.processes import start_ranks
 from unified_vl.checkpoint_folders import newest
 from unified_vl.errors import HUNG, Stopped
 from unified_vl.specs.load import load_run
@@ -100,42 +99,20 @@ def stop_at(step: int) -> Any:
 
 
 @pytest.fixture(scope="module")
-def job(variants: Path, tmp_path_factory: pytest.TempPathFactory, free_port: int) -> Job:
+def job(variants: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
     for stage in STAGES:
         settings = [f"output={variants}/alone-{stage}", f"engine={ENGINES / stage}.json", *EXACT]
         with stop_at(3), pytest.raises(Stopped):
             train(load_run(variants / "run.yaml", settings), progress=False)
     output = tmp_path_factory.mktemp("faults")
     worker = Path(__file__).with_name("fault_worker.py")
-    port = str(free_port)
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, str(worker), str(variants), str(output)],
-            env={
-                **os.environ,
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "WORLD_SIZE": "2",
-                "MASTER_ADDR": "127.0.0.1",
-                "MASTER_PORT": port,
-                "DS_ACCELERATOR": "cpu",
-                "OMP_NUM_THREADS": "1",
-            },
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    try:
-        ended = [rank.communicate(timeout=600) for rank in ranks]
-    finally:
-        for rank in ranks:
-            rank.kill()
+    ranks = start_ranks(worker, variants, output)
+    for rank in ranks:
+        rank.wait()
     told = tuple(
-        {line["name"]: line for line in map(json.loads, out.splitlines())} for out, _ in ended
+        {line["name"]: line for line in map(json.loads, rank.stdout.splitlines())} for rank in ranks
     )
-    stderr = tuple(err for _, err in ended)
+    stderr = tuple(rank.stderr for rank in ranks)
     return Job(output, told, tuple(rank.returncode for rank in ranks), stderr)
 
 

@@ -23,6 +23,7 @@ from unified_vl.specs.load import load_run
 from unified_vl.specs.optimizer import OptimizerSpec
 from unified_vl.specs.run import Run
 from unified_vl.training.build import build
+from unified_vl.training.checking import check
 from unified_vl.training.checkpoint import write_manifest
 from unified_vl.training.optimizers.registry import build_optimizer
 from unified_vl.training.trainer import train
@@ -150,11 +151,14 @@ BAD: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("key", BAD)
 def test_patterns_that_match_nothing_are_told(key: str, squares: Path, tmp_path: Path) -> None:
+    run = make_run(squares, tmp_path / "output", key)
     with pytest.raises(UserError) as raised:
-        train(make_run(squares, tmp_path / "output", key), progress=False)
+        train(run, progress=False)
     message = str(raised.value)
     assert re.search(BAD[key], message), message
     assert "command line" in message
+    found = check(run, leakage=False).findings[0]
+    assert (found.field, found.message) == (raised.value.field, raised.value.message)
     assert not (tmp_path / "output" / "checkpoints").exists()
 
 

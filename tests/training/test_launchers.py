@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.processes import free_port
 from unified_vl.checkpoint_folders import newest
 from unified_vl.errors import HUNG, LostRank
 from unified_vl.training.distributed.signals import LOOKS
@@ -74,12 +74,6 @@ class Launched:
                 process.kill()
         self.process.kill()
         self.process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def launcher(name: str, *arguments: str) -> list[str]:

@@ -15,16 +15,21 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from tests.serving.conftest import running
+from unified_vl.app.answer import answer
+from unified_vl.app.inputs import Input
 from unified_vl.errors import UserError
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.saved_models.model_directory import load_model, save_model
 from unified_vl.model.tuning.adapters import add_adapters, merged, merged_weights
 from unified_vl.model.tuning.names import named_weights
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.serving.service import Service
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.lora import LoraSpec
 from unified_vl.training.build import build
+from unified_vl.training.checking import check
 from unified_vl.training.trainer import train
 
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
@@ -229,6 +234,17 @@ def test_an_adapter_alone_is_small_and_the_same_model_as_a_whole_one(
     assert opened.predict("say", **asked).text == told.text
 
 
+def test_an_adapter_alone_answers_as_a_service_and_on_a_page(alone: Path) -> None:
+    predictor = UnifiedVL.from_pretrained(alone)
+    expected = predictor.predict("say", text="rot", language="en")
+    with running(Service(predictor, "adapted")) as found:
+        told = found.ask(task="say", language="en", fields={"text": "rot"}).json()
+    assert told["prediction"] == expected.text
+    assert told["score"] == pytest.approx(expected.score, abs=1e-4)
+    shown = answer(predictor, "say", "en", {Input("text", "text"): "rot"}, 3).html
+    assert shown.count("<tr><td>") == 3
+
+
 def test_peft_opens_an_adapter_alone(alone: Path, base: Path) -> None:
     from peft import PeftModel
 
@@ -357,9 +373,12 @@ BAD: dict[str, Any] = {
 
 @pytest.mark.parametrize("keys", BAD)
 def test_targets_that_fit_nothing_are_told(keys: str, squares: Path, tmp_path: Path) -> None:
+    run = make_run(squares, tmp_path, f"lora={{{keys}}}")
     with pytest.raises(UserError) as raised:
-        build(make_run(squares, tmp_path, f"lora={{{keys}}}"))
+        build(run)
     assert BAD[keys] in str(raised.value)
+    found = check(run, leakage=False).findings[0]
+    assert (found.field, found.message) == (raised.value.field, raised.value.message)
 
 
 def test_a_tied_head_gets_no_adapter_of_its_own(squares: Path, tmp_path: Path) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
+
+from tests.processes import run_ranks
 
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
 STAGES = [ENGINES / f"zero{stage}.json" for stage in range(4)]
@@ -22,18 +20,10 @@ def updates(
     request: pytest.FixtureRequest,
     squares: Path,
     tmp_path_factory: pytest.TempPathFactory,
-    free_port: int,
 ) -> Path:
     """A file for each stage, and one of torch alone."""
     folder: Path = tmp_path_factory.mktemp("branches")
-    command = [sys.executable]
-    if request.param > 1:
-        launcher = shutil.which("deepspeed", path=str(Path(sys.executable).parent))
-        assert launcher is not None
-        command += [launcher, "--num_gpus=2", f"--master_port={free_port}", "--quiet"]
-    arguments = [str(squares / "run.yaml"), str(folder), *map(str, STAGES)]
-    environment = {**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}
-    subprocess.run([*command, str(WORKER), *arguments], check=True, env=environment, timeout=600)
+    run_ranks(WORKER, squares / "run.yaml", folder, *STAGES, world=request.param)
     return folder
 
 

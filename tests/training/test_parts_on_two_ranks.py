@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from tests.processes import run_ranks
 from unified_vl.specs.load import load_run
 from unified_vl.training.build import build
 from unified_vl.training.trainer import train
@@ -32,21 +29,10 @@ def weights_of(output: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("part", PARTS)
 def test_two_processes_train_a_part_as_one_does_and_one_goes_on(
-    part: str, squares: Path, tmp_path: Path, free_port: int
+    part: str, squares: Path, tmp_path: Path
 ) -> None:
     key, frozen = PARTS[part]
-    launcher = shutil.which("deepspeed", path=str(Path(sys.executable).parent))
-    assert launcher is not None
-    subprocess.run(
-        [
-            *(sys.executable, launcher, "--num_gpus=2", f"--master_port={free_port}", "--quiet"),
-            *(str(WORKER), str(squares / "run.yaml"), str(tmp_path)),
-            *(*map(str, STAGES), *SHORT, key, "steps=2"),
-        ],
-        check=True,
-        env={**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"},
-        timeout=600,
-    )
+    run_ranks(WORKER, squares / "run.yaml", tmp_path, *STAGES, *SHORT, key, "steps=2")
     alone = tmp_path / "alone"
     run = load_run(squares / "run.yaml", [f"output={alone}", *SHORT, key, "steps=4"])
     train(run, progress=False)

@@ -136,6 +136,31 @@ def test_a_run_that_goes_on_has_its_weights_in_its_checkpoints(
     assert model.predict("see", image=squares / "data/red.png").text is not None
 
 
+@pytest.mark.parametrize("source", ["a text model", "a model with images"])
+def test_a_frozen_backbone_of_a_run_from_a_model_goes_on(
+    squares: Path, tmp_path: Path, weights: Path, source: str
+) -> None:
+    """No checkpoint has it: it is read again, from its own file or from the model."""
+    frozen = VISION % f"weights: {weights}, freeze: true"
+    first, vision = tmp_path / "first", frozen
+    if source == "a text model":
+        checkpoint("t5_v1_1", first)
+        t5_tokenizer(first)
+    else:
+        begun = a_run(squares, tmp_path / "begun", **{"model.vision": frozen}, steps=1)
+        first, vision = train(begun, progress=False), "{freeze: true}"
+    keys: dict[str, Any] = {"optimizer.decay": "constant"}
+    keys["model"] = f"{{from: {first}, vision: {vision}}}"
+    whole = train(a_run(squares, tmp_path / "whole", **keys, steps=4), progress=False)
+    train(a_run(squares, tmp_path / "halves", **keys, steps=2), progress=False)
+    longer = a_run(squares, tmp_path / "halves", **keys, steps=4)
+    again = train(longer, resume=True, progress=False)
+    one, other = (load_file(each / "model.safetensors") for each in (whole, again))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+    for key, (value, given) in branch(again, weights).items():
+        assert torch.equal(value, given), key
+
+
 @pytest.mark.parametrize("pool", ["{kind: average, grid: [1, 2]}", "{kind: resampler, tokens: 2}"])
 def test_a_model_with_fewer_tokens_is_opened_and_started_from(
     squares: Path, tmp_path: Path, pool: str

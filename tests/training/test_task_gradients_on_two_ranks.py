@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.processes import run_ranks
 from unified_vl.specs.load import load_run
 from unified_vl.training.trainer import train
 
@@ -25,19 +22,9 @@ def measured(output: Path) -> list[dict[str, Any]]:
     return [event for event in map(json.loads, lines) if event["event"] == "gradients"]
 
 
-def test_two_processes_measure_what_one_does(squares: Path, tmp_path: Path, free_port: int) -> None:
-    launcher = shutil.which("deepspeed", path=str(Path(sys.executable).parent))
-    assert launcher is not None
+def test_two_processes_measure_what_one_does(squares: Path, tmp_path: Path) -> None:
     stages = [ENGINES / f"zero{stage}.json" for stage in (1, 2)]
-    subprocess.run(
-        [
-            *(sys.executable, launcher, "--num_gpus=2", f"--master_port={free_port}", "--quiet"),
-            *(str(WORKER), str(squares / "run.yaml"), str(tmp_path), *map(str, stages), *KEYS),
-        ],
-        check=True,
-        env={**os.environ, "DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"},
-        timeout=600,
-    )
+    run_ranks(WORKER, squares / "run.yaml", tmp_path, *stages, *KEYS)
     train(load_run(squares / "run.yaml", [f"output={tmp_path / 'alone'}", *KEYS]), progress=False)
     expected = measured(tmp_path / "alone")
     assert len(expected) == 2

@@ -1,8 +1,8 @@
 """A notebook trains, looks at the model, and trains again in the same process."""
 
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.processes import run_command
 
 PROGRAM = """
 import sys
@@ -19,7 +19,8 @@ for number in range(2):
 
 
 def test_a_process_trains_again_after_it_left_the_others(squares: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", PROGRAM, str(squares / "run.yaml"), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    done = run_command(program, squares / "run.yaml", tmp_path)
     assert done.returncode == 0, done.stderr
     assert all((tmp_path / f"{n}/model/model.safetensors").is_file() for n in range(2))

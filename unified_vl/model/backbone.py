@@ -15,10 +15,11 @@ from typing import Any, Protocol
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from transformers.modeling_outputs import Seq2SeqLMOutput
 
+from unified_vl.codecs.model_codec import ImageSettings
 from unified_vl.data.batching import IGNORED
-from unified_vl.kinds.hooks.fits import Fit
 from unified_vl.model.learning.target_loss import (
     FEWEST_WORDS,
     Head,
@@ -45,7 +46,7 @@ class UnifiedVLOutput(Seq2SeqLMOutput):
     caption_features: torch.Tensor | None = None
 
 
-class BackboneConfig(Protocol):
+class BackboneConfig(ImageSettings, Protocol):
     """What others than the model itself read in its configuration."""
 
     @property
@@ -71,31 +72,6 @@ class BackboneConfig(Protocol):
     @property
     def decoder_start_token_id(self) -> int:
         """What a decoder reads first."""
-        ...
-
-    @property
-    def image_size(self) -> tuple[int, int]:
-        """(height, width) in pixels that the network reads."""
-        ...
-
-    @property
-    def image_fit(self) -> Fit:
-        """How images are brought to that size."""
-        ...
-
-    @property
-    def image_tokens(self) -> int:
-        """Places of one image in a source; the most, where images are packed."""
-        ...
-
-    @property
-    def around_image(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Ids that stand before and behind an image's places."""
-        ...
-
-    @property
-    def code_grid(self) -> tuple[int, int] | None:
-        """Rows and columns of an image's codes; None where there are no codes."""
         ...
 
     @property
@@ -197,6 +173,30 @@ class Backbone(nn.Module):
         if head is None:
             return None, token_loss_sum(self.logits(hidden[kept]), labels[kept], smoothing, z_loss)
         return None, chunked_loss_sum(hidden[kept], labels[kept], head, targets)
+
+    def logits_and_losses(
+        self, hidden_BTM: torch.Tensor, labels_BT: torch.Tensor | None, targets: Targets | None
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
+        """What `forward` gives of a decoder's hidden states.
+
+        Args:
+            hidden_BTM: of the decoder.
+            labels_BT: -100 where there is no target.
+            targets: in the place of labels, and as `score` has them.
+
+        Returns:
+            Logits (B, T, V), unless `targets` want none; the mean loss of labels; the summed loss
+            of `targets`.
+        """
+        if targets is not None:
+            assert labels_BT is None, "`targets` are in the place of labels"
+            logits_BTV, target_loss = self.score(hidden_BTM, targets)
+            return logits_BTV, None, target_loss
+        logits_BTV = self.logits(hidden_BTM)
+        if labels_BT is None:
+            return logits_BTV, None, None
+        loss = F.cross_entropy(logits_BTV.flatten(0, 1).float(), labels_BT.flatten())
+        return logits_BTV, loss, None
 
     def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
         """Labels (B, T) moved right behind the start id; -100 becomes pad."""

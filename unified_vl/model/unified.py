@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
@@ -174,13 +173,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             decoder_attention_mask,
             past_key_values,
         )
-        logits_BTV, target_loss = (
-            (self.logits(x_BTM), None) if targets is None else self.score(x_BTM, targets)
-        )
-        loss = None
-        if labels is not None:
-            assert logits_BTV is not None, "`targets` are in the place of labels"
-            loss = F.cross_entropy(logits_BTV.flatten(0, 1).float(), labels.flatten())
+        logits_BTV, loss, target_loss = self.logits_and_losses(x_BTM, labels, targets)
         return UnifiedVLOutput(
             loss=loss,
             logits=logits_BTV,

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 
 from unified_vl.checkpoint_folders import PROGRESS, folders
-from unified_vl.codecs.image_codes import ImageCodec
 from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.errors import UserError
@@ -131,29 +130,17 @@ def _names(run: Run) -> list[str]:
 
 
 def backbone_config(
-    beginning: Beginning,
-    vocabulary: Vocabulary,
-    text: TextCodec,
-    image_tokenizer: ImageCodec | None,
+    beginning: Beginning, vocabulary: Vocabulary, text: TextCodec
 ) -> TransformersConfig | None:
     """The configuration; None for a model of this project's own architecture.
 
     Raises:
         UserError: at the key of the run that does not suit the architecture.
     """
-    run, known = beginning.run, beginning.config
-    if isinstance(beginning.pretrained, TransformersCheckpoint):
-        with told_at_its_key(run):
-            known = beginning.pretrained.configuration(run, vocabulary, text)
-    if known is None:
-        return None
-    if image_tokenizer is not None:
-        raise run.error(
-            ("tokenizer",),
-            f"a {known.model_type} model reads and writes no images in codes",
-            expected="a tokenizer without an image tokenizer",
-        )
-    return known
+    if not isinstance(beginning.pretrained, TransformersCheckpoint):
+        return beginning.config
+    with told_at_its_key(beginning.run):
+        return beginning.pretrained.configuration(beginning.run, vocabulary, text)
 
 
 def backbone_model(

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 
 from unified_vl.authoring.checking.runs import refuse_other_vocabulary
-from unified_vl.codecs.image_codes import CodeImages, ImageCodec
+from unified_vl.codecs.image_codes import ImageCodec
+from unified_vl.codecs.model_codec import model_codec
 from unified_vl.codecs.row_names import row_names
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.codecs.texts.text_codec import TextCodec
@@ -90,7 +91,7 @@ def build(beginning: Run | Beginning) -> Parts:
     refuse_unusable_paths(run)
     vocabulary, text = load_tokenizer(run.tokenizer)
     image_tokenizer = load_image_tokenizer(run.tokenizer, vocabulary)
-    theirs = backbone_config(beginning, vocabulary, text, image_tokenizer)
+    theirs = backbone_config(beginning, vocabulary, text)
     config = model_config(run, vocabulary, image_tokenizer) if theirs is None else theirs
     codec = make_codec(run, config, vocabulary, text, image_tokenizer)
     mixture = run.loaded_mixture
@@ -227,15 +228,22 @@ def make_codec(
     image_tokenizer: ImageCodec | None = None,
 ) -> SequenceCodec:
     """The codec with the run's limits and the model's images."""
-    code_images = None
-    if image_tokenizer is not None and config.code_grid is not None:
-        code_images = CodeImages(image_tokenizer, config.code_grid)
+    codec = model_codec(
+        config,
+        vocabulary,
+        text,
+        image_tokenizer,
+        max_source=run.max_source_tokens,
+        max_target=run.max_target_tokens,
+    )
+    if codec.code_images is not None:
+        places = codec.code_images.places
         written = any(spec.answer_form.image for spec in run.loaded_mixture.specs)
-        if written and run.max_target_tokens <= code_images.places:
+        if written and run.max_target_tokens <= places:
             raise run.error(
                 ("max_target_tokens",),
-                f"an image alone takes {code_images.places} codes",
-                expected=f"more than {code_images.places}",
+                f"an image alone takes {places} codes",
+                expected=f"more than {places}",
             )
     if run.max_source_tokens <= config.image_tokens:
         raise run.error(
@@ -243,17 +251,7 @@ def make_codec(
             f"an image alone takes {config.image_tokens} tokens",
             expected=f"more than {config.image_tokens}",
         )
-    return SequenceCodec(
-        vocabulary,
-        text,
-        image_tokens=config.image_tokens,
-        image_size=config.image_size,
-        fit=config.image_fit,
-        max_source=run.max_source_tokens,
-        max_target=run.max_target_tokens,
-        code_images=code_images,
-        around_image=config.around_image,
-    )
+    return codec
 
 
 def fingerprints(run: Run, parts: Parts) -> dict[str, str]:

@@ -62,39 +62,6 @@ class CheckResult:
         return f"checked {looked or 'nothing'}: {found or 'all well'}"
 
 
-def check(
-    *what: str | Checkable,
-    data: str | Path | None = None,
-    rows: int = 200,
-    codec: SequenceCodec | None = None,
-    leakage: bool = True,
-) -> CheckResult:
-    """Find what is wrong with specs and, with a data root, with the rows that they name.
-
-    Args:
-        what: tasks, mixtures and runs: their files, folders of them, or themselves.
-        data: the data root; of a run alone its own unless given. Without one only the specs are
-            checked.
-        rows: how many rows of each split are read, spread over its languages; 0 takes all.
-        codec: checks also that texts survive the tokenizer and that sequences fit.
-        leakage: whether all rows are compared for what a held-out split has too.
-
-    Returns:
-        The findings (`findings`, errors and warnings), how much was looked at, and a line of both
-        (`summary()`). What is found is no exception.
-
-    >>> from unified_vl import check, load_run
-    >>> result = check(load_run("run.yaml"))  # doctest: +SKIP
-    >>> print(*result.findings, result.summary(), sep="\n")  # doctest: +SKIP
-
-    Raises:
-        UserError: for a folder without YAML files, or a data root that is none.
-    """
-    things = [Path(each) if isinstance(each, str) else each for each in what]
-    root = None if data is None else Path(data)
-    return check_paths(things, data=root, rows=rows, codec=codec, leakage=leakage)
-
-
 def check_paths(
     what: Sequence[Checkable],
     *,

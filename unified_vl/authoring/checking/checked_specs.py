@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unified_vl.authoring.checking.findings import Findings
-from unified_vl.authoring.checking.runs import check_run
 from unified_vl.errors import UserError
 from unified_vl.specs.load import file_kind, load_image_tokenizer, load_mixture, load_run, load_task
 from unified_vl.specs.mixture import Mixture
@@ -32,6 +31,9 @@ def specs_of(
     try:
         found = _load(one, kind) if isinstance(one, Path) else one
         if isinstance(found, Run):
+            # what looks at models loads torch, which takes longer than to check a task
+            from unified_vl.authoring.checking.runs import check_run
+
             check_run(found, findings, "error" if named else "warning")
             return found.loaded_mixture.specs if named else ()
         if isinstance(found, Mixture):

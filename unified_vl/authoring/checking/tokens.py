@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from unified_vl.codecs.image_codes import CodeImages, code_grid
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
 from unified_vl.kinds.hooks.fits import Fit, fit_of
 from unified_vl.model.image_encoders.registry import grid_size
-from unified_vl.model.pretrained.architecture import known_start
-from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.run_paths import told_at_its_key
+
+if TYPE_CHECKING:
+    from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 
 
 class Sizes(NamedTuple):
@@ -48,6 +49,10 @@ def started(run: Run) -> tuple[Run, TransformersCheckpoint | None]:
     """
     if run.model.from_ is None:
         return run, None
+    # most runs start at random, and this loads `transformers`
+    from unified_vl.model.pretrained.architecture import known_start
+    from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
+
     known, pretrained = known_start(run, download=False)
     return known, pretrained if isinstance(pretrained, TransformersCheckpoint) else None
 

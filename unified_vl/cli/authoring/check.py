@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,6 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from unified_vl.authoring.checking.findings import Finding
     from unified_vl.specs.run import Run
     from unified_vl.training.course.epochs import Length
 
@@ -66,27 +64,30 @@ def check(
     """
     from unified_vl.authoring.checking.check import CHECKED_SIZE, check_paths
     from unified_vl.authoring.checking.leakage import as_jsonl, file_of_leaks
-    from unified_vl.authoring.checking.tokens import load_codec
     from unified_vl.errors import UserError, visible
     from unified_vl.files import write_atomically
+    from unified_vl.training.checking import with_patterns
 
     if write_leaks is not None and (data is None or not leakage):
         expected = "--data, and no --no-leakage"
         raise UserError("has no rows to compare", field="--write-leaks", expected=expected)
     leaks_file = None if write_leaks is None or data is None else file_of_leaks(data, write_leaks)
-    codec = load_codec(
-        tokenizer,
-        image_size=CHECKED_SIZE,
-        image_tokens=image_tokens,
-        max_source=max_source,
-        max_target=max_target,
-    )
+    codec = None
+    if tokenizer is not None:
+        from unified_vl.authoring.checking.tokens import load_codec  # loads torch
+
+        codec = load_codec(
+            tokenizer,
+            image_size=CHECKED_SIZE,
+            image_tokens=image_tokens,
+            max_source=max_source,
+            max_target=max_target,
+        )
     with Console(stderr=True).status("checking") as status:
         result = check_paths(
             specs, data=data, rows=rows, codec=codec, leakage=leakage, progress=status.update
         )
-    if not result.failed:
-        result = replace(result, findings=(*_patterns(specs), *result.findings))
+        result = with_patterns(result, specs)
     lengths = {} if result.failed else _lengths(specs)
     if leaks_file is not None and data is not None:
         write_atomically(leaks_file, as_jsonl(result.leaks))
@@ -108,40 +109,18 @@ def check(
         raise typer.Exit(2)
 
 
-def _patterns(specs: list[Path]) -> tuple[Finding, ...]:
-    """What run files that are named say of their models' weights, and no weight is called so."""
-    from unified_vl.authoring.checking.findings import Findings
-    from unified_vl.errors import UserError
-    from unified_vl.training.tuning.outline import outline
-
-    findings = Findings()
-    for run in _runs(specs).values():
-        if run.tokenizer.is_dir() and (run.trains_a_part or run.optimizer.lr_scales):
-            try:
-                outline(run)
-            except UserError as error:
-                findings.add(error)
-    return findings.all()
-
-
 def _augmented(specs: list[Path]) -> list[str]:
     """What the run files that are named do to the pictures of their tasks."""
     from unified_vl.specs.runs.augment_rules import told
+    from unified_vl.training.checking import runs_of
 
-    return [f"{path}: {line}" for path, run in _runs(specs).items() for line in told(run)]
-
-
-def _runs(specs: list[Path]) -> dict[Path, Run]:
-    """The run files that are named."""
-    from unified_vl.specs.load import file_kind, load_run
-
-    named = [path for path in specs if path.is_file() and file_kind(path) == "run"]
-    return {path: load_run(path) for path in named}
+    return [f"{run.file}: {line}" for run in runs_of(specs) for line in told(run)]
 
 
 def _lengths(specs: list[Path]) -> dict[Path, tuple[Run, Length]]:
     """How many steps the run files that are named and say epochs come to."""
+    from unified_vl.training.checking import runs_of
     from unified_vl.training.course.epochs import length_of
 
-    runs = _runs(specs)
-    return {path: (run, length_of(run)) for path, run in runs.items() if run.epochs is not None}
+    runs = {run.file: run for run in runs_of(specs) if run.epochs is not None}
+    return {path: (run, length_of(run)) for path, run in runs.items() if path is not None}

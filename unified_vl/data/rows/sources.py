@@ -18,10 +18,10 @@ from itertools import accumulate, repeat
 from pathlib import Path
 from typing import Any
 
-from unified_vl.data.parts import read_parts, without_rows
 from unified_vl.data.rows.exclusion import excluded_keys
 from unified_vl.data.rows.paths import languages_apart
 from unified_vl.data.rows.row import Row
+from unified_vl.data.split_parts import read_parts, without_rows
 from unified_vl.errors import BadRow, UserError
 from unified_vl.readers.table import Unreadable
 from unified_vl.specs.task import TaskSpec

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unified_vl.codecs.image_codes import CodeImages
+from unified_vl.codecs.model_codec import model_codec
 from unified_vl.codecs.sequence import VOCABULARY, SequenceCodec, load_tokenizer
 from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.data.rows.other_rows import Shots
@@ -77,19 +77,13 @@ def load_parts(directory: Path) -> SavedParts:
         if spec.example.shots is not None
     }
     image_tokenizer = load_image_tokenizer(tokenizer, vocabulary)
-    code_images = None
-    if image_tokenizer is not None and config.code_grid is not None:
-        code_images = CodeImages(image_tokenizer, config.code_grid)
-    codec = SequenceCodec(
+    codec = model_codec(
+        config,
         vocabulary,
         text,
-        image_tokens=config.image_tokens,
-        image_size=config.image_size,
-        fit=config.image_fit,
+        image_tokenizer,
         max_source=config.max_source_tokens,
         max_target=config.max_target_tokens,
-        code_images=code_images,
-        around_image=config.around_image,
     )
     return SavedParts(config, codec, specs, load_json(directory / FACTS), shots, image_tokenizer)
 

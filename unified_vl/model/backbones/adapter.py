@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from torch.nn import functional as F
 from transformers import PreTrainedModel
 from transformers.cache_utils import EncoderDecoderCache
 from transformers.initialization import no_init_weights
@@ -193,13 +192,7 @@ class TransformersBackbone(Backbone):
             assert labels is not None, "a decoder needs decoder_input_ids or labels"
             decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
         hidden_BTM = self.decode(decoder_input_ids, memory_BSM, attention_mask)
-        logits_BTV, target_loss = (
-            (self.logits(hidden_BTM), None) if targets is None else self.score(hidden_BTM, targets)
-        )
-        loss = None
-        if labels is not None:
-            assert logits_BTV is not None, "`targets` are in the place of labels"
-            loss = F.cross_entropy(logits_BTV.flatten(0, 1).float(), labels.flatten())
+        logits_BTV, loss, target_loss = self.logits_and_losses(hidden_BTM, labels, targets)
         caption_BTM = None
         if caption_ids is not None:
             assert caption_mask is not None

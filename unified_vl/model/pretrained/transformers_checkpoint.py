@@ -96,9 +96,15 @@ class TransformersCheckpoint:
         know by their number are those that mean the same there.
 
         Raises:
-            UserError: for images that the model cannot take, special ids that are not its own,
-                or sequences that are longer than its positions.
+            UserError: for images that the model cannot take, also those in codes, special ids that
+                are not its own, or sequences that are longer than its positions.
         """
+        if vocabulary.image_tokenizer is not None:
+            raise run.error(
+                ("tokenizer",),
+                f"a {self.family.model_type} model reads and writes no images in codes",
+                expected="a tokenizer without an image tokenizer",
+            )
         keys = self._own_keys(run)
         vision = run.model.vision
         if self.family.reads_images and "image_size" in vision.model_fields_set:
@@ -129,7 +135,7 @@ class TransformersCheckpoint:
                 return keys
             given = run.model.vision.model_dump(mode="json", exclude_unset=True)
             for key, value in given.items():
-                if saved.vision.get(key) != value:
+                if key != "freeze" and saved.vision.get(key) != value:
                     raise run.error(
                         (KEY, "vision", key),
                         f"found {value!r}, but {self.about} has {saved.vision.get(key)!r}",

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
 from unified_vl.errors import UserError
 from unified_vl.specs.reading.parse import problems_of
-from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.generate import GenerateSpec
 from unified_vl.specs.tasks.generate_rules import ONLY_FOR, generate_problems
+
+if TYPE_CHECKING:
+    from unified_vl.specs.task import TaskSpec
 
 CHANGEABLE: Mapping[str, Any] = MappingProxyType(
     {

@@ -14,7 +14,8 @@ from unified_vl.specs.variants import Variant, Variants
 CHANNELS_OF_A_GROUP = 16
 RANDOM = "random"
 PRETRAINED = "pretrained"
-BACKBONE_WEIGHTS = "encoder.vision.features.backbone.*"
+# of `encoder.vision`; of `vision` where `transformers` computes the model
+BACKBONE_WEIGHTS = "*vision.features.backbone.*"
 OF_TRAINING = ("weights", "freeze")  # keys that a saved model does not keep
 STEM_STRIDE = 4  # of the stem's first convolution; each further stage doubles it
 

@@ -50,7 +50,7 @@ def outline(run: Run) -> tuple[list[Weight], Trained]:
     run = beginning.run
     vocabulary, text = load_tokenizer(run.tokenizer)
     image_tokenizer = load_image_tokenizer(run.tokenizer, vocabulary)
-    theirs = backbone_config(beginning, vocabulary, text, image_tokenizer)
+    theirs = backbone_config(beginning, vocabulary, text)
     model: Backbone
     with torch.device("meta"):
         if theirs is not None:

@@ -24,7 +24,7 @@ from unified_vl.specs.tasks.data import SplitName
 
 
 @dataclass(frozen=True)
-class Part:
+class SplitPart:
     """One file of a split, or the several that are read together.
 
     Attributes:
@@ -67,7 +67,7 @@ class Part:
 
 def read_parts(
     spec: TaskSpec, split: SplitName, root: Path, language: str | None
-) -> Iterator[Part]:
+) -> Iterator[SplitPart]:
     """The files of a split one after the other, in a language where each has its own.
 
     Raises:
@@ -104,7 +104,7 @@ def read_parts(
         yield from _parts_of(source, spec, split)
 
 
-def _parts_of(source: Source, spec: TaskSpec, split: SplitName) -> Iterator[Part]:
+def _parts_of(source: Source, spec: TaskSpec, split: SplitName) -> Iterator[SplitPart]:
     """The rows of a file; where it has a column a language, those of one language after the
     other."""
     data, kept = spec.data, source.kept
@@ -119,7 +119,7 @@ def _parts_of(source: Source, spec: TaskSpec, split: SplitName) -> Iterator[Part
     links = _links(source)
     for language, some in unpivoted(rows, spec) if data.unpivot else [(source.language, rows)]:
         drop_missing(some, spec, language)
-        yield Part(
+        yield SplitPart(
             some,
             source.name(source.path),
             language,
@@ -157,7 +157,7 @@ def _links(source: Source) -> dict[Path, str]:
     return {**source.kept.links, **outside}
 
 
-def without_rows(part: Part, keys: Collection[str], column: str | None) -> Part:
+def without_rows(part: SplitPart, keys: Collection[str], column: str | None) -> SplitPart:
     """A part less the rows of these keys."""
     if not keys:
         return part
