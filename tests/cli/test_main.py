@@ -16,7 +16,7 @@ SPECS = Path(__file__).parent.parent.parent / "task_specs"
 
 
 def run(*arguments: str, cwd: Path | None = None) -> Ended:
-    return run_command("unified_vl.cli.main", *arguments, cwd=cwd)
+    return run_command("unified_vl", *arguments, cwd=cwd)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 needs_compiler = pytest.mark.skipif(
     shutil.which(os.environ.get("CXX", "g++")) is None, reason="a C++ compiler makes the programs"
 )
+BEAMS = 3  # of all tests: each number has a program, which takes long to make
 Pair = tuple[UnifiedVLForConditionalGeneration, UnifiedVLForConditionalGeneration]
 
 
@@ -61,7 +62,7 @@ def test_the_encoder_reads_any_number_of_sources_of_any_length(
 
 
 @needs_compiler
-@pytest.mark.parametrize("width", [1, 6])
+@pytest.mark.parametrize("width", [1, BEAMS])
 @torch.inference_mode()
 def test_a_step_gives_the_same_logits_whatever_was_written(
     pair: Pair, width: int, monkeypatch
@@ -94,7 +95,7 @@ def test_a_compiled_search_finds_all_that_a_plain_one_finds(pair: Pair) -> None:
     for rows in (1, 9):
         ids_BS, mask_BS = sources(5, rows)
         memory = Memory(pair[0].encoder(ids_BS, mask_BS)[0], mask_BS)
-        expected, found = (beam_search(model, memory, 40, 3) for model in pair)
+        expected, found = (beam_search(model, memory, 40, BEAMS) for model in pair)
         for one, other in zip(expected, found, strict=True):
             assert [h.ids for h in other] == [h.ids for h in one]
             for hypothesis, theirs in zip(other, one, strict=True):
@@ -102,7 +103,7 @@ def test_a_compiled_search_finds_all_that_a_plain_one_finds(pair: Pair) -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize("beams", [1, BEAMS])
 @torch.inference_mode()
 def test_a_compiled_model_writes_what_transformers_writes(pair: Pair, beams: int) -> None:
     plain, compiled = pair
@@ -152,7 +153,7 @@ def test_a_compiler_that_does_not_work_is_one_message(model_directory: Path) -> 
 
 
 @needs_compiler
-@pytest.mark.parametrize(("beams", "penalty"), [(1, 1.0), (6, 0.6)])
+@pytest.mark.parametrize(("beams", "penalty"), [(1, 1.0), (BEAMS, 0.6)])
 @torch.inference_mode()
 def test_what_rules_forbid_is_not_written_either(pair: Pair, beams: int, penalty: float) -> None:
     memories = [memory_of(model, *sources(0)) for model in pair]

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from tests.docs.test_examples import run
+from tests.processes import run_command
 from unified_vl.specs.load import load_task
 from unified_vl.specs.reading.schema import editor_schemas
 
@@ -55,8 +53,8 @@ def run_apart(block: str) -> None:
     for line in block.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         if words:
-            command = [sys.executable, "-m", "unified_vl.cli.main", *words[1:]]
-            subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+            done = run_command("unified_vl", *words[1:])
+            assert done.returncode == 0, done.stderr
 
 
 def test_the_page_goes_from_a_folder_to_a_model(folder: Path) -> None:

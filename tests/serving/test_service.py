@@ -6,8 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +18,7 @@ import httpx
 import jsonschema
 import pytest
 
+from tests.processes import Forked, run_command
 from tests.serving.conftest import Running, running, url_of
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.retrieval.retriever import Retriever
@@ -175,22 +174,12 @@ def test_an_index_is_searched(more_tasks: UnifiedVL, tmp_path: Path, picture) ->
 
 
 @contextmanager
-def command(model: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "unified_vl.cli.main", "serve", str(model), "--port", "0", *options],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    try:
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        found = re.search(r"serving (http://127\.0\.0\.1:\d+)", line)
-        assert found, line + process.stderr.read()
+def command(model: Path, *options: str) -> Iterator[tuple[Forked, str]]:
+    with Forked("unified_vl", "serve", model, "--port", "0", *options) as process:
+        until(lambda: "\n" in process.stderr or process.returncode is not None)
+        found = re.search(r"serving (http://127\.0\.0\.1:\d+)", process.stderr)
+        assert found, process.stderr
         yield process, found[1]
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_the_command_ends_when_all_is_answered(model_directory: Path) -> None:
@@ -213,19 +202,13 @@ def test_the_command_ends_when_all_is_answered(model_directory: Path) -> None:
                 return "unified_vl_requests_in_flight 6.0" in text or asked[0].done()
 
             until(taken)
-            process.send_signal(signal.SIGTERM)
+            os.kill(process.pid, signal.SIGTERM)
             assert [one.result().status_code for one in asked] == [200] * 6
-        process.wait(60)
-        assert process.returncode == 0
+        assert process.wait() == 0
 
 
 def test_a_model_that_is_none_is_said(tmp_path: Path) -> None:
-    said = subprocess.run(
-        [sys.executable, "-m", "unified_vl.cli.main", "serve", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    said = run_command("unified_vl", "serve", tmp_path)
     assert said.returncode == 2 and said.stderr.startswith("error: "), said.stderr
 
 
@@ -268,6 +251,6 @@ def test_several_workers_count_together(model_directory: Path) -> None:
                 assert client.post(f"{url}/predict", json=COPY).status_code == 200
             text = client.get(f"{url}/metrics").text
         assert 'unified_vl_requests_total{path="/predict",status="200"} 10.0' in text
-        process.send_signal(signal.SIGTERM)
-        process.wait(120)
+        os.kill(process.pid, signal.SIGTERM)
+        process.wait()
         assert process.returncode == 0
