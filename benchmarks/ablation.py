@@ -52,15 +52,19 @@ class Condition:
 
     Attributes:
         schedule: of the mixture.
+        balance: of the mixture.
         tags: of the mixture.
         alone: a model for each task.
+        conflicts: the gradients of its tasks are measured beside.
         headline: done with all seeds, not only the first.
     """
 
     name: str
     schedule: Mapping[str, Any] = field(default_factory=dict)
+    balance: Mapping[str, Any] | None = None
     tags: str = "task"
     alone: bool = False
+    conflicts: bool = False
     headline: bool = False
 
 
@@ -80,12 +84,29 @@ def conditions(rounds: int) -> list[Condition]:
     ]
 
 
+def balanced() -> list[Condition]:
+    """The rows of `--balance`: what holds the tasks in balance, beside plain updates."""
+    joint = {"update": "joint"}
+    return [
+        Condition("round robin", conflicts=True, headline=True),
+        Condition("running_loss", balance={"kind": "running_loss"}, headline=True),
+        Condition("gradient_norm", balance={"kind": "gradient_norm"}, headline=True),
+        Condition("uncertainty", balance={"kind": "uncertainty"}, headline=True),
+        Condition("prioritized schedule", {"kind": "prioritized"}, headline=True),
+        Condition("joint updates", joint, headline=True),
+        Condition("joint updates, pcgrad", joint, {"kind": "pcgrad"}, headline=True),
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--updates", type=int, default=400, help="of each task")
     parser.add_argument("--seeds", type=int, default=3, help="of the headline rows")
     parser.add_argument("--rows", type=int, default=400, help="test rows of each task")
     parser.add_argument("--concepts", type=int, default=28, help="emoji of the world")
+    parser.add_argument(
+        "--balance", action="store_true", help="the means that hold tasks in balance, instead"
+    )
     parser.add_argument("--part", default="1/1", help="only every Nth run, from the Kth: K/N")
     parser.add_argument("--output", type=Path, default=ROOT / "runs" / "ablation")
     options = parser.parse_args()
@@ -93,7 +114,7 @@ def main() -> None:
     first, every = map(int, options.part.split("/"))
     todo = [
         (condition, seed)
-        for condition in conditions(options.updates)
+        for condition in (balanced() if options.balance else conditions(options.updates))
         for seed in range(options.seeds if condition.headline else 1)
     ]
     results = [finished(*each, options) for each in todo[first - 1 :: every]]
@@ -101,7 +122,11 @@ def main() -> None:
         return
     table = as_table(results, options)
     print(table)
-    write_atomically(HERE / "ABLATION.md", table)
+    if options.balance:  # its section of ABLATION.md has words around the table, written by hand
+        return
+    page = HERE / "ABLATION.md"
+    sections = page.read_text(encoding="utf-8").partition("\n## ")
+    write_atomically(page, table + "".join(sections[1:]))
     write_atomically(HERE / "ablation.json", json.dumps(results, indent=1) + "\n")
 
 
@@ -175,9 +200,11 @@ def write_run(
             for task in tasks
         ],
         "schedule": dict(condition.schedule),
-    }
+    } | ({} if condition.balance is None else {"balance": dict(condition.balance)})
     run = YAML().load((ROOT / "task_specs/runs/emoji_demo.yaml").read_text(encoding="utf-8"))
     steps = options.updates * len(tasks)
+    joint = condition.schedule.get("update") == "joint"
+    scored = "stop_and_go" in condition.schedule or condition.schedule.get("kind") == "prioritized"
     run |= {
         "run": "ablation",
         "seed": seed,
@@ -186,12 +213,15 @@ def write_run(
         "tokenizer": str((options.output / "tokenizer").resolve()),
         "output": "run",
         "engine": str(ROOT / "deepspeed_configs/zero0_bf16.json"),
-        "steps": steps,
+        "steps": options.updates if joint else steps,
         "validation_rows": 128,
-        "score_every": max(steps // 20, 1) if "stop_and_go" in condition.schedule else 0,
+        "score_every": max(steps // 20, 1) if scored else 0,
         "score_rows": 128,
         "checkpoint_every": steps,
     }
+    run["optimizer"]["warmup_steps"] = min(run["optimizer"]["warmup_steps"], run["steps"] // 10)
+    if condition.conflicts:
+        run["gradient_conflicts"] = {"every": max(steps // 5, 1)}
     folder.mkdir(parents=True, exist_ok=True)
     for file, values in (("mixture.yaml", mixture), ("run.yaml", run)):
         with (folder / file).open("w", encoding="utf-8") as stream:

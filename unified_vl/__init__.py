@@ -37,7 +37,8 @@ Specs need no files (docs/python.md):
 
 Find images by a sentence: `Retriever`. Parts of your own, which specs then name, are made known by
 `register_kind`, `register_metric`, `register_reader`, `register_encoder`, `register_objective`,
-`register_schedule`, `register_optimizer` and `register_augmentation` (docs/extending.md).
+`register_schedule`, `register_balance`, `register_optimizer` and `register_augmentation`
+(docs/extending.md).
 
 Boxes, points and polygons of a `Prediction` are in pixels of the image that was given, its score is
 a mean log-probability (natural, 0 is certain), metrics of a report are in the units that
@@ -81,6 +82,8 @@ if TYPE_CHECKING:
     from unified_vl.specs.run import Run
     from unified_vl.specs.runs.augment import register as register_augmentation
     from unified_vl.specs.task import TaskSpec
+    from unified_vl.training.balancing.balance import Balance, BalanceKind
+    from unified_vl.training.balancing.registry import register as register_balance
     from unified_vl.training.checking import check
     from unified_vl.training.objectives.objective import Objective, ObjectiveKind
     from unified_vl.training.objectives.registry import register as register_objective
@@ -97,6 +100,8 @@ __version__ = "0.2.0"
 __all__ = [
     "Answers",
     "Augmentation",
+    "Balance",
+    "BalanceKind",
     "EncoderKind",
     "Kind",
     "Metric",
@@ -126,6 +131,7 @@ __all__ = [
     "load_task",
     "other_model",
     "register_augmentation",
+    "register_balance",
     "register_encoder",
     "register_kind",
     "register_metric",
@@ -140,6 +146,8 @@ __all__ = [
 _HOMES = {
     "Answers": "unified_vl.metrics.answers",
     "Augmentation": "unified_vl.augmentation.augmentation",
+    "Balance": "unified_vl.training.balancing.balance",
+    "BalanceKind": "unified_vl.training.balancing.balance",
     "EncoderKind": "unified_vl.model.image_encoders.image_encoder",
     "Kind": "unified_vl.kinds.kind",
     "Metric": "unified_vl.metrics.metric",
@@ -168,6 +176,7 @@ _HOMES = {
     "load_task": "unified_vl.specs.load",
     "other_model": "unified_vl.other_models.opening",
     "register_augmentation": "unified_vl.specs.runs.augment:register",
+    "register_balance": "unified_vl.training.balancing.registry:register",
     "register_encoder": "unified_vl.model.image_encoders.registry:register",
     "register_kind": "unified_vl.kinds.registry:register",
     "register_metric": "unified_vl.metrics.registry:register",

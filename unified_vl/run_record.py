@@ -58,6 +58,7 @@ class StepEvent(Event):
         updates: that it made in all.
         epochs: how often its rows have been seen.
         objectives: means of its other losses, by name.
+        balance: the last factor of its loss or gradient, where the mixture has a balance.
         speed: of those steps since the start or the last resume: `step_seconds` that they took;
             of all ranks `tokens_per_second` (ids of sources and targets, no padding) and
             `images_per_second`; the share `data_wait` of the time in which rank 0 had no batch yet;
@@ -77,6 +78,7 @@ class StepEvent(Event):
     steps: int = 0
     updates: int = 0
     epochs: float = 0.0
+    balance: float | None = None
     objectives: Mapping[str, float] = field(default_factory=dict)
     speed: Mapping[str, float] = field(default_factory=dict)
 
@@ -84,6 +86,8 @@ class StepEvent(Event):
         """The line: other losses stand beside that of the tokens."""
         values = super().to_json()
         objectives = values.pop("objectives")
+        if self.balance is None:
+            del values["balance"]
         return values | dict(objectives)
 
 

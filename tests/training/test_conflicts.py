@@ -27,6 +27,7 @@ def events(output: Path, kind: str) -> list[dict[str, Any]]:
     found = [event for event in map(json.loads, lines) if event["event"] == kind]
     for event in found:
         event.pop("seconds", None)
+        event.pop("speed", None)
     return found
 
 

@@ -20,6 +20,7 @@ from unified_vl.model.image_encoders import registry as encoders
 from unified_vl.specs.reading.document import Part
 from unified_vl.specs.reading.schema import editor_schemas, json_schemas
 from unified_vl.specs.runs import augment as augmentations
+from unified_vl.training.balancing import registry as balances
 from unified_vl.training.build import build, fingerprints
 from unified_vl.training.objectives import registry as objectives
 from unified_vl.training.optimizers import registry as optimizers
@@ -167,6 +168,28 @@ def test_a_schedule_decides_whose_turn_it_is(
     }.items():
         with pytest.raises(UserError, match=said):
             load_with(squares, tmp_path, text.replace("{kind: blocks, block: 2}", changed))
+
+
+@pytest.fixture
+def fading() -> Iterator[dict[str, Any]]:
+    yield register("Add a balance")
+    balances.unregister("fading")
+    assert not known("mixture", "half_life")
+
+
+def test_a_balance_multiplies_what_tasks_weigh(
+    fading: dict[str, Any], squares: Path, tmp_path: Path
+) -> None:
+    assert known("mixture", "half_life")
+    tasks = "tasks:\n  - {spec: see.yaml, batches: 2}\n  - {spec: say.yaml}\n"
+    run = load_with(squares, tmp_path, tasks + block("Add a balance", "yaml"), steps=5)
+    train(run, progress=False)
+    told = [(event["task"], event["balance"]) for event in steps_of(run.output)]
+    half = 0.5**0.5
+    assert told[:3] == [("see", 1), ("say", 1), ("see", half)]
+    assert told[3:] == [("see", 0.5), ("say", half)]
+    with pytest.raises(UserError, match=r"balance\.decay: .*'fading' does not read this"):
+        load_with(squares, tmp_path, tasks + "balance: {kind: fading, decay: 0.5}\n")
 
 
 @pytest.fixture

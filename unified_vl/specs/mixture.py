@@ -11,6 +11,7 @@ from pydantic import Field, PrivateAttr
 
 from unified_vl.errors import nearest
 from unified_vl.parts import FOLLOWERS
+from unified_vl.specs.balance import BalanceSpec
 from unified_vl.specs.mixture_rules import check_entry, check_schedule, check_tasks_asked
 from unified_vl.specs.objectives import OBJECTIVES, ContrastKeys
 from unified_vl.specs.reading.document import Name, Origin, Part, Version, Weight
@@ -78,6 +79,12 @@ class Mixture(Spec):
         default_factory=ScheduleSpec,
         description="Whose turn it is to send a batch.",
         examples=[{"kind": "round_robin", "order": "seeded"}],
+    )
+    balance: BalanceSpec | None = Field(
+        default=None,
+        description="How tasks of unlike losses and gradients are held in balance, beside their "
+        "weights; they are not unless given.",
+        examples=[{"kind": "running_loss"}],
     )
     tags: TaskTags = Field(
         default="task",

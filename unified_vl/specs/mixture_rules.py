@@ -37,6 +37,9 @@ def check_schedule(mixture: Mixture) -> None:
     idle = schedule.idle_key()
     if idle is not None:
         raise mixture.error(("schedule", *idle.path), idle.message, expected=idle.expected)
+    misfit = None if mixture.balance is None else mixture.balance.misfit(schedule.update)
+    if misfit is not None:
+        raise mixture.error(("balance", *misfit.path), misfit.message, expected=misfit.expected)
     for index, entry in enumerate(mixture.tasks):
         if schedule.curriculum is not None and entry.difficulty is None:
             raise mixture.error(

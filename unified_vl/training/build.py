@@ -33,6 +33,7 @@ from unified_vl.model.initialization import start_codes_from_codebook
 from unified_vl.model.pretrained.starting import Start, start_from
 from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.specs.mixture import Mixture
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.augment_rules import taken
 from unified_vl.specs.runs.engine import read_engine_config
@@ -260,7 +261,7 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
     values: dict[str, object] = {
         "the vocabulary": parts.codec.vocabulary.fingerprint,
         "the text tokenizer": hashlib.sha256(parts.codec.text.content).hexdigest(),
-        "the mixture": mixture.model_dump(mode="json"),
+        "the mixture": _mixture_keys(mixture),
         "model": _model_keys(run, parts.model.config),
         "seed": run.seed,
         "batch_size": run.batch_size,
@@ -286,6 +287,12 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
         for field, dictionary in spec.dictionaries.items():
             values[f"the dictionary of {field!r} of task {name}"] = dictionary.text
     return {key: _digest(value) for key, value in values.items()}
+
+
+def _mixture_keys(mixture: Mixture) -> dict[str, object]:
+    """What is said of the mixture, as it was before there were keys that it does not use."""
+    unused = {"balance"} if mixture.balance is None else set()
+    return mixture.model_dump(mode="json", exclude=unused)
 
 
 def _model_keys(run: Run, config: UnifiedVLConfig | TransformersConfig) -> dict[str, object]:

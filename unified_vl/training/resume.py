@@ -72,6 +72,8 @@ def restore(training: Training, accept_changed_data: bool) -> int:
     training.drawn.update(state["drawn"])
     training.guard.load_state_dict(state["gradients"])
     training.best.load_state_dict(state["best"])
+    if parts_of_balance := state.get("balance"):
+        training.balance.load_state_dict(parts_of_balance)
     if training.engine.loss_scale is not None:
         training.engine.loss_scale.load_state_dict(state.get("loss_scale") or {})
     if "stopping" in state:
@@ -111,6 +113,7 @@ def progress_of(training: Training, step: int) -> dict[str, Any]:
         "journal": training.journal.state_dict(),
         "gradients": training.guard.state_dict(),
         "best": training.best.state_dict(),
+        "balance": training.balance.state_dict(),
         "loss_scale": None if (scale := training.engine.loss_scale) is None else scale.state_dict(),
         "stopping": training.stopping.state_dict(),
         "bad_rows": training.bad_rows.known,

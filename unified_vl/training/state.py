@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from unified_vl.data.batching import Batch
 from unified_vl.specs.run import Run
 from unified_vl.training.bad_rows import BadRows
+from unified_vl.training.balancing.balance import Balance
 from unified_vl.training.build import Parts
 from unified_vl.training.course.early_stopping import EarlyStopping
 from unified_vl.training.data_files import SeenFile
@@ -39,6 +40,7 @@ class Training:
     engine: Engine
     journal: Journal
     guard: GradientGuard
+    balance: Balance
     bad_rows: BadRows
     rate: LearningRate
     best: Best

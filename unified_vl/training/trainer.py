@@ -21,7 +21,9 @@ from unified_vl.specs.runs.augment_rules import told
 from unified_vl.specs.runs.run_paths import only_writer_of_output, told_at_its_key
 from unified_vl.specs.written import write_run
 from unified_vl.training.bad_rows import BadRows
+from unified_vl.training.balancing.balanced import balanced_backward, mean_of_each
 from unified_vl.training.balancing.conflicts import measure_gradients
+from unified_vl.training.balancing.registry import make_balance
 from unified_vl.training.beginning import beginning_of
 from unified_vl.training.build import build, fingerprints
 from unified_vl.training.course.between_steps import look_around, validation_batches
@@ -47,7 +49,7 @@ from unified_vl.training.schedules.registry import lower_is_better
 from unified_vl.training.schedules.schedule import Schedule
 from unified_vl.training.state import Training
 from unified_vl.training.tuning.trained import trained_of, untrained_rows
-from unified_vl.training.update import TaskBatch, backward
+from unified_vl.training.update import TaskBatch
 from unified_vl.training.validation_scores import Scorer
 
 LEFT = {WITHIN, STACKS}  # what a start that was killed or hung may leave in the output
@@ -153,7 +155,7 @@ def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], st
     agreed = agree(training.process, step, prepared.__next__, parts.objectives, stop)
     # dropout, too, is a function of the step: a resume needs no generator's state
     torch.manual_seed(draw_seed(run.seed, "step", step - 1, training.process.rank) % 2**63)
-    told = backward(engine, agreed.batches, agreed.tokens, run, parts.weights, parts.objectives)
+    told = balanced_backward(training, step, agreed.batches, agreed.tokens)
     rate = training.rate.at(step - 1)
     name = name_of_update(tasks)
     loss = sum(each.loss for each in told)  # no number where one of them is none
@@ -168,6 +170,7 @@ def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], st
     if engine.loss_scale is not None and engine.loss_scale.overflowed:
         journal.refused(step, tasks, engine.loss_scale.told(), rows)
     elif training.guard.reason is None:
+        training.balance.observe(mean_of_each(told), norm)
         journal.update(step, told, rate, norm)
     else:
         journal.refused(step, tasks, training.guard.reason, rows)
@@ -217,6 +220,7 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
         engine=engine,
         journal=journal,
         guard=GradientGuard(run.faults),
+        balance=make_balance(run.loaded_mixture),
         bad_rows=BadRows(journal),
         rate=LearningRate(run.optimizer, run.last_step),
         best=best,

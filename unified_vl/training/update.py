@@ -10,6 +10,7 @@ import torch
 from unified_vl.data.batching import Batch
 from unified_vl.model.learning.target_loss import Targets
 from unified_vl.specs.run import Run
+from unified_vl.training.balancing.task_gradients import TaskGradients
 from unified_vl.training.distributed.engine import Engine
 from unified_vl.training.loss import step_loss
 from unified_vl.training.objectives.objective import Objective
@@ -33,6 +34,8 @@ class TaskLoss:
         rows: of its global batch; as many as always where it is None.
         density: the share of tokens in what this rank computed for it; the rest is padding.
         objectives: its other losses by name, where the mixture asks for any.
+        factor: what the mixture's balance has multiplied its loss, or gradient, by; None where
+            there is no balance.
     """
 
     task: str
@@ -41,6 +44,7 @@ class TaskLoss:
     density: float = 1.0
     rows: int | None = None
     objectives: Mapping[str, float] = field(default_factory=dict)
+    factor: float | None = None
 
 
 def backward(
@@ -50,6 +54,7 @@ def backward(
     run: Run,
     weights: Mapping[str, float],
     objectives: Mapping[str, Mapping[str, Objective]],
+    apart: TaskGradients | None = None,
 ) -> list[TaskLoss]:
     """Leave the gradients of an update in the engine; says what each batch's loss was.
 
@@ -62,6 +67,7 @@ def backward(
         run: label smoothing, z-loss and, in its mixture, `joint_weights`.
         weights: of the tasks' losses.
         objectives: of each task, by name.
+        apart: gets the gradients of the tasks, in place of the engine.
     """
     told = []
     for index, batch in enumerate(batches):
@@ -79,9 +85,14 @@ def backward(
                 weight=weights[batch.task],
                 tokens=tokens[index],
                 parts=len(batch.parts),
+                apart=apart is not None,
             )
-            last = index + 1 == len(batches) and number == len(batch.parts)
-            engine.backward(of_part.objective * share, last=last)
+            if apart is None:
+                last = index + 1 == len(batches) and number == len(batch.parts)
+                engine.backward(of_part.objective * share, last=last)
+            else:
+                found = engine.gradient(of_part.objective * share)
+                apart.add(batch.task, engine.process.mean_(found))
             loss_sum += of_part.token_sum.detach().cpu()
             for name, value in of_part.beside.items():
                 beside[name] += value

@@ -20,6 +20,9 @@ def refuse_unfit_course(run: Run) -> None:
     _refuse_flattened(run)
     if run.gradient_conflicts is not None:
         refuse_sharded_parameters(run, ("gradient_conflicts",))
+    balance = run.loaded_mixture.balance
+    if balance is not None and balance.variant.takes_gradients:
+        refuse_sharded_parameters(run, ("engine",), f"the balance {balance.kind!r} of its mixture")
     stopping = run.early_stopping
     if stopping is None:
         return
@@ -43,7 +46,7 @@ def refuse_unfit_course(run: Run) -> None:
         )
 
 
-def refuse_sharded_parameters(run: Run, place: tuple[str, ...]) -> None:
+def refuse_sharded_parameters(run: Run, place: tuple[str, ...], asking: str = "") -> None:
     """That what needs the gradient of each task alone is not asked for at ZeRO 3.
 
     Raises:
@@ -52,7 +55,8 @@ def refuse_sharded_parameters(run: Run, place: tuple[str, ...]) -> None:
     if read_engine(run.engine).zero_optimization.stage == 3:
         raise run.error(
             place,
-            "ZeRO 3 shards the parameters, and gives no gradient of one task alone",
+            "ZeRO 3 shards the parameters, and gives no gradient of one task alone"
+            + (f", which {asking} takes" if asking else ""),
             expected="an engine of stage 0, 1 or 2",
         )
 

@@ -41,7 +41,8 @@ def measure_gradients(training: Training, step: int) -> None:
     gradients = TaskGradients(training.process, parts.model)
     with engine.without_dropout():
         for batch, tokens in zip(agreed.batches, agreed.tokens, strict=True):
-            weight, objectives = parts.weights[batch.task], parts.objectives[batch.task]
+            weight = parts.weights[batch.task] * training.balance.factor(batch.task)
+            objectives = parts.objectives[batch.task]
             found = gradient_alone(engine, batch, tokens, run, weight, objectives)
             gradients.add(batch.task, found)
     products = gradients.products()

@@ -229,6 +229,22 @@ class Engine:
         )
         return flat.div_(scale)
 
+    def backward_of(self, share: torch.Tensor) -> None:
+        """Make a gradient that is known that of the update, at ZeRO 0 to 2.
+
+        By way of a loss whose gradient it is, so that DeepSpeed reduces and cuts it as any other.
+
+        Args:
+            share: of this rank, as `gradient` has it; their sum over the ranks is the gradient.
+        """
+        trained = [each for each in self.model.parameters() if each.requires_grad]
+        pieces = share.mul(self.process.world).split([each.numel() for each in trained])
+        sums = [
+            (each.reshape(-1).float() * piece).sum()
+            for each, piece in zip(trained, pieces, strict=True)
+        ]
+        self.backward(torch.stack(sums).sum(), last=True)
+
     def step(self, learning_rate: float, accept: Callable[[float], bool] | None = None) -> float:
         """Clip, update the weights and forget the gradients; returns the gradient's norm.
 

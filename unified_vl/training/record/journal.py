@@ -171,6 +171,8 @@ class Journal:
             for name, loss in told.objectives.items():
                 sums[BESIDE + name] = sums.get(BESIDE + name, 0.0) + loss
             sums["lr"], sums["grad_norm"] = lr, grad_norm
+            if told.factor is not None:
+                sums["balance"] = told.factor
             self._updates[told.task] = self._updates.get(told.task, 0) + 1
             self._see(told.task, told.rows)
         self._done(step)
@@ -267,6 +269,7 @@ class Journal:
                     steps=int(sums["steps"]),
                     updates=self._updates[task],
                     epochs=self._epochs(task),
+                    balance=sums.get("balance"),
                     objectives={
                         name.removeprefix(BESIDE): value / sums["steps"]
                         for name, value in sums.items()
