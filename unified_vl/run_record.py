@@ -11,6 +11,9 @@ from typing import Any, ClassVar, Literal
 
 EVENTS = "events.jsonl"  # losses and events of the training
 MODEL = "model"  # the saved model of the last step
+WEIGHTS = "model.safetensors"  # of a saved model
+ADAPTER = "adapter.json"  # of one that is an adapter: what it stands beside
+FACTS = "training.json"  # what a saved model tells of its training
 BEST_MODEL = "best_model"  # that of the best checkpoint
 CHECKPOINTS = "checkpoints"
 SPECS = "specs"  # of a run that was made in Python

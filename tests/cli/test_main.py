@@ -64,6 +64,14 @@ def test_what_a_command_does_without_is_not_loaded(
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300, capture_output=True)
 
 
+def test_scores_are_shown_and_compared_without_torch() -> None:
+    program = (
+        "import sys, unified_vl.evaluation.comparison, unified_vl.evaluation.reporting.report\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
+
+
 @pytest.mark.parametrize("name", ["-h", "--help"])
 @pytest.mark.parametrize("command", [[], ["check"], ["predict"], ["tokenizer"], ["data"]])
 def test_help_is_asked_for_in_both_ways(command: list[str], name: str) -> None:

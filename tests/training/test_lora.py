@@ -19,6 +19,7 @@ from tests.serving.conftest import running
 from unified_vl.app.answer import answer
 from unified_vl.app.inputs import Input
 from unified_vl.errors import UserError
+from unified_vl.evaluation.results import read_facts
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.saved_models.model_directory import load_model, save_model
 from unified_vl.model.tuning.adapters import add_adapters, merged, merged_weights
@@ -221,6 +222,7 @@ def test_an_adapter_alone_is_small_and_the_same_model_as_a_whole_one(
         assert list(file.keys()) == ["lm_head.weight"]
     keys = "save: merged, also_train: [lm_head.weight]"
     whole = train(adapted_run(squares, tmp_path / "run" / "output", base, keys), progress=False)
+    assert read_facts(alone)["parameters"] == read_facts(whole)["parameters"]
     opened = UnifiedVL.from_pretrained(alone)
     expected = load_file(whole / "model.safetensors")
     for name, weight in opened.model.state_dict().items():

@@ -26,11 +26,9 @@ from unified_vl.errors import UserError
 from unified_vl.evaluation.rows import ScoredRows, rows_path, write_rows
 from unified_vl.files import check_writable, read_json_object, write_atomically
 from unified_vl.inference.pictures import PictureFolder
-from unified_vl.inference.saved_models.model_directory import WEIGHTS
 from unified_vl.json_text import json_lines, parse_json, written_lines
 from unified_vl.locks import only_writer
-from unified_vl.model.saved_configuration import FACTS
-from unified_vl.run_record import MODEL
+from unified_vl.run_record import ADAPTER, FACTS, MODEL, WEIGHTS
 
 KEYS_OF_TASK = frozenset({"split", "count", "primary", "metrics", "by"})
 KEYS_OF_PREDICTION = frozenset(
@@ -200,10 +198,14 @@ def read_facts(model: Path) -> dict[str, Any]:
     facts: dict[str, Any] = {}
     try:
         facts |= parse_json((model / FACTS).read_text(encoding="utf-8"))
+        if (model / ADAPTER).is_file():
+            from unified_vl.inference.saved_models.adapter import count_weights  # loads torch
+
+            return facts | {"parameters": count_weights(model)}
         with safe_open(model / WEIGHTS, framework="np") as weights:
             names = weights.keys()
             shapes = [weights.get_slice(name).get_shape() for name in names]
         facts["parameters"] = sum(math.prod(shape) for shape in shapes)
-    except (OSError, ValueError, SafetensorError):
+    except (OSError, ValueError, SafetensorError, UserError):
         return facts
     return facts

@@ -31,13 +31,16 @@ from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.retrieval.features import image_features, text_features
 from unified_vl.inference.retrieval.late_interaction import Features, late_interaction
 from unified_vl.inference.retrieval.ranking import CANDIDATES, best, rerank, score_pairs
-from unified_vl.metrics.retrieval import median_rank, ranks, recall_at
+from unified_vl.metrics.retrieval import (
+    DEPTHS,
+    DIRECTIONS,
+    STAGES,
+    median_rank,
+    ranks,
+    recall_at,
+)
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
-
-DIRECTIONS = ("text_to_image", "image_to_text")
-STAGES = ("first_stage", "reranked")
-DEPTHS = (1, 5, 10)
 
 Ranks = dict[tuple[str, str], np.ndarray]
 """The rank of every query, by direction and stage."""

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image as PILImage
 
 from unified_vl.data.example import Example
 from unified_vl.files import write_atomically
 from unified_vl.inference.prediction import Prediction
-from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.png import png
+
+if TYPE_CHECKING:
+    from unified_vl.inference.predictor import UnifiedVL
 
 OF_A_ROW = re.compile(r"\d{6,}(-given|-\d+)?(\.\d+)?\.png")
 GAP = 4  # pixels between pictures

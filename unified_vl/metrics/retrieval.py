@@ -12,6 +12,10 @@ import numpy.typing as npt
 
 from unified_vl.metrics.statistics import Floats
 
+DIRECTIONS = ("text_to_image", "image_to_text")
+STAGES = ("first_stage", "reranked")
+DEPTHS = (1, 5, 10)  # of recall
+
 
 def ranks(scores_QC: Floats, right: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:
     """The rank of each query's best right candidate, from 1, (Q,).

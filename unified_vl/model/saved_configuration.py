@@ -15,7 +15,6 @@ from unified_vl.specs.reading.parse import Parsed, json_origin, validate
 from unified_vl.specs.saved_model import REMARKS, SavedModelSpec
 
 CONFIG = "config.json"
-FACTS = "training.json"
 TOKENIZER = "tokenizer"
 REQUIRED = ("vocabulary_fingerprint", "text_fingerprint", "max_source_tokens", "max_target_tokens")
 

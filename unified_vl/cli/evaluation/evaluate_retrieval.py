@@ -55,10 +55,10 @@ def evaluate_retrieval(
 
     from unified_vl.cli.evaluation.evaluate import progress_of_tasks
     from unified_vl.evaluation.results import only_writer_of, write_json
-    from unified_vl.evaluation.retrieval_evaluation import DIRECTIONS
     from unified_vl.evaluation.retrieval_evaluation import evaluate_retrieval as score
     from unified_vl.inference.pair_scoring import PairScorer
     from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.metrics.retrieval import DIRECTIONS
 
     with only_writer_of(output):
         predictor = UnifiedVL.from_pretrained(model, device)
@@ -88,7 +88,7 @@ def table_of(report: dict[str, Any], direction: str) -> Table:
     """A row a language; the first stage's recall at 1 beside what the second makes of it."""
     from rich.table import Table
 
-    from unified_vl.evaluation.retrieval_evaluation import DEPTHS
+    from unified_vl.metrics.retrieval import DEPTHS
 
     title = (
         f"{direction.replace('_', ' ')}: {report['images']} images of {report['captions']}, "

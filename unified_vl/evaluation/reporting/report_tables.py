@@ -7,9 +7,9 @@ from typing import Any
 
 from unified_vl.evaluation.languages import Language, language_of
 from unified_vl.evaluation.metric_names import pretty
-from unified_vl.evaluation.retrieval_evaluation import DEPTHS, DIRECTIONS, STAGES
 from unified_vl.inference.prediction import FLAGS
 from unified_vl.languages.tags import distinct, find
+from unified_vl.metrics.retrieval import DEPTHS, DIRECTIONS, STAGES
 
 WIDEST_BREAKDOWN = 16  # values of a dimension; more are a table, not a chart
 GROUP_NOTES = {

@@ -12,7 +12,8 @@ from typing import Any
 
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object
-from unified_vl.model.saved_configuration import CONFIG, FACTS
+from unified_vl.model.saved_configuration import CONFIG
+from unified_vl.run_record import FACTS
 
 CARD = "README.md"
 WANTED = (  # all that `save_model` writes; whatever else lies there stays

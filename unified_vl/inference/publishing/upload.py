@@ -9,7 +9,7 @@ from unified_vl.errors import UserError
 from unified_vl.files import read_json_object
 from unified_vl.inference.publishing.card import model_card
 from unified_vl.inference.publishing.contents import Content, contents
-from unified_vl.inference.saved_models.adapter import ADAPTER
+from unified_vl.run_record import ADAPTER
 
 Say = Callable[[str], None]
 

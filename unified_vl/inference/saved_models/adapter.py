@@ -32,15 +32,15 @@ from unified_vl.model.pretrained.opening import open_pretrained
 from unified_vl.model.pretrained.pretrained import Pretrained
 from unified_vl.model.pretrained.tensor_files import TensorFiles, refuse_no_number
 from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
-from unified_vl.model.saved_configuration import load_json
+from unified_vl.model.saved_configuration import CONFIG, load_configuration, load_json
 from unified_vl.model.tuning.adapters import KIND, A, B, adapted_layers
 from unified_vl.model.tuning.names import saved_name, second_names
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.run_record import ADAPTER
 from unified_vl.specs.reading.document import Document
 from unified_vl.specs.reading.parse import Parsed, json_origin, validate
 from unified_vl.specs.runs.lora import Alpha, LoraSpec, Rank
 
-ADAPTER = "adapter.json"
 MATRICES = "adapter_model.safetensors"
 OTHERS = "other_weights.safetensors"
 OF_PEFT = "base_model.model."  # before every name
@@ -175,6 +175,18 @@ def load_adapted(
         if check:
             refuse_no_number(name, weight, directory)
     return model
+
+
+def count_weights(directory: Path) -> int:
+    """How many numbers the weights of the model of a folder with an adapter hold.
+
+    Raises:
+        UserError: for a configuration that is missing or broken.
+    """
+    with torch.device("meta"):
+        model = _empty(load_configuration(directory / CONFIG))
+    again = second_names(model)
+    return sum(each.numel() for name, each in model.state_dict().items() if name not in again)
 
 
 def _empty(config: UnifiedVLConfig | TransformersConfig) -> Backbone:

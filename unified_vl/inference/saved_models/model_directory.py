@@ -36,7 +36,7 @@ from unified_vl.codecs.sequence import VOCABULARY, SequenceCodec
 from unified_vl.data.rows.other_rows import Shots
 from unified_vl.errors import UserError
 from unified_vl.files import new_directory, read_json_object, write_atomically
-from unified_vl.inference.saved_models.adapter import ADAPTER, MATRICES, Adapter, load_adapted
+from unified_vl.inference.saved_models.adapter import MATRICES, Adapter, load_adapted
 from unified_vl.inference.saved_models.parts import SPECS, load_parts, text_fingerprint
 from unified_vl.inference.saved_models.shot_files import write_shots
 from unified_vl.inference.saved_models.weights import load_weights
@@ -47,13 +47,11 @@ from unified_vl.model.class_files import write_class_files
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.saved_configuration import (
     CONFIG,
-    FACTS,
     TOKENIZER,
 )
+from unified_vl.run_record import ADAPTER, FACTS, WEIGHTS
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.written import write_task
-
-WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)

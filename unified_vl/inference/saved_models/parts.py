@@ -19,11 +19,11 @@ from unified_vl.model.backbones.configuration import TransformersConfig
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.saved_configuration import (
     CONFIG,
-    FACTS,
     TOKENIZER,
     load_configuration,
     load_json,
 )
+from unified_vl.run_record import FACTS
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 

@@ -17,8 +17,8 @@ from unified_vl.model.pretrained.t5 import T5, T5_TYPES
 from unified_vl.model.pretrained.tensor_files import PICKLES, weight_files
 from unified_vl.model.pretrained.trained_checkpoint import TrainedBackbone, TrainedCheckpoint
 from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
-from unified_vl.model.saved_configuration import CONFIG, FACTS
-from unified_vl.run_record import BEST_MODEL, CHECKPOINTS, MODEL
+from unified_vl.model.saved_configuration import CONFIG
+from unified_vl.run_record import BEST_MODEL, CHECKPOINTS, FACTS, MODEL
 from unified_vl.specs.runs.run_paths import is_path
 
 FAMILIES: dict[str, Callable[[Path], Pretrained | TransformersCheckpoint]] = {
