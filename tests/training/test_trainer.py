@@ -217,7 +217,7 @@ def test_truncated_images_are_read_where_the_spec_says_so_and_listed(
     assert len([row for row in listed if "train" in row]) >= 8  # of 16 that were drawn, of 12
     told = [e for e in events(whole.output) if e["event"] == "truncated"]
     assert told == [{"event": "truncated", "task": "see", "rows": len(listed)}]
-    broken = make_run(squares, tmp_path / "broken", *places)
+    broken = make_run(squares, tmp_path / "broken", *places, "workers=3")
     train_until_killed(broken, 6, monkeypatch)
     train(broken, resume=True, progress=False)
     assert events(broken.output) == events(whole.output)
