@@ -168,7 +168,9 @@ def with_slashes(path: Path) -> Path:
 
 def is_absolute(path: str) -> bool:
     """Whether a path starts at the root of a file system, of whatever machine."""
-    return path.startswith("/") or PureWindowsPath(path).is_absolute()
+    if path.startswith("/") or not ("\\" in path or ":" in path):
+        return path.startswith("/")
+    return PureWindowsPath(path).is_absolute()
 
 
 def path_below(folder: str, name: str) -> str:

@@ -99,6 +99,7 @@ class ExampleBuilder:
         self.spec = spec
         self._augmenter = Augmenter(spec, augment) if augment else None
         self.codec = codec
+        self._main = spec.image_field
         code_images = None if codec is None else codec.code_images
         self._values = ValueReader(spec, images, code_images, code_cache)
         self._plan = cache(lambda language: make_plan(spec, language, tags))
@@ -262,8 +263,8 @@ class ExampleBuilder:
 
     def _content_of(self, *several: Mapping[str, Value]) -> Content:
         """Where the image that places are measured in lies, in what the network reads."""
-        name = self.spec.image_field
-        images = (image for values in several for image in values.get(name or "", ()))
+        name = self._main or ""
+        images = (image for values in several for image in values.get(name, ()))
         found = next(images, None)
         return found.image.content if isinstance(found, Image) else WHOLE
 

@@ -187,9 +187,10 @@ class PlacedRows:
         try:
             if self._sketch is None:
                 read = self._built(row, at)
-                return replace(at, length=read.encoded.length, read=read)
+                return Placed(at.position, at.epoch, at.index, read.encoded.length, read)
             example = self._sketch.build(row, seed=self._draws(at))
-            return replace(at, length=length_of(example, self._codec))
+            length = length_of(example, self._codec)
+            return Placed(at.position, at.epoch, at.index, length)
         except BadRow as error:
             self._spec.data.stop_or_skip(error)
             self.skipped[row.where] = left_out[row.where] = str(error)

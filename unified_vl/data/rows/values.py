@@ -50,6 +50,7 @@ class ValueReader:
     ) -> None:
         self.spec = spec
         self.images = images
+        self._main = spec.image_field
         self._code_images = code_images
         self._code_loader = images
         if code_images is not None:
@@ -101,7 +102,7 @@ class ValueReader:
         """
         values: dict[str, Value] = {}
         reading = _RowReading(self, row, columns, language)
-        main = self.spec.image_field
+        main = self._main
         if not sized and not any(self._needs_size[n] for n in names):
             main = None
         for name in (main, *names) if main is not None else names:
