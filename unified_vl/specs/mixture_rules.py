@@ -65,8 +65,17 @@ def check_entry(mixture: Mixture, index: int, spec: TaskSpec) -> None:
         raise mixture.error(
             ("tags",), f"the task {spec.task!r} has no `family`", expected="one in every task spec"
         )
-    if mixture.schedule.stop_and_go is not None and "validation" not in spec.data.splits:
+    by_scores = mixture.schedule.scored_key
+    if by_scores is not None and "validation" not in spec.data.splits:
         raise mixture.error(
-            ("schedule", "stop_and_go"),
+            ("schedule", by_scores),
             f"the task {spec.task!r} has no validation split to go by",
+        )
+    by_distance = mixture.schedule.kind == "prioritized" and mixture.schedule.priority == "behind"
+    if by_distance and not spec.primary.definition.higher_is_better:
+        raise mixture.error(
+            ("schedule", "priority"),
+            f"the primary metric of task {spec.task!r}, {spec.primary.metric}, is better when "
+            "lower, and is not behind 100",
+            expected="progress",
         )

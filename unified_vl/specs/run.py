@@ -392,10 +392,12 @@ class Run(Spec):
         mixture = self._loaded_mixture = (
             named if isinstance(named, Mixture) else load_mixture(named)
         )
-        if mixture.schedule.stop_and_go is not None and not self.score_every:
+        if mixture.schedule.scored_key is not None and not self.score_every:
+            rests = mixture.schedule.stop_and_go is not None
+            asking = "stop-and-go" if rests else f"a schedule of kind {mixture.schedule.kind!r}"
             raise self.error(
                 ("score_every",),
-                f"stop-and-go goes by scores, which mixture {mixture.mixture!r} asks for",
+                f"{asking} goes by scores, which mixture {mixture.mixture!r} asks for",
                 expected="1 or more",
             )
         refuse_unfit_course(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -79,8 +80,51 @@ class SampledKeys(Part):
     )
 
 
+class PrioritizedKeys(Part):
+    """Of steps that draw their tasks by the last scores."""
+
+    priority: Literal["behind", "progress"] = Field(
+        default="behind",
+        description="Prioritized: tasks have more turns the further their score is from 100 "
+        "(dynamic task prioritization, Guo 2018), or the more it has just changed "
+        "(arXiv 1704.03003).",
+        examples=["progress"],
+    )
+    focus: float = Field(
+        default=1.0,
+        gt=0,
+        le=100,
+        allow_inf_nan=False,
+        description="Prioritized: the power that this is raised to; higher is sharper.",
+        examples=[2.0],
+    )
+    least_share: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        allow_inf_nan=False,
+        description="Prioritized: what a task's chance is at least, as a share of that of one "
+        "that has learnt nothing.",
+        examples=[0.2],
+    )
+
+
+@dataclass(frozen=True)
+class ScheduleVariant(Variant):
+    """A schedule that a mixture may name.
+
+    Attributes:
+        goes_by_scores: whether it needs a run with `score_every`, and validation rows.
+    """
+
+    goes_by_scores: bool = False
+
+
 SCHEDULES = Variants(
-    "a schedule", Variant("round_robin", RoundRobinKeys), Variant("sampled", SampledKeys)
+    "a schedule",
+    ScheduleVariant("round_robin", RoundRobinKeys),
+    ScheduleVariant("sampled", SampledKeys),
+    ScheduleVariant("prioritized", PrioritizedKeys, goes_by_scores=True),
 )
 
 
@@ -115,13 +159,20 @@ class GeneralScheduleKeys(Part):
     )
 
 
-class ScheduleSpec(SampledKeys, RoundRobinKeys, GeneralScheduleKeys):
+class ScheduleSpec(PrioritizedKeys, SampledKeys, RoundRobinKeys, GeneralScheduleKeys):
     """Whose turn it is."""
 
     @model_validator(mode="after")
     def _obey_rules(self) -> ScheduleSpec:
         refuse(SCHEDULES[self.kind].rules(self))
         return self
+
+    @property
+    def scored_key(self) -> str | None:
+        """The key that asks for scores; None where nothing goes by them."""
+        if self.stop_and_go is not None:
+            return "stop_and_go"
+        return "kind" if getattr(SCHEDULES[self.kind], "goes_by_scores", False) else None
 
     def idle_key(self) -> Problem | None:
         """A key that was set and that this kind does not read."""

@@ -39,6 +39,7 @@ from unified_vl.specs.runs.augment_rules import taken
 from unified_vl.specs.runs.engine import read_engine_config
 from unified_vl.specs.runs.run_paths import refuse_unusable_paths, told_at_its_key
 from unified_vl.specs.runs.vision import OF_TRAINING
+from unified_vl.specs.schedule import PrioritizedKeys
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 from unified_vl.specs.tasks.example import IMAGE_MASK_TAG
@@ -291,8 +292,13 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
 
 def _mixture_keys(mixture: Mixture) -> dict[str, object]:
     """What is said of the mixture, as it was before there were keys that it does not use."""
-    unused = {"balance"} if mixture.balance is None else set()
-    return mixture.model_dump(mode="json", exclude=unused)
+    found = mixture.model_dump(mode="json")
+    if mixture.balance is None:
+        del found["balance"]
+    if mixture.schedule.kind != "prioritized":
+        for key in PrioritizedKeys.model_fields:
+            del found["schedule"][key]
+    return found
 
 
 def _model_keys(run: Run, config: UnifiedVLConfig | TransformersConfig) -> dict[str, object]:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping
 
 from unified_vl.specs import schedule as specs
 from unified_vl.specs.mixture import Mixture
+from unified_vl.specs.schedule import ScheduleVariant
 from unified_vl.specs.task import TaskSpec
-from unified_vl.specs.variants import Variant
+from unified_vl.training.schedules.prioritized import PRIORITIZED
 from unified_vl.training.schedules.round_robin import ROUND_ROBIN
 from unified_vl.training.schedules.sampled import SAMPLED
 from unified_vl.training.schedules.schedule import Rules, Schedule, ScheduleKind, Turns
 
-SCHEDULES = {kind.name: kind for kind in (ROUND_ROBIN, SAMPLED)}
+SCHEDULES = {kind.name: kind for kind in (ROUND_ROBIN, SAMPLED, PRIORITIZED)}
 
 
 def register(kind: ScheduleKind) -> None:
@@ -21,7 +22,9 @@ def register(kind: ScheduleKind) -> None:
     Raises:
         ValueError: for a name that is taken, or a key without a default or with another meaning.
     """
-    specs.SCHEDULES.add(Variant(kind.name, kind.keys, kind.rules))
+    specs.SCHEDULES.add(
+        ScheduleVariant(kind.name, kind.keys, kind.rules, goes_by_scores=kind.goes_by_scores)
+    )
     SCHEDULES[kind.name] = kind
 
 

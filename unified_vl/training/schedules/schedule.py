@@ -174,9 +174,11 @@ class ScheduleKind:
             scores it observed: all ranks have one each, and a resume goes on with another. What it
             remembers beyond its base class is in its `state_dict`.
         rules: what is wrong with keys whose types are right.
+        goes_by_scores: whether it needs a run with `score_every`, and validation rows.
     """
 
     name: str
     keys: type[Part]
     make: Callable[[Turns], Schedule]
     rules: Callable[[ScheduleSpec], Iterable[Problem]] = _none
+    goes_by_scores: bool = False
