@@ -72,6 +72,7 @@ model:
   num_heads: 4
   vision: {{kind: stem, image_size: [32, 32], patch_size: 16, channels: [16, 16]}}
 engine: {engine}
+packing: {packing}
 max_source_tokens: 64
 max_target_tokens: 32
 log_every: 3
@@ -81,10 +82,16 @@ checkpoint_every: {every}
 """
 
 
-def prepare(work: Path, engine: Path) -> None:
+def prepare(work: Path, engine: Path, *, packing: bool = False) -> None:
     """Emoji World with few emoji, its tokenizer, and the run file."""
     write_atomically(work / "mixture.yaml", MIXTURE)
-    text = RUN.format(work=work, steps=STEPS, every=EVERY, engine=engine.resolve())
+    text = RUN.format(
+        work=work,
+        steps=STEPS,
+        every=EVERY,
+        engine=engine.resolve(),
+        packing="true" if packing else "false",
+    )
     write_atomically(work / "run.yaml", text)
 
     def write() -> None:
@@ -232,7 +239,8 @@ def write_down(found: list[tuple[str, list[str]]], command: str, engine: str) ->
         chance = f"\nThe others came at a random moment, {early} before the first checkpoint."
     aimed = "\n".join(f"- {doing}" for doing in deaths)
     summary = f"{identical} of {len(found)} bit-identical"
-    section = f"""# {HEADING}{launcher_of(command)}
+    padding = " without padding" if "packing" in engine else ""
+    section = f"""# {HEADING}{launcher_of(command)}{padding}
 
 `{command}` on {machine()}: {STEPS} steps of three Emoji World tasks, {engine}, a checkpoint
 every {EVERY} steps, an end and `--resume`. Compared is every file of the output directory:
@@ -272,6 +280,7 @@ def main() -> int:
     parser.add_argument(
         "--engine", type=Path, default=ROOT / "deepspeed_configs" / "zero0_bf16.json"
     )
+    parser.add_argument("--packing", action="store_true", help="compute without padding")
     parser.add_argument("--record", action="store_true", help="write the results down")
     options = parser.parse_args()
     start = forking
@@ -279,12 +288,13 @@ def main() -> int:
         start = launching(options.launcher, options.processes)
     deaths = itertools.cycle(HOW if options.launcher else [*HOW][:2])
     with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder), options.engine)
+        prepare(Path(folder), options.engine, packing=options.packing)
         killer = Killer(Path(folder), start, random.Random(options.seed), deaths, options.aim)
         found = compare(killer, options.kills)
     if options.record:
         command = " ".join(["python benchmarks/kill_resume.py", *sys.argv[1:]])
-        write_down(found, command.replace(" --record", ""), options.engine.stem)
+        engine = f"{options.engine.stem}{', packing' if options.packing else ''}"
+        write_down(found, command.replace(" --record", ""), engine)
     identical = sum(not differing for _, differing in found)
     print(f"{identical} of {len(found)} bit-identical")
     return 0 if identical == len(found) else 1

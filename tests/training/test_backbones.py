@@ -41,6 +41,13 @@ def world(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_world(tmp_path_factory.mktemp("backbones"), squares)
 
 
+def test_a_backbone_that_pads_is_not_asked_for_packing(world: Path, tmp_path: Path) -> None:
+    run = run_of(world, "bart", tmp_path / "out", "packing=true")
+    with pytest.raises(UserError, match=r"packing: the backbone is computed by .*expected false"):
+        train(run, progress=False)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_run_begins_with_the_weights_and_new_rows(
     world: Path, tmp_path: Path, family: str

@@ -102,10 +102,11 @@ def test_the_loss_of_a_large_vocabulary_is_the_same_in_chunks(
 def test_two_processes_without_padding_train_as_one_does_with_it(
     squares: Path, tmp_path: Path
 ) -> None:
-    """At every ZeRO stage, with images and a contrast."""
+    """At every ZeRO stage, with images, a contrast and a budget of tokens."""
+    keys = [*SHORT, "batch_size=null", "batch_tokens=400"]
     alone = tmp_path / "alone"
-    train(load_run(squares / "run.yaml", [f"output={alone}", *SHORT]), progress=False)
-    train_by_two(squares, tmp_path, *SHORT, "packing=true")
+    train(load_run(squares / "run.yaml", [f"output={alone}", *keys]), progress=False)
+    train_by_two(squares, tmp_path, *keys, "packing=true")
     expected = numbers(alone)
     for stage in STAGES:
         assert numbers(tmp_path / stage.stem) == pytest.approx(expected, rel=1e-5), stage.stem

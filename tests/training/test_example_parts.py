@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.training.without_padding import check_tasks
 from unified_vl import UnifiedVL
 from unified_vl.cli.main import main
 from unified_vl.errors import UserError
@@ -107,6 +108,13 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(
             train(broken, progress=False)
     train(broken, resume=True, progress=False)
     assert (broken.output / WEIGHTS).read_bytes() == (whole.output / WEIGHTS).read_bytes()
+
+
+def test_noise_shots_and_wrong_pairs_are_learnt_without_padding_as_with_it(
+    parts: Path, tmp_path: Path
+) -> None:
+    run = make_run(parts, tmp_path, "packing=true", "model.dropout_rate=0.0")
+    check_tasks(run, "here", "fill")
 
 
 def test_the_saved_model_shows_what_validation_showed(

@@ -10,6 +10,7 @@ import torch
 from typer.testing import CliRunner
 
 from tests.painting import TASKS, image_tokenizer, write_world
+from tests.training.without_padding import check_tasks
 from unified_vl import UnifiedVL
 from unified_vl.cli.main import app
 from unified_vl.errors import UserError
@@ -90,6 +91,16 @@ def test_training_keeps_codes_resumes_exactly_and_draws(
     assert (rest.output / weights).read_bytes() == (steady.output / weights).read_bytes()
     answer = UnifiedVL.from_pretrained(model).predict("paint", "de", name="rot")
     assert answer.images[0].size == (8, 8)
+
+
+def test_codes_and_dropped_fields_are_learnt_without_padding_as_with_it(
+    root: Path, tmp_path: Path
+) -> None:
+    """Also where images are masked, and where names are left out for guidance to compare with."""
+    run = make_run(root, tmp_path, "packing=true", "batch_size=8", "model.dropout_rate=0.0")
+    painted, *_ = check_tasks(run, *NAMES)
+    lengths = painted.attention_mask_BS.sum(1).tolist()
+    assert len(set(lengths)) > 1  # of some the name is left out
 
 
 def test_codes_start_as_the_codebook_has_them(root: Path, tmp_path: Path) -> None:

@@ -72,16 +72,22 @@ for stage in (2, 3):  # moments and masters in the memory of the CPU
     ENGINES[f"zero{stage}_offload"] = {"zero_optimization": zero}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("engine", "keys"), [*((name, ()) for name in ENGINES), ("zero1_bf16", ("packing=true",))]
+)
 def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(
-    engine: str, squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: str,
+    keys: tuple[str, ...],
+    squares: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     file = tmp_path / "engine.json"
     file.write_text(json.dumps(ENGINES[engine]))
-    config = f"engine={file}"
-    whole = make_run(squares, tmp_path / "whole", config)
+    keys = (f"engine={file}", *keys)
+    whole = make_run(squares, tmp_path / "whole", *keys)
     train(whole, progress=False)
-    broken = make_run(squares, tmp_path / "broken", config)
+    broken = make_run(squares, tmp_path / "broken", *keys)
     train_until_killed(broken, 6, monkeypatch)
     assert newest(broken.output / "checkpoints") == "step-00000004"
     train(broken, resume=True, progress=False)
