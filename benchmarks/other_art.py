@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from unified_vl.evaluation.evaluate import evaluate
 from unified_vl.files import write_atomically
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.load import load_run, load_task
+from unified_vl.specs.runs.augment import AUGMENTATIONS, AugmentSpec
 from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs, train_tokenizer
 from unified_vl.training.trainer import train
 from unified_vl.worlds.emoji import (
@@ -60,12 +62,16 @@ AUGMENT = {
         {"name": "blur", "sigma": [0.1, 1.0], "rate": 0.2},
     ],
 }
+SIDES = (64, 224)  # of pictures whose augmentation is timed
 ART_SIDE = 128  # pixels of the longer side of art that is drawn anew
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--updates", type=int, default=600, help="of each model")
+    parser.add_argument(
+        "--after", type=int, default=0, help="updates without augmentation that came before"
+    )
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--rows", type=int, default=300, help="test rows of each task")
     parser.add_argument("--concepts", type=int, default=28, help="emoji of the world")
@@ -75,16 +81,16 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help="write RESULTS.md")
     options = parser.parse_args()
     prepare(options)
-    results = [
-        finished(task, augment, seed, options)
-        for seed in range(options.seeds)
-        for task in options.tasks
-        for augment in options.augment
-    ]
+    for seed in range(options.seeds):
+        for task in options.tasks:
+            for augment in options.augment:
+                finished(task, augment, seed, options)
+    kept = sorted((options.output / "results").glob("*.json"))
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in kept]
     section = as_section(results, options)
     print(section)
     if options.record:
-        record(section, [{"command": _command(options), **each} for each in results])
+        record(section, [{"command": _command(each, options), **each} for each in results])
 
 
 def prepare(options: argparse.Namespace) -> None:
@@ -173,11 +179,13 @@ def painted(scene: Scene, drawn: Sequence[Image.Image], side: int) -> Image.Imag
 def finished(task: str, augment: str, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """The result of a training, which is done unless it was before."""
     name = f"{task}-{augment.replace(' ', '-')}-{seed}-{options.updates}"
+    if options.after:
+        name += f"-after-{options.after}"
     kept = options.output / "results" / f"{name}.json"
     if not kept.exists():
         write_atomically(kept, json.dumps(trained(task, augment, seed, options, name)))
     result: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-    print(f"{name}: {result['seconds']:.0f} s, {result['scores']}", file=sys.stderr, flush=True)
+    print(f"{name}: {result['scores']}", file=sys.stderr, flush=True)
     return result
 
 
@@ -186,9 +194,9 @@ def trained(
 ) -> dict[str, Any]:
     """Train and test: the primary metric on seen cells, with the usual art and with the other."""
     run = load_run(write_run(task, augment, seed, options, name))
-    started = time.process_time()
+    whole, started = not run.output.exists(), time.process_time()
     model = UnifiedVL.from_pretrained(train(run, resume=True, progress=False))
-    seconds = time.process_time() - started
+    seconds = time.process_time() - started if whole else None
     scores = {}
     for art, data in (("usual", "data"), ("other", "other_data")):
         report = evaluate(
@@ -205,6 +213,7 @@ def trained(
         "augment": augment,
         "seed": seed,
         "updates": options.updates,
+        "after": options.after,
         "seconds": seconds,
         "scores": scores,
     }
@@ -217,6 +226,11 @@ def write_run(task: str, augment: str, seed: int, options: argparse.Namespace, n
     contrast = {"contrast": 1.0} if task == "emoji_caption" else {}
     mixture = {"mixture": "other_art", "version": 1, "tasks": [spec | contrast]}
     run = YAML().load((ROOT / "task_specs/runs/emoji_demo.yaml").read_text(encoding="utf-8"))
+    if options.after:
+        before = argparse.Namespace(**{**vars(options), "updates": options.after, "after": 0})
+        finished(task, "none", seed, before)
+        start = options.output / f"{task}-none-{seed}-{options.after}" / "run" / "model"
+        run["model"] = {"from": str(start.resolve())}
     run |= {
         "run": "other_art",
         "seed": seed,
@@ -238,26 +252,58 @@ def write_run(task: str, augment: str, seed: int, options: argparse.Namespace, n
 
 
 def as_section(results: Sequence[dict[str, Any]], options: argparse.Namespace) -> str:
-    """Means (with the standard deviation of several seeds) by task and augmentation."""
+    """Means (with the standard deviation of several seeds) of all trainings that are finished."""
+    commands = dict.fromkeys(f"`{_command(each, options)}`" for each in results)
     lines = [
         "# Augmentation, and other art",
         "",
-        f"`{_command(options)}` on {machine()}. A model a task on Emoji World of",
-        f"{options.concepts} emoji, {options.updates} updates, {options.seeds} seed(s); primary "
-        "metric on seen cells of test",
-        "rows, with the usual art and with each emoji recoloured and bent. Seconds of processor",
-        "time are of the training.",
+        f"{' and '.join(commands)} on {machine()}.",
+        "A model a task on Emoji World; the primary metric on seen cells of test rows, with the",
+        "usual art and with each emoji recoloured and bent. Updates are those with `augment`, and",
+        "those without it before (after). Seconds of processor time are of trainings that were not",
+        "interrupted.",
         "",
-        "| task | augment | usual art | other art | s |",
-        "| --- | --- | ---: | ---: | ---: |",
+        "| task | updates | after | augment | seeds | usual art | other art | s |",
+        "| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |",
     ]
-    for task in options.tasks:
-        for augment in options.augment:
-            some = [r for r in results if r["task"] == task and r["augment"] == augment]
-            cells = [_spread([r["scores"][art] for r in some]) for art in ("usual", "other")]
-            seconds = statistics.mean(r["seconds"] for r in some)
-            lines.append(f"| {task} | {augment} | {cells[0]} | {cells[1]} | {seconds:.0f} |")
+    rows: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for each in results:
+        row = tuple(each[key] for key in ("task", "updates", "after", "augment"))
+        rows.setdefault(row, []).append(each)
+    order = list(AUGMENT)
+    for row in sorted(rows, key=lambda row: (*row[:3], order.index(row[3]))):
+        some = rows[row]
+        cells = [_spread([each["scores"][art] for each in some]) for art in ("usual", "other")]
+        whole = [each["seconds"] for each in some if each["seconds"] is not None]
+        seconds = f"{statistics.mean(whole):.0f}" if whole else "-"
+        values = (*row, len(some), *cells, seconds)
+        lines.append(f"| {' | '.join(map(str, values))} |")
+    costs = {side: _costs(side) for side in SIDES}
+    lines += [
+        "",
+        "Milliseconds of one core for a picture, the best of three hundreds:",
+        "",
+        "| augmentation | " + " | ".join(f"{side} x {side}" for side in SIDES) + " |",
+        "| --- |" + " ---: |" * len(SIDES),
+    ]
+    for name in AUGMENTATIONS:
+        lines.append(f"| {name} | {' | '.join(f'{costs[side][name]:.2f}' for side in SIDES)} |")
     return "\n".join([*lines, ""])
+
+
+def _costs(side: int) -> dict[str, float]:
+    """Milliseconds of processor time that each augmentation takes for a picture."""
+    pixels_HW3 = np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.uint8)
+    image, costs = Image.fromarray(pixels_HW3), {}
+    for name in AUGMENTATIONS:
+        spec, taken = AugmentSpec(name=name), []
+        for _ in range(3):
+            started = time.process_time()
+            for number in range(100):
+                spec.augmentation.draw(spec, Random(number), image.size).pixels(image)
+            taken.append(time.process_time() - started)
+        costs[name] = min(taken) * 10
+    return costs
 
 
 def _spread(values: Sequence[float]) -> str:
@@ -265,10 +311,11 @@ def _spread(values: Sequence[float]) -> str:
     return f"{mean:.1f}" if len(values) == 1 else f"{mean:.1f} ± {statistics.stdev(values):.1f}"
 
 
-def _command(options: argparse.Namespace) -> str:
+def _command(result: dict[str, Any], options: argparse.Namespace) -> str:
+    after = f" --after {result['after']}" if result["after"] else ""
     return (
-        f"python benchmarks/other_art.py --updates {options.updates} --seeds {options.seeds} "
-        f"--rows {options.rows} --concepts {options.concepts}"
+        f"python benchmarks/other_art.py --updates {result['updates']}{after} "
+        f"--seeds {options.seeds} --rows {options.rows} --concepts {options.concepts}"
     )
 
 
