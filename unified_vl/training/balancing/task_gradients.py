@@ -75,7 +75,8 @@ class TaskGradients:
                 if low < high:
                     part_TW = side_TW[:, low - self._start : high - self._start]
                     group_TT += (part_TW @ part_TW.T).double()
-            found.append(group_TT)
+            # a product of matrices need not be symmetric to the last bit
+            found.append((group_TT + group_TT.T) / 2)
         sums = self._process.total(torch.stack(found))
         sums_GTT = torch.tensor(sums, dtype=torch.float64).reshape(-1, tasks, tasks)
         return {ALL: sums_GTT.sum(0), **dict(zip(self._groups, sums_GTT, strict=True))}
