@@ -1,6 +1,6 @@
 """Memory of a step with low-rank adapters, beside one that trains all weights with AdamW.
 
-    python benchmarks/lora_memory.py                         # d_model 1024, 12 + 12 layers; records
+    python benchmarks/lora_memory.py                         # d_model 1024, 24 + 24 layers; records
     python benchmarks/lora_memory.py --width 256 --layers 2  # to try it, without a record
 
 A run of a text task is made in a temporary folder, with random weights and ZeRO 0 in fp32. Each
@@ -22,7 +22,7 @@ from pathlib import Path
 from tables import keep, line, processor_name
 
 COMMAND = "python benchmarks/lora_memory.py"
-WIDTH, LAYERS, RANK = 1024, 12, 16
+WIDTH, LAYERS, RANK = 1024, 24, 16
 UPDATES = 2  # AdamW's state is there after the first
 SPEC = """\
 task: copy
