@@ -100,7 +100,7 @@ def test_a_budget_of_tokens_gives_every_row_its_turn(
 ) -> None:
     stream = make(count, seed=seed, batch_size=rows, batch_tokens=budget)
     batches = [stream.batch(number) for number in range(40)]
-    assert all(0 < batch.tokens <= budget for batch in batches)
+    assert all(0 < batch.counts.tokens <= budget for batch in batches)
     drawn = [key for batch in batches for key in keys(batch)]
     window = 3 * rows
     plain = make(count, seed=seed, batch_size=window, window=1)
@@ -251,7 +251,7 @@ def test_a_broken_image_gives_way_in_its_slot_whatever_the_ranks(
         drawn = keys(batch)
         assert all(a == b or a in (3, 4, 17, 30) for a, b in zip(expected, drawn, strict=True))
         assert not set(drawn) & {3, 4, 17, 30}
-        assert budget is None or batch.tokens <= budget
+        assert budget is None or batch.counts.tokens <= budget
         shares = [ranks.micro_batches(number, rank, world, count) for rank in range(world)]
         slots: list[int] = [0] * len(drawn)
         for rank, share in enumerate(shares):
