@@ -199,14 +199,14 @@ class PlacedRows:
 
     def _tried(self, row: Row, at: Placed, bad: dict[str, str]) -> ReadRow | None:
         """None for a row that cannot be read, which is written down; it is tried once a window."""
-        place = at.epoch, at.index
-        if place not in self._unreadable:
+        place, known = (at.epoch, at.index), self._unreadable
+        if place not in known:
             try:
                 return self._built(row, at)
             except BadRow as error:
                 self._spec.data.stop_or_skip(error)
-                self._unreadable[place] = row.where, str(error)
-        where, problem = self._unreadable[place]
+                known[place] = row.where, str(error)
+        where, problem = known[place]  # of the window then: workers read while the next is measured
         bad[where] = problem
         return None
 
