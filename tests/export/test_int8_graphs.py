@@ -32,7 +32,7 @@ def test_int8_graphs_are_smaller_and_near(exported: Exported, tmp_path: Path) ->
 
 def test_int8_graphs_that_say_something_else_are_refused() -> None:
     far = Agreement({"hidden states": 3.0, "logits": 9.0}, 0.9, 0.5)
-    with pytest.raises(UserError, match=r"a cosine of 0\.9000 with the model's"):
+    with pytest.raises(UserError, match=r"a mean cosine of 0\.9000 with the model's"):
         refuse_far(far, LIMIT, int8=True)
     nothing = Agreement({"hidden states": float("nan"), "logits": 0.0}, float("nan"), 0.0)
     for int8 in (False, True):

@@ -152,7 +152,7 @@ def _checked(found: Agreement, int8: bool) -> dict[str, Any]:
     return {
         "precision": "int8" if int8 else "float32",
         "greatest_difference": dict(found.greatest),
-        "least_cosine_of_logits": found.cosine,
+        "mean_cosine_of_logits": found.cosine,
         "same_likeliest_ids": found.same_ids,
     }
 

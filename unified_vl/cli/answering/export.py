@@ -42,7 +42,7 @@ def export(
     say(f"greatest difference from the model: {far}")
     if int8:
         say(
-            f"least cosine of logits: {found.cosine:.4f}; the likeliest id is the same at "
+            f"mean cosine of logits: {found.cosine:.4f}; the likeliest id is the same at "
             f"{100 * found.same_ids:.0f} % of positions"
         )
     for task, reason in written.left_out.items():
