@@ -20,21 +20,34 @@ def test_torchvision_imports_after_the_missing_operators_are_defined() -> None:
     subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=300)
 
 
-@pytest.mark.parametrize(
-    "imported",
-    [
-        "from transformers import T5ForConditionalGeneration",
-        "import torchvision",
-        "import timm",
-        "import torch, torchvision.transforms.v2",
-        "import importlib.util as u; assert u.find_spec('torchvision'); import torchvision",
-        "import unified_vl.model, timm, torchvision",
-    ],
-)
-def test_importing_the_package_is_enough(imported: str) -> None:
-    """It comes before or after torch, and loads nothing itself."""
-    for program in (f"import unified_vl\n{imported}", f"import torch, unified_vl\n{imported}"):
-        subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
+IMPORTED = [
+    "from transformers import T5ForConditionalGeneration",
+    "import torchvision",
+    "import timm",
+    "import torch, torchvision.transforms.v2",
+    "import importlib.util as u; assert u.find_spec('torchvision'); import torchvision",
+    "import unified_vl.model, timm, torchvision",
+]
+EACH = """
+import os, sys, traceback
+for line in sys.argv[1:]:
+    process = os.fork()
+    if not process:
+        try:
+            exec(line)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(process, 0)[1] == 0, line
+"""
+
+
+@pytest.mark.parametrize("first", ["import unified_vl", "import torch, unified_vl"])
+def test_importing_the_package_is_enough(first: str) -> None:
+    """It comes before or after torch, and loads nothing itself; whatever is imported then."""
+    command = [sys.executable, "-c", first + EACH, *IMPORTED]
+    subprocess.run(command, check=True, timeout=600)
 
 
 def test_the_import_loads_no_torch() -> None:
