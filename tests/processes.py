@@ -13,7 +13,8 @@ import runpy
 import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from pathlib import Path
@@ -148,13 +149,17 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def start_ranks(program: Path, *arguments: object, world: int = 2) -> list[Forked]:
-    """A job of `world` processes, as a launcher would start them."""
+@contextmanager
+def started_ranks(program: Path, *arguments: object, world: int = 2) -> Iterator[list[Forked]]:
+    """A job of `world` processes, as a launcher would start them; it ends with the block."""
     job = {"WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    return [
-        Forked(program, *arguments, environment={**job, "RANK": rank, "LOCAL_RANK": rank})
-        for rank in map(str, range(world))
-    ]
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(
+                Forked(program, *arguments, environment={**job, "RANK": rank, "LOCAL_RANK": rank})
+            )
+            for rank in map(str, range(world))
+        ]
 
 
 def run_ranks(program: Path, *arguments: object, world: int = 2) -> None:
@@ -163,10 +168,6 @@ def run_ranks(program: Path, *arguments: object, world: int = 2) -> None:
     Raises:
         AssertionError: with what a rank told that ended otherwise.
     """
-    ranks = start_ranks(program, *arguments, world=world)
-    try:
+    with started_ranks(program, *arguments, world=world) as ranks:
         for rank in ranks:
             assert rank.wait() == 0, "\n".join(each.stderr for each in ranks)
-    finally:
-        for rank in ranks:
-            rank.__exit__(None, None, None)

@@ -20,7 +20,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.processes import start_ranks
+from tests.processes import started_ranks
 from unified_vl.checkpoint_folders import newest
 from unified_vl.errors import HUNG, Stopped
 from unified_vl.specs.load import load_run
@@ -106,14 +106,14 @@ def job(variants: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
             train(load_run(variants / "run.yaml", settings), progress=False)
     output = tmp_path_factory.mktemp("faults")
     worker = Path(__file__).with_name("fault_worker.py")
-    ranks = start_ranks(worker, variants, output)
-    for rank in ranks:
-        rank.wait()
-    told = tuple(
-        {line["name"]: line for line in map(json.loads, rank.stdout.splitlines())} for rank in ranks
-    )
-    stderr = tuple(rank.stderr for rank in ranks)
-    return Job(output, told, tuple(rank.returncode for rank in ranks), stderr)
+    with started_ranks(worker, variants, output) as ranks:
+        codes = tuple(rank.wait() for rank in ranks)
+        told = tuple(
+            {line["name"]: line for line in map(json.loads, rank.stdout.splitlines())}
+            for rank in ranks
+        )
+        stderr = tuple(rank.stderr for rank in ranks)
+    return Job(output, told, codes, stderr)
 
 
 @pytest.mark.parametrize(
