@@ -127,6 +127,9 @@ class StopAndGoEvent(Event):
     reason: str = ""
 
 
+ALL_WEIGHTS = "all"  # a group of weights in `GradientsEvent`
+
+
 @dataclass(frozen=True, kw_only=True)
 class GradientsEvent(Event):
     """How large the gradients of the tasks were, and how alike, each of one batch.

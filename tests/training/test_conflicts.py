@@ -11,10 +11,9 @@ import torch
 from safetensors.torch import load_file
 
 from unified_vl.errors import UserError
-from unified_vl.run_record import GradientsEvent, event_of
+from unified_vl.run_record import ALL_WEIGHTS, GradientsEvent, event_of
 from unified_vl.specs.load import load_run
 from unified_vl.training.balancing.conflicts import cosines
-from unified_vl.training.balancing.task_gradients import ALL
 from unified_vl.training.trainer import train
 
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
@@ -55,13 +54,13 @@ def test_it_changes_nothing_that_is_trained(engine: str, squares: Path, tmp_path
     assert [event["step"] for event in told] == [1, 3]  # the resume repeats none
     for event in told:
         assert event["tasks"] == ["see", "say"]
-        groups = {ALL, "embedding", "image branch", "encoder.blocks.1", "decoder.blocks.0"}
+        groups = {ALL_WEIGHTS, "embedding", "image branch", "encoder.blocks.1", "decoder.blocks.0"}
         assert groups <= set(event["norms"])
-        square = event["cosines"][ALL]
+        square = event["cosines"][ALL_WEIGHTS]
         assert square[0][0] == pytest.approx(1) and square[0][1] == square[1][0]
         assert -1 <= square[0][1] < 1
         assert event["cosines"]["image branch"][0][1] is None  # a text has no part in it
-        whole, parts = event["norms"].pop(ALL), event["norms"].values()
+        whole, parts = event["norms"].pop(ALL_WEIGHTS), event["norms"].values()
         for number, norm in enumerate(whole):
             assert norm**2 == pytest.approx(sum(each[number] ** 2 for each in parts), rel=1e-4)
 
@@ -71,7 +70,7 @@ def test_the_norm_is_that_of_an_update(squares: Path, tmp_path: Path) -> None:
     keys = [MEASURED, "clip=null", "model.dropout_rate=0", "steps=1"]
     train(run_of(squares, tmp_path / "out", *keys), progress=False)
     (step,), (told,) = events(tmp_path / "out", "step"), events(tmp_path / "out", "gradients")
-    assert told["norms"][ALL][told["tasks"].index(step["task"])] == pytest.approx(
+    assert told["norms"][ALL_WEIGHTS][told["tasks"].index(step["task"])] == pytest.approx(
         step["grad_norm"], rel=1e-5
     )
     assert isinstance(event_of(told), GradientsEvent)

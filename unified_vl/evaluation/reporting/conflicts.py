@@ -11,9 +11,7 @@ from markupsafe import Markup
 
 from unified_vl.evaluation.reporting.charts import Points, columns, thinned
 from unified_vl.evaluation.reporting.svg import ACCENT, LINE, SOFT, inline, small_chart
-from unified_vl.run_record import GradientsEvent, event_of
-
-ALL = "all"
+from unified_vl.run_record import ALL_WEIGHTS, GradientsEvent, event_of
 
 
 def conflicts(events: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -34,18 +32,20 @@ def conflicts(events: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
         "tasks": tasks,
         "count": len(measured),
         "matrix": [
-            (task, [_mean(_pair(measured, ALL, i, j)) for j in range(len(tasks))])
+            (task, [_mean(_pair(measured, ALL_WEIGHTS, i, j)) for j in range(len(tasks))])
             for i, task in enumerate(tasks)
         ],
         "curves": [_curve(measured, number) for number in range(len(tasks))],
-        "layers": [_layer(measured, group) for group in measured[-1].cosines if group != ALL],
+        "layers": [
+            _layer(measured, group) for group in measured[-1].cosines if group != ALL_WEIGHTS
+        ],
     }
 
 
 def _is_whole(event: GradientsEvent) -> bool:
     """Whether a line, which anyone may have written, has a square for each group."""
     size = len(event.tasks)
-    return ALL in event.cosines and all(
+    return ALL_WEIGHTS in event.cosines and all(
         len(square) == size and all(len(row) == size for row in square)
         for square in event.cosines.values()
     )
@@ -83,13 +83,13 @@ def _curve(events: Sequence[GradientsEvent], number: int) -> dict[str, Any]:
     high: Points = []
     norms: Points = []
     for event in events:
-        row = event.cosines[ALL][number]
+        row = event.cosines[ALL_WEIGHTS][number]
         others = [v for at, v in enumerate(row) if at != number and v is not None]
         if others:
             mean.append((event.step, statistics.fmean(others)))
             low.append((event.step, min(others)))
             high.append((event.step, max(others)))
-        if (norm := event.norms[ALL][number]) is not None:
+        if (norm := event.norms[ALL_WEIGHTS][number]) is not None:
             norms.append((event.step, norm))
     with small_chart(f"gradients of {task}", last) as (figure, axes):
         steps, lowest = columns(thinned(low))

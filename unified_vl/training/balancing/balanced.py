@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import replace
 
-from unified_vl.training.balancing.task_gradients import ALL, TaskGradients
+from unified_vl.run_record import ALL_WEIGHTS
+from unified_vl.training.balancing.task_gradients import TaskGradients
 from unified_vl.training.state import Training
 from unified_vl.training.update import TaskBatch, TaskLoss, backward
 
@@ -27,7 +28,7 @@ def balanced_backward(
     gradients = TaskGradients(training.process, parts.model) if balance.takes_gradients else None
     told = backward(engine, batches, tokens, run, weights, parts.objectives, gradients)
     if gradients is not None:
-        found = balance.combine(gradients.products()[ALL].tolist(), f"{run.seed}/{step}")
+        found = balance.combine(gradients.products()[ALL_WEIGHTS].tolist(), f"{run.seed}/{step}")
         combined = dict(zip(gradients.tasks, found, strict=True))
         engine.backward_of(gradients.combined(combined))
         factors = {task: factors[task] * factor for task, factor in combined.items()}

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 import torch
 
 from unified_vl.model.backbone import Backbone
+from unified_vl.run_record import ALL_WEIGHTS
 from unified_vl.training.distributed.process import Process
 
-ALL = "all"  # the group of all weights
 BLOCK = re.compile(r"(.*?\.\d+)\.")
 
 
@@ -79,7 +79,7 @@ class TaskGradients:
             found.append((group_TT + group_TT.T) / 2)
         sums = self._process.total(torch.stack(found))
         sums_GTT = torch.tensor(sums, dtype=torch.float64).reshape(-1, tasks, tasks)
-        return {ALL: sums_GTT.sum(0), **dict(zip(self._groups, sums_GTT, strict=True))}
+        return {ALL_WEIGHTS: sums_GTT.sum(0), **dict(zip(self._groups, sums_GTT, strict=True))}
 
     def combined(self, factors: Mapping[str, float]) -> torch.Tensor:
         """A sum of the tasks' gradients, each with its factor: zero outside this rank's part.
