@@ -23,6 +23,7 @@ ORDER = [
     "checkpoint_folders",
     "locks",
     "streams",
+    "remote",
     "torchvision_compat",
     "auto_classes",
     "parts",

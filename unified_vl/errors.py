@@ -17,6 +17,7 @@ WRONG_INPUT = 2
 # also those that turn the direction of all that follows in a line
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 HUNG = 5  # the exit code of a training that stood still; no exception can end that
+COPIES: dict[str, str] = {}  # by the path of a copy: the URL of which it is one, for messages
 
 
 class UserError(Exception):
@@ -41,13 +42,13 @@ class UserError(Exception):
         expected: str | None = None,
         nearest: str | None = None,
     ) -> None:
-        self.message = message
-        self.file = None if file is None else str(file)
+        self.message = of_originals(message)
+        self.file = None if file is None else of_originals(str(file))
         self.line = line
         self.field = field
         self.expected = expected
         self.nearest = nearest
-        super().__init__(message)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         place = self.file or ""
@@ -114,6 +115,14 @@ class LostRank(TrainingEnded):
     def __init__(self, message: str, tells: bool = True) -> None:
         super().__init__(message)
         self.tells = tells
+
+
+def of_originals(text: str) -> str:
+    """A message that names remote files by their URLs, not by their copies."""
+    for copy, url in COPIES.items():
+        if copy in text:
+            text = text.replace(copy, url)
+    return text
 
 
 def visible(text: object) -> str:

@@ -25,6 +25,10 @@ EXTRAS = MappingProxyType(
         "ctranslate2": ("ctranslate2", "ctranslate2"),
         "onnxscript": ("onnxscript", "onnx"),
         "onnxruntime": ("onnxruntime", "onnx"),
+        "aiohttp": ("aiohttp", "http"),
+        "s3fs": ("s3fs", "s3"),
+        "gcsfs": ("gcsfs", "gs"),
+        "adlfs": ("adlfs", "az"),
     }
 )
 

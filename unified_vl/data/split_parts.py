@@ -19,6 +19,7 @@ from unified_vl.errors import UserError
 from unified_vl.readers.registry import READERS
 from unified_vl.readers.source import Source
 from unified_vl.readers.table import is_utf8
+from unified_vl.remote.urls import is_url, joined, url_of
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 
@@ -149,12 +150,17 @@ def _says(value: Any, split: str) -> bool:
 
 
 def _links(source: Source) -> dict[Path, str]:
-    """What lies outside the data root, since what the spec names is a link or has links in it."""
-    root = source.root.resolve()
+    """What lies outside the data root, since what the spec names is a link or has links in it, or
+    is a URL."""
     names = [source.name(path) for path in source.files.values()]
-    found = {(source.root / name).resolve(): name for name in (*names, source.images) if name}
+    named = {joined(source.root, name): name for name in (*names, source.images) if name}
+    remote = {path: name for path, name in named.items() if is_url(name)}
+    if url_of(source.root) is not None:
+        return remote
+    root = source.root.resolve()
+    found = {path.resolve(): name for path, name in named.items() if path not in remote}
     outside = {path: name for path, name in found.items() if not path.is_relative_to(root)}
-    return {**source.kept.links, **outside}
+    return {**source.kept.links, **outside, **remote}
 
 
 def without_rows(part: SplitPart, keys: Collection[str], column: str | None) -> SplitPart:

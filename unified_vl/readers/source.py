@@ -13,6 +13,8 @@ from unified_vl.kinds.kind import Kind
 from unified_vl.parts import KeyPath
 from unified_vl.readers.keys import ReaderKeys
 from unified_vl.readers.table import is_utf8
+from unified_vl.remote.fetching import name_below
+from unified_vl.remote.urls import joined, url_of
 
 MOST_NAMES, LONG_NAME = 50, 60  # of columns that a message lists
 K = TypeVar("K", bound=ReaderKeys)
@@ -121,7 +123,7 @@ class Source:
     @property
     def image_root(self) -> Path:
         """Where paths of images start, whether it is there or not."""
-        return self.root / self.images
+        return joined(self.root, self.images)
 
     @property
     def image_folder(self) -> Path:
@@ -131,6 +133,10 @@ class Source:
             UserError: when it is not there.
         """
         folder = self.image_root
+        url = url_of(folder)
+        if url is not None:
+            message = f"{url!r} is a URL, and this reader looks which images there are"
+            raise self.error(("data", "images"), message, expected="a folder of this machine")
         if not folder.is_dir():
             raise self.error(("data", "images"), f"there is no folder {str(folder)!r}")
         return folder
@@ -141,8 +147,8 @@ class Source:
         return self.keys
 
     def name(self, path: Path) -> str:
-        """A file as rows name it: relative to the data root."""
-        return path.relative_to(self.root).as_posix()
+        """A file as rows name it: relative to the data root, or by its URL."""
+        return name_below(self.root, path)
 
     def field_of(self, column: str) -> Field | None:
         """The field that reads a column; None where only another key of the spec names it."""

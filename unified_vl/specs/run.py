@@ -100,7 +100,9 @@ class Run(Spec):
     mixture: Annotated[Path | Mixture, FileOrMade(Path, "Mixture", MIXTURE)] = Field(
         description="The mixture file, relative to this file.", examples=["../mixtures/photos.yaml"]
     )
-    data: Path = Field(description="The data root, relative to this file.", examples=["../../data"])
+    data: Path = Field(
+        description="The data root, relative to this file, or a URL.", examples=["../../data"]
+    )
     tokenizer: Path = Field(
         description="The tokenizer's directory, relative to this file.",
         examples=["../../tokenizers/text/photos"],

@@ -18,6 +18,8 @@ from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object, with_slashes
 from unified_vl.readers.registry import READERS
+from unified_vl.remote.fetching import local, name_below
+from unified_vl.remote.urls import joined, url_of
 from unified_vl.training.build import Parts
 
 MOST_CONTENT = 1 << 31  # bytes that are read for digests; of files beyond, size and time count
@@ -50,6 +52,8 @@ def files_of(parts: Parts) -> dict[str, Path]:
         found.update(_tables(stream.data))
     for stream in streams:
         root = stream.data.root
+        if url_of(root) is not None:
+            continue  # an image that has changed has another version in the cache
         found.update(
             {name: with_slashes(root / name) for name in sorted(set(stream.data.image_files()))}
         )
@@ -58,14 +62,14 @@ def files_of(parts: Parts) -> dict[str, Path]:
 
 def _tables(data: TaskData) -> Iterator[tuple[str, Path]]:
     spec, root = data.spec, data.root
-    paths = [] if spec.data.exclude is None else [root / spec.data.exclude]
+    paths = [] if spec.data.exclude is None else [local(joined(root, spec.data.exclude))]
     if READERS[spec.data.reader].path != "id":  # what a hub gives has a version of its own
         for tag in languages_apart(spec, data.split):
             for together in existing(spec, data.split, root, tag):
                 paths += together.values()
     for path in paths:
         for file in sorted(path.rglob("*")) if path.is_dir() else (path,):
-            yield file.relative_to(root).as_posix(), file
+            yield name_below(root, file), file
 
 
 def look_at(files: Mapping[str, Path], before: SeenFiles | None = None) -> dict[str, SeenFile]:

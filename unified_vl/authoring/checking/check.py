@@ -35,6 +35,7 @@ from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.rows.other_rows import train_rows
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow, UserError, number_of
+from unified_vl.remote.urls import is_folder
 from unified_vl.specs.task import TaskSpec
 
 CHECKED_SIZE = (64, 64)  # an image is decoded whole, whatever size it is brought to
@@ -86,7 +87,7 @@ def check_paths(
     Raises:
         UserError: for a folder without YAML files, or a data root that is none.
     """
-    if data is not None and not data.is_dir():
+    if data is not None and not is_folder(data):
         raise UserError("is not a folder", file=data, expected="the data root")
     if data is None and len(what) == 1:
         data = data_of_run(what[0])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from unified_vl.authoring.checking.findings import Findings
 from unified_vl.errors import UserError
+from unified_vl.remote.urls import is_folder
 from unified_vl.specs.load import file_kind, load_image_tokenizer, load_mixture, load_run, load_task
 from unified_vl.specs.mixture import Mixture
 from unified_vl.specs.reading.parse import InvalidSpec
@@ -59,7 +60,7 @@ def data_of_run(one: Checkable) -> Path | None:
             one = load_run(one)
         except UserError:
             return None
-    return one.data if isinstance(one, Run) and one.data.is_dir() else None
+    return one.data if isinstance(one, Run) and is_folder(one.data) else None
 
 
 def _load(path: Path, kind: str | None) -> TaskSpec | Mixture | Run | None:

@@ -31,8 +31,9 @@ def report(
     """
     from unified_vl.errors import UserError
     from unified_vl.evaluation.reporting.report import write_pictures, write_report
+    from unified_vl.remote.urls import is_folder
 
-    if not data.is_dir():  # else the page would lack its images without a word
+    if not is_folder(data):  # else the page would lack its images without a word
         raise UserError("there is no such folder", file=data, expected="the data root")
     typer.echo(str(write_report(run, data, beside or [])))
     if pictures is not None:

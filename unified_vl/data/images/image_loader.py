@@ -28,10 +28,12 @@ from unified_vl.data.images.opening import (
     to_rgb,
 )
 from unified_vl.data.truncation import finish_truncated
-from unified_vl.errors import BadRow, nearest
+from unified_vl.errors import BadRow, UserError, nearest
 from unified_vl.files import with_slashes
 from unified_vl.kinds.hooks.fits import Fit, fitted_size
 from unified_vl.kinds.hooks.frames import TURNED
+from unified_vl.remote.fetching import Missing, fetched
+from unified_vl.remote.urls import is_url, url_below, url_of
 
 MOST_BYTES = 1 << 28  # of an image within a file of others
 _LONG_NAME = 255  # characters; more is hardly the name of a file
@@ -61,7 +63,8 @@ class ImageLoader:
         holes: bool = False,
         fit: Fit = "stretch",
     ) -> None:
-        self.root = None if root is None else root.resolve()
+        self.remote = root is not None and url_of(root) is not None
+        self.root = root if root is None or self.remote else root.resolve()
         self.size = size
         self.cache_bytes = cache_bytes
         self.holes = holes
@@ -212,7 +215,12 @@ class ImageLoader:
 
         Raises:
             BadRow: when there is none, or it is outside the root.
+            UserError: for a remote one that cannot be fetched.
         """
+        if self.remote or is_url(name):
+            copy = self._copy_of(name, where, linked)
+            if copy is not None:
+                return copy
         shown = name if len(name) <= _LONG_NAME else f"{name[:57]}..."
         no_base64 = _NO_BASE64 if name.startswith(_BASE64) else None
         try:
@@ -237,6 +245,28 @@ class ImageLoader:
             reason = getattr(error, "strerror", None) or error
             raise BadRow(f"{shown} is no path: {reason}", file=where) from error
         return path
+
+    def _copy_of(self, name: str, where: str, linked: Sequence[Path]) -> Path | None:
+        """The copy of a remote file; None for one of this machine.
+
+        Raises:
+            BadRow: when there is none, or the spec does not lead to it.
+            UserError: when it cannot be fetched: that is no fault of the row.
+        """
+        try:
+            url = url_below(name, self.root, linked)
+            return None if url is None else fetched(url)
+        except Missing as error:
+            raise BadRow(f"there is no image {name!r}", file=where) from error
+        except UserError as error:
+            message = f"the image {name!r} {error.message}"
+            raise UserError(message, file=where, expected=error.expected) from error
+        except ValueError as error:
+            raise BadRow(
+                f"the image {name!r} leaves the data root",
+                file=where,
+                expected="a path in it, or below the URL that data.images of the spec names",
+            ) from error
 
     def _keep(self, key: str, image: LoadedImage) -> None:
         size = image.pixels_HWC.nbytes

@@ -21,6 +21,7 @@ from unified_vl.data.images.opening import orientation_of, refuse_too_large
 from unified_vl.errors import BadRow
 from unified_vl.kinds.hooks.fits import WHOLE, Content, content_of, fitted_size
 from unified_vl.kinds.hooks.frames import TURNED
+from unified_vl.remote.urls import is_url
 
 _HELD = (bytes, bytearray, memoryview, np.ndarray, PILImage.Image)  # the image itself
 _TURNS = (b"eXIf", b"XML:com.adobe.xmp", b"Raw profile type exif")  # what may turn a PNG
@@ -130,6 +131,8 @@ class UnreadImages(ImageLoader):
         if isinstance(value, Mapping):
             value = value.get("file") or value.get("bytes") or value.get("path")
         if isinstance(value, (str, Path)):
+            if self.remote or is_url(str(value)):
+                return True  # whoever reads it will see
             try:  # half the time of a `Path`: every rank asks of all rows
                 return os.path.isfile(os.path.join(self.root or "", value))  # noqa: PTH113, PTH118
             except ValueError:  # a NUL byte

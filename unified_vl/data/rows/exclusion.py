@@ -7,6 +7,8 @@ from pathlib import Path
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.json_text import json_lines
+from unified_vl.remote.fetching import local
+from unified_vl.remote.urls import joined, url_of
 from unified_vl.specs.reading.document import KeyPath
 from unified_vl.specs.task import TaskSpec
 
@@ -25,7 +27,9 @@ def excluded_keys(spec: TaskSpec, root: Path) -> frozenset[str]:
     """
     if spec.data.exclude is None:
         return frozenset()
-    path = root / spec.data.exclude
+    path = joined(root, spec.data.exclude)
+    if url_of(path) is not None:
+        path = local(path)
     if not path.is_file():
         neighbours = path.parent.iterdir() if path.parent.is_dir() else ()
         close = nearest(path.name, (p.name for p in neighbours if p.is_file()))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from unified_vl.errors import nearest
+from unified_vl.errors import UserError, nearest
 from unified_vl.readers.registry import READERS
+from unified_vl.remote.fetching import fetched, matching
+from unified_vl.remote.urls import joined, url_of
 from unified_vl.specs.reading.document import KeyPath
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
@@ -59,7 +62,7 @@ def existing(
         elif "*" in text:
             found[name] = _matched(spec, root, text, name)
         else:
-            found[name] = [_existing(spec, root / text, name)]
+            found[name] = [_existing(spec, joined(root, text), name)]
     first = next(iter(found))
     for name, paths in found.items():
         if len(paths) != len(found[first]):
@@ -71,6 +74,13 @@ def existing(
 
 
 def _matched(spec: TaskSpec, root: Path, text: str, name: str) -> list[Path]:
+    pattern_url = url_of(joined(root, text))
+    if pattern_url is not None:
+        with _told_at(spec, name):
+            urls = matching(pattern_url)
+            if not urls:
+                raise UserError("no file matches", file=pattern_url)
+        return [_remote(spec, url, name) for url in urls]
     pattern = re.sub(r"([?\[])", r"[\1]", text)  # only * has a meaning
     paths = sorted(path for path in root.glob(pattern) if _is_right(spec, path))
     if not paths:
@@ -79,7 +89,28 @@ def _matched(spec: TaskSpec, root: Path, text: str, name: str) -> list[Path]:
     return paths
 
 
+@contextmanager
+def _told_at(spec: TaskSpec, name: str) -> Iterator[None]:
+    """What is wrong with a remote file is told at the key of the spec that names it."""
+    try:
+        yield
+    except UserError as error:
+        said = f"{error.file!r}: {error.message}" if error.file else error.message
+        raise spec.error(_place(name), said, expected=error.expected) from error
+
+
+def _remote(spec: TaskSpec, url: str, name: str) -> Path:
+    with _told_at(spec, name):
+        if READERS[spec.data.reader].path == "folder":
+            message = f"{spec.data.reader} reads a folder, and this is a URL"
+            raise UserError(message, file=url, expected="a folder of this machine")
+        return fetched(url, keep=True)
+
+
 def _existing(spec: TaskSpec, path: Path, name: str) -> Path:
+    url = url_of(path)
+    if url is not None:
+        return _remote(spec, url, name)
     if not path.exists():
         what = "folder" if READERS[spec.data.reader].path == "folder" else "file"
         close = _nearest_file(path)

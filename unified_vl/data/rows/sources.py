@@ -24,6 +24,7 @@ from unified_vl.data.rows.row import Row
 from unified_vl.data.split_parts import read_parts, without_rows
 from unified_vl.errors import BadRow, UserError
 from unified_vl.readers.table import Unreadable
+from unified_vl.remote.urls import url_of
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 
@@ -103,7 +104,8 @@ class TaskData:
     @property
     def links(self) -> dict[str, Path]:
         """Where links of the data root lead that its rows are read through, by their names."""
-        return {name: path for part in self._parts for path, name in part.links.items()}
+        links = (link for part in self._parts for link in part.links.items())
+        return {name: path for path, name in links if url_of(path) is None}
 
     @property
     def lost(self) -> dict[str, int]:

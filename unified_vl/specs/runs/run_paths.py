@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.locks import only_writer
+from unified_vl.remote.urls import is_folder, url_of
 from unified_vl.specs.reading.parse import Parsed
 from unified_vl.specs.runs.vision import PRETRAINED, RANDOM
 
@@ -35,7 +36,7 @@ def resolve_paths(parsed: Parsed, folder: Path, keys: Sequence[str] = PATHS) -> 
     """Make each path of a run file, relative to its folder, one that can be opened."""
     for key in keys:
         value = parsed.values.get(key)
-        if isinstance(value, str) and value:
+        if isinstance(value, str) and value and not (keys is PATHS and _is_url(value)):
             parsed.values[key] = normpath(folder / value)
     for (*around, key), words in WITHIN.items():
         part: object = parsed.values
@@ -60,6 +61,10 @@ def resolve_start(parsed: Parsed, folder: Path) -> None:
         model["from"] = path if is_path(path) else f"./{path}"
 
 
+def _is_url(value: str) -> bool:
+    return url_of(Path(value)) is not None
+
+
 def is_path(source: str) -> bool:
     """Whether what `model.from` names can be no model of the hub."""
     return HUB_ID.fullmatch(source) is None
@@ -76,7 +81,8 @@ def refuse_old_paths(run: Run | ImageTokenizerSpec, folders: Sequence[str] = FOL
         UserError: with all paths as they have to be written now.
     """
     for key in folders:
-        if not _exists(getattr(run, key)) and _meant_before(run, key) is not None:
+        path: Path = getattr(run, key)
+        if url_of(path) is None and not _exists(path) and _meant_before(run, key) is not None:
             now = (f"{each}: {_rewritten(run, each)}" for each in (*folders, "output"))
             raise run.error(
                 (key,),
@@ -90,7 +96,7 @@ def unusable_paths(run: Run) -> Iterator[UserError]:
     """What keeps a training from its data, its tokenizer and its output."""
     for key in FOLDERS:
         path: Path = getattr(run, key)
-        if not path.is_dir():
+        if not is_folder(path):
             found = "is not a folder" if path.exists() else "does not exist"
             parent = path.parent
             beside = [p.name for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []

@@ -76,7 +76,8 @@ class DataSpec(Part):
         min_length=1,
         description="The file, relative to the data root; {split} and {language} are filled in, "
         "and * stands for any part of a name: several files then are read one after the other, "
-        "sorted. For some readers a folder, or the id of a data set.",
+        "sorted. For some readers a folder, or the id of a data set. It may be a URL "
+        "(docs/remote_data.md).",
         examples=["photos/{split}_{language}.jsonl"],
     )
     files: dict[Name, str] | None = Field(
@@ -95,7 +96,7 @@ class DataSpec(Part):
         default=None,
         min_length=1,
         description="The folder that image paths of the rows are relative to, below the data "
-        "root; {split} and {language} are filled in.",
+        "root, or a URL; {split} and {language} are filled in.",
         examples=["photos/{split}"],
     )
     images_from: Literal["root", "file"] = Field(
