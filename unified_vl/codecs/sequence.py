@@ -102,15 +102,34 @@ class SequenceCodec:
         self.around_image = around_image
         self._image_id = vocabulary.tag_id(IMAGE_TAG)
 
-    def encode_source(self, segments: Sequence[Segment], *, images: bool = True) -> Encoded:
-        """Its ids; without `images` no pixels are asked for, and there are none."""
-        return self._encode(segments, self.max_source, images)
+    def encode_source(self, segments: Sequence[Segment]) -> Encoded:
+        return self._encode(segments, self.max_source)
 
     def encode_target(self, segments: Sequence[Segment]) -> Encoded:
         return self._encode(segments, self.max_target)
 
+    def source_length(self, segments: Sequence[Segment]) -> int:
+        """How many ids `encode_source` gives; no pixels are asked for.
+
+        Raises:
+            BadRow: as `encode_source` does.
+            UserError: likewise.
+        """
+        return self._cut_length(segments, self.max_source)
+
+    def target_length(self, segments: Sequence[Segment]) -> int:
+        """How many ids `encode_target` gives; it raises what that does."""
+        return self._cut_length(segments, self.max_target)
+
+    def _cut_length(self, segments: Sequence[Segment], limit: int) -> int:
+        needed = self.length(segments)
+        if needed <= limit:
+            return needed
+        return len(self._encode(segments, limit, images=False).ids)
+
     def _encode(self, segments: Sequence[Segment], limit: int, images: bool = True) -> Encoded:
-        """All ids, cut to `limit`: only text gives way, from its end, never an image."""
+        """All ids, cut to `limit`: only text gives way, from its end, never an image; without
+        `images` no pixels are asked for, and there are none."""
         gone: list[list[int]] = []
         pieces = [self._ids(segment) for segment in segments]
         excess = sum(map(len, pieces)) + 1 - limit
@@ -142,8 +161,10 @@ class SequenceCodec:
 
     def image_ids(self, grid: tuple[int, int] | None = None) -> list[int]:
         """The ids that the features of an image take the place of."""
-        places = self.image_tokens if grid is None else grid[0] * grid[1]
-        return [self._image_id] * places
+        return [self._image_id] * self._places(grid)
+
+    def _places(self, grid: tuple[int, int] | None) -> int:
+        return self.image_tokens if grid is None else grid[0] * grid[1]
 
     def check_source(self, segments: Sequence[Segment]) -> None:
         """That `encode_source` takes a source; without its ids, which cost more.
@@ -156,8 +177,15 @@ class SequenceCodec:
             raise _too_long(needed, self.max_source)
 
     def length(self, segments: Sequence[Segment]) -> int:
-        """How many ids these take, with eos."""
-        return sum(len(self._ids(segment)) for segment in segments) + 1
+        """How many ids these take, with eos, where none give way."""
+        return sum(map(self._count, segments)) + 1
+
+    def _count(self, segment: Segment) -> int:
+        """The number of `_ids`: of an image without making so many."""
+        if not isinstance(segment, Image):
+            return len(self._ids(segment))
+        before, behind = self.around_image
+        return len(before) + self._places(self.grid(segment.image)) + len(behind)
 
     def _ids(self, segment: Segment) -> list[int]:
         match segment:

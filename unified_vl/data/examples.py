@@ -108,6 +108,8 @@ class ExampleBuilder:
         self._target_fields = spec.fields_of(spec.target)
         scored = dict.fromkeys(score.against for score in spec.score)
         self._scored = tuple(name for name in scored if name in spec.fields)
+        read = (*self._source_fields, *self._target_fields, *self._scored)
+        self._all_fields = tuple(dict.fromkeys(read))
         self._may_be_none = any(spec.fields[name].empty for name in self._target_fields)
         self._noised = tuple(name for name in slots(spec.source) if name in spec.example.noise)
         self._others = OtherRows(spec, self._values, self._plan_of, rows, train, shots)
@@ -130,9 +132,7 @@ class ExampleBuilder:
         """
         plan = self._plan_of(row)
         draws = Draws(seed, f"{self.spec.task} {row.where}")
-        names = self._source_fields
-        if with_target:
-            names = tuple(dict.fromkeys((*names, *self._target_fields, *self._scored)))
+        names = self._all_fields if with_target else self._source_fields
         values, size = self._values.read(row, names, plan.columns, plan.language)
         own: Mapping[str, Value] = values
         asked, matches = own, True
