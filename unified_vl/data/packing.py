@@ -9,7 +9,7 @@ Legend: B rows, S source length, T target length, N tokens, P places of all grou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,6 +18,7 @@ import torch
 
 MOST_BLOCKS = 128  # of rows that groups are made of: what is tried grows with its square
 OVERHEAD = 1 << 14  # what a group costs beside its pairs of tokens, in pairs
+Change = Callable[[torch.Tensor], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,9 @@ class Places:
     back_N: torch.Tensor
     empty_E: torch.Tensor
 
-    def to(self, device: torch.device | str) -> Places:
-        """The same on another device."""
-        named = {name: tensor.to(device, non_blocking=True) for name, tensor in vars(self).items()}
-        return Places(**named)
+    def changed(self, change: Change) -> Places:
+        """The same with something done to each of its tensors."""
+        return Places(**{name: change(tensor) for name, tensor in vars(self).items()})
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class Group:
     source_mask_BS: torch.Tensor | None
     target_mask_BT: torch.Tensor | None
 
-    def to(self, device: torch.device | str) -> Group:
-        """The same on another device."""
+    def changed(self, change: Change) -> Group:
+        """The same with something done to each of its tensors."""
         masks = (self.source_mask_BS, self.target_mask_BT)
-        moved = (None if mask is None else mask.to(device, non_blocking=True) for mask in masks)
-        return Group(self.rows, self.source, self.target, *moved)
+        changed = (None if mask is None else change(mask) for mask in masks)
+        return Group(self.rows, self.source, self.target, *changed)
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ class Packing:
     source: Places
     target: Places
 
-    def to(self, device: torch.device | str) -> Packing:
-        """The same on another device."""
-        groups = tuple(group.to(device) for group in self.groups)
-        return Packing(groups, self.source.to(device), self.target.to(device))
+    def changed(self, change: Change) -> Packing:
+        """The same with something done to each of its tensors."""
+        groups = tuple(group.changed(change) for group in self.groups)
+        return Packing(groups, self.source.changed(change), self.target.changed(change))
 
 
 def pack(sources: Sequence[int], targets: Sequence[int], width_S: int, width_T: int) -> Packing:

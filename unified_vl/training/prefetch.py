@@ -8,9 +8,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Generic, TypeVar
 
 from unified_vl.data.batching import Batch
+from unified_vl.training.distributed.copies import Copies
 from unified_vl.training.state import Training
 from unified_vl.training.update import TaskBatch
 
@@ -67,6 +69,16 @@ class Prefetch(Generic[Item]):
             self._ready.put(StopIteration())
         except BaseException as error:  # whatever it is, the reader must hear of it
             self._ready.put(error)
+
+
+def updates_ahead(training: Training) -> Iterator[Callable[[], list[TaskBatch]]]:
+    """`batches_ahead`, each update as what gives it to the thread that computes it; for a GPU they
+    are copied there before."""
+    ahead, device = batches_ahead(training), training.process.device
+    if device.type != "cuda":
+        return (partial(list, update) for update in ahead)
+    copies = Copies(device)
+    return (partial(copies.arrived, update) for update in copies.sent(ahead))
 
 
 def share_of(training: Training) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from unified_vl.training.distributed.watchdog import STACKS, Watchdog
 from unified_vl.training.gradients import GradientGuard
 from unified_vl.training.learning_rate import LearningRate
 from unified_vl.training.optimizers.registry import build_optimizer
-from unified_vl.training.prefetch import Prefetch, batches_ahead, share_of
+from unified_vl.training.prefetch import Prefetch, share_of, updates_ahead
 from unified_vl.training.record.best import Best
 from unified_vl.training.record.journal import Journal, name_of_update
 from unified_vl.training.record.models import ModelWriter
@@ -136,7 +136,7 @@ def _steps(training: Training, start: int, watchdog: Watchdog, signals: StopSign
             watchdog.beat("the gradients of the tasks are measured")
             measure_gradients(training, first + 1)
             watchdog.beat()
-        with Prefetch(batches_ahead(training), AHEAD) as prepared:
+        with Prefetch(updates_ahead(training), AHEAD) as prepared:
             for step in range(first + 1, last + 1):  # counted from 1
                 watchdog.beat()
                 stop = _step(training, step, prepared, signals.received)
@@ -147,12 +147,14 @@ def _steps(training: Training, start: int, watchdog: Watchdog, signals: StopSign
     return training.run.last_step
 
 
-def _step(training: Training, step: int, prepared: Prefetch[list[TaskBatch]], stop: int) -> int:
+def _step(
+    training: Training, step: int, prepared: Prefetch[Callable[[], list[TaskBatch]]], stop: int
+) -> int:
     """One update, or its refusal; returns the signal that asks any rank to end, or 0."""
     run, parts, engine, journal = training.run, training.parts, training.engine, training.journal
     started, waited = time.perf_counter(), prepared.waited
     tasks = parts.schedule.next_update()
-    agreed = agree(training.process, step, prepared.__next__, parts.objectives, stop)
+    agreed = agree(training.process, step, lambda: next(prepared)(), parts.objectives, stop)
     # dropout, too, is a function of the step: a resume needs no generator's state
     torch.manual_seed(draw_seed(run.seed, "step", step - 1, training.process.rank) % 2**63)
     told = balanced_backward(training, step, agreed.batches, agreed.tokens)
