@@ -73,6 +73,7 @@ model:
   vision: {{kind: stem, image_size: [32, 32], patch_size: 16, channels: [16, 16]}}
 engine: {engine}
 packing: {packing}
+workers: {workers}
 max_source_tokens: 64
 max_target_tokens: 32
 log_every: 3
@@ -82,7 +83,7 @@ checkpoint_every: {every}
 """
 
 
-def prepare(work: Path, engine: Path, *, packing: bool = False) -> None:
+def prepare(work: Path, engine: Path, *, packing: bool = False, workers: int = 1) -> None:
     """Emoji World with few emoji, its tokenizer, and the run file."""
     write_atomically(work / "mixture.yaml", MIXTURE)
     text = RUN.format(
@@ -91,6 +92,7 @@ def prepare(work: Path, engine: Path, *, packing: bool = False) -> None:
         every=EVERY,
         engine=engine.resolve(),
         packing="true" if packing else "false",
+        workers=workers,
     )
     write_atomically(work / "run.yaml", text)
 
@@ -239,8 +241,9 @@ def write_down(found: list[tuple[str, list[str]]], command: str, engine: str) ->
         chance = f"\nThe others came at a random moment, {early} before the first checkpoint."
     aimed = "\n".join(f"- {doing}" for doing in deaths)
     summary = f"{identical} of {len(found)} bit-identical"
-    padding = " without padding" if "packing" in engine else ""
-    section = f"""# {HEADING}{launcher_of(command)}{padding}
+    keys = ", ".join(engine.split(", ")[1:])
+    having = f" with {keys}" if keys else ""
+    section = f"""# {HEADING}{launcher_of(command)}{having}
 
 `{command}` on {machine()}: {STEPS} steps of three Emoji World tasks, {engine}, a checkpoint
 every {EVERY} steps, an end and `--resume`. Compared is every file of the output directory:
@@ -261,7 +264,7 @@ times. Ends at a named point of what is written (SIGKILL unless another is said)
         "command": command,
         "machine": machine(),
     }
-    record(section, [row])
+    record(section, [row], apart="name")
 
 
 def launcher_of(command: str) -> str:
@@ -281,6 +284,7 @@ def main() -> int:
         "--engine", type=Path, default=ROOT / "deepspeed_configs" / "zero0_bf16.json"
     )
     parser.add_argument("--packing", action="store_true", help="compute without padding")
+    parser.add_argument("--workers", type=int, default=1, help="threads that read rows")
     parser.add_argument("--record", action="store_true", help="write the results down")
     options = parser.parse_args()
     start = forking
@@ -288,12 +292,15 @@ def main() -> int:
         start = launching(options.launcher, options.processes)
     deaths = itertools.cycle(HOW if options.launcher else [*HOW][:2])
     with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder), options.engine, packing=options.packing)
+        keys = {"packing": options.packing, "workers": options.workers}
+        prepare(Path(folder), options.engine, **keys)
         killer = Killer(Path(folder), start, random.Random(options.seed), deaths, options.aim)
         found = compare(killer, options.kills)
     if options.record:
         command = " ".join(["python benchmarks/kill_resume.py", *sys.argv[1:]])
-        engine = f"{options.engine.stem}{', packing' if options.packing else ''}"
+        packing = ["packing"] if options.packing else []
+        workers = [f"{options.workers} workers"] if options.workers > 1 else []
+        engine = ", ".join([options.engine.stem, *packing, *workers])
         write_down(found, command.replace(" --record", ""), engine)
     identical = sum(not differing for _, differing in found)
     print(f"{identical} of {len(found)} bit-identical")

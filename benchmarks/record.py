@@ -22,13 +22,17 @@ def machine() -> str:
     return f"{platform.machine()}, {torch.get_num_threads()} threads, torch {version}"
 
 
-def record(section: str, rows: Sequence[Mapping[str, Any]], folder: Path = HERE) -> None:
+def record(
+    section: str, rows: Sequence[Mapping[str, Any]], folder: Path = HERE, *, apart: str = "command"
+) -> None:
     """Put results in the place of the last ones of the same benchmark.
 
     Args:
         section: Markdown that begins with a heading of the first level.
         rows: each with the `command` that gave it.
         folder: of RESULTS.md and results.json.
+        apart: the key by which rows are those of the same benchmark; of a command, all before its
+            first option.
     """
     page = folder / "RESULTS.md"
     text = page.read_text(encoding="utf-8") if page.exists() else ""
@@ -40,6 +44,6 @@ def record(section: str, rows: Sequence[Mapping[str, Any]], folder: Path = HERE)
     write_atomically(page, "\n\n".join(sections) + "\n")
     table = folder / "results.json"
     known = json.loads(table.read_text(encoding="utf-8")) if table.exists() else []
-    commands = {row["command"].split(" --")[0] for row in rows}
-    kept = [row for row in known if row["command"].split(" --")[0] not in commands]
+    replaced = {row[apart].split(" --")[0] for row in rows}
+    kept = [row for row in known if row.get(apart, "").split(" --")[0] not in replaced]
     write_atomically(table, json.dumps([*kept, *rows], indent=1) + "\n")
