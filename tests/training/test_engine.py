@@ -114,6 +114,18 @@ def test_two_processes_without_padding_train_as_one_does_with_it(
         assert numbers(tmp_path / stage.stem) == pytest.approx(expected, rel=1e-5), stage.stem
 
 
+def test_workers_change_nothing_on_two_ranks(squares: Path, tmp_path: Path) -> None:
+    """Bit for bit, with images, without padding, with a budget of tokens, at ZeRO 2 and 3."""
+    keys = [*SHORT, "batch_size=null", "batch_tokens=400", "packing=true", "--workers"]
+    run_ranks(WORKER, squares / "run.yaml", tmp_path, *STAGES[2:], *keys)
+    for stage in STAGES[2:]:
+        outputs = [tmp_path / stage.stem, tmp_path / f"{stage.stem}-workers"]
+        alone, beside = map(numbers, outputs)
+        assert alone and alone == beside, stage.stem
+        alone, beside = ((o / "model" / "model.safetensors").read_bytes() for o in outputs)
+        assert alone == beside, stage.stem
+
+
 def test_joint_updates_in_parts_are_the_same_update(squares: Path, tmp_path: Path) -> None:
     """One optimiser step a round, by target tokens, in two parts a rank, at every ZeRO stage."""
     joint = ["steps=3", f"mixture={squares / 'joint.yaml'}"]
