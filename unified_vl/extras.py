@@ -21,6 +21,7 @@ EXTRAS = MappingProxyType(
         "tensorboard": ("tensorboard", "tensorboard"),
         "wandb": ("wandb", "wandb"),
         "peft": ("peft", "lora"),
+        "av": ("av", "video"),
         "onnx": ("onnx", "onnx"),
         "ctranslate2": ("ctranslate2", "ctranslate2"),
         "onnxscript": ("onnxscript", "onnx"),

@@ -62,6 +62,18 @@ class Polygon(Shape):
         return self.xy
 
 
+@dataclass(frozen=True, slots=True)
+class Moment(Shape):
+    """From when to when in a video, as fractions of its length: 0 <= start < end <= 1."""
+
+    start: float
+    end: float
+
+    @property
+    def coordinates(self) -> tuple[float, ...]:
+        return self.start, self.end
+
+
 def coordinates(shape: Shape) -> tuple[float, ...]:
     """The numbers that say where a shape is, in the order in which they are written."""
     return shape.coordinates

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from PIL import Image as PILImage
 
 from unified_vl.app.inputs import Input, read_values
 from unified_vl.authoring.show import pieces_text, segment_text
-from unified_vl.codecs.segments import Segment
+from unified_vl.codecs.segments import Image, Segment
 from unified_vl.data.example import Example
 from unified_vl.errors import UserError
 from unified_vl.evaluation.languages import language_of
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 MOST_ANSWERS = 10
+MILLISECONDS = 400  # that the page shows a frame for
 
 
 Ask = Callable[[TaskSpec, Example, int], Prediction]  # of a task, and how many answers
@@ -106,6 +109,7 @@ def _html(
     ranking = found.alternatives or ()
     return _template().render(
         text=found.text,
+        film=film_of(example),
         shapes=_shapes(found),
         confidence=_confidence(found.score),
         language=language_of(example.language),
@@ -124,6 +128,17 @@ def _html(
         target=_pieces(found.segments, example.image_size),
         tokens=pieces_text(codec.encode_source(example.source).ids, codec),
     )
+
+
+def film_of(example: Example) -> str | None:
+    """The frames of a video that the model read, as the data URL of an animated WebP."""
+    parts = [part for part in example.source if isinstance(part, Image) and part.frame is not None]
+    if not parts:
+        return None
+    first, *rest = (PILImage.fromarray(part.image.pixels_HWC) for part in parts)
+    buffer = io.BytesIO()
+    first.save(buffer, "WEBP", save_all=True, append_images=rest, duration=MILLISECONDS)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _shapes(found: Prediction | Alternative) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image as PILImage
 
+from unified_vl.data.videos.video_loader import by_numbers
 from unified_vl.errors import UserError
 from unified_vl.inference.inputs import source_fields
 from unified_vl.kinds.registry import kind_of
@@ -34,6 +35,14 @@ class Input:
         return kind_of(self.kind).is_image
 
     @property
+    def is_video(self) -> bool:
+        return kind_of(self.kind).is_video
+
+    @property
+    def has_pixels(self) -> bool:
+        return kind_of(self.kind).has_pixels
+
+    @property
     def is_input_image(self) -> bool:
         return kind_of(self.kind).is_input_image
 
@@ -47,16 +56,16 @@ class Input:
 
 
 def inputs_of(spec: TaskSpec) -> tuple[Input, ...]:
-    """What a task needs, images first."""
+    """What a task needs, images and videos first."""
     fields = ((name, spec.fields[name]) for name in source_fields(spec))
     found = [Input(name, field.kind, field.many) for name, field in fields]
-    return tuple(sorted(found, key=lambda one: not one.is_image))
+    return tuple(sorted(found, key=lambda one: not one.has_pixels))
 
 
 def all_inputs(specs: Iterable[TaskSpec]) -> tuple[Input, ...]:
-    """What any of the tasks needs, each once, images first."""
+    """What any of the tasks needs, each once, images and videos first."""
     found = dict.fromkeys(one for spec in specs for one in inputs_of(spec))
-    return tuple(sorted(found, key=lambda one: not one.is_image))
+    return tuple(sorted(found, key=lambda one: not one.has_pixels))
 
 
 def read_values(spec: TaskSpec, given: Mapping[Input, Any]) -> dict[str, Any]:
@@ -65,7 +74,9 @@ def read_values(spec: TaskSpec, given: Mapping[Input, Any]) -> dict[str, Any]:
     Args:
         spec: the task.
         given: an image as the path of its file (of a field with many values a list of
-            paths), anything else as text, of a field with many values a line each.
+            paths), a video as the paths of its
+            frames or that of one file, anything else as text, of a field with many values a line
+            each.
 
     Raises:
         UserError: for an image or a text that is missing or too large, or a shape that is
@@ -83,6 +94,10 @@ def read_values(spec: TaskSpec, given: Mapping[Input, Any]) -> dict[str, Any]:
             paths = value if one.many else [value]
             pictures = [read_image(Path(str(path)), one.label, holes=holes) for path in paths]
             values[one.name] = pictures if one.many else pictures[0]
+            continue
+        if one.is_video:
+            paths = value if isinstance(value, list) else [value]
+            values[one.name] = read_video([Path(str(path)) for path in paths], one.label)
             continue
         if not isinstance(value, str) or len(value) > MOST_CHARACTERS:
             expected = f"a text of at most {MOST_CHARACTERS:,} characters"
@@ -110,3 +125,19 @@ def read_image(path: Path, field: str, *, holes: bool = False) -> PILImage.Image
     """
     with path.open("rb") as file:
         return images.read_image(file, path.stat().st_size, field, LIMITS, holes=holes)
+
+
+def read_video(paths: list[Path], field: str) -> list[PILImage.Image] | bytes:
+    """An uploaded video: its frames in the order of their names, or the bytes of its file.
+
+    Raises:
+        UserError: when a file is too large, or one of several is no picture.
+    """
+    if len(paths) > 1:
+        paths.sort(key=lambda path: by_numbers(path.name))
+        return [read_image(path, field) for path in paths]
+    size = paths[0].stat().st_size
+    if size > LIMITS.file:
+        expected = f"at most {LIMITS.file:,}"
+        raise UserError(f"the file has {size:,} bytes", field=field, expected=expected)
+    return paths[0].read_bytes()

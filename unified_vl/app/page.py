@@ -64,7 +64,7 @@ def build_page(
                 said = gr.HTML(elem_id="said")
         tables = {t: _table(examples[t], specs[t], inputs, t == first.task) for t in examples}
         texts = [
-            c.submit for one, c in inputs.items() if not one.is_image and not one.names_language
+            c.submit for one, c in inputs.items() if not one.has_pixels and not one.names_language
         ]
         gr.on(
             [button.click, *texts],  # the button, and Enter in a text
@@ -126,6 +126,16 @@ def _component(one: Input, first: TaskSpec) -> Any:
             sources=["upload", "clipboard"],
             buttons=["fullscreen"],
             height=320,
+            elem_id=name,
+            **state,
+        )
+    if one.is_video:
+        return gr.File(
+            label=f"{one.label} (a video, or its frames)",
+            file_count="multiple",
+            file_types=["video", "image"],
+            type="filepath",
+            height=120,
             elem_id=name,
             **state,
         )

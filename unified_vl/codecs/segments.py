@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from unified_vl.geometry import Shape
-from unified_vl.kinds.hooks.segments import Image, ImageCodes, Tag, Text
+from unified_vl.kinds.hooks.segments import Clip, Image, ImageCodes, Tag, Text
 
-__all__ = ["Image", "ImageCodes", "Noised", "Pieces", "Segment", "Shape", "Tag", "Text"]
+__all__ = ["Clip", "Image", "ImageCodes", "Noised", "Pieces", "Segment", "Shape", "Tag", "Text"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from unified_vl.codecs.shapes import ShapeCodec
 from unified_vl.codecs.strips import grid_of, to_strip
 from unified_vl.codecs.texts.loading import load_text_codec
 from unified_vl.codecs.texts.text_codec import TextCodec
-from unified_vl.codecs.vocabulary import IMAGE_TAG, PAD_ID, IdKind, Vocabulary
+from unified_vl.codecs.vocabulary import IMAGE_TAG, PAD_ID, IdKind, Vocabulary, frame_ids
 from unified_vl.errors import BadRow, UserError
 from unified_vl.files import write_atomically
 from unified_vl.geometry import Shape
@@ -47,7 +47,8 @@ class SequenceCodec:
     """Segments to ids and back.
 
     An image takes `image_tokens` ids of the tag `image`, a packed one as many as it has
-    squares; the model puts its features there.
+    squares; the model puts its features there. A frame of a video takes as many ids of a tag of its
+    number, whose embedding the model adds to its features.
 
     Args:
         vocabulary: the id ranges.
@@ -101,6 +102,7 @@ class SequenceCodec:
         self.code_images = code_images
         self.around_image = around_image
         self._image_id = vocabulary.tag_id(IMAGE_TAG)
+        self._frame_ids = frame_ids(vocabulary)
 
     def encode_source(self, segments: Sequence[Segment]) -> Encoded:
         return self._encode(segments, self.max_source)
@@ -159,9 +161,9 @@ class SequenceCodec:
         """Rows and columns of a packed image's squares; None where all images have one grid."""
         return grid_of(image.shape_HW, self.fit.side) if isinstance(self.fit, Pack) else None
 
-    def image_ids(self, grid: tuple[int, int] | None = None) -> list[int]:
-        """The ids that the features of an image take the place of."""
-        return [self._image_id] * self._places(grid)
+    def image_ids(self, grid: tuple[int, int] | None = None, frame: int | None = None) -> list[int]:
+        """The ids that the features of an image take the place of, or those of a frame."""
+        return [self._image_id if frame is None else self._frame_ids[frame]] * self._places(grid)
 
     def _places(self, grid: tuple[int, int] | None) -> int:
         return self.image_tokens if grid is None else grid[0] * grid[1]
@@ -196,9 +198,9 @@ class SequenceCodec:
                 return [self.vocabulary.tag_id(name)]
             case Shape():
                 return self.shapes.encode(segment)
-            case Image(image):
+            case Image(image, frame):
                 before, behind = self.around_image
-                return [*before, *self.image_ids(self.grid(image)), *behind]
+                return [*before, *self.image_ids(self.grid(image), frame), *behind]
             case ImageCodes(codes):
                 return [self._code_id(code) for code in codes]
             case Pieces(ids):

@@ -11,6 +11,7 @@ from typing import Literal
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.json_text import parse_json
+from unified_vl.kinds.hooks.segments import frame_tag
 from unified_vl.languages.tags import canonical, distinct
 
 PAD_ID, EOS_ID, UNK_ID = 0, 1, 2  # of the tokenizers that this project trains
@@ -201,6 +202,14 @@ class Vocabulary:
     def fingerprint(self) -> str:
         """Changes whenever an id would mean something else; goes into checkpoints."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:16]
+
+
+def frame_ids(vocabulary: Vocabulary) -> tuple[int, ...]:
+    """The ids of the tags of a video's frames, in their order; none without such."""
+    found: list[int] = []
+    while frame_tag(len(found)) in vocabulary.tags:
+        found.append(vocabulary.tag_id(frame_tag(len(found))))
+    return tuple(found)
 
 
 def in_one_form(tag: str) -> str:

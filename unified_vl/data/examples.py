@@ -133,7 +133,7 @@ class ExampleBuilder:
         plan = self._plan_of(row)
         draws = Draws(seed, f"{self.spec.task} {row.where}")
         names = self._all_fields if with_target else self._source_fields
-        values, size = self._values.read(row, names, plan.columns, plan.language)
+        values, size = self._values.read(row, names, plan.columns, plan.language, draws=draws)
         own: Mapping[str, Value] = values
         asked, matches = own, True
         if with_target:
@@ -183,7 +183,7 @@ class ExampleBuilder:
     def unread(self) -> ExampleBuilder | None:
         """Builds examples of the same lengths from undecoded images; None for a task without
         images, whose examples are read at once."""
-        if not any(field.of_kind.is_image for field in self.spec.fields.values()):
+        if not any(field.of_kind.has_pixels for field in self.spec.fields.values()):
             return None
         other = copy(self)
         other._values = self._values.unread()
@@ -220,6 +220,17 @@ class ExampleBuilder:
                         "the tokenizer has no image codes",
                         expected="one that `unified-vl tokenizer train --image-tokenizer` made",
                     )
+        for name, value in self.spec.fields.items():
+            tags = value.of_kind.tags(value)
+            known = sum(tag in self.codec.vocabulary.tags for tag in tags)
+            if known < len(tags):
+                raise self.spec.error(
+                    ("fields", name),
+                    f"the tokenizer's vocabulary has {known} of its {len(tags)} tags "
+                    f"({tags[0]}, ...)",
+                    expected="one that `unified-vl tokenizer train --spec` made for this task, or "
+                    "`unified-vl tokenizer extend`",
+                )
         needed = {
             "masking": (MASK_TAG, "mask"),
             "span_corruption": (sentinel_tag(0), "sentinels"),

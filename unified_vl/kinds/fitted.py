@@ -18,7 +18,7 @@ LEAST_SIDE = 1e-3  # of a box that lay in the padding: a bin of location tokens
 
 def onto_network(shape: Shape, content: Content) -> Shape:
     """A place in an image as one in the rectangle."""
-    if content == WHOLE:
+    if content == WHOLE or not kind_of_place(shape).in_image:
         return shape
     starts, sides = (content.left, content.top), (content.width, content.height)
     return _moved(
@@ -28,7 +28,7 @@ def onto_network(shape: Shape, content: Content) -> Shape:
 
 def onto_image(shape: Shape, content: Content) -> Shape:
     """A place in the rectangle as one in the image; what lies in the padding goes to the edge."""
-    if content == WHOLE:
+    if content == WHOLE or not kind_of_place(shape).in_image:
         return shape
     starts, sides = (content.left, content.top), (content.width, content.height)
     found = [(v - starts[i % 2]) / sides[i % 2] for i, v in enumerate(shape.coordinates)]

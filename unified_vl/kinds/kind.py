@@ -12,7 +12,7 @@ from unified_vl.kinds.hooks.automata import Automaton, longest_within
 from unified_vl.kinds.hooks.cells import Cell, Size, texts_of
 from unified_vl.kinds.hooks.drafts import Draft, Recognised
 from unified_vl.kinds.hooks.pen import Pen
-from unified_vl.kinds.hooks.segments import ImageCodes, LoadedImage
+from unified_vl.kinds.hooks.segments import Clip, ImageCodes, LoadedImage
 from unified_vl.parts import KeyPath, Part, Problem
 
 RowType = Literal["numbers", "labels", "texts"]
@@ -67,6 +67,9 @@ class Reading(Protocol):
     def image(self, cell: Cell, value: object) -> LoadedImage:
         """An image file at the size that the network reads."""
 
+    def video(self, cell: Cell, value: object) -> Clip:
+        """A video's frames at the size that the network reads, as many as the field says."""
+
     def in_codes(self, cell: Cell, value: object) -> ImageCodes:
         """An image file, or the codes that the row has, in codes of the image tokenizer."""
 
@@ -101,6 +104,7 @@ class Kind:
         free_text: whether a value is whatever people may say in a language.
         names_language: whether a value is a language.
         is_image: whether it is read from image files.
+        is_video: whether a value is a clip, whose frames the model reads as images.
         page_hint: what a text on the page looks like.
         reads_holes: whether the transparent parts of an image on the page say something.
         is_list: whether one value is itself a list, as those of `predict` are.
@@ -125,6 +129,7 @@ class Kind:
     free_text: ClassVar[bool] = False
     names_language: ClassVar[bool] = False
     is_image: ClassVar[bool] = False
+    is_video: ClassVar[bool] = False
     page_hint: ClassVar[str | None] = None
     reads_holes: ClassVar[bool] = False
     is_list: ClassVar[bool] = False
@@ -141,6 +146,11 @@ class Kind:
         return f"{self.name}s"
 
     @property
+    def has_pixels(self) -> bool:
+        """Whether it is read from files of pictures."""
+        return self.is_image or self.is_video
+
+    @property
     def is_input_image(self) -> bool:
         """Whether it is an image that the model reads, and never writes: one that places can be
         measured in, and that features are made of."""
@@ -155,6 +165,10 @@ class Kind:
             rules: the rest of the spec.
         """
         return iter(())
+
+    def tags(self, field: Any) -> Sequence[str]:
+        """The tags that a field of it needs in the vocabulary, beside those that all tasks have."""
+        return ()
 
     def read(self, cell: Cell, reading: Reading) -> tuple[Any, ...]:
         """The values of a cell, one or those of its list: texts, or segments of other kinds.

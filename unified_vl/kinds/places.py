@@ -80,6 +80,7 @@ class PlaceKind(Kind):
         tokens: room that a draft gives one.
         labelled: which of `allows` is the grammar where each comes behind a label.
         may_be_flat: whether it may be smaller than a location token tells apart.
+        in_image: whether it is measured in an image at all, and not in a video's time.
         turns: whether it can be turned with its image; an upright rectangle is none then.
     """
 
@@ -92,6 +93,7 @@ class PlaceKind(Kind):
     tokens: ClassVar[int] = 0
     labelled: ClassVar[str | None] = None
     may_be_flat: ClassVar[bool] = False
+    in_image: ClassVar[bool] = True
     turns: ClassVar[bool] = True
     writing = "places"
     page_hint = "numbers, with commas between them"

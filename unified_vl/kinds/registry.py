@@ -13,11 +13,13 @@ from unified_vl.kinds.image_codes import ImageCodesKind
 from unified_vl.kinds.kind import Kind, Writing
 from unified_vl.kinds.label import LabelKeys, LabelKind
 from unified_vl.kinds.language import LanguageKind
+from unified_vl.kinds.moment import MomentKeys, MomentKind
 from unified_vl.kinds.number import NumberKeys, NumberKind
 from unified_vl.kinds.places import PlaceKeys, PlaceKind
 from unified_vl.kinds.point import PointKind
 from unified_vl.kinds.polygon import PolygonKind
 from unified_vl.kinds.text import TextKind
+from unified_vl.kinds.video import VideoKeys, VideoKind
 from unified_vl.parts import NAME_PATTERN, Part, key_of, keys_changed
 
 KINDS: dict[str, Kind] = {
@@ -29,15 +31,19 @@ KINDS: dict[str, Kind] = {
         ChoiceKind(),
         ImageKind(),
         ImageCodesKind(),
+        VideoKind(),
         BoxKind(),
         PointKind(),
         PolygonKind(),
+        MomentKind(),
         LanguageKind(),
     )
 }
 
 
-class SharedKeys(ChoiceKeys, LabelKeys, NumberKeys, BoxKeys, PlaceKeys, ImageKeys):
+class SharedKeys(
+    ChoiceKeys, LabelKeys, NumberKeys, BoxKeys, PlaceKeys, MomentKeys, VideoKeys, ImageKeys
+):
     """The keys of a field that say something about these kinds; of two the last comes first."""
 
 

@@ -40,6 +40,8 @@ class UnifiedVLConfig(PretrainedConfig):
             products without a gate in T5 v1.0 (arXiv 1910.10683).
         tie_word_embeddings: the head is the embedding.
         image_token_id: the id that holds an image's places in a source.
+        frame_token_ids: the ids that hold the places of a video's first frame, of its second, ...;
+            their embeddings say which frame it is. None where no video is read.
         location_token_ids: first location id and the one behind the last; they start alike
             where they are near.
         code_token_ids: first id of the image codes and the one behind the last; None where
@@ -85,6 +87,7 @@ class UnifiedVLConfig(PretrainedConfig):
         gated: bool = True,
         tie_word_embeddings: bool = False,
         image_token_id: int | None = None,
+        frame_token_ids: list[int] | None = None,
         location_token_ids: list[int] | None = None,
         code_token_ids: list[int] | None = None,
         code_mask_id: int | None = None,
@@ -112,6 +115,7 @@ class UnifiedVLConfig(PretrainedConfig):
         self.activation = activation
         self.gated = gated
         self.image_token_id = image_token_id
+        self.frame_token_ids = frame_token_ids
         self.location_token_ids = location_token_ids
         self.code_token_ids = code_token_ids
         self.code_mask_id = code_mask_id

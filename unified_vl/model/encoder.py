@@ -43,6 +43,7 @@ class Encoder(nn.Module):
     def __init__(self, config: UnifiedVLConfig) -> None:
         super().__init__()
         self.image_token_id = config.image_token_id
+        self.frame_token_ids = config.frame_token_ids
         self.embedding: nn.Embedding = Embedding(config.vocab_size, config.d_model)
         self.code_positions = None if config.code_grid is None else CodePositions(config)
         self.vision = None if config.image_token_id is None else ImageEncoder(config)
@@ -135,8 +136,13 @@ class Encoder(nn.Module):
             placed_NPM, feature_NPM = self.vision(pixels_NCHW)
         else:
             placed_NPM = self.vision.place(feature_NPM, grid_N2)
-        places_BS1 = ids_BS.eq(self.image_token_id).unsqueeze(-1)
-        return x_BSM.masked_scatter(places_BS1, placed_NPM.to(x_BSM.dtype)), feature_NPM
+        image_BS1 = ids_BS.eq(self.image_token_id).unsqueeze(-1)
+        if self.frame_token_ids is None:
+            return x_BSM.masked_scatter(image_BS1, placed_NPM.to(x_BSM.dtype)), feature_NPM
+        frame_BS1 = torch.isin(ids_BS, ids_BS.new_tensor(self.frame_token_ids)).unsqueeze(-1)
+        seen_BSM = x_BSM.masked_scatter(image_BS1 | frame_BS1, placed_NPM.to(x_BSM.dtype))
+        # a frame's id is its number: the embedding of it is that of the time, and stays
+        return seen_BSM + x_BSM * frame_BS1, feature_NPM
 
     def embed_target(
         self, ids_BT: torch.Tensor, past: int, packed: PackedBatch | None = None

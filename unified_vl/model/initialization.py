@@ -43,6 +43,7 @@ def initialize(module: nn.Module, config: UnifiedVLConfig) -> None:
             init.normal_(module.weight, std=1.0 if tokens else 0.5)
             if tokens:
                 _smooth_locations(module.weight, config, 1.0)
+                _scale_frames(module.weight, config)
         case Linear():
             start = 0
             for rows, std in module.parts:
@@ -76,6 +77,14 @@ def _smooth_locations(weight_VM: torch.Tensor, config: UnifiedVLConfig, scale: f
     start, stop = config.location_token_ids
     with torch.no_grad():
         weight_VM[start:stop] = location_curves(stop - start, weight_VM.shape[1]) * scale
+
+
+def _scale_frames(weight_VM: torch.Tensor, config: UnifiedVLConfig) -> None:
+    """The times of frames, which are added to features as rows and columns are, at their scale."""
+    if config.frame_token_ids is None or weight_VM.is_meta:
+        return
+    with torch.no_grad():
+        weight_VM[config.frame_token_ids] *= 0.5
 
 
 def location_curves(bins: int, width: int) -> torch.Tensor:

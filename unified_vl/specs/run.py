@@ -42,6 +42,7 @@ Batch = Annotated[int, Field(ge=1, le=1 << 20)]
 DECIDED_ELSEWHERE = (  # keys of a saved model's configuration that are no run's to set
     "vocab_size",
     "image_token_id",
+    "frame_token_ids",
     "location_token_ids",
     "code_token_ids",
     "code_mask_id",

@@ -33,6 +33,7 @@ class SavedModelSpec(Architecture, Document):
     model_type: Literal["unified_vl"]
     vocab_size: Annotated[int, Field(ge=1, le=1 << 22)]
     image_token_id: Id | None = None
+    frame_token_ids: tuple[Id, ...] | None = None
     location_token_ids: tuple[Id, Id] | None = None
     code_token_ids: tuple[Id, Id] | None = None
     code_mask_id: Id | None = None
@@ -96,6 +97,10 @@ def _ids(saved: SavedModelSpec) -> Iterator[Problem]:
         if pair is not None and not pair[0] < pair[1] <= saved.vocab_size:
             found, ends = f"found {list(pair)}", f"two ascending ids up to {saved.vocab_size}"
             yield Problem((key,), found, expected=ends)
+    for number in saved.frame_token_ids or ():
+        if number >= saved.vocab_size:
+            found, expected = f"found {number}", f"below {saved.vocab_size}"
+            yield Problem(("frame_token_ids",), found, expected=expected)
     yield from _shared_ids(saved)
 
 
@@ -106,10 +111,11 @@ def _shared_ids(saved: SavedModelSpec) -> Iterator[Problem]:
         for key in (*SINGLE, *RANGES)
         if (number := getattr(saved, key)) is not None
     ]
+    taken += [("frame_token_ids", number, number + 1) for number in saved.frame_token_ids or ()]
     for place, (key, first, end) in enumerate(taken):
         for other, its_first, its_end in taken[:place]:
             if first < its_end and its_first < end:
-                found = f"found {first}" if key in SINGLE else f"found {[first, end]}"
+                found = f"found {[first, end]}" if key in RANGES else f"found {first}"
                 yield Problem((key,), found, expected=f"another id than that of {other}")
                 break
 

@@ -249,13 +249,18 @@ class TaskSpec(Spec):
         """The column by which rows are split into shares; None where nothing says one."""
         if self.data.splits_.by is not None:
             return self.data.splits_.by
-        image = self.image_field
-        return self.data.key_column if image is None else self.fields[image].column
+        seen = self.image_field or self.video_field
+        return self.data.key_column if seen is None else self.fields[seen].column
 
     @property
     def image_field(self) -> str | None:
         """The first image field: the one that shapes are measured in (its first image)."""
         return next((name for name, f in self.fields.items() if f.of_kind.is_input_image), None)
+
+    @property
+    def video_field(self) -> str | None:
+        """The first video field."""
+        return next((name for name, f in self.fields.items() if f.of_kind.is_video), None)
 
     @property
     def dictionaries(self) -> dict[str, Dictionary]:

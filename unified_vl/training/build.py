@@ -15,7 +15,7 @@ from unified_vl.codecs.model_codec import model_codec
 from unified_vl.codecs.row_names import row_names
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.codecs.texts.text_codec import TextCodec
-from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary
+from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, frame_ids
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images.code_cache import cache_directory
 from unified_vl.data.images.image_loader import ImageLoader
@@ -207,6 +207,7 @@ def model_config(
         config = UnifiedVLConfig(
             vocab_size=vocabulary.size,
             image_token_id=vocabulary.tag_id(IMAGE_TAG),
+            frame_token_ids=list(frame_ids(vocabulary)) or None,
             location_token_ids=[vocabulary.locations.start, vocabulary.locations.stop],
             code_token_ids=None if image_tokenizer is None else [codes.start, codes.stop],
             code_mask_id=vocabulary.tag_id(IMAGE_MASK_TAG) if masks else None,

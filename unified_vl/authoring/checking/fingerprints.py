@@ -144,7 +144,9 @@ class _Texts:
         self.written = [name for name in texts if name in written]
         self.read = [name for name in texts if name not in written]
         self.languages = [n for n, f in spec.fields.items() if f.of_kind.names_language]
-        self.has_image = bool(read_images(spec))
+        self.has_image = any(field.of_kind.is_video for field in spec.fields.values()) or bool(
+            read_images(spec)
+        )
 
     def add(self, row: Row, number: int, fingerprints: Fingerprints) -> None:
         language = row.language or self.spec.data.languages[0]

@@ -59,7 +59,7 @@ def choose_roles(fields: Sequence[Field], file: Path) -> Roles:
     Raises:
         UserError: when nothing is left to be written or to be read.
     """
-    images = [field for field in fields if field.guess.kind.is_input_image]
+    images = [f for f in fields if f.guess.kind.has_pixels and f.guess.kind.writing == "nothing"]
     labelling = {field.labels for field in fields}
     texts = [f for f in fields if f.guess.is_written_text and f.name not in labelling]
     shapes = [f for f in fields if f.guess.kind.writing == "places"] if images else []

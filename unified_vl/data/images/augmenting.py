@@ -9,6 +9,7 @@ Legend: H height, W width, C channels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -17,7 +18,7 @@ from PIL import Image as PILImage
 
 from unified_vl.augmentation.augmentation import Change
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Image
+from unified_vl.codecs.segments import Clip, Image
 from unified_vl.data.draws import Draws
 from unified_vl.data.images.unread import UnreadImage
 from unified_vl.geometry import Shape
@@ -61,11 +62,12 @@ class Augmenter:
         for name, each in values.items():
             for number, value in enumerate(each):
                 random = draws.training("augment", name, number)
-                if not isinstance(value, Image) or random is None:
+                if not isinstance(value, (Image, Clip)) or random is None:
                     continue
                 measured = name == self._main and number == 0
                 shapes = self._shapes(values) if measured else []
-                found[name, number] = self._draw(value.image, shapes, random)
+                first = value if isinstance(value, Image) else value.frames[0]
+                found[name, number] = self._draw(first.image, shapes, random)
         return found
 
     def changed(
@@ -78,7 +80,7 @@ class Augmenter:
         for (name, number), steps in changes.items():
             if number < len(found.get(name, ())):
                 each = list(found[name])
-                each[number] = Image(applied(each[number].image, steps))
+                each[number] = _changed(each[number], steps)
                 found[name] = tuple(each)
         motions = [s.motion for s in changes.get((self._main or "", 0), ()) if s.motion is not None]
         for name in self._places if motions else ():
@@ -106,6 +108,14 @@ class Augmenter:
                     steps.append(change)
                     break
         return tuple(steps)
+
+
+def _changed(value: Image | Clip, steps: Sequence[Change]) -> Image | Clip:
+    """An image after changes, or a video, whose frames go through the same ones."""
+    if isinstance(value, Clip):
+        frames = (replace(frame, image=applied(frame.image, steps)) for frame in value.frames)
+        return replace(value, frames=tuple(frames))
+    return replace(value, image=applied(value.image, steps))
 
 
 def _kept(shapes: list[Shape], motion: Motion | None, keep: float) -> list[Shape] | None:

@@ -205,20 +205,30 @@ class ImageLoader:
         self._keep(key, image)
         return image
 
-    def resolve(self, name: str, where: str, linked: Sequence[Path] = ()) -> Path:
+    def resolve(
+        self,
+        name: str,
+        where: str,
+        linked: Sequence[Path] = (),
+        *,
+        what: str = "image",
+        or_folder: bool = False,
+    ) -> Path:
         """The file that a path names; with backslashes, too, as Windows writes them.
 
         Args:
             name: the path, relative to the root.
             where: the row, for messages.
             linked: files and folders outside the root that count as in it.
+            what: it is, for messages.
+            or_folder: whether it may name a folder.
 
         Raises:
             BadRow: when there is none, or it is outside the root.
             UserError: for a remote one that cannot be fetched.
         """
         if self.remote or is_url(name):
-            copy = self._copy_of(name, where, linked)
+            copy = self._copy_of(name, where, linked, what)
             if copy is not None:
                 return copy
         shown = name if len(name) <= _LONG_NAME else f"{name[:57]}..."
@@ -228,14 +238,14 @@ class ImageLoader:
             within = self.root is None or path.is_relative_to(self.root)
             if not within and not any(path.is_relative_to(folder) for folder in linked):
                 raise BadRow(
-                    f"the image {shown!r} leaves the data root",
+                    f"the {what} {shown!r} leaves the data root",
                     file=where,
                     expected=no_base64 or "a path in it",
                 )
-            if not path.is_file():
+            if not path.is_file() and not (or_folder and path.is_dir()):
                 close = nearest(path.name, (p.name for p in path.parent.glob("*")))
                 raise BadRow(
-                    f"there is no image {shown!r}",
+                    f"there is no {what} {shown!r}",
                     file=where,
                     expected=no_base64,
                     nearest=close,
@@ -246,7 +256,7 @@ class ImageLoader:
             raise BadRow(f"{shown} is no path: {reason}", file=where) from error
         return path
 
-    def _copy_of(self, name: str, where: str, linked: Sequence[Path]) -> Path | None:
+    def _copy_of(self, name: str, where: str, linked: Sequence[Path], what: str) -> Path | None:
         """The copy of a remote file; None for one of this machine.
 
         Raises:
@@ -257,13 +267,13 @@ class ImageLoader:
             url = url_below(name, self.root, linked)
             return None if url is None else fetched(url)
         except Missing as error:
-            raise BadRow(f"there is no image {name!r}", file=where) from error
+            raise BadRow(f"there is no {what} {name!r}", file=where) from error
         except UserError as error:
-            message = f"the image {name!r} {error.message}"
+            message = f"the {what} {name!r} {error.message}"
             raise UserError(message, file=where, expected=error.expected) from error
         except ValueError as error:
             raise BadRow(
-                f"the image {name!r} leaves the data root",
+                f"the {what} {name!r} leaves the data root",
                 file=where,
                 expected="a path in it, or below the URL that data.images of the spec names",
             ) from error

@@ -101,7 +101,7 @@ class UnreadImages(ImageLoader):
 
     def __init__(self, images: ImageLoader, *, sized: bool) -> None:
         super().__init__(images.root, images.size, 0, holes=images.holes, fit=images.fit)
-        self._images = images
+        self.decoding = images
         self._sized = sized
 
     def load(
@@ -113,18 +113,26 @@ class UnreadImages(ImageLoader):
             BadRow: when it is missing; where headers are read, also for another format, and for
                 one that is too large.
         """
-        decode = partial(self._images.load, value, where, linked, truncated=truncated)
+        decode = partial(self.decoding.load, value, where, linked, truncated=truncated)
         if not self._sized and self._is_there(value):
             return UnreadImage(decode)
         found = self._load(value, where, linked)
-        size = found.width, found.height
+        return self.later(decode, (found.width, found.height), found.orientation)
+
+    def later(
+        self,
+        decode: Callable[[], LoadedImage],
+        size: tuple[int, int],
+        orientation: int = 1,
+    ) -> UnreadImage:
+        """An image of a size (width, height) that is known, not decoded."""
         shape = self.size or size[::-1]
         content = content_of(self.fit, size, shape)
-        upright = (*size, found.orientation)
-        return UnreadImage(decode, upright, content, fitted_size(self.fit, size, shape))
+        fitted = fitted_size(self.fit, size, shape)
+        return UnreadImage(decode, (*size, orientation), content, fitted)
 
     def at(self, size: tuple[int, int]) -> ImageLoader:
-        return UnreadImages(self._images.at(size), sized=self._sized)
+        return UnreadImages(self.decoding.at(size), sized=self._sized)
 
     def _is_there(self, value: object) -> bool:
         """Whether a value is an image, or a path names a file; if not, `_load` says what it is."""

@@ -59,7 +59,7 @@ def keep_share(rows: Selection, split: SplitName) -> None:
     shares = spec.data.shares
     column = spec.split_by
     assert shares is not None and column is not None
-    is_image = any(f.column == column and f.of_kind.is_image for f in spec.fields.values())
+    is_image = any(f.column == column and f.of_kind.has_pixels for f in spec.fields.values())
     values = rows.column(column)
     kept = []
     for index, value in enumerate(values):

@@ -11,13 +11,15 @@ import numpy as np
 
 from unified_vl.codecs.image_codes import CodeImages
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Image, ImageCodes, Segment
+from unified_vl.codecs.segments import Clip, Image, ImageCodes, Segment
+from unified_vl.data.draws import Draws
 from unified_vl.data.images.code_cache import ImageCodeCache
 from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.images.unread import UnreadImage, UnreadImages
 from unified_vl.data.rows.row import Row
 from unified_vl.data.rows.selection import is_blank
 from unified_vl.data.shapes import ShapeReader
+from unified_vl.data.videos.video_loader import VideoLoader
 from unified_vl.errors import BadRow, nearest
 from unified_vl.geometry import Shape
 from unified_vl.kinds.hooks.cells import Cell, Size, said, whole_number
@@ -50,6 +52,7 @@ class ValueReader:
     ) -> None:
         self.spec = spec
         self.images = images
+        self.videos = VideoLoader(images)
         self._main = spec.image_field
         self._code_images = code_images
         self._code_loader = images
@@ -73,6 +76,7 @@ class ValueReader:
         places = any(field.writing == "places" for field in self.spec.fields.values())
         sized = places or isinstance(self.images.fit, Pack)
         other.images = UnreadImages(self.images, sized=sized)
+        other.videos = VideoLoader(other.images)
         other._code_loader = UnreadImages(self._code_loader, sized=places)
         other.shapes = ShapeReader(self.spec)
         return other
@@ -85,6 +89,7 @@ class ValueReader:
         language: str,
         *,
         sized: bool = True,
+        draws: Draws | None = None,
     ) -> tuple[dict[str, Value], Size | None]:
         """All values of each field, and the size of the first image (read first: shapes need it).
 
@@ -96,12 +101,14 @@ class ValueReader:
             columns: the column of each field.
             language: of the row; names of classes may differ by it.
             sized: whether the first image is read although no name asks for it.
+            draws: of the example, where something is drawn in training: which frames of a video
+                are taken.
 
         Raises:
             BadRow: for a value that is missing, empty or not of its kind.
         """
         values: dict[str, Value] = {}
-        reading = _RowReading(self, row, columns, language)
+        reading = _RowReading(self, row, columns, language, draws)
         main = self._main
         if not sized and not any(self._needs_size[n] for n in names):
             main = None
@@ -149,6 +156,19 @@ class ValueReader:
             error.field = cell.called
             raise
 
+    def video(self, row: Row, cell: Cell, value: object, draws: Draws | None) -> Clip:
+        """A video of a row: the frames that its field asks for.
+
+        Raises:
+            BadRow: for one that cannot be read.
+        """
+        random = None if draws is None else draws.training("frames", cell.name)
+        try:
+            return self.videos.load(row, value, cell.field, random)
+        except BadRow as error:
+            error.field = cell.called
+            raise
+
     def in_codes(self, row: Row, cell: Cell, value: object) -> ImageCodes:
         """An image in codes: of its pixels, or those that the row has.
 
@@ -189,14 +209,20 @@ class ValueReader:
 class _RowReading:
     """One row on its way through a `ValueReader`, as the kinds of its values see it."""
 
-    __slots__ = ("_columns", "_reader", "_row", "first", "language")
+    __slots__ = ("_columns", "_draws", "_reader", "_row", "first", "language")
 
     def __init__(
-        self, reader: ValueReader, row: Row, columns: Mapping[str, str], language: str
+        self,
+        reader: ValueReader,
+        row: Row,
+        columns: Mapping[str, str],
+        language: str,
+        draws: Draws | None,
     ) -> None:
         self._reader = reader
         self._row = row
         self._columns = columns
+        self._draws = draws
         self.language = language
         self.first: LoadedImage | None = None
         """The first image, once it is read."""
@@ -212,6 +238,9 @@ class _RowReading:
 
     def image(self, cell: Cell, value: object) -> LoadedImage:
         return self._reader.image(self._row, cell, value)
+
+    def video(self, cell: Cell, value: object) -> Clip:
+        return self._reader.video(self._row, cell, value, self._draws)
 
     def in_codes(self, cell: Cell, value: object) -> ImageCodes:
         return self._reader.in_codes(self._row, cell, value)

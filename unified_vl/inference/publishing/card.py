@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from unified_vl.inference.publishing.scores import (
     task_type,
 )
 from unified_vl.inference.saved_models.parts import SavedParts, load_parts
+from unified_vl.kinds.kind import Kind
 from unified_vl.specs.runs.run_paths import is_path
 from unified_vl.specs.task import TaskSpec
 
@@ -84,9 +85,9 @@ def _metadata(
     )
 
 
-def _sees(parts: SavedParts) -> bool:
+def _sees(parts: SavedParts, what: Callable[[Kind], bool] = lambda kind: kind.is_image) -> bool:
     return any(
-        spec.fields[name].of_kind.is_image
+        what(spec.fields[name].of_kind)
         for spec in parts.specs.values()
         for name in source_fields(spec)
     )
@@ -104,7 +105,8 @@ def _about(parts: SavedParts) -> str:
     languages = {tag for spec in parts.specs.values() for tag in spec.data.languages}
     kind = str(parts.config.model_type)
     what = "an encoder-decoder" if kind == "unified_vl" else f"a `{kind}` model"
-    reads = "reads images and text" if _sees(parts) else "reads text"
+    seen = ["images"] * _sees(parts) + ["videos"] * _sees(parts, lambda kind: kind.is_video)
+    reads = f"reads {' and '.join([', '.join(seen), 'text'] if seen else ['text'])}"
     return (
         f"This is {what} of unified_vl that {reads}. "
         f"It was trained on {_count(len(parts.specs), 'task')} in "
@@ -150,7 +152,8 @@ Boxes are in pixels of the image that was given."""
 
 
 def _example(spec: TaskSpec, name: str) -> str:
-    return '"picture.png"' if spec.fields[name].of_kind.is_image else '"..."'
+    kind = spec.fields[name].of_kind
+    return '"clip.mp4"' if kind.is_video else '"picture.png"' if kind.is_image else '"..."'
 
 
 def _tasks(parts: SavedParts) -> str:

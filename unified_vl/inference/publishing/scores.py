@@ -57,6 +57,8 @@ def task_type(spec: TaskSpec) -> str:
     reads = [spec.fields[name] for name in source_fields(spec)]
     writes = [spec.fields[name] for name in target_fields(spec)]
     sees = any(field.of_kind.is_image for field in reads)
+    if any(field.of_kind.is_video for field in reads):
+        return "video-text-to-text"
     if any(field.of_kind.is_image or field.in_codes for field in writes):
         return "image-to-image" if sees else "text-to-image"
     if any(field.writing == "places" for field in writes):

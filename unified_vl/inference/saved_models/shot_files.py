@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image as PILImage
 
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Image, ImageCodes, Tag
+from unified_vl.codecs.segments import Clip, Image, ImageCodes, Tag
 from unified_vl.data.images.opening import open_image, to_rgb
 from unified_vl.data.rows.other_rows import Shot, Shots
 from unified_vl.data.rows.values import Value
@@ -112,6 +112,9 @@ class _Images:
             return item
         if isinstance(item, ImageCodes):
             return {"kind": "ImageCodes", "codes": item.codes, "columns": item.columns}
+        if isinstance(item, Clip):
+            frames = [self.written(frame) for frame in item.frames]
+            return {"kind": "Clip", "frames": frames, "seconds": item.seconds}
         if not isinstance(item, Image):
             return {"kind": type(item).__name__, **asdict(item)}
         content = png(PILImage.fromarray(item.image.pixels_HWC))
@@ -137,6 +140,9 @@ def _value(item: Any, folder: Path, frame: Frame) -> Any:
     if isinstance(item, str):
         return item
     kind, rest = item["kind"], {name: held for name, held in item.items() if name != "kind"}
+    if kind == "Clip":
+        images = _values(rest["frames"], folder, frame)
+        return Clip(tuple(replace(each, frame=n) for n, each in enumerate(images)), rest["seconds"])
     if kind != "Image":
         lists = {name: tuple(v) if isinstance(v, list) else v for name, v in rest.items()}
         return _class_of(kind)(**lists)

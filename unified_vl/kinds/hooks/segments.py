@@ -64,9 +64,33 @@ class LoadedImage:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image, already at the size that the network reads."""
+    """An image, already at the size that the network reads.
+
+    Attributes:
+        image: its pixels.
+        frame: its number in a video, from 0; None of an image that is none of a video.
+    """
 
     image: LoadedImage
+    frame: int | None = None
+
+
+def frame_tag(number: int) -> str:
+    """The tag that holds the places of a video's frame, by its number from 0."""
+    return f"frame:{number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A video: the frames of it that the model reads.
+
+    Attributes:
+        frames: in their order.
+        seconds: how long the video is; None where nothing says it.
+    """
+
+    frames: tuple[Image, ...]
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from unified_vl.codecs.row_names import row_names
 from unified_vl.codecs.sequence import load_tokenizer
 from unified_vl.codecs.texts.published import PublishedText, has_text, published_text
 from unified_vl.codecs.texts.text_codec import TextCodec
-from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary
+from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, frame_ids
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object
 from unified_vl.model.backbones.adapter import TransformersBackbone
@@ -104,6 +104,12 @@ class TransformersCheckpoint:
                 ("tokenizer",),
                 f"a {self.family.model_type} model reads and writes no images in codes",
                 expected="a tokenizer without an image tokenizer",
+            )
+        if frame_ids(vocabulary):
+            raise run.error(
+                ("tokenizer",),
+                f"a {self.family.model_type} model reads no videos",
+                expected="a tokenizer of tasks without them, or a model of this project's own",
             )
         keys = self._own_keys(run)
         vision = run.model.vision

@@ -100,15 +100,16 @@ class ChatRequest(Part):
 
 
 def fits(spec: TaskSpec) -> bool:
-    """Whether messages can ask a task: it reads at most one text beside images, and writes no
-    image."""
+    """Whether messages can ask a task: it reads at most one text beside images, and no video, and
+    writes no image."""
     needed = [
         spec.fields[name]
         for name in source_fields(spec)
         if not kind_of(spec.fields[name].kind).is_image and spec.fields[name].missing != "allow"
     ]
     drawn = any(spec.fields[name].writing == "codes" for name in target_fields(spec))
-    return len(needed) <= 1 and not drawn
+    filmed = any(field.of_kind.is_video for field in needed)
+    return len(needed) <= 1 and not drawn and not filmed
 
 
 def models(specs: Mapping[str, TaskSpec], created: int) -> dict[str, Any]:
@@ -135,6 +136,8 @@ def chat_question(asked: ChatRequest, asker: Asker, reader: ValueReader) -> Ques
     spec = asker.spec(task)
     if any(spec.fields[name].writing == "codes" for name in target_fields(spec)):
         raise Fault(f"the task {task!r} writes images", field="model", expected="POST /predict")
+    if any(spec.fields[name].of_kind.is_video for name in source_fields(spec)):
+        raise Fault(f"the task {task!r} reads a video", field="model", expected="POST /predict")
     text, images = _said(asked)
     language = asked.language or tag or None
     given = dict(asked.fields)

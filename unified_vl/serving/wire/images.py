@@ -15,7 +15,7 @@ from unified_vl.errors import UserError
 from unified_vl.serving.faults import Fault, TooLarge
 from unified_vl.serving.limits import Limits
 
-_DATA_URL = re.compile(r"data:(?:image/[\w.+-]+)?(?:;[\w.+-]+=[^;,]*)*;base64,", re.I)
+_DATA_URL = re.compile(r"data:(?:(?:image|video)/[\w.+-]+)?(?:;[\w.+-]+=[^;,]*)*;base64,", re.I)
 WANTED = "a data URL: data:image/png;base64,... (or image/jpeg, image/webp, ...)"
 
 

@@ -66,15 +66,20 @@ class ValueReader:
             field = spec.fields[name]
             if value is None:
                 continue
+            if kind_of(field.kind).is_video:
+                frames = len(value) if isinstance(value, list) else 1
+                count += frames
+                if count > MOST_IMAGES:
+                    raise _too_many(count, name)
+                found[name] = self.video(value, name)
+                continue
             if not kind_of(field.kind).is_image:
                 found[name] = self._text(value, field, name)
                 continue
             several = value if field.many and isinstance(value, list) else [value]
             count += len(several)
             if count > MOST_IMAGES:
-                raise TooLarge(
-                    f"found {count} images", field=name, expected=f"at most {MOST_IMAGES}"
-                )
+                raise _too_many(count, name)
             images = [self.image(one, name, field) for one in several]
             found[name] = images if field.many else images[0]
         return found
@@ -94,6 +99,27 @@ class ValueReader:
             return value
         holes = field is not None and kind_of(field.kind).reads_holes
         return decoded(self._file(value, name), name, self.limits, holes=holes)
+
+    def video(self, value: Any, name: str) -> Any:
+        """A video: its frames, decoded, or the bytes of its file; never a path of the server's.
+
+        Args:
+            value: a list of images as `image` takes them, or one file.
+            name: what the request calls it.
+
+        Raises:
+            UserError: for what is neither, or is above a limit.
+        """
+        if isinstance(value, list):
+            return [self.image(one, name) for one in value]
+        content = self._file(value, name)
+        if len(content) > self.limits.file:
+            raise TooLarge(
+                f"the file has {len(content):,} bytes",
+                field=name,
+                expected=f"at most {self.limits.file:,}",
+            )
+        return content
 
     def _file(self, value: Any, name: str) -> bytes:
         if isinstance(value, Upload):
@@ -128,6 +154,10 @@ class ValueReader:
         except ValueError as error:
             raise Fault(f"found {value!r:.60}", field=name, expected=str(error)) from error
         return value
+
+
+def _too_many(count: int, name: str) -> TooLarge:
+    return TooLarge(f"found {count} images", field=name, expected=f"at most {MOST_IMAGES}")
 
 
 def first_image(values: Mapping[str, Any], spec: TaskSpec) -> PILImage.Image | None:

@@ -43,7 +43,7 @@ def filled_in(
     texts = [
         name
         for name in source_fields(spec)
-        if not kind_of(spec.fields[name].kind).is_image and name not in given
+        if not kind_of(spec.fields[name].kind).has_pixels and name not in given
     ]
     for tag in languages:
         for pattern in _patterns(spec, tag, texts):

@@ -77,7 +77,9 @@ def tags_of(tasks: Sequence[TaskSpec]) -> tuple[str, ...]:
     languages = (language for task in tasks for language in task.data.languages)
     families = (task.family for task in tasks if task.family is not None)
     noise = (tag for task in tasks for tag in task.example.tags)
-    return standard_tags(languages, (task.task for task in tasks), families, noise)
+    fields = (field for task in tasks for field in task.fields.values())
+    of_kinds = (tag for field in fields for tag in field.of_kind.tags(field))
+    return standard_tags(languages, (task.task for task in tasks), families, (*noise, *of_kinds))
 
 
 def texts_of_specs(tasks: Iterable[TaskSpec], root: Path) -> Iterator[str]:

@@ -1,0 +1,1 @@
+"""Videos to frames: which of them are read, and from what files."""
