@@ -137,6 +137,29 @@ def test_a_star_in_a_url(tmp_path: Path, files: Path) -> None:
         TaskData(spec, "train", files)
 
 
+def test_a_list_of_numbered_files(tmp_path: Path, files: Path) -> None:
+    """Here and elsewhere; the first that is not there is named."""
+    memory = fsspec.filesystem("memory")
+    for number in range(9, 12):
+        rows = (files / "train.jsonl").read_bytes()
+        memory.pipe(f"/numbered/train-{number:03}.jsonl", rows)
+        (tmp_path / f"train-{number:03}.jsonl").write_bytes(rows)
+    for root in ("memory://numbered", str(tmp_path)):
+        spec = spec_of(tmp_path, "reader: jsonl", "{split}-{009..011}.jsonl")
+        data = TaskData(spec, "train", Path(root))
+        assert len(data) == 3 * COUNT
+        assert data[COUNT].where == "train-010.jsonl:1"
+        spec = spec_of(tmp_path, "reader: jsonl", "{split}-{009..012}.jsonl")
+        with pytest.raises(UserError, match=r"data\.path: .*train-012\.jsonl'"):
+            TaskData(spec, "train", Path(root))
+
+
+@pytest.mark.parametrize("path", ["{3..1}.jsonl", "{0..9999999}.jsonl", "{1..a}.jsonl"])
+def test_lists_that_are_none(path: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"task\.yaml:4: data\.path: .*(counts down|lists|no slot)"):
+        spec_of(tmp_path, "reader: jsonl", f"{{split}}-{path}")
+
+
 def test_a_file_is_fetched_once_until_it_changes(tmp_path: Path) -> None:
     (tmp_path / "site").mkdir()
     file = tmp_path / "site/a.txt"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from unified_vl.readers.registry import READERS
 from unified_vl.remote.fetching import fetched, matching
 from unified_vl.remote.urls import joined, url_of
 from unified_vl.specs.reading.document import KeyPath
+from unified_vl.specs.reading.ranges import listed
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 from unified_vl.specs.tasks.template import fill
@@ -46,23 +47,33 @@ def languages_apart(spec: TaskSpec, split: SplitName) -> Sequence[str | None]:
 def existing(
     spec: TaskSpec, split: SplitName, root: Path, language: str | None
 ) -> list[dict[str, Path]]:
-    """The files of a split that are read together, each by its name.
-
-    A name with `*` stands for several, sorted; where several names have one, the first
-    files of each belong together, then the second.
+    """The files of a split that are read together, each by its name; remote ones as copies.
 
     Raises:
-        UserError: for a file or folder that is not there, a `*` that nothing matches, or
-            names that do not match as many files.
+        UserError: for a file or folder that is not there, and as `places` does.
+    """
+    return [on_this_machine(spec, each) for each in places(spec, split, root, language)]
+
+
+def places(
+    spec: TaskSpec, split: SplitName, root: Path, language: str | None
+) -> list[dict[str, Path]]:
+    """What the files of a split that are read together are called; a URL stands for itself.
+
+    A name with `*` stands for several, sorted, and one with `{000..127}` for that many; where
+    several names have one, the first files of each belong together, then the second.
+
+    Raises:
+        UserError: for a `*` that nothing matches, or names that do not match as many files.
     """
     found: dict[str, list[Path]] = {}
     for name, text in filled(spec, split, language).items():
-        if READERS[spec.data.reader].path == "id":
-            found[name] = [root / text]
-        elif "*" in text:
-            found[name] = _matched(spec, root, text, name)
-        else:
-            found[name] = [_existing(spec, joined(root, text), name)]
+        found[name] = []
+        for one in listed(text):
+            if "*" in one and READERS[spec.data.reader].path != "id":
+                found[name] += _matched(spec, root, one, name)
+            else:
+                found[name].append(joined(root, one))
     first = next(iter(found))
     for name, paths in found.items():
         if len(paths) != len(found[first]):
@@ -73,6 +84,17 @@ def existing(
     return [dict(zip(found, paths, strict=True)) for paths in zip(*found.values(), strict=True)]
 
 
+def on_this_machine(spec: TaskSpec, together: Mapping[str, Path]) -> dict[str, Path]:
+    """Files that are read together where they can be opened.
+
+    Raises:
+        UserError: for one that is not there, or cannot be fetched.
+    """
+    if READERS[spec.data.reader].path == "id":
+        return dict(together)
+    return {name: _existing(spec, path, name) for name, path in together.items()}
+
+
 def _matched(spec: TaskSpec, root: Path, text: str, name: str) -> list[Path]:
     pattern_url = url_of(joined(root, text))
     if pattern_url is not None:
@@ -80,7 +102,7 @@ def _matched(spec: TaskSpec, root: Path, text: str, name: str) -> list[Path]:
             urls = matching(pattern_url)
             if not urls:
                 raise UserError("no file matches", file=pattern_url)
-        return [_remote(spec, url, name) for url in urls]
+        return list(map(Path, urls))
     pattern = re.sub(r"([?\[])", r"[\1]", text)  # only * has a meaning
     paths = sorted(path for path in root.glob(pattern) if _is_right(spec, path))
     if not paths:

@@ -17,6 +17,7 @@ from unified_vl.readers.keys import ReaderKeys
 from unified_vl.readers.reader import Reader
 from unified_vl.readers.registry import READERS
 from unified_vl.specs.reading.document import LanguageTag, Name, Part, one_of
+from unified_vl.specs.reading.ranges import shielded
 
 SplitName = Literal["train", "validation", "test"]
 Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
@@ -76,8 +77,8 @@ class DataSpec(Part):
         min_length=1,
         description="The file, relative to the data root; {split} and {language} are filled in, "
         "and * stands for any part of a name: several files then are read one after the other, "
-        "sorted. For some readers a folder, or the id of a data set. It may be a URL "
-        "(docs/remote_data.md).",
+        "sorted, and {000..127} for that many numbered ones. For some readers a folder, or the id "
+        "of a data set. It may be a URL (docs/remote_data.md).",
         examples=["photos/{split}_{language}.jsonl"],
     )
     files: dict[Name, str] | None = Field(
@@ -221,7 +222,8 @@ class DataSpec(Part):
     @property
     def templates(self) -> dict[str, str]:
         """The path templates by the name of the file; "path" for that of a single one."""
-        return {"path": self.path} if self.path is not None else dict(self.files or {})
+        said = {"path": self.path} if self.path is not None else dict(self.files or {})
+        return {name: shielded(text) for name, text in said.items()}
 
     @property
     def own_templates(self) -> dict[str, str]:

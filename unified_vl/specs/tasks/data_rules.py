@@ -11,6 +11,7 @@ from unified_vl.files import is_absolute
 from unified_vl.languages.tags import find, nearest_tag
 from unified_vl.readers.registry import READERS
 from unified_vl.remote.urls import fault_of, is_url
+from unified_vl.specs.reading import ranges
 from unified_vl.specs.reading.checks import named_slots, parse, repeated, same_languages
 from unified_vl.specs.reading.document import KeyPath, Problem, one_of
 from unified_vl.specs.tasks.share_rules import share_problems
@@ -51,6 +52,9 @@ def data_problems(spec: TaskSpec) -> Iterator[Problem]:
         path = PurePosixPath(text)
         if path.is_absolute() or ".." in path.parts:
             yield Problem(place, f"{text!r} leaves the data root", expected="a path below it")
+        fault = ranges.fault_of(text)
+        if fault is not None:
+            yield Problem(place, f"{text!r} {fault}", expected="{000..127}")
         fault = fault_of(text) if is_url(text) else None
         if fault is not None:
             yield Problem(place, f"{text!r} {fault}", expected="a URL of fsspec, or a path")
