@@ -39,6 +39,7 @@ ORDER = [
     "specs",
     "codecs",
     "data",
+    "perturbation",
     "image_tokenizer",
     "model",
     "decoding",

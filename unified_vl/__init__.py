@@ -37,8 +37,8 @@ Specs need no files (docs/python.md):
 
 Find images by a sentence: `Retriever`. Parts of your own, which specs then name, are made known by
 `register_kind`, `register_metric`, `register_reader`, `register_encoder`, `register_objective`,
-`register_schedule`, `register_balance`, `register_optimizer` and `register_augmentation`
-(docs/extending.md).
+`register_schedule`, `register_balance`, `register_optimizer`, `register_augmentation` and
+`register_perturbation` (docs/extending.md).
 
 Boxes, points and polygons of a `Prediction` are in pixels of the image that was given, its score is
 a mean log-probability (natural, 0 is certain), metrics of a report are in the units that
@@ -75,6 +75,8 @@ if TYPE_CHECKING:
     from unified_vl.model.image_encoders.registry import register as register_encoder
     from unified_vl.model.unified import UnifiedVLForConditionalGeneration
     from unified_vl.other_models.opening import other_model
+    from unified_vl.perturbation.perturbation import InputPerturbation
+    from unified_vl.perturbation.registry import register as register_perturbation
     from unified_vl.readers.reader import Reader
     from unified_vl.readers.registry import register as register_reader
     from unified_vl.specs.load import load_mixture, load_run, load_task
@@ -103,6 +105,7 @@ __all__ = [
     "Balance",
     "BalanceKind",
     "EncoderKind",
+    "InputPerturbation",
     "Kind",
     "Metric",
     "Mixture",
@@ -137,6 +140,7 @@ __all__ = [
     "register_metric",
     "register_objective",
     "register_optimizer",
+    "register_perturbation",
     "register_reader",
     "register_schedule",
     "train",
@@ -149,6 +153,7 @@ _HOMES = {
     "Balance": "unified_vl.training.balancing.balance",
     "BalanceKind": "unified_vl.training.balancing.balance",
     "EncoderKind": "unified_vl.model.image_encoders.image_encoder",
+    "InputPerturbation": "unified_vl.perturbation.perturbation",
     "Kind": "unified_vl.kinds.kind",
     "Metric": "unified_vl.metrics.metric",
     "Mixture": "unified_vl.specs.load",
@@ -182,6 +187,7 @@ _HOMES = {
     "register_metric": "unified_vl.metrics.registry:register",
     "register_objective": "unified_vl.training.objectives.registry:register",
     "register_optimizer": "unified_vl.training.optimizers.registry:register",
+    "register_perturbation": "unified_vl.perturbation.registry:register",
     "register_reader": "unified_vl.readers.registry:register",
     "register_schedule": "unified_vl.training.schedules.registry:register",
     "train": "unified_vl.training.trainer",

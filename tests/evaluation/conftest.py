@@ -100,7 +100,7 @@ class Oracle:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def builder(self, spec: TaskSpec, root: Path, data: TaskData) -> ExampleBuilder:
-        return ExampleBuilder(spec, ImageLoader(root, (8, 8)))
+        return ExampleBuilder(spec, ImageLoader(root, (8, 8)), rows=data)
 
     def predict_examples(
         self, spec: TaskSpec, examples: Iterator[Example], batch_size: int, *, n: int = 1
@@ -190,4 +190,9 @@ def run_directory(world: World, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def oracle() -> type[Oracle]:
+    return Oracle
+
+
+@pytest.fixture(scope="session")
+def oracle_class() -> type[Oracle]:
     return Oracle

@@ -60,6 +60,7 @@ class Example:
     copied: tuple[str, ...] = ()
     has_target: bool = False
     content: Content = WHOLE
+    perturbed: bool = False
 
     def in_image(self, segments: Iterable[Segment]) -> tuple[Segment, ...]:
         """Segments that the network reads or writes, with their places in the image."""

@@ -27,6 +27,7 @@ from unified_vl.data.noising import (
     noised_parts,
     sentinels,
 )
+from unified_vl.data.rows.inputs import Inputs, Perturber
 from unified_vl.data.rows.other_rows import OtherRows, Shot, Shots
 from unified_vl.data.rows.row import Row, check_readable
 from unified_vl.data.rows.sources import TaskData
@@ -98,6 +99,7 @@ class ExampleBuilder:
     ) -> None:
         self.spec = spec
         self._augmenter = Augmenter(spec, augment) if augment else None
+        self._perturber: Perturber | None = None
         self.codec = codec
         self._main = spec.image_field
         code_images = None if codec is None else codec.code_images
@@ -140,6 +142,12 @@ class ExampleBuilder:
             asked, matches = self._others.exchanged(row, plan, own, draws)
         if self._augmenter is not None:
             asked, own = self._augmenter.both(asked, own, draws)
+        perturbed = False
+        if self._perturber is not None:
+            inputs = Inputs(row, plan, asked, own, self._others)
+            found = self._perturber(inputs)
+            plan, asked, own = found.plan, found.asked, found.own
+            perturbed = found is not inputs
         content = self._content_of(asked, own)
         seen = seen_in(content, asked)
         parts = slot_parts(self.spec, plan, row.where, seen, draws, matches)
@@ -178,7 +186,23 @@ class ExampleBuilder:
             copied=self._copied(parts) if seed is None else (),
             has_target=with_target,
             content=content,
+            perturbed=perturbed,
         )
+
+    def values_of(self, row: Row, names: Sequence[str]) -> Mapping[str, Value]:
+        """Fields of a row as they are, without the image that places are measured in.
+
+        Raises:
+            BadRow: as for `build`.
+        """
+        plan = self._plan_of(row)
+        return self._values.read(row, names, plan.columns, plan.language, sized=False)[0]
+
+    def perturbed(self, perturber: Perturber) -> ExampleBuilder:
+        """Builds the same examples of changed inputs; images are kept for both."""
+        other = copy(self)
+        other._perturber = perturber
+        return other
 
     def unread(self) -> ExampleBuilder | None:
         """Builds examples of the same lengths from undecoded images; None for a task without
@@ -268,7 +292,7 @@ class ExampleBuilder:
             values, _ = self._augmenter.both(values, values, draws)
         seen = seen_in(self._content_of(values), values)
         parts = slot_parts(self.spec, own, shot.where, seen, draws, shot.matches)
-        if own is plan:
+        if own.language == plan.language:
             parts |= {slot: asked[slot] for slot in plan.wordings}
         return filled(own.shot, parts)
 

@@ -12,11 +12,16 @@ from unified_vl.errors import BadRow
 
 
 def good_examples(
-    builder: ExampleBuilder, rows: Iterable[Row]
+    builder: ExampleBuilder, rows: Iterable[Row], *, stops: bool = True
 ) -> Iterator[tuple[Row, Example | None]]:
     """Rows with their examples, nothing drawn at random; None for a bad row that is skipped.
 
     A row whose source does not fit is bad, too, where the builder has a codec.
+
+    Args:
+        builder: of the task.
+        rows: its rows.
+        stops: whether a bad row may stop the work, as its spec says; else it never does.
 
     Raises:
         BadRow: for a bad row where `on_bad_row` is `stop`.
@@ -31,5 +36,6 @@ def good_examples(
                         builder.codec.check_source(source)
             example = built
         except BadRow as error:
-            builder.spec.data.stop_or_skip(error)
+            if stops:
+                builder.spec.data.stop_or_skip(error)
         yield row, example

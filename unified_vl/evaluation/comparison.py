@@ -8,6 +8,7 @@ from typing import Any
 
 from unified_vl.errors import UserError
 from unified_vl.evaluation.results import read_report
+from unified_vl.evaluation.robustness.beside import compare_suites
 from unified_vl.evaluation.rows import ScoredRows, read_rows, rows_path
 from unified_vl.metrics.intervals import RESAMPLES, compare
 from unified_vl.metrics.registry import METRICS
@@ -28,7 +29,8 @@ def compare_reports(a: Path, b: Path, resamples: int = RESAMPLES) -> dict[str, A
         "tasks": {NAME: {"split", "count", "metrics": {METRIC: {"a", "b", "difference",
         "interval": [low, high], "p", "better"}}}}}`. `difference` is b - a; `better` is
         `a`, `b` or null where p is 0.05 or more; `interval` and `p` are null for a metric
-        that has no rows.
+        that has no rows. Where both reports have perturbed rows of a task it also has `suites`
+        (`robustness.beside.compare_suites`).
 
     Raises:
         UserError: when a file is missing or broken, rows do not belong to their report, the
@@ -51,6 +53,7 @@ def compare_reports(a: Path, b: Path, resamples: int = RESAMPLES) -> dict[str, A
             "metrics": _compare_task(
                 task, first[task]["metrics"], second[task]["metrics"], rows, resamples
             ),
+            **compare_suites(task, b, reports, rows, resamples),
         }
     if not any(task["metrics"] for task in tasks.values()):
         raise UserError("the reports have no metric in common", file=b)

@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from PIL.Image import Image
 
-from unified_vl.data.example import Example
-from unified_vl.data.good_examples import good_examples
-from unified_vl.data.rows.closed_answers import learn_choices
-from unified_vl.data.rows.sources import TaskData
-from unified_vl.errors import UserError
+from unified_vl.evaluation.answering import Answering
 from unified_vl.evaluation.partners import Rights, in_order_of_need, right_partners
 from unified_vl.evaluation.prediction_rows import prediction_rows
-from unified_vl.evaluation.rankings import asked_to_rank, ranking_of
-from unified_vl.evaluation.readings import read_pictures, readers_of
 from unified_vl.evaluation.results import Evaluation
+from unified_vl.evaluation.robustness.perturbed import PerturbationPlan, perturbed_rows
+from unified_vl.evaluation.robustness.suites import mean_of_tasks
 from unified_vl.evaluation.rows import ScoredRows
-from unified_vl.evaluation.scoring import (
-    Scored,
-    measure,
-    rows_of,
-    score_task,
-)
+from unified_vl.evaluation.scoring import measure, rows_of, score_task
 from unified_vl.inference.pictures import to_complete
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.metrics.intervals import RESAMPLES
 from unified_vl.other_models.answerer import Answerer, OtherAnswerer
+from unified_vl.perturbation.asked import asked_perturbations
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
-
-READ_AT_ONCE = 512  # rows; bounds what is held in memory
-LIMIT_SEED = 0
 
 Progress = Callable[[str, int, int], None]
 """Called as (task, rows done, rows in total)."""
@@ -54,6 +42,8 @@ def evaluate(
     limit: int | None = None,
     resamples: int = RESAMPLES,
     progress: Progress | None = None,
+    perturb: Sequence[str] = (),
+    perturb_seed: int = 0,
 ) -> Evaluation:
     """Answer a split of every task and score the answers.
 
@@ -67,6 +57,9 @@ def evaluate(
         limit: at most so many rows of each task, a fixed random choice.
         resamples: of the intervals; 0 for none.
         progress: told what is done.
+        perturb: suites and perturbations that the rows are scored with, too, as
+            `["typos", "gaussian_noise:3"]` (docs/robustness.md).
+        perturb_seed: with the row it decides all that they draw.
 
     Returns:
         report: `{"model", "training", "version", "seconds", "tasks": {NAME: {"split", "generate",
@@ -80,7 +73,9 @@ def evaluate(
         `counts`, where a score is not of all rows: by its name of how many it is. Of another model
         also `answered_by`, which it is and how it was asked, and in a task `failed`, how many
         answers are none by its grammar (`failed_by` in each dimension), and `left_out`, the metrics
-        that need what it does not give.
+        that need what it does not give. With perturbations also `perturbation`, what was asked for,
+        and `suites`, the means over the tasks; in a task `perturbed`, `suites` and `not_perturbed`
+        (`evaluation.robustness.perturbed`).
 
         predictions, each: `{"key", "task", the dimensions, "inputs", "input_languages", "image",
         "image_size", "prediction", "references", "boxes", "score", the flags, "correct"}`; boxes,
@@ -92,15 +87,19 @@ def evaluate(
         another model also `asked`, the prompt, `said`, the answer before it was parsed, and
         `error`, why it is none.
 
-        rows: by task, what `compare` needs.
+        rows: by task, what `compare` needs; perturbed rows by `TASK PERTURBATION:SEVERITY`.
 
         images: the pictures that were written, by the place of their prediction.
 
         given: of the pictures that were to be completed what was known, grey where nothing was.
 
     Raises:
-        UserError: when data are missing, or a row is bad and its spec says `stop`.
+        UserError: when data are missing, a row is bad and its spec says `stop`, there is no such
+            perturbation, or nobody reads the rows whose answers are scored.
     """
+    plan = PerturbationPlan(asked_perturbations(perturb), perturb_seed, resamples)
+    if perturb:
+        plan.require_reader(predictor)
     specs = in_order_of_need(specs)
     splits = [_split_of(spec, split) for spec in specs]
     left_out: dict[str, list[str]] = {}
@@ -117,14 +116,18 @@ def evaluate(
     rights: dict[str, Rights] = {}
     for spec, scored_split in zip(specs, splits, strict=True):
         begun = time.perf_counter()
-        scored = _answer(predictor, spec, scored_split, data_root, batch_size, limit, progress)
+        asking = Answering(predictor, spec, scored_split, data_root, batch_size, limit)
+        scored = asking.rows(partial(_tell, progress, spec.task, total=asking.count))
         scored.partners = right_partners(scored.examples, rights)
         measured = measure(spec, scored)
+        beside = partial(_tell, progress, f"{spec.task}, perturbed")
+        changes, changed_rows = perturbed_rows(plan, asking, scored, measured, beside)
         tasks[spec.task] = {
             "split": scored_split,
             "generate": spec.generate.model_dump(mode="json", exclude_defaults=True),
             **score_task(spec, scored, measured, resamples),
             **({"left_out": left_out[spec.task]} if spec.task in left_out else {}),
+            **changes,
             "seconds": round(time.perf_counter() - begun, 3),
         }
         first = len(predictions)
@@ -141,6 +144,7 @@ def evaluate(
             masked = to_complete(predictor, scored.examples)
             given |= {first + place: image for place, image in masked.items()}
         rows[spec.task] = rows_of(spec, scored, measured)
+        rows |= changed_rows
     report = {
         "model": model_name,
         "training": dict(predictor.facts),
@@ -151,6 +155,7 @@ def evaluate(
         ),
         "version": version("unified_vl"),
         "seconds": round(time.perf_counter() - started, 3),
+        **(plan.said | {"suites": mean_of_tasks(tasks, plan.draws)} if perturb else {}),
         "tasks": tasks,
     }
     return Evaluation(report, predictions, rows, images, given)
@@ -171,70 +176,6 @@ def _split_of(spec: TaskSpec, split: SplitName | None) -> SplitName:
     )
 
 
-def _answer(
-    predictor: Answerer,
-    spec: TaskSpec,
-    split: SplitName,
-    data_root: Path,
-    batch_size: int,
-    limit: int | None,
-    progress: Progress | None,
-) -> Scored:
-    readers = readers_of(predictor, spec) if isinstance(predictor, UnifiedVL) else {}
-    data = TaskData(spec, split, data_root)
-    spec = learn_choices(spec, data_root)
-    indices = chosen_rows(len(data), limit)
-    scored = Scored()
-    examples = _examples(predictor, spec, data, indices, data_root, scored)
-    ranked = asked_to_rank(spec)
-    for prediction in predictor.predict_examples(spec, examples, batch_size, **ranked):
-        if ranked:
-            scored.rankings.append(ranking_of(prediction))
-            prediction = replace(prediction, alternatives=None)
-        scored.predictions.append(prediction)
-        if progress:
-            progress(spec.task, len(scored.predictions) + scored.skipped, len(indices))
-    if isinstance(predictor, UnifiedVL):
-        scored.readings = read_pictures(
-            predictor, readers, scored.examples, scored.predictions, batch_size
-        )
-    if progress and scored.skipped:  # the last rows may have been bad
-        progress(spec.task, len(indices), len(indices))
-    if not scored.predictions:
-        raise UserError(
-            f"the task {spec.task!r} has no row of the split {split!r} to score"
-            + (f": all {scored.skipped} are bad" if scored.skipped else ""),
-            file=spec.file,
-            field="data",
-        )
-    return scored
-
-
-def chosen_rows(count: int, limit: int | None) -> list[int]:
-    """Indices to score. Chosen at random: rows of a file often follow a rhythm."""
-    if limit is None or limit >= count:
-        return list(range(count))
-    return sorted(random.Random(LIMIT_SEED).sample(range(count), limit))
-
-
-def _examples(
-    predictor: Answerer,
-    spec: TaskSpec,
-    data: TaskData,
-    indices: Sequence[int],
-    data_root: Path,
-    scored: Scored,
-) -> Iterator[Example]:
-    """Examples in order; `scored` gets their rows and the number of bad ones."""
-    builder = predictor.builder(spec, data_root, data)
-    for start in range(0, len(indices), READ_AT_ONCE):
-        rows = data.rows(indices[start : start + READ_AT_ONCE])
-        for row, example in good_examples(builder, rows):
-            if example is None:
-                scored.skipped += 1
-                continue
-            scored.rows.append(row)
-            scored.truncated += example.truncated
-            # A split's images may not fit into memory; scores need the answers alone.
-            scored.examples.append(replace(example, source=(), target=(), without=()))
-            yield example
+def _tell(progress: Progress | None, what: str, done: int, total: int) -> None:
+    if progress:
+        progress(what, done, total)

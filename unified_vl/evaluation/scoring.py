@@ -70,13 +70,13 @@ def score_task(
         **({"truncated": scored.truncated} if scored.truncated else {}),
         **_counted(measured),
         **_failed(scored, groups),
-        "primary": _label(spec, spec.primary),
-        "metrics": _score(measured, everything),
+        "primary": label_of(spec, spec.primary),
+        "metrics": score_rows(measured, everything),
         "flags": _flags(scored, everything),
         "intervals": intervals(of_rows, resamples) if resamples else {},
         "by": {
             dimension: {
-                value: {"count": len(indices), **_score(measured, indices)}
+                value: {"count": len(indices), **score_rows(measured, indices)}
                 for value, indices in sorted(values.items())
             }
             for dimension, values in groups.items()
@@ -117,7 +117,8 @@ def _failed(scored: Scored, groups: Mapping[str, Mapping[str, Sequence[int]]]) -
 
 
 def notes_of(report: Mapping[str, Any]) -> Iterator[str]:
-    """Which scores are of some rows only, or of none, a line each."""
+    """Which scores are of some rows only, or of none, and what no task was perturbed by, a line
+    each."""
     for name, task in report["tasks"].items():
         for metric in task.get("left_out", ()):
             yield f"{name}: {metric} is left out: it needs what this model does not give"
@@ -125,6 +126,8 @@ def notes_of(report: Mapping[str, Any]) -> Iterator[str]:
             if count < task["count"]:
                 only = METRICS[parts_of(label)[0]].only
                 yield f"{name}: {label} is of {count} of {task['count']} rows: those {only}"
+        for why, names in task.get("not_perturbed", {}).items():
+            yield f"{name} is scored without {', '.join(names)}: {why}"
 
 
 def _flags(scored: Scored, rows: Sequence[int]) -> dict[str, float]:
@@ -166,7 +169,7 @@ def measure(spec: TaskSpec, scored: Scored) -> dict[str, Measured]:
             if score.mean_over is not None:
                 groups_N = _languages(scored.examples, score.without or ())
                 found = replace(found, groups_N=groups_N, alike=True)
-        measured[_label(spec, score)] = found
+        measured[label_of(spec, score)] = found
     return measured
 
 
@@ -230,7 +233,7 @@ def image_of(spec: TaskSpec, row: Row) -> str:
     return hashlib.blake2b(repr(value).encode(), digest_size=8).hexdigest()
 
 
-def _score(measured: Mapping[str, Measured], rows: Sequence[int]) -> dict[str, float]:
+def score_rows(measured: Mapping[str, Measured], rows: Sequence[int]) -> dict[str, float]:
     """The scores of some rows; none of what leaves out all of them."""
     return {
         label: round(each.score(rows), 4)
@@ -251,7 +254,7 @@ def _counts(label: str, each: RowStatistics, rows: Sequence[int]) -> bool:
 def rows_of(spec: TaskSpec, scored: Scored, measured: Mapping[str, Measured]) -> ScoredRows:
     """What a comparison with another report needs to know of every row."""
     return ScoredRows(
-        metrics={_label(spec, score): score.metric for score in spec.score},
+        metrics={label_of(spec, score): score.metric for score in spec.score},
         keys=[example.key for example in scored.examples],
         references=[digest(example.references) for example in scored.examples],
         measured={
@@ -262,7 +265,7 @@ def rows_of(spec: TaskSpec, scored: Scored, measured: Mapping[str, Measured]) ->
     )
 
 
-def _label(spec: TaskSpec, score: ScoreSpec) -> str:
+def label_of(spec: TaskSpec, score: ScoreSpec) -> str:
     """The metric's name; with its field and threshold where the spec has it twice, with the task
     that reads and how many texts count where there is one."""
     if score.read_by is not None:

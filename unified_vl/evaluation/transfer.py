@@ -23,7 +23,7 @@ from unified_vl.data.example import Example
 from unified_vl.data.good_examples import good_examples
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
-from unified_vl.evaluation.evaluate import chosen_rows
+from unified_vl.evaluation.answering import chosen_rows
 from unified_vl.evaluation.retrieval_evaluation import Gallery, image_of, read_gallery
 from unified_vl.evaluation.scoring import Scored, measure, score_task
 from unified_vl.inference.inputs import chunks

@@ -5,7 +5,7 @@ N rows, R resamples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,7 +57,7 @@ def intervals(
     for weights_RN in _draws(count, resamples):
         for name, each in measured.items():
             scores[name].append(each.scores(weights_RN))
-    return {name: list(_ends(np.concatenate(parts))) for name, parts in scores.items()}
+    return {name: list(ends(np.concatenate(parts))) for name, parts in scores.items()}
 
 
 def compare(a: RowStatistics, b: RowStatistics, resamples: int = RESAMPLES) -> Difference:
@@ -70,10 +70,7 @@ def compare(a: RowStatistics, b: RowStatistics, resamples: int = RESAMPLES) -> D
         ValueError: when the numbers of rows differ.
     """
     count = len(a.values_NK)
-    if count != len(b.values_NK):
-        raise ValueError(f"{count} rows and {len(b.values_NK)} rows")
-    drawn = [b.scores(weights_RN) - a.scores(weights_RN) for weights_RN in _draws(count, resamples)]
-    low, high = _ends(np.concatenate(drawn))
+    low, high = ends(differences([(a, b)], resamples))
     both = RowStatistics(
         np.concatenate([a.values_NK, b.values_NK]),
         a.finish,
@@ -92,9 +89,42 @@ def compare(a: RowStatistics, b: RowStatistics, resamples: int = RESAMPLES) -> D
     return Difference(a.score(), b.score(), low, high, (as_large + 1) / (resamples + 1))
 
 
-def _draws(count: int, resamples: int) -> Iterator[Floats]:
+def differences(
+    pairs: Sequence[tuple[RowStatistics, RowStatistics]], resamples: int, seed: int = SEED
+) -> Floats:
+    """The mean of the differences of pairs of scores in each resample, (R,); the rows that are
+    drawn are the same for all.
+
+    Args:
+        pairs: of scores a and b; their difference is b - a. A pair none of whose rows that count
+            is drawn does not count itself; where that is so of all, nan.
+        resamples: how often rows are drawn.
+        seed: of the draws.
+
+    Raises:
+        ValueError: when the numbers of rows differ.
+    """
+    counts = {len(each.values_NK) for pair in pairs for each in pair}
+    if len(counts) != 1:
+        raise ValueError(f"{' and '.join(map(str, sorted(counts)))} rows")
+    (count,) = counts
+    parts = []
+    for weights_RN in _draws(count, resamples, seed):
+        total_R, known_R = np.zeros(len(weights_RN)), np.zeros(len(weights_RN))
+        for a, b in pairs:
+            there_R = weights_RN[:, (a.groups_N >= 0) & (b.groups_N >= 0)].sum(axis=1) > 0
+            with np.errstate(invalid="ignore", divide="ignore"):  # of rows whose weights are 0
+                found_R = b.scores(weights_RN) - a.scores(weights_RN)
+            there_R &= np.isfinite(found_R)
+            total_R += np.where(there_R, found_R, 0)
+            known_R += there_R
+        parts.append(np.where(known_R, total_R / np.maximum(known_R, 1), np.nan))
+    return np.concatenate(parts)
+
+
+def _draws(count: int, resamples: int, seed: int = SEED) -> Iterator[Floats]:
     """How often each of `count` rows is in each resample, some resamples at a time."""
-    random = np.random.default_rng(SEED)
+    random = np.random.default_rng(seed)
     for size in _chunks(count, resamples):
         rows_RN = random.integers(0, count, (size, count))
         rows_RN += np.arange(size)[:, None] * count
@@ -108,7 +138,8 @@ def _chunks(count: int, resamples: int) -> Iterator[int]:
         yield min(largest, resamples - start)
 
 
-def _ends(scores_R: Floats) -> tuple[float, float]:
+def ends(scores_R: Floats) -> tuple[float, float]:
+    """What 95 % of these lie between, those apart that are nan."""
     outside = (100.0 - CONFIDENCE) / 2
-    low, high = np.percentile(scores_R, [outside, 100.0 - outside])
+    low, high = np.nanpercentile(scores_R, [outside, 100.0 - outside])
     return round(float(low), 4), round(float(high), 4)

@@ -37,9 +37,11 @@ class OtherAnswerer(ABC):
 
     Attributes:
         facts: nothing is known of its training.
+        reads_rows: whether it is asked about the rows; answers that are there already are not.
     """
 
     facts: Mapping[str, Any] = {}
+    reads_rows: bool = True
 
     @property
     @abstractmethod

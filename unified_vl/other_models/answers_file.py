@@ -41,6 +41,8 @@ class AnswersFile(OtherAnswerer):
         UserError: for a file that cannot be read, or a row without key or answer.
     """
 
+    reads_rows = False
+
     def __init__(self, path: Path, *, places: str | None = None, partial: bool = False) -> None:
         self.path = path
         self._partial = partial

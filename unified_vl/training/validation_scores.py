@@ -12,7 +12,7 @@ from unified_vl.data.example import Example
 from unified_vl.data.good_examples import good_examples
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.data.streams import TaskStream
-from unified_vl.evaluation.evaluate import chosen_rows
+from unified_vl.evaluation.answering import chosen_rows
 from unified_vl.evaluation.scoring import primary_score
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.saved_models.model_directory import SavedModel

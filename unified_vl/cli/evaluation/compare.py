@@ -70,6 +70,9 @@ def _table(found: dict[str, Any], left_out: Sequence[str]) -> Table:
         f"randomisation; {found['resamples']} resamples",
     )
     metrics = [metric for scores in found["tasks"].values() for metric in scores["metrics"]]
+    metrics += [
+        _perturbed(s) for scores in found["tasks"].values() for s in scores.get("suites", ())
+    ]
     add_names(table, {"task": found["tasks"], "metric": metrics})
     shown = [heading for heading in NUMBERS if heading not in left_out]
     for heading in shown:
@@ -88,4 +91,21 @@ def _table(found: dict[str, Any], left_out: Sequence[str]) -> Table:
             )
             by_heading = dict(zip(NUMBERS, cells, strict=True))
             table.add_row(task, metric, *(by_heading[heading] for heading in shown))
+        for suite, mean in scores.get("suites", {}).items():
+            low_high = mean["interval"]
+            cells = (
+                "",
+                f"{mean['a']:.1f}",
+                f"{mean['b']:.1f}",
+                f"{mean['difference']:+.1f}",
+                "" if low_high is None else f"{low_high[0]:+.1f} to {low_high[1]:+.1f}",
+                "",
+                "",
+            )
+            by_heading = dict(zip(NUMBERS, cells, strict=True))
+            table.add_row(task, _perturbed(suite), *(by_heading[heading] for heading in shown))
     return table
+
+
+def _perturbed(suite: str) -> str:
+    return f"perturbed: {suite}"

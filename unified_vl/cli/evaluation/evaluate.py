@@ -21,6 +21,7 @@ from unified_vl.cli.evaluation.other_models import (
     refuse_without_effect,
     who_and_what,
 )
+from unified_vl.cli.evaluation.perturbed import print_perturbed
 from unified_vl.cli.evaluation.tables import add_names, fits
 from unified_vl.cli.options import Compile, Device, Int8
 
@@ -88,6 +89,18 @@ def evaluate(
             help="Rows that are read at once (128, of other models 8), or asked of a server.",
         ),
     ] = None,
+    perturb: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SUITE|NAME[:SEVERITY]",
+            help="Score the rows once more, perturbed: images, typos, casing, prompts, choices, "
+            "priors, shift, all, or one of them such as gaussian_noise:3. May be given several "
+            "times.",
+        ),
+    ] = None,
+    perturb_seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Decides what perturbations draw.")
+    ] = 0,
     device: Device = "auto",
     compile: Compile = False,
     int8: Int8 = False,
@@ -101,8 +114,10 @@ def evaluate(
     from unified_vl.evaluation.evaluate import evaluate as score
     from unified_vl.evaluation.results import check_outputs, only_writer_of, write_results
     from unified_vl.evaluation.scoring import notes_of
+    from unified_vl.perturbation.asked import asked_perturbations
     from unified_vl.specs.reading.overrides import with_generate
 
+    asked_perturbations(perturb or ())
     who, tasks = who_and_what(named or [], model, spec or [], predictions)
     if predictions is not None and who == str(predictions):
         predictions = None  # which is read
@@ -137,12 +152,15 @@ def evaluate(
                 limit=limit,
                 resamples=resamples,
                 progress=progress,
+                perturb=perturb or (),
+                perturb_seed=perturb_seed,
             )
         write_results(evaluation, output, predictions)
     if json:
         typer.echo(visible(encoder.dumps(evaluation.report, ensure_ascii=False, indent=1)))
     else:
         print_scores(evaluation.report)
+        print_perturbed(evaluation.report)
     if split is None:
         for task, found in evaluation.report["tasks"].items():
             if found["split"] != "test":

@@ -116,21 +116,44 @@ class OtherRows:
         random = draws.random("mismatch")
         if random.random() >= mismatch.rate:
             return values, True
+        name = mismatch.field
+        found = self.of_another(row, plan, values, (name,), random)
+        if found is None:
+            raise BadRow(
+                f"no other row in {plan.language!r} has another {name!r}, for a wrong pair",
+                file=row.where,
+                field=plan.columns[name],
+            )
+        return {**values, **found}, False
+
+    def of_another(
+        self, row: Row, plan: Plan, values: Values, names: tuple[str, ...], random: Random
+    ) -> dict[str, Value] | None:
+        """Fields of another row of its language that belong with nothing of this one.
+
+        Args:
+            row: the row.
+            plan: of its language.
+            values: its own.
+            names: the fields to take from one row.
+            random: draws it.
+
+        Returns:
+            By name, what of them this row does not have itself; None where no row has such.
+
+        Raises:
+            BadRow: for a value of another row that breaks the spec.
+        """
         if self._rows is None:
             raise ValueError("wrong pairs need the rows that examples are made of")
-        name = mismatch.field
         for other in self._rows.draw(plan.language, random):
-            if self._may_match(name, plan, row, other):
+            if any(self._may_match(name, plan, row, other) for name in names):
                 continue
-            found, _ = self._values.read(other, (name,), plan.columns, plan.language, sized=False)
-            others = _others(found[name], values[name], plan.language)
-            if others:
-                return {**values, name: others}, False
-        raise BadRow(
-            f"no other row in {plan.language!r} has another {name!r}, for a wrong pair",
-            file=row.where,
-            field=plan.columns[name],
-        )
+            read, _ = self._values.read(other, names, plan.columns, plan.language, sized=False)
+            found = {name: _others(read[name], values[name], plan.language) for name in names}
+            if all(found.values()):
+                return found
+        return None
 
     def shots(self, row: Row, plan: Plan, draws: Draws) -> list[Shot]:
         """Rows of the train split to show before a row, never itself: fixed in evaluation.

@@ -24,6 +24,7 @@ from unified_vl.evaluation.reporting.report_tables import (
     language_table,
     retrieval_table,
 )
+from unified_vl.evaluation.reporting.robustness import robustness
 from unified_vl.evaluation.reporting.speed import speed_facts, speed_of
 from unified_vl.evaluation.results import (
     read_events,
@@ -45,6 +46,7 @@ PARTS = (
     "gallery",
     "drawings",
     "table",
+    "robustness",
     "retrieval",
     "breakdowns",
     "flags",
@@ -137,6 +139,7 @@ def render(
         split=" and ".join(dict.fromkeys(task["split"] for task in report["tasks"].values())),
         header=_header(report, facts, speed_facts(events)),
         beside=beside(events, others),
+        robustness=robustness(report),
         conflicts=conflicts(events) if "conflicts" in parts else None,
         curves=[curve | {"svg": Markup(curve["svg"])} for curve in curves],
         scenes=gallery.scenes(predictions, data_root)[:most_scenes] if "gallery" in parts else [],

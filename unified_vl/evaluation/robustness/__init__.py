@@ -1,0 +1,1 @@
+"""Scores of perturbed rows beside those of the rows as they are."""

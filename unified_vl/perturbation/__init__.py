@@ -1,0 +1,1 @@
+"""Inputs of evaluation, changed to see what a score depends on."""

@@ -1,0 +1,1 @@
+"""Pictures that are worse than they were."""

@@ -1,0 +1,1 @@
+"""What a row is asked, and which rows are."""

@@ -1,0 +1,1 @@
+"""Texts that are spelt otherwise."""
