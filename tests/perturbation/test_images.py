@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -12,8 +13,10 @@ from scipy import ndimage
 from skimage.util import random_noise
 
 from tests.perturbation.conftest import a_picture
+from unified_vl.codecs.images import LoadedImage
+from unified_vl.codecs.segments import Clip, Image
 from unified_vl.perturbation.images.blur import disk, line
-from unified_vl.perturbation.images.corruption import Corruption, convolved, to_unit
+from unified_vl.perturbation.images.corruption import Corruption, convolved, to_unit, with_images
 from unified_vl.perturbation.registry import PERTURBATIONS, suites
 
 GREY = PILImage.new("RGB", (224, 224), (120, 128, 136))
@@ -82,6 +85,16 @@ def test_contrast_keeps_the_mean_and_a_share_of_what_differs() -> None:
     assert after.std() < before.std()
     expected = (before - before.mean((0, 1))) * 0.2 + before.mean((0, 1))
     assert np.abs(after - expected).max() <= 1
+
+
+def test_each_frame_of_a_video_is_changed_and_keeps_its_number() -> None:
+    images = [LoadedImage(np.asarray(a_picture(seed)), 96, 64) for seed in range(2)]
+    clip = Clip(tuple(Image(image, number) for number, image in enumerate(images)), 1.5)
+    found = with_images(clip, lambda image: replace(image, pixels_HWC=255 - image.pixels_HWC))
+    assert isinstance(found, Clip) and found.seconds == 1.5
+    for before, after in zip(clip.frames, found.frames, strict=True):
+        assert after.frame == before.frame
+        assert np.array_equal(after.image.pixels_HWC, 255 - before.image.pixels_HWC)
 
 
 @pytest.mark.parametrize("name", [each.name for each in suites()["images"]])

@@ -22,6 +22,7 @@ from unified_vl.perturbation.perturbation import (
     RowWeighting,
 )
 from unified_vl.perturbation.registry import PERTURBATIONS, register, suites, unregister
+from unified_vl.specs.load import load_task
 
 OF_INPUTS = [each for each in PERTURBATIONS.values() if isinstance(each, InputPerturbation)]
 
@@ -202,3 +203,24 @@ def test_the_one_of_the_page_is_known_by_name_and_suite(rows: Rows) -> None:
             register(type(own)(name, "Taken.", "mine"))
     with pytest.raises(TypeError, match="is no unified_vl"):
         register("fog")  # type: ignore[arg-type]
+
+
+EMOJI = Path(__file__).parents[2] / "task_specs/emoji"
+
+
+@pytest.mark.parametrize(
+    ("task", "suites_done"),
+    [
+        ("emoji_translate", {"typos", "casing", "shift"}),
+        ("emoji_caption", {"images", "priors", "shift"}),
+        ("emoji_ground", {"images", "typos", "casing", "priors"}),
+        ("emoji_recolour", {"typos", "casing"}),  # its image is read as codes
+    ],
+)
+def test_which_suites_a_task_has(task: str, suites_done: set[str]) -> None:
+    spec = load_task(EMOJI / f"{task}.yaml")
+    can = {each.suite for each in PERTURBATIONS.values() if each.lacks(spec) is None}
+    assert can == suites_done
+    said = {each.lacks(spec) for each in PERTURBATIONS.values()} - {None}
+    coded = "its images are read as codes" in said
+    assert coded == (task == "emoji_recolour")

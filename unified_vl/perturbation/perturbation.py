@@ -123,11 +123,13 @@ def texts_asked(spec: TaskSpec) -> tuple[str, ...]:
 
 
 def images_read(spec: TaskSpec) -> tuple[str, ...]:
-    """The fields of images among them that the network reads as pixels."""
+    """The fields of images and videos among them that the network reads as pixels."""
     return tuple(
         name
         for name in read_fields(spec)
-        if spec.fields[name].of_kind.is_input_image and spec.fields[name].writing != "codes"
+        if spec.fields[name].of_kind.has_pixels
+        and spec.fields[name].writing == "nothing"
+        and not spec.fields[name].in_codes
     )
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from random import Random
 
 import numpy as np
@@ -18,7 +19,8 @@ import numpy.typing as npt
 from PIL import Image as PILImage
 
 from unified_vl.augmentation.augmentation import Change
-from unified_vl.codecs.segments import Image
+from unified_vl.codecs.images import LoadedImage
+from unified_vl.codecs.segments import Clip, Image
 from unified_vl.data.images.augmenting import applied
 from unified_vl.data.rows.inputs import Inputs
 from unified_vl.perturbation.perturbation import InputPerturbation, images_read
@@ -26,13 +28,14 @@ from unified_vl.specs.task import TaskSpec
 
 SUITE = "images"
 SIDE = 224  # pixels of the images that the paper's severities are for
+Seen = Image | Clip
 Pixels = npt.NDArray[np.float32]
 Draw = Callable[[int, Random], Change]
 """What is done at a level from 0, with what is drawn."""
 
 
 class Corruption(InputPerturbation):
-    """Changes the pixels of all images that are read.
+    """Changes the pixels of all images and frames of videos that are read.
 
     Args:
         name: what `--perturb` calls it.
@@ -53,13 +56,29 @@ class Corruption(InputPerturbation):
         for name in images_read(spec):
             images = []
             for value in asked.get(name, ()):
-                own = Random(random.getrandbits(64))
-                assert isinstance(value, Image)
-                image = applied(value.image, (self.draw(severity - 1, own),))
-                changed |= not np.array_equal(image.pixels_HWC, value.image.pixels_HWC)
-                images.append(Image(image))
+                step = self.draw(severity - 1, Random(random.getrandbits(64)))
+                image = with_images(value, partial(applied, changes=(step,)))
+                changed |= not _same(image, value)
+                images.append(image)
             asked[name] = tuple(images)
         return replace(inputs, asked=asked) if changed else inputs
+
+
+def with_images(value: Seen, change: Callable[[LoadedImage], LoadedImage]) -> Seen:
+    """A value whose image, or each frame of it, is changed."""
+    if isinstance(value, Clip):
+        frames = tuple(replace(each, image=change(each.image)) for each in value.frames)
+        return replace(value, frames=frames)
+    return replace(value, image=change(value.image))
+
+
+def _same(one: Seen, other: Seen) -> bool:
+    pairs = zip(_frames(one), _frames(other), strict=True)
+    return all(np.array_equal(a.image.pixels_HWC, b.image.pixels_HWC) for a, b in pairs)
+
+
+def _frames(value: Seen) -> tuple[Image, ...]:
+    return value.frames if isinstance(value, Clip) else (value,)
 
 
 def no_image(spec: TaskSpec) -> str | None:

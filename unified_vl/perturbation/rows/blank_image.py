@@ -8,9 +8,9 @@ from random import Random
 import numpy as np
 
 from unified_vl.augmentation.augmentation import FILL
-from unified_vl.codecs.segments import Image
+from unified_vl.codecs.images import LoadedImage
 from unified_vl.data.rows.inputs import Inputs
-from unified_vl.perturbation.images.corruption import no_image
+from unified_vl.perturbation.images.corruption import no_image, with_images
 from unified_vl.perturbation.perturbation import InputPerturbation, images_read
 from unified_vl.specs.task import TaskSpec
 
@@ -24,14 +24,14 @@ class BlankImage(InputPerturbation):
     def change(self, inputs: Inputs, severity: int, random: Random, spec: TaskSpec) -> Inputs:
         asked = dict(inputs.asked)
         for name in images_read(spec):
-            asked[name] = tuple(_blank(value) for value in asked.get(name, ()))
+            asked[name] = tuple(with_images(each, _blank) for each in asked.get(name, ()))
         return replace(inputs, asked=asked)
 
 
-def _blank(value: Image) -> Image:
-    pixels_HWC = np.empty_like(value.image.pixels_HWC)
+def _blank(image: LoadedImage) -> LoadedImage:
+    pixels_HWC = np.empty_like(image.pixels_HWC)
     pixels_HWC[:] = FILL
-    return Image(replace(value.image, pixels_HWC=pixels_HWC, changes=("blank",)))
+    return replace(image, pixels_HWC=pixels_HWC, changes=("blank",))
 
 
 PERTURBATIONS = (
