@@ -72,7 +72,7 @@ class Arm:
         keys: of its run file, beside or in place of those of all.
         kept: whether old tasks stay in the mixture, with an update for each of the new task's.
         schedule: of the mixture.
-        points: scorings for each `times`; stop-and-go goes by them.
+        points: scorings on the way; stop-and-go goes by them.
     """
 
     rows: tuple[int, ...]
@@ -84,8 +84,8 @@ class Arm:
 
 
 ARMS = {
-    NOTHING: Arm((300,), times=3),
-    LONGER: Arm((3000,), times=15, points=1),
+    NOTHING: Arm((300,), times=3, points=3 * POINTS),
+    LONGER: Arm((3000,), times=100, points=4 * POINTS),
     "the model": Arm((300, 30, 100)),
     "the model, a quarter of the rates": Arm((300,), keys=SLOWLY),
     "the model, LoRA": Arm((300, 30, 100), keys=LORA),
@@ -202,7 +202,7 @@ class Bench:
             "max_target_tokens": 48,
             "validation_rows": BATCH,
             "validate_every": steps,
-            "score_every": steps // (arm.points * arm.times),
+            "score_every": steps // arm.points,
             "score_rows": 64,
             "checkpoint_every": 10 * steps,
             "keep_best": False,
