@@ -104,6 +104,17 @@ def test_a_rate_goes_by_the_time_of_a_file(form: str, tmp_path: Path) -> None:
     assert len(clip.frames) == 6
 
 
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png"])
+def test_an_animation_goes_by_the_times_of_its_frames(name: str, tmp_path: Path) -> None:
+    first, second, third = filming.frames(3)
+    frames = [first, second, second, second, third, third]  # what stays the same is written once
+    more = {"lossless": True} if name == "a.webp" else {}
+    first.save(tmp_path / name, save_all=True, append_images=frames[1:], duration=50, **more)
+    clip = load(tmp_path, name, frames=6)
+    greys = [int(frame.image.pixels_HWC.mean()) for frame in clip.frames]
+    assert greys == [filming.shades(3)[place] for place in (0, 1, 1, 1, 2, 2)]
+
+
 def test_a_rate_of_frames_without_times_needs_theirs(tmp_path: Path) -> None:
     images = filming.frames(COUNT)
     assert len(load(tmp_path, images, rate=5.0, frame_rate=10.0, frames=8).frames) == 6

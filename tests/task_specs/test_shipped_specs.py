@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("code_cache")
 SPECS = Path(__file__).parents[2] / "task_specs"
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
 IMAGE_TOKENIZER = Path(__file__).parents[2] / "tokenizers/image/emoji_world"
-OTHER = ("emoji", "mixtures", "runs", "image_tokenizers")  # which tests of their own train
+OTHER = ("emoji", "emoji_clips", "mixtures", "runs", "image_tokenizers")  # with their own tests
 NAMES = sorted(
     path.relative_to(SPECS).with_suffix("").as_posix()
     for path in SPECS.rglob("*.yaml")

@@ -28,6 +28,7 @@ FIXTURES = (
     "flickr30k",
     "crossmodal",
     "reasoning",
+    "videos",
 )
 JSON = (".json", ".jsonl")
 JUNK = (None, True, -1, 10**30, 0.5, "", "text", [], [1], ["a"], [[]], {}, {"a": 1}, [{}], [None])

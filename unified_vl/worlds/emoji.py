@@ -22,7 +22,7 @@ import numpy as np
 
 from unified_vl.errors import UserError
 from unified_vl.locks import only_writer
-from unified_vl.worlds import easy_vqa, emoji_picture_rows, emoji_pictures, emoji_tasks
+from unified_vl.worlds import easy_vqa, emoji_clips, emoji_picture_rows, emoji_pictures, emoji_tasks
 from unified_vl.worlds.emoji_art import choose_concepts
 from unified_vl.worlds.emoji_names import LANGUAGES, NamedEmoji, all_emoji
 from unified_vl.worlds.emoji_readme import README
@@ -51,6 +51,7 @@ class EmojiWorldOptions:
         train_scenes, validation_scenes, test_scenes: pictures in each split.
         image_size: width and height of a picture in pixels.
         seed: of everything drawn at random.
+        clips: moving scenes to train on; none, and no tasks about them, unless asked for.
 
     Raises:
         UserError: a number out of its range.
@@ -62,6 +63,7 @@ class EmojiWorldOptions:
     test_scenes: int = 300
     image_size: int = 64
     seed: int = 0
+    clips: int = 0
 
     def __post_init__(self) -> None:
         ranges = {
@@ -71,6 +73,7 @@ class EmojiWorldOptions:
             "test_scenes": (2, MOST_SCENES),
             "image_size": (SMALLEST_IMAGE, LARGEST_IMAGE),
             "seed": (0, 2**63 - 1),
+            "clips": (0, MOST_SCENES),
         }
         for field, (smallest, largest) in ranges.items():
             value = getattr(self, field)
@@ -160,7 +163,10 @@ def _random(options: EmojiWorldOptions, purpose: str) -> np.random.Generator:
 
 
 def _identity(options: EmojiWorldOptions) -> dict[str, object]:
-    return {"version": VERSION, "options": asdict(options)}
+    said = asdict(options)
+    if not options.clips:  # a world without is what it was before there were clips
+        del said["clips"]
+    return {"version": VERSION, "options": said}
 
 
 def _is_there(directory: Path, options: EmojiWorldOptions) -> bool:
@@ -207,6 +213,7 @@ def _write(
         tasks |= _write_picture_tasks(
             directory, concepts, arts, squares, asked, split, options, progress
         )
+        tasks |= _write_clips(directory, concepts, arts, split, options, progress)
         for done, (task, rows) in enumerate(tasks.items(), start=1):
             _write_rows(directory / task / f"{split}.parquet", rows)
             progress(f"{split} rows", done, len(tasks))
@@ -264,6 +271,33 @@ def _write_picture_tasks(
         "emoji_segment": emoji_picture_rows.segment_rows(concepts, asked, split, segment),
         "emoji_recolour": emoji_picture_rows.recolour_rows(concepts, squares, recolourings, split),
     }
+
+
+def _write_clips(
+    directory: Path,
+    concepts: Sequence[Concept],
+    arts: Sequence[Path],
+    split: Split,
+    options: EmojiWorldOptions,
+    progress: Progress,
+) -> dict[str, Iterable[TaskRow]]:
+    """Write the clips of a split, where there are any; their rows, by task.
+
+    Of validation and test there are as many as scenes, and no more than to train on.
+    """
+    if not options.clips:
+        return {}
+    others = {"train": options.clips, "validation": options.validation_scenes}
+    count = min(options.clips, others.get(split, options.test_scenes))
+    random = _random(options, f"clips {split}")
+    size = options.image_size
+    clips = [emoji_clips.draw_clip(arts, split, size, random) for _ in range(count)]
+    (directory / "clips" / split).mkdir(parents=True)
+    for number, clip in enumerate(clips):
+        path = directory / emoji_clips.clip_path(split, number)
+        emoji_clips.write_clip(path, emoji_clips.frames_of(clip, arts, size))
+        progress(f"{split} clips", number + 1, count)
+    return dict(emoji_clips.clip_rows(concepts, clips, split))
 
 
 def _write_scenes(

@@ -17,6 +17,10 @@ emoji with their names and held-out languages, and a fingerprint of all files.
 | `emoji_draw/{split}.parquet` | the name of one emoji and a picture of it on white |
 | `emoji_segment/{split}.parquet` | a scene, one name and the mask of that emoji |
 | `emoji_recolour/{split}.parquet` | a scene, the name of a square, the scene on its colour |
+| `emoji_clip_caption/{split}.parquet` | a clip, and which emoji moves which way (with `--clips`) |
+| `emoji_clip_question/{split}.parquet` | a clip, and which emoji moves, or came first |
+| `emoji_clip_moment/{split}.parquet` | a clip, one name, from when to when it is seen in seconds |
+| `clips/{split}/*.webp` | the clips: 16 frames, 8 a second |
 | `scenes/{split}/*.png`, `easy_vqa/{train,test}/*.png` | the images |
 | `pictures/draw/*.png` | each emoji on white, its longer side 44/64 of the picture |
 | `masks/{split}/*-{place}.png` | white where an emoji of a scene is solid, else black |

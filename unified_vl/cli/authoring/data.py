@@ -28,6 +28,9 @@ def emoji_world(
     test_scenes: Annotated[int, typer.Option(help="Pictures to test on.")] = 300,
     image_size: Annotated[int, typer.Option(help="Width and height of a picture.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of all that is drawn at random.")] = 0,
+    clips: Annotated[
+        int, typer.Option(help="Moving scenes to train on, with tasks about them (docs/video.md).")
+    ] = 0,
 ) -> None:
     """Write Emoji World: scenes of emoji, their names in 14 languages, and easy-VQA."""
     from rich.console import Console
@@ -41,6 +44,7 @@ def emoji_world(
         test_scenes=test_scenes,
         image_size=image_size,
         seed=seed,
+        clips=clips,
     )
     with show_writing() as show:
         written = write_emoji_world(output, options, show)

@@ -23,6 +23,8 @@ def needed_columns(spec: TaskSpec, languages: Sequence[str]) -> dict[str, KeyPat
         for key in ("columns", "size"):
             for column in getattr(field, key) or ():
                 needed.setdefault(column, ("fields", name, key))
+        if field.duration is not None:
+            needed.setdefault(field.duration, ("fields", name, "duration"))
     if spec.image_field is not None and any(f.units == "pixels" for f in spec.fields.values()):
         for column in READERS[spec.data.reader].stated_size:
             needed.setdefault(column, ("data", "reader"))

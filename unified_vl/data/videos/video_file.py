@@ -8,10 +8,12 @@ frame rate of a stream may vary, and Matroska rounds times to milliseconds.
 from __future__ import annotations
 
 import io
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -40,7 +42,7 @@ class VideoFile:
         count: of frames, about, where the format does not say it.
         seconds: how long it is.
         size: (width, height) of its frames.
-        animated: whether it is an image of several frames.
+        ends: of an image of several frames, until when each is shown, in seconds; empty of a video.
     """
 
     content: Path | bytes
@@ -49,7 +51,7 @@ class VideoFile:
     count: int
     seconds: float | None
     size: tuple[int, int]
-    animated: bool
+    ends: tuple[float, ...] = ()
 
     def frames(self, numbers: Sequence[int]) -> list[PILImage.Image]:
         """Decoded frames.
@@ -60,18 +62,18 @@ class VideoFile:
         Raises:
             BadRow: for a file that is broken, or ends early.
         """
-        if self.animated:
-            return self._of_animation(numbers)
-        assert self.seconds is not None
-        middles = [(number + 0.5) * self.seconds / self.count for number in numbers]
+        length = self.ends[-1] if self.ends else self.seconds
+        assert length is not None
+        middles = [(number + 0.5) * length / self.count for number in numbers]
         with _opened(self.content) as file, _told(self.name, self.where):
-            return self._at(file, middles)
+            return self._of_animation(file, middles) if self.ends else self._at(file, middles)
 
-    def _of_animation(self, numbers: Sequence[int]) -> list[PILImage.Image]:
-        with _opened(self.content) as file, _told(self.name, self.where):
-            image = PILImage.open(file, formats=ANIMATIONS)
-            frames = enumerate(ImageSequence.Iterator(image))
-            return [frame.convert("RGBA") for number, frame in frames if number in numbers]
+    def _of_animation(self, file: BinaryIO, times: Sequence[float]) -> list[PILImage.Image]:
+        image = PILImage.open(file, formats=ANIMATIONS)
+        wanted = [bisect_right(self.ends, time) for time in times]
+        frames = enumerate(ImageSequence.Iterator(image))
+        shown = {place: frame.convert("RGBA") for place, frame in frames if place in wanted}
+        return [shown[place] for place in wanted]
 
     def _at(self, file: BinaryIO, times: Sequence[float]) -> list[PILImage.Image]:
         """The frames that are shown at some times, in seconds from the start."""
@@ -132,14 +134,13 @@ class _Player:
         return self._shown
 
 
-def read_header(content: Path | bytes, name: str, where: str, *, timed: bool = True) -> VideoFile:
-    """What a file says of itself, without its frames being decoded.
+def read_header(content: Path | bytes, name: str, where: str) -> VideoFile:
+    """What a file says of itself, without the frames of a video being decoded.
 
     Args:
         content: the file, or its bytes.
         name: for messages.
         where: the row, for messages.
-        timed: whether it matters how long it is; of an animation that takes a look at all frames.
 
     Raises:
         BadRow: for a file that is no video, or has no frame.
@@ -149,10 +150,7 @@ def read_header(content: Path | bytes, name: str, where: str, *, timed: bool = T
         animation = _animation(file)
         if animation is not None:
             with _told(name, where):
-                _refuse_too_large(animation.size, name, where)
-                seconds = _shown_for(animation) if timed else None
-                count = getattr(animation, "n_frames", 1)
-                return VideoFile(content, name, where, count, seconds, animation.size, True)
+                return _of_image(animation, content, name, where)
         file.seek(0)
         require("av")
         with _told(name, where), _container(file) as container:
@@ -166,13 +164,18 @@ def _animation(file: BinaryIO) -> PILImage.Image | None:
         return None
 
 
-def _shown_for(image: PILImage.Image) -> float | None:
-    """Seconds that all frames together are shown; None where some do not say it."""
-    shown = []
+def _of_image(image: PILImage.Image, content: Path | bytes, name: str, where: str) -> VideoFile:
+    """An animation counts as a video whose frames are all as short as its shortest: what stays the
+    same is written once, and shown for longer."""
+    _refuse_too_large(image.size, name, where)
+    shown: list[float] = []
     for frame in ImageSequence.Iterator(image):
-        frame.load()  # WebP says it then
-        shown.append(frame.info.get("duration") or 0)
-    return sum(shown) / 1000 if all(shown) else None
+        frame.load()  # WebP says then how long
+        shown.append((frame.info.get("duration") or 0) / 1000)
+    timed = all(each > 0 for each in shown)
+    ends = tuple(accumulate(shown if timed else [1.0] * len(shown)))
+    count = round(ends[-1] / min(shown)) if timed else len(shown)
+    return VideoFile(content, name, where, count, ends[-1] if timed else None, image.size, ends)
 
 
 def _of_container(container: Any, content: Path | bytes, name: str, where: str) -> VideoFile:
@@ -186,7 +189,7 @@ def _of_container(container: Any, content: Path | bytes, name: str, where: str) 
         raise BadRow(f"the video {name} has no frame", file=where)
     size = stream.codec_context.width, stream.codec_context.height
     _refuse_too_large(size, name, where)
-    return VideoFile(content, name, where, count, seconds, size, False)
+    return VideoFile(content, name, where, count, seconds, size)
 
 
 def _seconds(container: Any, stream: Any) -> float:

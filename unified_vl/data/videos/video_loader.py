@@ -64,8 +64,8 @@ class VideoLoader:
             if isinstance(value, str):
                 return self._of_path(row, str(row.image(value)), field, random)
         if isinstance(value, (bytes, bytearray, memoryview)):
-            content, timed = bytes(value), field.rate is not None
-            header = read_header(content, f"of {len(content)} bytes", row.where, timed=timed)
+            content = bytes(value)
+            header = read_header(content, f"of {len(content)} bytes", row.where)
             return self._of_file(row, header, field, random)
         found = "nothing" if value is None else type(value).__name__
         raise BadRow(f"found {found} in place of a video", file=row.where)
@@ -74,7 +74,7 @@ class VideoLoader:
         path = self._images.resolve(name, row.where, row.linked, what="video", or_folder=True)
         if path.is_file():
             try:
-                header = read_header(path, repr(name), row.where, timed=field.rate is not None)
+                header = read_header(path, repr(name), row.where)
             except OSError as error:
                 message = f"{name!r} cannot be read: {error.strerror}"
                 raise BadRow(message, file=row.where) from error
