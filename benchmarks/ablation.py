@@ -4,6 +4,7 @@ The ablation of 12-in-1 (arXiv 1912.02315, section 5) at a size that 2 CPU cores
 
     python benchmarks/ablation.py                   # prints the table, writes ABLATION.md
     python benchmarks/ablation.py --seeds 1 --updates 20 --output /tmp/try   # to try it
+    python benchmarks/ablation.py --seeds 1 --pairs emoji_ground             # who holds it back
 
 Every joint run has the same number of optimiser steps: `--updates` for each of the five
 tasks on average. One model a task gets as many updates of its own. Finished runs in the
@@ -57,6 +58,8 @@ class Condition:
         alone: a model for each task.
         conflicts: the gradients of its tasks are measured beside.
         headline: done with all seeds, not only the first.
+        tasks: that are trained.
+        validations: of a run, evenly spread, beside that of its end.
     """
 
     name: str
@@ -66,6 +69,8 @@ class Condition:
     alone: bool = False
     conflicts: bool = False
     headline: bool = False
+    tasks: Sequence[str] = TASKS
+    validations: int = 0
 
 
 def conditions(rounds: int) -> list[Condition]:
@@ -98,6 +103,17 @@ def balanced() -> list[Condition]:
     ]
 
 
+def pairs(task: str) -> list[Condition]:
+    """The rows of `--pairs`: a task alone, with each of the others, and with all of them."""
+    groups = {f"{task} alone": (task,)}
+    groups |= {f"{task} with {other}": (task, other) for other in TASKS if other != task}
+    groups |= {f"{task} with all": TASKS}
+    return [
+        Condition(name, headline=True, tasks=tasks, validations=10)
+        for name, tasks in groups.items()
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--updates", type=int, default=400, help="of each task")
@@ -107,18 +123,27 @@ def main() -> None:
     parser.add_argument(
         "--balance", action="store_true", help="the means that hold tasks in balance, instead"
     )
+    parser.add_argument(
+        "--pairs", choices=TASKS, metavar="TASK", help="a task with each of the others, instead"
+    )
     parser.add_argument("--part", default="1/1", help="only every Nth run, from the Kth: K/N")
     parser.add_argument("--output", type=Path, default=ROOT / "runs" / "ablation")
     options = parser.parse_args()
     prepare(options)
     first, every = map(int, options.part.split("/"))
+    rows = balanced() if options.balance else conditions(options.updates)
+    if options.pairs is not None:
+        rows = pairs(options.pairs)
     todo = [
         (condition, seed)
-        for condition in (balanced() if options.balance else conditions(options.updates))
+        for condition in rows
         for seed in range(options.seeds if condition.headline else 1)
     ]
     results = [finished(*each, options) for each in todo[first - 1 :: every]]
     if every > 1:
+        return
+    if options.pairs is not None:
+        print(as_curves(results, options.pairs))
         return
     table = as_table(results, options)
     print(table)
@@ -153,13 +178,15 @@ def prepare(options: argparse.Namespace) -> None:
 
 def run_condition(condition: Condition, seed: int, options: argparse.Namespace) -> dict[str, Any]:
     """Train and test; scores of each task in all, on seen and on held-out cells."""
-    groups = [(task,) for task in TASKS] if condition.alone else [TASKS]
+    tasks_of = condition.tasks
+    groups = [(task,) for task in tasks_of] if condition.alone else [tuple(tasks_of)]
     found: dict[str, Any] = {
         "condition": condition.name,
         "seed": seed,
         "seconds": 0.0,
         "updates": {},
         "scores": {},
+        "curves": {},
     }
     for tasks in groups:
         name = f"{_slug(condition.name)}-{seed}-{'-'.join(tasks) if condition.alone else 'all'}"
@@ -182,6 +209,7 @@ def run_condition(condition: Condition, seed: int, options: argparse.Namespace) 
                 cell: values[primary] for cell, values in sorted(cells.items(), reverse=True)
             }
         found["updates"] |= _updates(run.output / "events.jsonl")
+        found["curves"] |= curves(run.output / "events.jsonl")
     return found
 
 
@@ -220,6 +248,8 @@ def write_run(
         "checkpoint_every": steps,
     }
     run["optimizer"]["warmup_steps"] = min(run["optimizer"]["warmup_steps"], run["steps"] // 10)
+    if condition.validations:
+        run["validate_every"] = max(run["steps"] // condition.validations, 1)
     if condition.conflicts:
         run["gradient_conflicts"] = {"every": max(steps // 5, 1)}
     folder.mkdir(parents=True, exist_ok=True)
@@ -237,6 +267,37 @@ def _updates(events: Path) -> dict[str, int]:
         if event["event"] == "step":
             counts[event["task"]] = event["updates"]
     return counts
+
+
+def curves(events: Path) -> dict[str, list[tuple[int, float]]]:
+    """Validation losses of each task, each with the updates that the task itself had made."""
+    counts: dict[str, int] = {}
+    found: dict[str, list[tuple[int, float]]] = {}
+    for line in events.read_text(encoding="utf-8").splitlines():
+        event = json.loads(line)
+        if event["event"] == "step":
+            counts[event["task"]] = event["updates"]
+        elif event["event"] == "validation":
+            task = event["task"]
+            found.setdefault(task, []).append((counts.get(task, 0), event["loss"]))
+    return found
+
+
+def as_curves(results: Sequence[Mapping[str, Any]], task: str) -> str:
+    """Validation losses of a task over its own updates, and its score, as Markdown."""
+    places = len(results[0]["curves"][task])
+    first = [str(updates) for updates, _ in results[0]["curves"][task]]
+    lines = [
+        f"| {task}, seed | {' | '.join(first)} | score |",
+        "| --- |" + " ---: |" * (places + 1),
+    ]
+    for result in results:
+        losses = [f"{loss:.2f}" for _, loss in result["curves"][task]]
+        score = f"{result['scores'][task]['seen']:.1f}"
+        lines.append(
+            f"| {result['condition']}, {result['seed']} | {' | '.join([*losses, score])} |"
+        )
+    return "\n".join(lines)
 
 
 def as_table(results: Sequence[Mapping[str, Any]], options: argparse.Namespace) -> str:
