@@ -59,7 +59,7 @@ class StepEvent(Event):
         density: the share of tokens in what rank 0 computed for them; the rest was padding.
         steps: that it had.
         updates: that it made in all.
-        epochs: how often its rows have been seen.
+        epochs: how often its rows have been seen; 0 of a streamed task, whose rows nobody counts.
         objectives: means of its other losses, by name.
         balance: the last factor of its loss or gradient, where the mixture has a balance.
         speed: of those steps since the start or the last resume: `step_seconds` that they took;

@@ -52,7 +52,7 @@ def test_what_is_in_use_stays(cache: Path, monkeypatch: pytest.MonkeyPatch) -> N
     kept = [fetched(url, keep=True) for url in urls[:2]]
     with pytest.raises(UserError, match=rf"no room for {SIZE} bytes.*; expected a larger {LIMIT}"):
         fetched(urls[2])
-    release(kept[0])
+    release(urls[0])
     assert fetched(urls[2]).is_file()
     assert kept[1].is_file() and not kept[0].is_file()
 

@@ -107,10 +107,13 @@ class Found:
     Attributes:
         bad: rows that could not be read, in whose place others are: `file:row` to what is wrong.
         truncated: rows that were read though an image of theirs ends early.
+        begun: of a streamed task, which files began to be read: the lane, and where
+            (`data.shards.sharded_rows`).
     """
 
     bad: Mapping[str, str] = field(default_factory=dict)
     truncated: tuple[str, ...] = ()
+    begun: tuple[tuple[int, tuple[int, int, int]], ...] = ()
 
     @classmethod
     def merged(cls, several: Iterable[Found]) -> Found:
@@ -118,10 +121,11 @@ class Found:
         found = tuple(several)
         bad = {row: problem for each in found for row, problem in each.bad.items()}
         truncated = {row for each in found for row in each.truncated}
-        return cls(dict(sorted(bad.items())), tuple(sorted(truncated)))
+        begun = {begin for each in found for begin in each.begun}
+        return cls(dict(sorted(bad.items())), tuple(sorted(truncated)), tuple(sorted(begun)))
 
     def __bool__(self) -> bool:
-        return bool(self.bad or self.truncated)
+        return bool(self.bad or self.truncated or self.begun)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.data.rows.columns import needed_columns
-from unified_vl.data.rows.paths import existing, in_split, own_filled
+from unified_vl.data.rows.paths import existing, in_split, on_this_machine, own_filled
 from unified_vl.data.rows.row import Row
 from unified_vl.data.rows.selection import Selection, drop_missing, unpivoted
 from unified_vl.data.rows.shares import keep_share
@@ -67,9 +67,14 @@ class SplitPart:
 
 
 def read_parts(
-    spec: TaskSpec, split: SplitName, root: Path, language: str | None
+    spec: TaskSpec,
+    split: SplitName,
+    root: Path,
+    language: str | None,
+    given: Mapping[str, Path] | None = None,
 ) -> Iterator[SplitPart]:
-    """The files of a split one after the other, in a language where each has its own.
+    """The files of a split one after the other, in a language where each has its own; or of those
+    the given ones alone, which are read together.
 
     Raises:
         UserError: when a file or a column is missing, or a file cannot be read.
@@ -80,9 +85,10 @@ def read_parts(
     images = in_split(spec, spec.data.images or "", split, language)
     own = data.own.model_copy(update=own_filled(spec, split, language))
     marks = (data.key_column, data.language_column, data.split_column)
-    for files in existing(spec, split, root, language):
+    several = existing(spec, split, root, language) if given is None else [given]
+    for files in several:
         source = Source(
-            files,
+            files if given is None else on_this_machine(spec, files),
             needed,
             fields=spec.fields,
             languages=data.languages,

@@ -68,6 +68,7 @@ class TaskStream:
             None builds rows when they are measured.
         kept: rows without images that are held from then on; the others are built again.
         workers: read rows; none but who asks unless given.
+        rows: the rows at their positions, where they are not all known before.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class TaskStream:
         sketch: ExampleBuilder | None = None,
         kept: int = KEPT_ROWS,
         workers: Workers | None = None,
+        rows: PlacedRows | None = None,
     ) -> None:
         self.data = data
         self.spec = data.spec
@@ -97,7 +99,7 @@ class TaskStream:
         self.packed = packed
         self.kept = kept
         self._workers = workers or Workers()
-        self._rows = PlacedRows(data, builder, sketch, codec, seed, random_picks)
+        self._rows = rows or PlacedRows(data, builder, sketch, codec, seed, random_picks)
         self._built: tuple[int, list[list[Placed]]] = (-1, [])
         self._begins = [(0, 0)]  # a batch's number, and the window that it is the first of
         self._left_out: dict[str, str] = {}  # of the window that is built
@@ -138,8 +140,7 @@ class TaskStream:
                 f"{times} evenly",
                 field="batch_size",
             )
-        whole = self._global_batch(number)
-        share, skipped = whole[rank::world], self._left_out
+        share, many, skipped = self.share(number, rank, world)
         unread = [placed.index for placed in share if placed.read is None]
         rows = iter(self.data.rows(unread) if unread else ())
         given = [None if placed.read is not None else next(rows) for placed in share]
@@ -148,12 +149,12 @@ class TaskStream:
 
         def batches() -> list[Batch]:
             read = list(reading)
-            found = Found.merged(each.found for each in read)
+            found = self.found_in(number, rank, world, Found.merged(each.found for each in read))
             encoded = [each.encoded for each in read]
             return [
                 replace(
                     collate_encoded(encoded[part::count], packed=self.packed),
-                    global_rows=len(whole),
+                    global_rows=many,
                     skipped=skipped,
                     found=found,
                 )
@@ -161,6 +162,21 @@ class TaskStream:
             ]
 
         return batches
+
+    def share(
+        self, number: int, rank: int, world: int
+    ) -> tuple[Sequence[Placed], int, Mapping[str, str]]:
+        """The places of a rank's rows, how many rows all ranks have, and the bad rows that were
+        left out where they were chosen."""
+        whole = self._global_batch(number)
+        return whole[rank::world], len(whole), self._left_out
+
+    def found_in(self, number: int, rank: int, world: int, found: Found) -> Found:
+        """What was found of rows of a share, with what else the other ranks have to know of it."""
+        return found
+
+    def begins(self, found: Found) -> None:
+        """Hear what `found_in` told, of whichever rank."""
 
     @property
     def skipped(self) -> dict[str, str]:

@@ -69,12 +69,16 @@ def fetched(url: str, *, keep: bool = False) -> Path:
     return path
 
 
-def release(path: Path) -> None:
-    """A copy that was kept need not stay any longer."""
-    url = _origins.pop(str(path), None)
-    COPIES.pop(str(path), None)
-    if url is not None and url in _here:
-        _cache_at(cache_folder()).release(_here[url][0])
+def release(url: str) -> None:
+    """The copy of a file, if there is one that was kept, need not stay any longer."""
+    known = _here.get(url)
+    if known is None:
+        return
+    store = _cache_at(cache_folder())
+    store.release(known[0])
+    for path in [path for path, origin in _origins.items() if origin == url]:
+        del _origins[path]
+        COPIES.pop(path, None)
 
 
 def local(path: Path) -> Path:

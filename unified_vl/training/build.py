@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +22,8 @@ from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.rows.closed_answers import learn_choices
 from unified_vl.data.rows.other_rows import train_rows
 from unified_vl.data.rows.sources import TaskData
+from unified_vl.data.shards.shard_stream import ShardStream
+from unified_vl.data.shards.sharded_rows import ShardedRows
 from unified_vl.data.streams import KEPT_ROWS, WINDOW_BATCHES, TaskStream
 from unified_vl.data.workers import Workers
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
@@ -44,6 +46,7 @@ from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 from unified_vl.specs.tasks.example import IMAGE_MASK_TAG
 from unified_vl.training.beginning import Beginning, backbone_config, backbone_model
+from unified_vl.training.course.uncounted import refuse_uncounted
 from unified_vl.training.objectives.objective import Objective
 from unified_vl.training.objectives.registry import objectives_of
 from unified_vl.training.schedules.registry import make_schedule
@@ -91,6 +94,7 @@ def build(beginning: Run | Beginning) -> Parts:
         beginning = Beginning(beginning)
     run = beginning.run
     refuse_unusable_paths(run)
+    refuse_uncounted(run)
     vocabulary, text = load_tokenizer(run.tokenizer)
     image_tokenizer = load_image_tokenizer(run.tokenizer, vocabulary)
     theirs = backbone_config(beginning, vocabulary, text)
@@ -103,8 +107,11 @@ def build(beginning: Run | Beginning) -> Parts:
     workers = Workers(run.workers)
 
     def stream(spec: TaskSpec, split: SplitName, train: TaskData | None = None) -> TaskStream:
-        data = TaskData(spec, split, run.data)
-        rows = min(run.validation_rows, len(data))
+        data: TaskData
+        if spec.data.stream and split == "train":
+            data = ShardedRows(spec, run.data, run.rows, run.seed)
+        else:
+            data = TaskData(spec, split, run.data)
         builder = ExampleBuilder(
             spec,
             images,
@@ -115,6 +122,11 @@ def build(beginning: Run | Beginning) -> Parts:
             code_cache=cache_directory(),
             augment=taken(run.augment, spec) if split == "train" else (),
         )
+        if isinstance(data, ShardedRows):
+            return ShardStream(
+                data, builder, codec, seed=run.seed, packed=run.packing, workers=workers
+            )
+        rows = min(run.validation_rows, len(data))
         return TaskStream(
             data,
             builder,
@@ -161,7 +173,7 @@ def build(beginning: Run | Beginning) -> Parts:
         },
         schedule=make_schedule(
             mixture,
-            {name: len(each.data) for name, each in streams.items()},
+            rows_of(streams),
             run.seed,
         ),
         streams=streams,
@@ -170,6 +182,11 @@ def build(beginning: Run | Beginning) -> Parts:
         },
         start=start,
     )
+
+
+def rows_of(streams: Mapping[str, TaskStream]) -> dict[str, int]:
+    """The rows of each task's train split, of those that have been counted."""
+    return {task: len(each.data) for task, each in streams.items() if not each.data.streamed}
 
 
 def _own_model(
@@ -280,12 +297,20 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
         values["lora"] = {"rank": run.lora.rank, "alpha": run.lora.alpha}
     for name, spec in parts.specs.items():
         values[f"task {name}"] = spec.model_dump(
-            mode="json", exclude={"example": {"forbid_augment"}}
+            mode="json",
+            exclude={
+                "example": {"forbid_augment"},
+                "data": set() if spec.data.stream else {"stream", "shuffle_shards"},
+            },
         )
         augment = taken(run.augment, spec)
         if augment:
             values[f"augment of task {name}"] = [each.settled for each in augment]
-        values[f"{NUMBER_OF_ROWS} {name}"] = len(parts.streams[name].data)
+        data = parts.streams[name].data
+        if isinstance(data, ShardedRows):
+            values[f"the files of task {name}"] = data.fingerprint
+        else:
+            values[f"{NUMBER_OF_ROWS} {name}"] = len(data)
         for field, dictionary in spec.dictionaries.items():
             values[f"the dictionary of {field!r} of task {name}"] = dictionary.text
     return {key: _digest(value) for key, value in values.items()}

@@ -46,7 +46,8 @@ SeenFiles = Mapping[str, SeenFile]
 
 def files_of(parts: Parts) -> dict[str, Path]:
     """What a run reads of its data root, by name: tables first, then the images they name."""
-    streams = [*parts.streams.values(), *parts.validation.values()]
+    every = [*parts.streams.values(), *parts.validation.values()]
+    streams = [each for each in every if not each.data.streamed]  # of others the names count
     found: dict[str, Path] = {}
     for stream in streams:
         found.update(_tables(stream.data))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.checkpoint_folders import PROGRESS
+from unified_vl.data.shards.sharded_rows import ShardedRows
 from unified_vl.files import read_json_object
 from unified_vl.run_record import CHECKPOINTS
 from unified_vl.training import checkpoint
@@ -82,6 +83,10 @@ def restore(training: Training, accept_changed_data: bool) -> int:
     training.bad_rows.truncated = state.get("truncated", {})
     for task, began in state.get("windows", {}).items():
         parts.streams[task].go_on(*began)
+    for task, lanes in state.get("lanes", {}).items():
+        data = parts.streams[task].data
+        assert isinstance(data, ShardedRows), "its fingerprint says so"
+        data.go_on(lanes)
     for task, stream in parts.streams.items():  # their number stays limited
         stream.skipped.update(training.bad_rows.known.get(task, {}))
     journal.restart(state["journal"], state["step"])
@@ -109,6 +114,11 @@ def progress_of(training: Training, step: int) -> dict[str, Any]:
             task: list(stream.began(training.drawn[task]))
             for task, stream in training.parts.streams.items()
             if stream.batch_tokens is not None
+        },
+        "lanes": {
+            task: stream.data.state_at(training.drawn[task])
+            for task, stream in training.parts.streams.items()
+            if isinstance(stream.data, ShardedRows)
         },
         "journal": training.journal.state_dict(),
         "gradients": training.guard.state_dict(),

@@ -25,7 +25,7 @@ from unified_vl.training.balancing.balanced import balanced_backward, mean_of_ea
 from unified_vl.training.balancing.conflicts import measure_gradients
 from unified_vl.training.balancing.registry import make_balance
 from unified_vl.training.beginning import beginning_of
-from unified_vl.training.build import build, fingerprints
+from unified_vl.training.build import build, fingerprints, rows_of
 from unified_vl.training.course.between_steps import look_around, validation_batches
 from unified_vl.training.course.early_stopping import EarlyStopping
 from unified_vl.training.course.epochs import with_steps
@@ -168,6 +168,7 @@ def _step(
         training.drawn[batch.task] += 1
         training.bad_rows.note(step, batch.parts[0], found)
         parts.streams[batch.task].heard(found.bad)
+        parts.streams[batch.task].begins(found)
     rows = [batch.parts[0].global_rows for batch in agreed.batches]
     if engine.loss_scale is not None and engine.loss_scale.overflowed:
         journal.refused(step, tasks, engine.loss_scale.told(), rows)
@@ -204,7 +205,7 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
         peak = peak_of(run, process.device)
         work = None if peak is None else work_of(parts.model)  # before weights are shared out
         engine = Engine(process, parts.model, optimizer, run)
-    rows = {task: len(stream.data) for task, stream in parts.streams.items()}
+    rows = rows_of(parts.streams)
     run, length = with_steps(run, rows)
     peaks = None if peak is None else peak * process.world
     meter = SpeedMeter(work, peaks, partial(peak_memory, process.device))

@@ -49,6 +49,7 @@ def schedule(
     from rich.console import Console
 
     from unified_vl.data.rows.sources import TaskData
+    from unified_vl.data.shards.sharded_rows import refuse_streamed
     from unified_vl.errors import UserError
     from unified_vl.specs.load import load_mixture
     from unified_vl.training.schedules.registry import make_schedule
@@ -59,6 +60,8 @@ def schedule(
     if loaded.schedule.by == "rows":
         if data is None:
             raise UserError("its shares go by rows", file=mixture, expected="--data")
+        for spec in loaded.specs:
+            refuse_streamed(spec, "the shares go by rows, and nobody counts these", "by: batches")
         rows = {spec.task: len(TaskData(spec, "train", data)) for spec in loaded.specs}
     score_of = synthetic_scores(half_life) if scores is None else recorded_scores(scores)
     made = make_schedule(loaded, rows, seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from unified_vl.errors import UserError, nearest
@@ -42,6 +43,36 @@ def languages_apart(spec: TaskSpec, split: SplitName) -> Sequence[str | None]:
         for tag in languages
     }
     return languages if len(places) == len(languages) else [None]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Files of a split that are read together, as `places` calls them.
+
+    Attributes:
+        language: what their rows are in; None where a column says.
+        files: each by its name.
+    """
+
+    language: str | None
+    files: Mapping[str, Path]
+
+
+def shards_of(spec: TaskSpec, split: SplitName, root: Path) -> list[Shard]:
+    """All files of a split, none of them opened.
+
+    Raises:
+        UserError: as `places` does.
+    """
+    tags = languages_apart(spec, split)
+    return [Shard(tag, each) for tag in tags for each in places(spec, split, root, tag)]
+
+
+def first_shards(spec: TaskSpec, split: SplitName, root: Path) -> list[Shard]:
+    """The first file of each language that has its own: what stands for a split that is streamed
+    wherever it is not trained on."""
+    by_language = {each.language: each for each in reversed(shards_of(spec, split, root))}
+    return [by_language[tag] for tag in languages_apart(spec, split)]
 
 
 def existing(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.data.rows.exclusion import excluded_keys
-from unified_vl.data.rows.paths import languages_apart
+from unified_vl.data.rows.paths import Shard, first_shards, languages_apart
 from unified_vl.data.rows.row import Row
 from unified_vl.data.split_parts import read_parts, without_rows
 from unified_vl.errors import BadRow, UserError
@@ -42,6 +42,13 @@ class TaskData:
         split: train, validation or test.
         root: the data root that the spec's path is relative to.
         with_excluded: whether the train split has the rows that `data.exclude` names too.
+        shards: files of the split, in place of all; they may hold no row. Unless given, a train
+            split that is streamed (`data.stream`) is its first file, of each language that has
+            files of its own.
+
+    Attributes:
+        streamed: whether files are opened as their turn comes, and nobody knows how many rows
+            there are.
 
     Raises:
         UserError: when the split, a file or a column is missing, a file cannot be
@@ -49,7 +56,13 @@ class TaskData:
     """
 
     def __init__(
-        self, spec: TaskSpec, split: SplitName, root: Path, *, with_excluded: bool = False
+        self,
+        spec: TaskSpec,
+        split: SplitName,
+        root: Path,
+        *,
+        with_excluded: bool = False,
+        shards: Sequence[Shard] | None = None,
     ) -> None:
         if split not in spec.data.splits:
             raise spec.error(
@@ -60,17 +73,22 @@ class TaskData:
         self.spec = spec
         self.split = split
         self.root = root
-        self._parts = [
-            part
-            for tag in languages_apart(spec, split)
-            for part in read_parts(spec, split, root, tag)
-        ]
+        self.streamed = False
+        of = shards
+        if of is None and split == "train" and spec.data.stream:
+            of = first_shards(spec, split, root)
+        if of is None:
+            apart = languages_apart(spec, split)
+            found = [read_parts(spec, split, root, tag) for tag in apart]
+        else:
+            found = [read_parts(spec, split, root, each.language, each.files) for each in of]
+        self._parts = [part for parts in found for part in parts]
         if split == "train" and not with_excluded:
             keys = excluded_keys(spec, root)
             self._parts = [without_rows(part, keys, spec.data.key_column) for part in self._parts]
         self._ends = list(accumulate(len(part) for part in self._parts))
         self._lock = threading.Lock()  # readers keep open files and what they read last
-        if len(self) == 0:
+        if len(self) == 0 and shards is None:
             raise self._empty()
 
     def _empty(self) -> UserError:

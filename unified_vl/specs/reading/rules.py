@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from unified_vl.specs.reading.checks import repeated
 from unified_vl.specs.reading.document import Problem
+from unified_vl.specs.stream_rules import stream_problems
 from unified_vl.specs.tasks.data_rules import data_problems
 from unified_vl.specs.tasks.example_rules import template_problems, wording_problems
 from unified_vl.specs.tasks.field_rules import field_problems
@@ -22,6 +23,7 @@ def task_problems(spec: TaskSpec) -> list[Problem]:
     """Everything that is wrong with a spec whose types are right."""
     return [
         *data_problems(spec),
+        *stream_problems(spec),
         *field_problems(spec),
         *wording_problems(spec),
         *template_problems(spec),

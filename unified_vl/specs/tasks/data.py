@@ -180,6 +180,20 @@ class DataSpec(Part):
         "`unified-vl check --write-leaks FILE` writes one there.",
         examples=["leaks.jsonl"],
     )
+    stream: bool = Field(
+        default=False,
+        description="Whether training opens the files of the train split one after the other, as "
+        "their turn comes, and lets them go: for more than the disk holds, or anybody wants to "
+        "count (docs/remote_data.md).",
+        examples=[True],
+    )
+    shuffle_shards: int = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        description="With `stream`: how many files of a lane are open at once, their rows mixed.",
+        examples=[4],
+    )
     on_bad_row: Literal["stop", "skip"] = Field(
         default="stop",
         description="Whether a row that breaks the spec stops the work or is skipped and counted.",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.specs.run import Run
+from unified_vl.training.course.uncounted import refuse_uncounted
 from unified_vl.training.schedules.registry import make_schedule
 from unified_vl.training.schedules.schedule import Schedule
 
@@ -39,6 +40,7 @@ def length_of(run: Run) -> Length:
     Raises:
         UserError: for data that cannot be read, or more batches than can be counted.
     """
+    refuse_uncounted(run)
     specs = run.loaded_mixture.specs
     return counted(run, {spec.task: len(TaskData(spec, "train", run.data)) for spec in specs})
 

@@ -290,8 +290,9 @@ class Journal:
             self.say(f"step {self._step}/{self.steps}: {pace}, loss {smoothed}")
 
     def _epochs(self, task: str) -> float:
-        """How often a task's training rows have been seen."""
-        return round(self._seen[task] / self.rows[task], 4)
+        """How often a task's training rows have been seen; 0 of rows that nobody counts."""
+        rows = self.rows.get(task)
+        return 0.0 if rows is None else round(self._seen[task] / rows, 4)
 
     def _write(self, event: Event) -> None:
         if not self.writes:

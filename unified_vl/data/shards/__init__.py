@@ -1,0 +1,1 @@
+"""Train splits that are read file by file, since they are too many or too large to count."""
