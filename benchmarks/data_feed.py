@@ -43,6 +43,8 @@ from unified_vl.training.trainer import train
 
 COMMAND = "python benchmarks/data_feed.py"
 SIDE, BATCH, BATCHES, PICTURES, WORLD = 224, 32, 16, 400, 8
+LOADED = 3 * BATCHES  # batches of the sides with workers: two windows are measured on the way
+WORKERS = 2
 WORDS = "a man and a woman ride two horses along the beach at dawn before it rains"
 STEPS, ROWS = 1600, 8  # of a training; each of 100 tasks has one window of 16 batches
 SPEC = """\
@@ -135,7 +137,7 @@ def with_workers(root: Path, codec: SequenceCodec, workers: int) -> tuple[float,
 
     def ahead() -> Iterator[Batch]:
         waiting = batches.started(0)
-        for number in range(1, BATCHES):
+        for number in range(1, LOADED):
             following = batches.started(number)
             yield waiting()[0]
             waiting = following
@@ -152,7 +154,7 @@ class Pictures(Dataset[torch.Tensor]):
         self.paths = [root / json.loads(row)["image"] for row in rows]
 
     def __len__(self) -> int:
-        return BATCHES * BATCH
+        return LOADED * BATCH
 
     def __getitem__(self, number: int) -> torch.Tensor:
         with Image.open(self.paths[number * 7919 % len(self.paths)]) as image:
@@ -169,15 +171,20 @@ def of_torch(root: Path, workers: int) -> tuple[float, float]:
 def speeds(
     batches: Callable[[], Iterator[Any]], pixels: Callable[[Any], Any]
 ) -> tuple[float, float]:
-    """Images a second behind the first batch, and a second of all processors from the start."""
-    before, each = processor_seconds(), batches()
-    rows = len(pixels(next(each)))
-    start, first = time.perf_counter(), rows
+    """Images a second, and a second of all processors from the start.
+
+    When the first batch of torch's loader is there, each other of its workers has one as good as
+    ready, too, and at the end none is under way. So the clock that starts behind the first batch
+    stops as many batches before the end.
+    """
+    before, each, rows = processor_seconds(), batches(), 0
+    times = []
     for batch in each:
+        times.append(time.perf_counter())
         rows += len(pixels(batch))
-    seconds = time.perf_counter() - start
     del each  # processes are counted when they have ended
-    return (rows - first) / seconds, rows / (processor_seconds() - before)
+    seconds = times[-WORKERS] - times[0]
+    return BATCH * (len(times) - WORKERS) / seconds, rows / (processor_seconds() - before)
 
 
 def processor_seconds() -> float:
@@ -239,8 +246,8 @@ def main() -> None:
             "rank 0 of 1": lambda: (of_rank_0(root, codec, 1),),
             f"rank 0 of {WORLD}": lambda: (of_rank_0(root, codec, WORLD),),
             "workers: 1": lambda: with_workers(root, codec, 1),
-            "workers: 2": lambda: with_workers(root, codec, 2),
-            "DataLoader": lambda: of_torch(root, 2),
+            "workers: 2": lambda: with_workers(root, codec, WORKERS),
+            "DataLoader": lambda: of_torch(root, WORKERS),
         }
         found: dict[str, list[tuple[float, ...]]] = {side: [] for side in sides}
         for _ in range(given.rounds):
@@ -281,8 +288,9 @@ def main() -> None:
     print(text)
     about = (
         f"JPEGs of 640 x 480 to {SIDE} x {SIDE}, batches of {BATCH} over all ranks, medians of "
-        f"{given.rounds} alternating runs of {BATCHES} batches; `workers` with the texts and their "
-        "ids, the DataLoader images alone (Pillow, bicubic). Processor seconds are those of all "
+        f"{given.rounds} alternating runs of {BATCHES} batches a rank, and of {LOADED} with "
+        f"workers, whose clock stops {WORKERS - 1} before the end; `workers` with the texts and "
+        "their ids, the DataLoader images alone (Pillow, bicubic). Processor seconds are of all "
         f"threads and processes. Trainings of {STEPS} steps of {ROWS} rows, one task a step, of "
         "which all tasks read the same files; both ran at once. The load of the "
         f"machine's {os.cpu_count()} cores was {load:.1f} at the beginning."
