@@ -11,7 +11,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kill_resume.py"
 
 
 def test_three_killed_runs_end_as_the_one_that_was_not() -> None:
-    command = [sys.executable, str(SCRIPT), "--kills", "3", "--seed", "7"]
+    command = [sys.executable, str(SCRIPT), "--kills", "3", "--seed", "7", "--workers", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
     assert done.returncode == 0, done.stdout + done.stderr
     *kills, last = done.stdout.splitlines()
