@@ -18,6 +18,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from tests import filming
 from unified_vl.authoring.drafting.columns import FieldGuess, guess_columns
 from unified_vl.authoring.drafting.draft import draft
 from unified_vl.authoring.drafting.languages import language_of, tags_of
@@ -520,6 +521,17 @@ def drafted(root: Path, rows: Iterable[dict[str, Any]]) -> TaskSpec:
     found = draft(root / "rows.jsonl")
     (root / "rows.yaml").write_text(found.text, encoding="utf-8")
     return load_task(root / "rows.yaml")
+
+
+def test_paths_of_videos_are_videos_in_their_folder(tmp_path: Path) -> None:
+    rows = [{"file": f"clip{n}.mp4", "caption": f"it is light {n} times"} for n in range(6)]
+    for row in rows:
+        filming.film(tmp_path / "films" / row["file"], 3)
+    spec = drafted(tmp_path, rows)
+    assert spec.data.images == "films"
+    assert (spec.fields["video"].kind, spec.fields["video"].frames) == ("video", 8)
+    assert spec.fields_of(spec.source) == ("video",)
+    assert spec.split_by == "file"
 
 
 @pytest.mark.parametrize(

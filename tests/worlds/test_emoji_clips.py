@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from tests.worlds.conftest import OPTIONS, held_out, rows
+from unified_vl import UnifiedVL, evaluate, load_run, load_task, train
 from unified_vl.cli.main import main
 from unified_vl.data.videos.video_file import read_header
+from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs, train_tokenizer
 from unified_vl.worlds import emoji_clips
 from unified_vl.worlds.emoji import (
     EmojiWorldOptions,
@@ -126,3 +128,24 @@ def test_a_clip_comes_back_as_it_was_painted(
         found = read_header(tmp_path / "a.webp", "a clip", "a row").frames(range(FRAMES))
         for frame, picture in zip(found, pictures, strict=True):
             assert (np.asarray(frame.convert("RGB")) == np.asarray(picture)).all()
+
+
+def test_a_run_on_them_learns_and_answers(filmed: Path, tmp_path: Path) -> None:
+    """The shipped run, in small: three steps, an answer to each task, a score."""
+    specs = [load_task(SPECS / f"{task}.yaml") for task in TASKS]
+    train_tokenizer(texts_of_specs(specs, filmed), specs, tmp_path / "tokenizer", 700)
+    small = ["d_model=32", "d_kv=8", "d_ff=32", "num_layers=1", "num_decoder_layers=1"]
+    keys = [f"data={filmed}", f"tokenizer={tmp_path / 'tokenizer'}", f"output={tmp_path / 'run'}"]
+    more = ["steps=3", "batch_size=2", "validation_rows=2", "optimizer.warmup_steps=1"]
+    sizes = [f"model.{each}" for each in small]
+    run = load_run(SPECS.parent / "runs/emoji_clips.yaml", [*keys, *more, *sizes])
+    model = UnifiedVL.from_pretrained(train(run, progress=False))
+    row = rows(filmed, "emoji_clip_moment", "test")[0]
+    asked = {"clip": filmed / row["clip"], "language": row["language"]}
+    moment = model.predict("emoji_clip_moment", phrase=row["phrase"], **asked)
+    ((start, end),) = moment.shapes["moments"]
+    assert 0 <= start < end <= 1
+    assert model.predict("emoji_clip_caption", **asked).score <= 0
+    scored = evaluate(model, specs, "test", filmed, limit=3, resamples=0)
+    assert set(scored.report["tasks"]) == set(TASKS)
+    assert len(scored.predictions) == 9

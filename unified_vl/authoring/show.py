@@ -13,7 +13,7 @@ from unified_vl.authoring.checking.fingerprints import normal
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Image, ImageCodes, Noised, Pieces, Segment, Tag, Text
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
-from unified_vl.codecs.vocabulary import IMAGE_TAG
+from unified_vl.codecs.vocabulary import IMAGE_TAG, frame_ids
 from unified_vl.data.batching import naming
 from unified_vl.data.example import Example, Reference
 from unified_vl.data.examples import ExampleBuilder
@@ -225,10 +225,11 @@ def segment_text(segment: Segment, size: Size | None, codec: SequenceCodec | Non
             return codec.text.decode(ids)
         case Noised():
             return f"[{segment.kind} of {segment.text!r}: a tokenizer shows it]"
-        case Image(image):
+        case Image(image, frame):
+            name = "image" if frame is None else f"frame {frame + 1}"
             height, width = image.pixels_HWC.shape[:2]
             said = "".join(f", {change}" for change in image.changes)
-            return f"[image {image.width}x{image.height} as {width}x{height}{said}]"
+            return f"[{name} {image.width}x{image.height} as {width}x{height}{said}]"
         case ImageCodes(codes, columns):
             masked = codes.count(None)
             rows = len(codes) // columns if columns else 0
@@ -267,10 +268,10 @@ def _id_pieces(ids: Sequence[int], codec: SequenceCodec) -> Iterator[Piece]:
 
 
 def _runs(ids: Sequence[int], codec: SequenceCodec, say: Callable[[int], str]) -> Iterator[Piece]:
-    """All ids, those of an image as one of them and their number."""
-    image = codec.vocabulary.tag_id(IMAGE_TAG)
+    """All ids, those of an image or a frame as one of them and their number."""
+    images = {codec.vocabulary.tag_id(IMAGE_TAG), *frame_ids(codec.vocabulary)}
     for token, run in groupby(ids):
         times = len(list(run))
         yield from (
-            [Piece(f"{say(token)}*{times}")] if token == image else [Piece(say(token))] * times
+            [Piece(f"{say(token)}*{times}")] if token in images else [Piece(say(token))] * times
         )

@@ -151,6 +151,11 @@ class Kind:
         return self.is_image or self.is_video
 
     @property
+    def is_seen(self) -> bool:
+        """Whether it is an image or a video that the model reads, and never writes."""
+        return self.has_pixels and self.writing == "nothing"
+
+    @property
     def is_input_image(self) -> bool:
         """Whether it is an image that the model reads, and never writes: one that places can be
         measured in, and that features are made of."""

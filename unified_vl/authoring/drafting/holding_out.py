@@ -52,7 +52,7 @@ def hold_out(plan: Plan) -> None:
 
 def _deciders(plan: Plan) -> Iterator[str | None]:
     """Columns that a row may be in its split by; None for the one that needs no word."""
-    images = [f for f in (*plan.roles.read, plan.roles.written) if f.guess.kind.is_input_image]
+    images = [f for f in (*plan.roles.read, plan.roles.written) if f.guess.kind.is_seen]
     in_tars = plan.place.reader == "webdataset"  # where images have no name, and keys survive
     if images and not images[0].guess.missing and not in_tars:
         yield None

@@ -142,7 +142,7 @@ def make_plan(place: Place, task: str, *, movable: bool) -> Plan:
             plan.language_names = tags_of(guess.values)
     plan.notes += notes_of_tokens(columns)
     plan.notes += [f"not used: column {f.guess.column!r}" for f in roles.unused]
-    paths = [v for f in roles.read if f.guess.kind.is_input_image for v in f.guess.values]
+    paths = [v for f in roles.read if f.guess.kind.is_seen for v in f.guess.values]
     names = [path for path in paths if isinstance(path, str)]
     if names and not folder:
         images: str | None
@@ -215,7 +215,7 @@ def _sample(place: Place) -> tuple[Place, Columns]:
 def _fields(guesses: Sequence[Guess], templates: Collection[str]) -> Iterator[Field]:
     """The fields with names of their own; `templates` are columns of one a language."""
     taken: set[str] = set(RESERVED)
-    images = sum(guess.kind.is_input_image for guess in fields_among(guesses))
+    images = sum(guess.kind.is_seen for guess in fields_among(guesses))
     for number, guess in enumerate(guesses, 1):
         if not isinstance(guess, FieldGuess):
             continue
@@ -223,7 +223,7 @@ def _fields(guesses: Sequence[Guess], templates: Collection[str]) -> Iterator[Fi
             guess = replace(guess, per_language=True)
         column = guess.column.replace("{language}", "") if guess.per_language else guess.column
         last = column.rstrip(".").rpartition(".")[2]
-        alone = guess.kind.is_input_image and images == 1
+        alone = guess.kind.is_seen and images == 1
         name = guess.kind.name if alone and not guess.many else slug(last, f"field_{number}")
         name = name if name not in taken else f"{name}_{guess.kind.name}"
         while name in taken:

@@ -59,7 +59,7 @@ def choose_roles(fields: Sequence[Field], file: Path) -> Roles:
     Raises:
         UserError: when nothing is left to be written or to be read.
     """
-    images = [f for f in fields if f.guess.kind.has_pixels and f.guess.kind.writing == "nothing"]
+    images = [field for field in fields if field.guess.kind.is_seen]
     labelling = {field.labels for field in fields}
     texts = [f for f in fields if f.guess.is_written_text and f.name not in labelling]
     shapes = [f for f in fields if f.guess.kind.writing == "places"] if images else []
@@ -146,11 +146,14 @@ def generation(field: Field) -> tuple[str, str]:
 
 def request(field: Field, read: Sequence[Field], languages: int) -> str:
     """What the model is asked where nothing but images says it; empty where texts do."""
-    if any(not other.guess.kind.is_input_image for other in read):
+    if any(not other.guess.kind.is_seen for other in read):
         return ""
     draft = draft_of(field)
     if draft is not None:
         return draft.request
     if field.guess.classes:
         return "What is this?"
-    return "Describe the image in {language_name}." if languages > 1 else "Describe the image."
+    seen = "video" if any(other.guess.kind.is_video for other in read) else "image"
+    return (
+        f"Describe the {seen} in {{language_name}}." if languages > 1 else f"Describe the {seen}."
+    )

@@ -94,9 +94,11 @@ def _run(
 ) -> str:
     steps = min(max(rows * EPOCHS // BATCH, FEWEST_STEPS), MOST_STEPS)
     every = max(steps // 10, 1)
-    images = any(field.of_kind.is_input_image for field in spec.fields.values())
+    images = any(field.of_kind.is_seen for field in spec.fields.values())
     side = size.image_side if images else 32
     vision = f"kind: stem, image_size: [{side}, {side}], patch_size: 16, channels: [32, 64]"
+    if any(field.of_kind.is_video for field in spec.fields.values()):
+        vision += ", pool: {kind: average, grid: [2, 2]}"  # a frame's tokens, of a few frames
     lines = [
         "# Drafted by `unified-vl new`: sizes for as many rows as there are, to start from.",
         "# Paths are relative to this file.",

@@ -22,7 +22,7 @@ def render(plan: Plan) -> str:
     """The YAML of a plan."""
     place, roles = plan.place, plan.roles
     ask = request(roles.written, roles.read, len(plan.languages))
-    has_image = any(f.guess.kind.is_input_image for f in plan.fields)
+    has_image = any(f.guess.kind.is_seen for f in plan.fields)
     how, why = generation(roles.written)
     lines = [
         "# Drafted by `unified-vl new` from a look at the first rows. Where a comment says",
@@ -91,7 +91,7 @@ def _example(plan: Plan, ask: str) -> list[str]:
     slots = ["{task}", *(["{language}"] if len(plan.languages) > 1 else [])]
     given = [f"{{{f.name}}}" for f in roles.read]
     if plan.history:  # behind the images, before the question
-        given.insert(sum(f.guess.kind.is_input_image for f in roles.read), "{history}")
+        given.insert(sum(f.guess.kind.is_seen for f in roles.read), "{history}")
     slots += given + (["{ask}"] if ask else [])
     lines = ["example:", f'  source: "{" ".join(slots)}"']
     lines.append(_said(f'  target: "{{{roles.written.name}}}"', roles.why))
