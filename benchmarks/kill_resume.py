@@ -73,6 +73,7 @@ model:
   vision: {{kind: stem, image_size: [32, 32], patch_size: 16, channels: [16, 16]}}
 engine: {engine}
 packing: {packing}
+compile: {compile}
 workers: {workers}
 max_source_tokens: 64
 max_target_tokens: 32
@@ -83,7 +84,9 @@ checkpoint_every: {every}
 """
 
 
-def prepare(work: Path, engine: Path, *, packing: bool = False, workers: int = 1) -> None:
+def prepare(
+    work: Path, engine: Path, *, packing: bool = False, compile: bool = False, workers: int = 1
+) -> None:
     """Emoji World with few emoji, its tokenizer, and the run file."""
     write_atomically(work / "mixture.yaml", MIXTURE)
     text = RUN.format(
@@ -92,6 +95,7 @@ def prepare(work: Path, engine: Path, *, packing: bool = False, workers: int = 1
         every=EVERY,
         engine=engine.resolve(),
         packing="true" if packing else "false",
+        compile="true" if compile else "false",
         workers=workers,
     )
     write_atomically(work / "run.yaml", text)
@@ -284,6 +288,7 @@ def main() -> int:
         "--engine", type=Path, default=ROOT / "deepspeed_configs" / "zero0_bf16.json"
     )
     parser.add_argument("--packing", action="store_true", help="compute without padding")
+    parser.add_argument("--compile", action="store_true", help="compile the blocks")
     parser.add_argument("--workers", type=int, default=1, help="threads that read rows")
     parser.add_argument("--record", action="store_true", help="write the results down")
     options = parser.parse_args()
@@ -292,15 +297,16 @@ def main() -> int:
         start = launching(options.launcher, options.processes)
     deaths = itertools.cycle(HOW if options.launcher else [*HOW][:2])
     with tempfile.TemporaryDirectory() as folder:
-        keys = {"packing": options.packing, "workers": options.workers}
+        asked = {"packing": options.packing, "compile": options.compile}
+        keys = {**asked, "workers": options.workers}
         prepare(Path(folder), options.engine, **keys)
         killer = Killer(Path(folder), start, random.Random(options.seed), deaths, options.aim)
         found = compare(killer, options.kills)
     if options.record:
         command = " ".join(["python benchmarks/kill_resume.py", *sys.argv[1:]])
-        packing = ["packing"] if options.packing else []
+        having = [key for key, on in asked.items() if on]
         workers = [f"{options.workers} workers"] if options.workers > 1 else []
-        engine = ", ".join([options.engine.stem, *packing, *workers])
+        engine = ", ".join([options.engine.stem, *having, *workers])
         write_down(found, command.replace(" --record", ""), engine)
     identical = sum(not differing for _, differing in found)
     print(f"{identical} of {len(found)} bit-identical")

@@ -1,7 +1,8 @@
 """One process of a distributed test: the same run with each engine, one after the other.
 
 Arguments: the run file, the folder of the outputs, engine files, overrides, and `--chunked` for
-the loss of a large vocabulary, or `--workers` to train once more with two threads that read.
+the loss of a large vocabulary, `--workers` to train once more with two threads that read, or
+`--traced` for blocks that are compiled without a C++ compiler.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from unified_vl.training.trainer import train
 def main(arguments: list[str]) -> None:
     if "--chunked" in arguments:
         backbone.FEWEST_WORDS, target_loss.CHUNK = 1, 700
+    if "--traced" in arguments:
+        from unified_vl.training.compiling import compiled_blocks
+
+        compiled_blocks.BACKEND = "aot_eager"
     run_file, output, *rest = (a for a in arguments if not a.startswith("--"))
     overrides = [a for a in rest if not a.endswith(".json")]
     for engine in (Path(a) for a in rest if a.endswith(".json")):

@@ -149,6 +149,13 @@ class Run(Spec):
         "same batches and gradients in less time. Not for backbones of `transformers`.",
         examples=[True],
     )
+    compile: bool = Field(
+        default=False,
+        description="Whether the blocks of encoder and decoder learn by compiled programs, made "
+        "before the first step and kept for later starts: the same batches and gradients in less "
+        "time. Needs a C++ compiler. Not for backbones of `transformers`, nor at ZeRO 3.",
+        examples=[True],
+    )
     activation_checkpointing: bool = Field(
         default=False,
         description="Whether the blocks of encoder and decoder keep their inputs alone and compute "

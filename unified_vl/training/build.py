@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
-from unified_vl.authoring.checking.runs import refuse_other_vocabulary
+from unified_vl.authoring.checking.runs import refuse_other_vocabulary, refuse_own_computing
 from unified_vl.codecs.image_codes import ImageCodec
 from unified_vl.codecs.model_codec import model_codec
 from unified_vl.codecs.row_names import row_names
@@ -149,9 +149,7 @@ def build(beginning: Run | Beginning) -> Parts:
     names = row_names(vocabulary, text)
     model: Backbone
     if isinstance(config, TransformersConfig):
-        if run.packing:
-            said = "the backbone is computed by `transformers`, which pads"
-            raise run.error(("packing",), said, expected="false")
+        refuse_own_computing(run)
         model, start = backbone_model(beginning, config, names, len(text))
     else:
         model, start = _own_model(beginning, config, names, codebook)

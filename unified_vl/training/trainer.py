@@ -25,7 +25,7 @@ from unified_vl.training.balancing.balanced import balanced_backward, mean_of_ea
 from unified_vl.training.balancing.conflicts import measure_gradients
 from unified_vl.training.balancing.registry import make_balance
 from unified_vl.training.beginning import beginning_of
-from unified_vl.training.build import build, fingerprints, rows_of
+from unified_vl.training.build import Parts, build, fingerprints, rows_of
 from unified_vl.training.course.between_steps import look_around, validation_batches
 from unified_vl.training.course.early_stopping import EarlyStopping
 from unified_vl.training.course.epochs import with_steps
@@ -205,6 +205,7 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
         peak = peak_of(run, process.device)
         work = None if peak is None else work_of(parts.model)  # before weights are shared out
         engine = Engine(process, parts.model, optimizer, run)
+    compiled = _compile(run, parts, process) if run.compile else None
     rows = rows_of(parts.streams)
     run, length = with_steps(run, rows)
     peaks = None if peak is None else peak * process.world
@@ -214,6 +215,8 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
         journal.say(length.told(run))
     for line in told(run):
         journal.say(line)
+    if compiled is not None:
+        journal.say(f"the blocks of encoder and decoder are compiled, in {compiled:.0f} s")
     lower = lower_is_better(parts.specs.values())
     best = Best(by_scores=run.score_every > 0, lower_is_better=lower)
     return Training(
@@ -236,6 +239,14 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
         trained=trained,
         seen_files={},
     )
+
+
+def _compile(run: Run, parts: Parts, process: Process) -> float:
+    """Seconds that it took to compile the blocks, whose programs each rank makes."""
+    from unified_vl.training.compiling.compiled_blocks import compile_blocks  # takes time to load
+
+    with together(process), told_at_its_key(run):
+        return compile_blocks(parts.model, packed=run.packing)
 
 
 def _refuse_used(output: Path) -> None:

@@ -29,6 +29,8 @@ def check_run(run: Run, findings: Findings, missing: Severity) -> None:
         findings.add(error, missing if error.field == "model.from" else "error")
         return
     try:
+        if theirs is not None:
+            refuse_own_computing(run)
         if run.tokenizer.is_dir():
             refuse_other_vocabulary(run, load_tokenizer(run.tokenizer)[0])
         with told_at_its_key(run):
@@ -66,3 +68,17 @@ def refuse_other_vocabulary(run: Run, vocabulary: Vocabulary) -> None:
                     f"tokenizer extend {run.tokenizer} --spec ... --output ...` adds tags, and "
                     "all ids stay",
                 ) from error
+
+
+def refuse_own_computing(run: Run) -> None:
+    """That a run whose backbone `transformers` computes asks for nothing that only blocks of this
+    project can do.
+
+    Raises:
+        UserError: at the key that asks for it.
+    """
+    reasons = {"packing": "which pads", "compile": "whose blocks are not compiled here"}
+    for key, reason in reasons.items():
+        if getattr(run, key):
+            said = f"the backbone is computed by `transformers`, {reason}"
+            raise run.error((key,), said, expected="false")

@@ -31,6 +31,16 @@ MOST_BYTES = 1 << 31  # of all programs; those that were used longest ago go fir
 SUFFIX = ".pt2"
 
 
+def is_own(directory: Path) -> bool:
+    """Whether a folder is the user's and no other may put programs into it."""
+    try:
+        found = directory.stat()
+    except OSError:
+        return False
+    others = stat.S_IWGRP | stat.S_IWOTH
+    return os.name == "nt" or (found.st_uid == os.getuid() and not found.st_mode & others)
+
+
 class KeptPrograms:
     """The programs of a model that were compiled before, by this process or another.
 
@@ -52,7 +62,7 @@ class KeptPrograms:
 
     def find(self, name: str) -> Path | None:
         """The file of a program, where there is a whole one."""
-        if not self._is_own():
+        if not is_own(self.directory):
             return None
         for path in self.directory.glob(f"{self._key(name)}-*{SUFFIX}"):
             with contextlib.suppress(OSError):
@@ -66,7 +76,7 @@ class KeptPrograms:
         """Copy the file of a program; where that fails, it is compiled again next time."""
         with contextlib.suppress(OSError):
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not self._is_own() or program.stat().st_size > MOST_BYTES:
+            if not is_own(self.directory) or program.stat().st_size > MOST_BYTES:
                 return
             target = self.directory / f"{self._key(name)}-{_digest(program)}{SUFFIX}"
             partial = target.with_suffix(f".{os.getpid()}.partial")
@@ -76,15 +86,6 @@ class KeptPrograms:
             finally:
                 partial.unlink(missing_ok=True)
             self._drop_old()
-
-    def _is_own(self) -> bool:
-        """Whether the folder is the user's and no other may put programs into it."""
-        try:
-            found = self.directory.stat()
-        except OSError:
-            return False
-        others = stat.S_IWGRP | stat.S_IWOTH
-        return os.name == "nt" or (found.st_uid == os.getuid() and not found.st_mode & others)
 
     def _drop_old(self) -> None:
         files = {path: path.stat() for path in self.directory.glob(f"*{SUFFIX}")}

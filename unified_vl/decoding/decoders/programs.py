@@ -51,6 +51,18 @@ INDUCTOR = {
 _REORDER = "mkldnn::_reorder_linear_weight"
 
 
+def refuse_missing_compiler() -> None:
+    """That there is a C++ compiler.
+
+    Raises:
+        UserError: at `compile`.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        message = f"a model is compiled with {compiler}, which is not there"
+        raise UserError(message, field="compile", expected=EXPECTED)
+
+
 class CompiledPrograms:
     """The programs of a model, each compiled when it is first needed.
 
@@ -63,10 +75,7 @@ class CompiledPrograms:
     """
 
     def __init__(self, model: UnifiedVLForConditionalGeneration) -> None:
-        compiler = os.environ.get("CXX", "g++")
-        if shutil.which(compiler) is None:
-            message = f"a model is compiled with {compiler}, which is not there"
-            raise UserError(message, field="compile", expected=EXPECTED)
+        refuse_missing_compiler()
         self._model = model
         self._kept = KeptPrograms(model, INDUCTOR)
         self._heads = int(model.config.num_heads)

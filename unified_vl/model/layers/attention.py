@@ -35,7 +35,7 @@ def attend(
     """
     learning = torch.is_grad_enabled() or dropout > 0
     # a program that is compiled is for any number of queries
-    few = not torch.compiler.is_exporting() and query_BHQD.shape[2] < FEWEST_FUSED_QUERIES
+    few = not torch.compiler.is_compiling() and query_BHQD.shape[2] < FEWEST_FUSED_QUERIES
     if query_BHQD.device.type != "cpu" or not (learning or few):
         return F.scaled_dot_product_attention(
             query_BHQD, key_BHKD, value_BHKD, attn_mask=bias, dropout_p=dropout, scale=1.0

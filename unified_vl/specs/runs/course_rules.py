@@ -20,6 +20,13 @@ def refuse_unfit_course(run: Run) -> None:
     _refuse_flattened(run)
     if run.gradient_conflicts is not None:
         refuse_sharded_parameters(run, ("gradient_conflicts",))
+    if run.compile and read_engine(run.engine).zero_optimization.stage == 3:
+        raise run.error(
+            ("compile",),
+            "ZeRO 3 gathers the parameters of each layer while a block computes, which no program "
+            "of a whole block can do",
+            expected="false, or an engine of stage 0, 1 or 2",
+        )
     balance = run.loaded_mixture.balance
     if balance is not None and balance.variant.takes_gradients:
         refuse_sharded_parameters(run, ("engine",), f"the balance {balance.kind!r} of its mixture")

@@ -1,0 +1,1 @@
+"""Training whose blocks are compiled programs."""
