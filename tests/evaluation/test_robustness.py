@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,18 @@ def test_shuffled_choices_and_reversed_answers_are_scored(rows: Rows, oracle) ->
     # of 12 training rows 8 say A, 2 B and 2 C: reversed, A has a sixth
     assert shift["5"]["metrics"]["accuracy"] == pytest.approx(100 / 6, abs=1e-3)
     assert OPTIONS["en"][0] == "a cat"
+
+
+def test_without_training_rows_all_else_is_scored(rows: Rows, oracle, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    shutil.copytree(rows.root, tmp_path / "data")
+    (tmp_path / "data/train.jsonl").unlink()
+    data = tmp_path / "data"
+    found = evaluate(oracle(), [rows.spec], "test", data, perturb=["choices", "shift"], resamples=0)
+    task = found.report["tasks"]["choose"]
+    assert task["suites"]["choices"]["difference"] == 0 and "shift" not in task["suites"]
+    ((why, names),) = task["not_perturbed"].items()
+    assert names == ["answer_shift"] and why.startswith("its training rows cannot be read: ")
+    assert "train.jsonl" in why
 
 
 def test_files_and_the_page_have_it(world, made: Evaluation, run_directory: Path) -> None:

@@ -20,7 +20,7 @@ def print_perturbed(report: Mapping[str, Any]) -> None:
     without perturbations."""
     from rich.console import Console
 
-    if "suites" not in report:
+    if not report.get("suites"):
         return
     console = Console()
     console.print(fitting_table(report, console))

@@ -17,6 +17,8 @@ from unified_vl.evaluation.scoring import Measured, dimensions, score_rows
 from unified_vl.metrics.intervals import differences, ends
 from unified_vl.metrics.statistics import RowStatistics
 
+MOST_VALUES = 64  # of a dimension whose scores have intervals
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -75,9 +77,10 @@ class Cell:
                 dimension: {
                     value: found
                     for value, members in sorted(values.items())
-                    if (found := self._part(primary, members, resamples)) is not None
+                    if (found := self._part(primary, members, draws)) is not None
                 }
                 for dimension, values in groups.items()
+                for draws in [resamples if len(values) <= MOST_VALUES else 0]
             },
         }
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from unified_vl.perturbation.perturbation import (
 
 NOTHING = "there is nothing in its rows that it changes"
 Told = Callable[[int, int], None]
-"""Called with what is done, and of how much."""
+"""Called with the rows done, each as often as it is perturbed, and of how many."""
 
 
 @dataclass
@@ -95,21 +96,32 @@ def perturbed_rows(
     primary = label_of(spec, spec.primary)
     found: dict[str, Any] = {}
     rows: dict[str, ScoredRows] = {}
-    suites: dict[str, list[Cell]] = {}
+    by_suite: dict[str, list[Cell]] = {}
     said_of: dict[str, list[dict[str, Any]]] = {}
+    known = rows_of(spec, clean, measured)
     total = sum(map(len, plan.asked.values()))
     done = 0
     for each, levels in plan.asked.items():
         why = each.lacks(asking.asked)
+        weighed_by = Counter[str]()
+        if why is None and isinstance(each, RowWeighting):
+            weighed_by, why = _trained(asking)
         severities: dict[str, Any] = {}
-        for level, cell in () if why else _cells(plan, asking, each, levels, clean, measured):
+        if why is not None:
+            cells: Iterator[tuple[int, Cell]] = iter(())
+        elif isinstance(each, RowWeighting):
+            cells = _weighings(asking, each, levels, clean, measured, weighed_by)
+        else:
+            assert isinstance(each, InputPerturbation)
+            cells = _answered(plan, asking, each, levels, clean, measured)
+        for level, cell in cells:
             said = cell.said(primary, clean.examples, plan.resamples)
             if primary not in said["metrics"]:
                 continue
             severities[str(level)] = said
-            suites.setdefault(each.suite, []).append(cell)
+            by_suite.setdefault(each.suite, []).append(cell)
             said_of.setdefault(each.suite, []).append(said)
-            rows[f"{spec.task} {each.name}:{level}"] = _kept(asking, clean, cell)
+            rows[f"{spec.task} {each.name}:{level}"] = _kept(known, cell)
         if severities:
             found[each.name] = {
                 "suite": each.suite,
@@ -119,34 +131,40 @@ def perturbed_rows(
         else:
             lacking.setdefault(why or NOTHING, []).append(each.name)
         done += len(levels)
-        told(done, total)
+        told(done * len(clean.rows), total * len(clean.rows))
     means = {}
-    for suite, cells in suites.items():
-        drawn_R = _drawn(cells, primary, plan)
+    for suite, several in by_suite.items():
+        drawn_R = _drawn(several, primary, plan)
         if drawn_R is not None:
             plan.draws.setdefault(suite, {})[spec.task] = drawn_R
         means[suite] = mean_of_cells(primary, said_of[suite], drawn_R)
     return {"perturbed": found, "suites": means, "not_perturbed": lacking}, rows
 
 
-def _cells(
+def _answered(
     plan: PerturbationPlan,
     asking: Answering,
-    each: Perturbation,
+    each: InputPerturbation,
     levels: tuple[int, ...],
     clean: Scored,
     measured: Mapping[str, Measured],
 ) -> Iterator[tuple[int, Cell]]:
     """The severities of a perturbation that change any row, with their scores."""
-    if isinstance(each, RowWeighting):
-        yield from _weighings(asking, each, levels, clean, measured)
-        return
-    assert isinstance(each, InputPerturbation)
     for level in levels:
         perturber = Perturbing(each, level, asking.asked, plan.seed)
         scored, changed_N = asking.perturbed(clean, perturber)
         if changed_N.any():
             yield level, Cell(measured, measure(asking.spec, scored), changed_N, scored.skipped)
+
+
+def _trained(asking: Answering) -> tuple[Counter[str], str | None]:
+    """How often training has each answer, or why that is not known."""
+    try:
+        train = TaskData(asking.spec, "train", asking.data_root)
+    except UserError as error:
+        return Counter(), f"its training rows cannot be read: {error}"
+    indices = chosen_rows(len(train), MOST_ROWS)
+    return trained_answers(asking.builder, train, indices, asking.spec.primary.against), None
 
 
 def _weighings(
@@ -155,13 +173,10 @@ def _weighings(
     levels: tuple[int, ...],
     clean: Scored,
     measured: Mapping[str, Measured],
+    trained: Counter[str],
 ) -> Iterator[tuple[int, Cell]]:
-    spec = asking.spec
-    against = spec.primary.against
-    train = TaskData(spec, "train", asking.data_root)
-    indices = chosen_rows(len(train), MOST_ROWS)
-    trained = trained_answers(asking.builder, train, indices, against)
-    answers = answers_of(clean.examples, against)
+    """The severities of a perturbation that counts rows more or less, with their scores."""
+    answers = answers_of(clean.examples, asking.spec.primary.against)
     for level in levels:
         weights_N = each.weights(answers, trained, level)
         if weights_N is not None:
@@ -179,9 +194,8 @@ def _drawn(cells: list[Cell], primary: str, plan: PerturbationPlan) -> Floats | 
     return differences(pairs, plan.resamples, seed)
 
 
-def _kept(asking: Answering, clean: Scored, cell: Cell) -> ScoredRows:
+def _kept(known: ScoredRows, cell: Cell) -> ScoredRows:
     """What `compare` needs to know of the rows of a cell."""
-    pairs = {label: cell.pair(label) for label in cell.perturbed}
-    return rows_of(
-        asking.spec, clean, {label: pair[1] for label, pair in pairs.items() if pair is not None}
-    )
+    pairs = {label: cell.pair(label) for label in cell.perturbed if label in known.measured}
+    kept = {label: pair[1] for label, pair in pairs.items() if pair is not None}
+    return replace(known, measured=kept)
