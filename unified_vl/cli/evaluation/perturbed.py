@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from unified_vl.cli.evaluation.tables import add_names, fits
@@ -47,7 +47,7 @@ def _table(report: Mapping[str, Any], left_out: tuple[str, ...]) -> Table:
     table = Table(
         title="Perturbed: changes of the primary score",
         caption="change: perturbed - clean on the same rows, the mean over severities; 1 to 5: at "
-        "each; 95 %: paired bootstrap of a suite",
+        "each; 95 %: paired bootstrap",
     )
     add_names(
         table, {"task": tasks, "perturbation": [n for t in tasks.values() for n in _names(t)]}
@@ -100,11 +100,18 @@ def _rows(task: Mapping[str, Any], levels: tuple[str, ...]) -> Iterator[tuple[st
                     str(max(cell["count"] for cell in found)),
                     f"{sum(clean) / len(clean):.1f}",
                     f"{sum(changes) / len(changes):+.1f}",
-                    "",
+                    _only_interval(found, primary),
                     *(by.get(level, "") for level in levels),
                 ],
             )
 
 
+def _only_interval(cells: Collection[Mapping[str, Any]], primary: str) -> str:
+    """That of a perturbation at one severity; of several only the suite has one."""
+    ends = [cell["intervals"].get(primary) for cell in cells]
+    return _ends(ends[0]) if len(ends) == 1 and ends[0] is not None else ""
+
+
 def _ends(interval: list[float]) -> str:
-    return f"{interval[0]:+.1f} to {interval[1]:+.1f}"
+    low, high = (round(end, 1) + 0.0 for end in interval)  # no -0.0
+    return f"{low:+.1f} to {high:+.1f}"
