@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.remote.http_files import Served, served
+from unified_vl.authoring.checking.check import check_paths
 from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow, UserError
@@ -270,6 +271,13 @@ def test_a_package_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.Mon
     spec = spec_of(tmp_path, "reader: jsonl", "s3://bucket/train.jsonl")
     with pytest.raises(UserError, match=r"pip install 'unified_vl\[s3\]'"):
         TaskData(spec, "train", tmp_path)
+
+
+def test_a_check_says_that_it_saw_the_first_file_of_a_stream(tmp_path: Path, files: Path) -> None:
+    root = Path(in_memory(files, "streamed"))
+    spec = spec_of(tmp_path, "reader: jsonl, stream: true", "{split}.jsonl")
+    result = check_paths([spec], data=root)
+    assert result.checked["stream's first file"] == 1
 
 
 def test_a_reader_of_folders_reads_none_of_a_url(tmp_path: Path) -> None:

@@ -148,6 +148,8 @@ class _TaskCheck:
                 self.findings.add(error)
                 continue
             self.checked["split"] += 1
+            if spec.data.stream and split == "train":
+                self.checked["stream's first file"] += 1
             loader, codec = self._loader, self.codec
             builder = ExampleBuilder(spec, loader, codec=codec, rows=data, train=train)
             self._check_split(spec, data, builder)

@@ -227,7 +227,7 @@ class ImageLoader:
             BadRow: when there is none, or it is outside the root.
             UserError: for a remote one that cannot be fetched.
         """
-        if self.remote or is_url(name):
+        if self.remote or (self.root is not None and is_url(name)):
             copy = self._copy_of(name, where, linked, what)
             if copy is not None:
                 return copy
@@ -272,11 +272,11 @@ class ImageLoader:
             message = f"the {what} {name!r} {error.message}"
             raise UserError(message, file=where, expected=error.expected) from error
         except ValueError as error:
-            raise BadRow(
-                f"the {what} {name!r} leaves the data root",
-                file=where,
-                expected="a path in it, or below the URL that data.images of the spec names",
-            ) from error
+            told = f"there is no {what} {name!r}"
+            if not is_url(name):
+                told = f"the {what} {name!r} leaves the data root"
+            expected = "a path below the data root, or below data.images of the spec"
+            raise BadRow(told, file=where, expected=expected) from error
 
     def _keep(self, key: str, image: LoadedImage) -> None:
         size = image.pixels_HWC.nbytes
