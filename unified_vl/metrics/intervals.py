@@ -106,7 +106,7 @@ def differences(
     """
     counts = {len(each.values_NK) for pair in pairs for each in pair}
     if len(counts) != 1:
-        raise ValueError(f"{' and '.join(map(str, sorted(counts)))} rows")
+        raise ValueError(f"{' rows and '.join(map(str, sorted(counts)))} rows")
     (count,) = counts
     parts = []
     for weights_RN in _draws(count, resamples, seed):
