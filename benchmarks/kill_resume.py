@@ -292,6 +292,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="threads that read rows")
     parser.add_argument("--record", action="store_true", help="write the results down")
     options = parser.parse_args()
+    if not 1 <= options.workers <= 256:
+        parser.error(f"--workers {options.workers}: expected 1 to 256")
     start = forking
     if options.launcher is not None:
         start = launching(options.launcher, options.processes)
