@@ -81,3 +81,34 @@ def test_a_step_without_a_video_uses_every_weight() -> None:
     own(input_ids=torch.tensor([[20, 21, 1]]), labels=labels_BT).loss.backward()
     assert [name for name, p in own.named_parameters() if p.grad is None] == []
     assert own.encoder.embedding.weight.grad[FRAMES].abs().max() == 0
+
+
+def test_it_learns_whether_a_film_gets_lighter_or_darker() -> None:
+    """A frame alone is a hint at most, and so are both without their order."""
+    lighter, darker = 30, 31
+    own = model().float().train()
+    optimizer = torch.optim.AdamW(own.parameters(), lr=3e-3)
+    draw = torch.Generator().manual_seed(0)
+
+    def films(count: int) -> dict[str, torch.Tensor]:
+        grey_N2 = torch.randint(0, 256, (count, 2), generator=draw)
+        grey_N2[:, 1] = (grey_N2[:, 0] + 60 + grey_N2[:, 1] % 120) % 256
+        pixels_NCHW = grey_N2.flatten()[:, None, None, None].expand(-1, 3, 8, 8).to(torch.uint8)
+        label_N1 = torch.where(grey_N2[:, 1:] > grey_N2[:, :1], lighter, darker)
+        ids_S = torch.tensor([20, *[FRAMES[0]] * 2, *[FRAMES[1]] * 2, 1])
+        return {
+            "input_ids": ids_S.expand(count, -1),
+            "attention_mask": torch.ones(count, 6, dtype=torch.int64),
+            "pixel_values": pixels_NCHW,
+            "labels": label_N1,
+        }
+
+    for _ in range(150):
+        optimizer.zero_grad()
+        own(**films(32)).loss.backward()
+        optimizer.step()
+    unseen = films(200)
+    with torch.no_grad():
+        logits_N1V = own.eval()(**unseen).logits
+    right = (logits_N1V.argmax(-1) == unseen["labels"]).float().mean()
+    assert right > 0.9, right
