@@ -60,9 +60,10 @@ def tell(
     section = f"""# Starting from a trained model
 
 `{COMMAND} --updates {given.updates} --seeds {given.seeds} --scored {given.scored}` on {machine()}:
-from Emoji World's demo after {steps} steps. Updates of 8 rows; with old tasks kept
-({" and ".join(KEPT)}), as many again go to these. Exact match in percent of {given.scored} test
-rows, mean ± standard deviation over the seeds; old tasks by their primary metric, before:
+from Emoji World's demo after {steps} steps. Updates of 8 rows, in the longest training of 32; with
+old tasks kept ({" and ".join(KEPT)}), as many again go to these. Exact match in percent of
+{given.scored} test rows, mean ± standard deviation over the seeds; old tasks by their primary
+metric, before:
 {", ".join(f"{task} {before[task]}" for task in OLD)}.
 The other art is that of {given.vendor}, which has {emoji} of the world's emoji; before any update
 the demo names {before["other_art"]} % of these pictures rightly.
