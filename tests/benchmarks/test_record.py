@@ -28,3 +28,16 @@ def test_a_result_takes_the_place_of_the_last_of_its_benchmark(tmp_path: Path) -
     assert page == "# Speed\n\nfaster\n\n# Kills\n\n20 of 20\n"
     rows = json.loads((tmp_path / "results.json").read_text())
     assert [row["ours"] for row in rows] == [2, 20]
+
+
+def test_rows_of_one_command_with_other_keys_stay_apart_by_name(tmp_path: Path) -> None:
+    rows = [
+        {"command": "kill.py --kills 3", "name": "kill", "ours": 3},
+        {"command": "kill.py --kills 6 --packing", "name": "kill, packing", "ours": 6},
+        {"command": "kill.py --kills 20", "name": "kill", "ours": 20},
+    ]
+    (tmp_path / "results.json").write_text('[{"command": "speed.py"}]')
+    for row in rows:
+        load().record(f"# {row['name']}\n\n{row['ours']}\n", [row], tmp_path, apart="name")
+    found = json.loads((tmp_path / "results.json").read_text())
+    assert found == [{"command": "speed.py"}, *rows[1:]]
