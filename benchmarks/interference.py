@@ -216,8 +216,13 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=8, help="of each task")
     parser.add_argument("--lr", type=float, help="of the updates; the run's there unless given")
     options = parser.parse_args()
-    checkpoint = checkpoint_of(load_run(options.run).output)
-    measurement = Measurement(options.run, checkpoint, options.batches, options.lr)
+    if options.batches < 1:
+        parser.error("--batches: at least 1")
+    try:
+        checkpoint = checkpoint_of(load_run(options.run).output)
+        measurement = Measurement(options.run, checkpoint, options.batches, options.lr)
+    except UserError as error:
+        parser.error(str(error))
     print(as_tables(measurement.measure(), options.batches))
 
 
