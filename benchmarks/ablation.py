@@ -250,6 +250,7 @@ def write_run(
     run["optimizer"]["warmup_steps"] = min(run["optimizer"]["warmup_steps"], run["steps"] // 10)
     if condition.validations:
         run["validate_every"] = max(run["steps"] // condition.validations, 1)
+        run["log_every"] = run["validate_every"]  # so that a task's own updates are known there
     if condition.conflicts:
         run["gradient_conflicts"] = {"every": max(steps // 5, 1)}
     folder.mkdir(parents=True, exist_ok=True)
