@@ -83,6 +83,7 @@ def main() -> None:
     heads = ["model", "precision", "plain", "compiled", "ratio", "seconds to compile"]
     lines = [f"| {' | '.join(heads)} |", "| --- | --- |" + " --: |" * 4]
     rows = []
+    padding = ", without padding" if options.packing else ""
     for size in options.sizes:
         for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
             asked = (options.packing, options.batches, options.repeats)
@@ -92,11 +93,11 @@ def main() -> None:
             lines.append(f"| {size} | {name} | {told} |")
             print(lines[-1], flush=True)
             speeds = {"plain": plain, "compiled": compiled, "ratio": ratio, "compiling": made}
-            rows.append({"command": COMMAND, "size": size, "dtype": name, **speeds})
+            of = {"name": f"compiled training{padding}, {size}, {name}", "command": COMMAND}
+            rows.append({**of, "size": size, "dtype": name, **speeds})
     text = "\n".join(lines)
-    padding = ", without padding" if options.packing else ""
     heading = f"# Compiled training{padding}\n\n`{COMMAND}`, {machine()}; real tokens a second"
-    record(f"{heading}\n\n{text}", rows)
+    record(f"{heading}\n\n{text}", rows, apart="name")
 
 
 if __name__ == "__main__":
