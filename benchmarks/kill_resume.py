@@ -213,9 +213,11 @@ def outcome(output: Path) -> dict[str, Any]:
     return found
 
 
-def compare(killer: Killer, kills: int) -> list[tuple[str, list[str]]]:
+def compare(killer: Killer, kills: int, *, compile: bool = False) -> list[tuple[str, list[str]]]:
     """What each killed run was doing, and what of its outcome differs."""
     work = killer.work
+    if compile:  # a first run makes programs, and those whose length counts find them
+        finish(killer.train("first"), killer.log)
     start = time.monotonic()
     finish(killer.train("unbroken"), killer.log)
     seconds = time.monotonic() - start
@@ -303,7 +305,7 @@ def main() -> int:
         keys = {**asked, "workers": options.workers}
         prepare(Path(folder), options.engine, **keys)
         killer = Killer(Path(folder), start, random.Random(options.seed), deaths, options.aim)
-        found = compare(killer, options.kills)
+        found = compare(killer, options.kills, compile=options.compile)
     if options.record:
         command = " ".join(["python benchmarks/kill_resume.py", *sys.argv[1:]])
         having = [key for key, on in asked.items() if on]
