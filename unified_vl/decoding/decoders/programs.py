@@ -15,8 +15,6 @@ S source length.
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from functools import cached_property
 from pathlib import Path
@@ -24,14 +22,13 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._inductor.exc import CppCompileError, InductorError, InvalidCxxCompiler
 from torch.export import Dim
 
 from unified_vl.decoding.beams import Beams
 from unified_vl.decoding.decoders.kept_programs import KeptPrograms
 from unified_vl.decoding.decoders.steps import BeamStep, Step, StepInputs
 from unified_vl.decoding.special_ids import SpecialIds
-from unified_vl.errors import UserError
+from unified_vl.model.compiler import refuse_missing_compiler, telling_compiler_faults
 from unified_vl.model.encoder import Encoder
 from unified_vl.model.layers.blocks import own_biases
 from unified_vl.model.layers.linear import packing_weights
@@ -42,25 +39,12 @@ SOURCE = Dim("source", min=1, max=1 << 16)
 POSITIONS = Dim("positions", min=1, max=1 << 20)
 LIMIT = Dim("limit", min=1, max=1 << 20)
 ROOM = Dim("room", min=1, max=1 << 20)
-EXPECTED = "a C++ compiler (on Debian the package g++), or no compiled model"
 INDUCTOR = {
     "freezing": True,  # weights are packed when the program is made
     "cpp.dynamic_threads": True,
     "assert_indirect_indexing": False,  # no index comes from outside, and checks are not vectors
 }
 _REORDER = "mkldnn::_reorder_linear_weight"
-
-
-def refuse_missing_compiler() -> None:
-    """That there is a C++ compiler.
-
-    Raises:
-        UserError: at `compile`.
-    """
-    compiler = os.environ.get("CXX", "g++")
-    if shutil.which(compiler) is None:
-        message = f"a model is compiled with {compiler}, which is not there"
-        raise UserError(message, field="compile", expected=EXPECTED)
 
 
 class CompiledPrograms:
@@ -202,13 +186,7 @@ def _compile(
     with torch.no_grad():
         with packing_weights():
             exported = torch.export.export(module, arguments, dynamic_shapes=shapes, strict=False)
-        try:
+        with telling_compiler_faults():
             torch._inductor.aoti_compile_and_package(
                 exported, package_path=str(path), inductor_configs=INDUCTOR
             )
-        except InductorError as error:
-            reason = error.__context__
-            if not isinstance(reason, CppCompileError | InvalidCxxCompiler):
-                raise
-            message = f"the model cannot be compiled: {str(reason).splitlines()[0]}"
-            raise UserError(message, field="compile", expected=EXPECTED) from error

@@ -19,12 +19,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch._inductor.exc import CppCompileError, InductorError, InvalidCxxCompiler
 
 from unified_vl.data.packing import pack
-from unified_vl.decoding.decoders.programs import EXPECTED, refuse_missing_compiler
-from unified_vl.errors import UserError
 from unified_vl.model.backbone import Backbone
+from unified_vl.model.compiler import refuse_missing_compiler, telling_compiler_faults
 from unified_vl.model.encoder import Encoder
 from unified_vl.model.layers.attention import padding_bias
 from unified_vl.model.layers.blocks import Attend, DecoderBlock, EncoderBlock, own_biases
@@ -108,13 +106,8 @@ def compile_blocks(model: Backbone, *, packed: bool) -> float:
     training = model.training
     model.train()
     try:
-        _make_programs(model, packed=packed)
-    except InductorError as error:
-        reason = error.__context__
-        if not isinstance(reason, CppCompileError | InvalidCxxCompiler):
-            raise
-        message = f"the model cannot be compiled: {str(reason).splitlines()[0]}"
-        raise UserError(message, field="compile", expected=EXPECTED) from error
+        with telling_compiler_faults():
+            _make_programs(model, packed=packed)
     finally:
         model.train(training)
     for block in blocks:
