@@ -34,11 +34,16 @@ def run_of(squares: Path, folder: Path, *more: str, **keys: Any) -> Any:
     return load_run(squares / "run.yaml", [*settings, "optimizer.warmup_steps=0", *more])
 
 
-@pytest.fixture
-def able(monkeypatch: pytest.MonkeyPatch) -> None:
+def pretend(monkeypatch: pytest.MonkeyPatch, able: bool) -> None:
+    """That DeepSpeed's device computes in fp16, or does not: of CPUs some do."""
     from deepspeed.accelerator import get_accelerator
 
-    monkeypatch.setattr(type(get_accelerator()), "is_fp16_supported", lambda _: True)
+    monkeypatch.setattr(type(get_accelerator()), "is_fp16_supported", lambda _: able)
+
+
+@pytest.fixture
+def able(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, True)
 
 
 def events(output: Path, kind: str) -> list[dict[str, Any]]:
@@ -49,6 +54,7 @@ def events(output: Path, kind: str) -> list[dict[str, Any]]:
 def test_a_device_without_it_is_told_before_anything_is_read(
     squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pretend(monkeypatch, False)
     monkeypatch.setattr(trainer, "build", lambda *_: pytest.fail("the data were read"))
     with pytest.raises(UserError) as refused:
         train(run_of(squares, tmp_path), progress=False)
