@@ -58,27 +58,16 @@ class Case:
             }
         return {"zero_optimization": zero, **({"bf16": {"enabled": True}} if self.bf16 else {})}
 
-    def on_paper(self, ranks: int) -> float:
-        """Bytes a weight of weights, gradients, masters and both moments of Adam on one rank.
+    def bytes_a_weight(self, ranks: int) -> float:
+        """Weights, gradients, masters and both moments of Adam on one of so many ranks.
 
         Rajbhandari et al. 2020 (arXiv 1910.02054), section 3: in bf16 a weight and its gradient
-        are two bytes each, its master and moments twelve. In fp32 a weight is its own master.
+        are two bytes each, its master and moments twelve. In fp32 a weight is its own master at
+        stage 0; from stage 1 on a rank keeps a copy of its share.
         """
         if self.bf16:
             return (16, 4 + 12 / ranks, 2 + 14 / ranks, 16 / ranks)[self.stage]
-        return (16, 8 + 8 / ranks, 4 + 12 / ranks, 16 / ranks)[self.stage]
-
-    def held(self, ranks: int) -> float:
-        """The same as DeepSpeed has it.
-
-        A step wants gradients in float32: in bf16 a copy of all at stage 0, of its share from
-        stage 1 on, for which those of a share are given up. In fp32 a rank keeps masters and
-        gradients of its share beside the weights from stage 1 on.
-        """
-        if self.bf16:
-            shared = 2 + 18 / ranks
-            return (20, max(4 + 12 / ranks, shared), shared, 20 / ranks)[self.stage]
-        return (16, 8 + 16 / ranks, 4 + 16 / ranks, 20 / ranks)[self.stage]
+        return (16, 8 + 12 / ranks, 4 + 16 / ranks, 20 / ranks)[self.stage]
 
 
 CASES = [Case(stage, bf16) for bf16 in (True, False) for stage in range(4)]
@@ -107,11 +96,11 @@ def main() -> None:
         rows = list(rows_of(folders))
     size = f"d_model {args.width}, {args.layers[0]} and {args.layers[1]} layers a side"
     lines = [
-        "| bytes a weight | ZeRO's paper | DeepSpeed | measured | by DeepSpeed's | sent |",
-        "| --- | --: | --: | --: | --: | --: |",
+        "| bytes a weight | formula | measured | ratio | sent |",
+        "| --- | --: | --: | --: | --: |",
         *(
-            f"| {row['case']} | {row['on_paper']:.1f} | {row['held']:.1f} | {row['measured']:.1f} "
-            f"| {row['measured'] / row['held']:.2f} | {row['traffic']:.1f} |"
+            f"| {row['case']} | {row['formula']:.1f} | {row['measured']:.1f} "
+            f"| {row['measured'] / row['formula']:.2f} | {row['traffic']:.1f} |"
             for row in rows
         ),
     ]
@@ -140,8 +129,7 @@ def rows_of(folders: list[Path]) -> Iterator[dict[str, Any]]:
         yield {
             "command": COMMAND,
             "case": case.name,
-            "on_paper": case.on_paper(RANKS),
-            "held": case.held(RANKS),
+            "formula": case.bytes_a_weight(RANKS),
             "measured": (large["memory"] - small["memory"]) / weights,
             "traffic": (large["traffic"] - small["traffic"]) / weights,
             "weights": weights,

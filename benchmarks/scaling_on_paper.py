@@ -4,7 +4,7 @@
 
 Sizes are T5 v1.1's and three beyond them on the same line. A rank reads rows of 256 image tokens
 and 64 of text and writes 64. Memory of weights, gradients and optimiser is what DeepSpeed holds
-(`scaling.Case.held`), memory of activations that of a transformer layer in 16 bits (Korthikanti et
+(`scaling.Case`), memory of activations that of a transformer layer in 16 bits (Korthikanti et
 al. 2022, arXiv 2205.05198, section 4): with checkpointing its input alone is kept, and one layer
 is computed again. Operations are those of `unified_vl.model.work`.
 """
@@ -87,7 +87,7 @@ SIZES = [
 
 
 def fits(size: Size, stage: int, ranks: int, memory: float, checkpointing: bool) -> bool:
-    state = Case(stage, bf16=True).held(ranks) * size.weights
+    state = Case(stage, bf16=True).bytes_a_weight(ranks) * size.weights
     return state + size.activations(checkpointing) <= USED * memory
 
 

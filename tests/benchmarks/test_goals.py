@@ -51,8 +51,8 @@ def test_a_stage_never_holds_more_than_the_one_before(stage: int) -> None:
     for bf16 in (True, False):
         case, before = (scaling.Case(each, bf16=bf16) for each in (stage, max(stage - 1, 0)))
         for ranks in (8, 64):
-            assert case.on_paper(ranks) <= case.held(ranks) <= before.held(ranks)
-        assert case.held(64) <= case.held(8)
+            assert case.bytes_a_weight(ranks) <= before.bytes_a_weight(ranks)
+        assert case.bytes_a_weight(64) <= case.bytes_a_weight(8)
 
 
 def test_a_size_on_paper_is_that_of_a_model() -> None:
