@@ -18,6 +18,7 @@ from unified_vl.model.work import work_of
 from unified_vl.run_record import MODEL, SPECS
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.augment_rules import told
+from unified_vl.specs.runs.engine import read_engine
 from unified_vl.specs.runs.run_paths import only_writer_of_output, told_at_its_key
 from unified_vl.specs.written import write_run
 from unified_vl.training.bad_rows import BadRows
@@ -30,7 +31,12 @@ from unified_vl.training.course.between_steps import look_around, validation_bat
 from unified_vl.training.course.early_stopping import EarlyStopping
 from unified_vl.training.course.epochs import with_steps
 from unified_vl.training.distributed.agreement import agree, found_by_all, together
-from unified_vl.training.distributed.devices import peak_memory, peak_of
+from unified_vl.training.distributed.devices import (
+    SLOW_BF16,
+    is_slow_in_bf16,
+    peak_memory,
+    peak_of,
+)
 from unified_vl.training.distributed.engine import Engine, refuse_unable_device, start_process
 from unified_vl.training.distributed.lost import failing_alike, lost_ranks
 from unified_vl.training.distributed.process import Process
@@ -97,6 +103,8 @@ def train(
         if training.parts.start is not None and not start:
             training.journal.note("started_from", 0, **training.parts.start.facts())
             training.journal.say(training.parts.start.line())
+        if read_engine(run.engine).bf16.enabled and is_slow_in_bf16(process.device):
+            training.journal.say(f"warning: {SLOW_BF16}; float32 may be many times as fast")
         training.journal.say(str(training.trained))
         if untrained := untrained_rows(training.parts.model, training.parts.start):
             training.journal.say(f"warning: {untrained}")

