@@ -39,11 +39,13 @@ class UnifiedVLOutput(Seq2SeqLMOutput):
         target_loss: the loss of the target tokens, summed, as `Targets` has it.
         image_features: (N, P, M), of each place of each image, before the encoder's blocks.
         caption_features: (B, T, M), of each token of the captions, read without the image.
+        taught: how far it is from what a teacher showed, by name (`learning.lessons`).
     """
 
     target_loss: torch.Tensor | None = None
     image_features: torch.Tensor | None = None
     caption_features: torch.Tensor | None = None
+    taught: dict[str, torch.Tensor] | None = None
 
 
 class BackboneConfig(ImageSettings, Protocol):

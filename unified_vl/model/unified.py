@@ -25,6 +25,7 @@ from unified_vl.model.decoder import Decoder
 from unified_vl.model.encoder import Encoder
 from unified_vl.model.initialization import initialize
 from unified_vl.model.layers.linear import Linear
+from unified_vl.model.learning.lessons import Lesson, Student
 from unified_vl.model.learning.packed_batches import PackedBatch, packed_outputs
 from unified_vl.model.learning.target_loss import Head, Targets
 from unified_vl.model.vision import ImageEncoder
@@ -52,6 +53,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         self.decoder = Decoder(config)
         self.lm_head = Linear(config.d_model, (config.vocab_size, config.d_model**-0.5))
         self.programs: Any = None  # by `decoding.decoders.compiled`
+        self.student: Student | None = None  # by `training.distillation`
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -125,6 +127,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         caption_mask: torch.Tensor | None = None,
         targets: Targets | None = None,
         packing: Packing | None = None,
+        lesson: Lesson | None = None,
         **_: Any,
     ) -> UnifiedVLOutput:
         """Logits of the next target token.
@@ -145,14 +148,18 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             targets: the loss that is asked for, and whether logits are.
             packing: of ids and labels, which then are computed without padding: the same numbers,
                 but for what stands where there are no tokens.
+            lesson: of a teacher, of the same batch, for the model's `student`.
 
         Returns:
             `logits` (B, T, V), with labels `loss`, the mean over target tokens, with targets
-            `target_loss`, and with captions `image_features` and `caption_features`.
+            `target_loss`, with captions `image_features` and `caption_features`, and with a
+            lesson `taught`.
         """
+        if lesson is not None and self.student is not None:
+            self.student.watch.begin()
         if packing is not None:
             assert input_ids is not None and decoder_input_ids is not None
-            more = (caption_ids, pixel_values, targets)
+            more = (caption_ids, pixel_values, targets, lesson)
             return packed_outputs(self, PackedBatch(packing), input_ids, decoder_input_ids, *more)
         contrasted = caption_ids is not None
         if encoder_outputs is None:
@@ -174,6 +181,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             past_key_values,
         )
         logits_BTV, loss, target_loss = self.logits_and_losses(x_BTM, labels, targets)
+        taught = self.learnt(lesson, x_BTM)  # before captions, which are no part of the lesson
         return UnifiedVLOutput(
             loss=loss,
             logits=logits_BTV,
@@ -182,7 +190,20 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             encoder_last_hidden_state=memory_BSM,
             image_features=getattr(encoder_outputs, "image_features", None),
             caption_features=self.encoder(caption_ids, caption_mask)[0] if contrasted else None,
+            taught=taught,
         )
+
+    def learnt(self, lesson: Lesson | None, last: torch.Tensor) -> dict[str, torch.Tensor] | None:
+        """How far the model, since `student.watch.begin`, is from what a teacher showed.
+
+        Args:
+            lesson: of the teacher, if any.
+            last: the states that the head scores.
+        """
+        if lesson is None or self.student is None:
+            return None
+        found: dict[str, torch.Tensor] = self.student(lesson, last, self.head())
+        return found
 
     @classmethod
     def register_for_auto_class(cls, auto_class: str = "AutoModel") -> None:

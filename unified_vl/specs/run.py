@@ -33,6 +33,7 @@ from unified_vl.specs.runs.engine import read_engine
 from unified_vl.specs.runs.lora import LoraSpec
 from unified_vl.specs.runs.model import ModelSpec
 from unified_vl.specs.runs.run_paths import refuse_old_paths
+from unified_vl.specs.runs.teacher import TeacherSpec, teacher_problems
 from unified_vl.specs.runs.vision import ENCODERS
 from unified_vl.specs.spec import FileOrMade, Spec
 from unified_vl.specs.written import MIXTURE
@@ -191,6 +192,12 @@ class Run(Spec):
         description="Train low-rank adapters, and leave all other weights as they are.",
         examples=[{"rank": 16, "alpha": 32.0}],
     )
+    teacher: TeacherSpec | None = Field(
+        default=None,
+        description="A trained model whose answers, hidden states or attention are learnt beside "
+        "the targets, such as a larger one; none unless given (docs/compress.md).",
+        examples=[{"model": "../../runs/large/model", "logits": 1.0}],
+    )
     clip: Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)] | None = Field(
         default=1.0,
         description="Largest norm of the gradient; null leaves it as it is.",
@@ -345,6 +352,7 @@ class Run(Spec):
         if self.lora is not None and self.lora.save == "adapter" and self.model.from_ is None:
             said = "adapters alone need a saved model to be opened beside"
             refuse([Problem(("lora", "save"), said, expected="model.from, or save: merged")])
+        refuse(teacher_problems(self))
         return self
 
     @property

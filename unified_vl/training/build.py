@@ -47,6 +47,12 @@ from unified_vl.specs.tasks.data import SplitName
 from unified_vl.specs.tasks.example import IMAGE_MASK_TAG
 from unified_vl.training.beginning import Beginning, backbone_config, backbone_model
 from unified_vl.training.course.uncounted import refuse_uncounted
+from unified_vl.training.distillation.teacher import (
+    Teacher,
+    fingerprint_of,
+    objectives_of_teacher,
+    teacher_of,
+)
 from unified_vl.training.objectives.objective import Objective
 from unified_vl.training.objectives.registry import objectives_of
 from unified_vl.training.schedules.registry import make_schedule
@@ -66,6 +72,7 @@ class Parts:
         objectives: of each task, by name, beside the loss of its target tokens.
         validation: streams of the tasks that have a validation split, whose first window
             is what is validated on; none when the run asks for no validation rows.
+        teacher: that the model learns from, where the run names one.
         start: what the weights are from, where they do not start at random.
     """
 
@@ -78,6 +85,7 @@ class Parts:
     streams: dict[str, TaskStream]
     validation: dict[str, TaskStream]
     start: Start | None = None
+    teacher: Teacher | None = None
 
 
 def build(beginning: Run | Beginning) -> Parts:
@@ -160,13 +168,14 @@ def build(beginning: Run | Beginning) -> Parts:
     if run.activation_checkpointing:
         model.checkpoint_activations()
     choose_trained(model, run)
+    teacher = teacher_of(run, model, vocabulary)
     return Parts(
         model=model,
         codec=codec,
         specs=specs,
         weights=dict(zip(specs, (entry.weight for entry in mixture.tasks), strict=True)),
         objectives={
-            task: objectives_of(entry, config)
+            task: objectives_of(entry, config) | objectives_of_teacher(teacher, entry.weight)
             for task, entry in zip(specs, mixture.tasks, strict=True)
         },
         schedule=make_schedule(
@@ -179,6 +188,7 @@ def build(beginning: Run | Beginning) -> Parts:
             spec.task: stream(spec, "validation", streams[spec.task].data) for spec in validated
         },
         start=start,
+        teacher=teacher,
     )
 
 
@@ -291,6 +301,8 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
         values["optimizer.name"] = run.optimizer.name
     if parts.start is not None:
         values["what it started from"] = parts.start.fingerprint
+    if parts.teacher is not None:
+        values["teacher"] = fingerprint_of(parts.teacher)
     if run.lora is not None:
         values["lora"] = {"rank": run.lora.rank, "alpha": run.lora.alpha}
     for name, spec in parts.specs.items():

@@ -30,6 +30,7 @@ from unified_vl.training.build import Parts, build, fingerprints, rows_of
 from unified_vl.training.course.between_steps import look_around, validation_batches
 from unified_vl.training.course.early_stopping import EarlyStopping
 from unified_vl.training.course.epochs import with_steps
+from unified_vl.training.distillation.teacher import untaught
 from unified_vl.training.distributed.agreement import agree, found_by_all, together
 from unified_vl.training.distributed.devices import (
     SLOW_BF16,
@@ -108,6 +109,8 @@ def train(
         training.journal.say(str(training.trained))
         if untrained := untrained_rows(training.parts.model, training.parts.start):
             training.journal.say(f"warning: {untrained}")
+        if unknown := untaught(training.parts.teacher, training.parts.specs):
+            training.journal.say(f"warning: {unknown}")
         if start == 0:
             training.journal.note("trained", 0, **training.trained.facts())
         with training.journal, StopSignals() as signals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -96,6 +97,9 @@ def backward(
             loss_sum += of_part.token_sum.detach().cpu()
             for name, value in of_part.beside.items():
                 beside[name] += value
+        for name, other in objectives[batch.task].items():
+            if other.per != "part":  # it is this rank's share
+                beside[name] = engine.process.total(torch.tensor(beside[name]))[0]
         loss = engine.process.total(loss_sum)[0] / tokens[index]
         places = sum(part.places for part in batch.parts)
         density = sum(part.counts.tokens for part in batch.parts) / max(places, 1)
@@ -171,14 +175,15 @@ def _loss_of_part(
     objective = step_loss(part_sum, tokens, engine.process.world, weight)
     beside = {}
     for name, other in objectives.items():
-        value = other.loss(output, moved, engine.process) / parts
+        number = {"part": parts, "row": moved.global_rows, "token": tokens}[other.per]
+        value = other.loss(output, moved, engine.process) / number
         # DeepSpeed takes the mean over the ranks of what here is a sum
         objective = objective + other.weight * engine.process.world * value
         beside[name] = value.item()
     return _PartLoss(objective, part_sum, beside)
 
 
-def _more_inputs(objectives: Mapping[str, Objective], batch: Batch) -> dict[str, torch.Tensor]:
+def _more_inputs(objectives: Mapping[str, Objective], batch: Batch) -> dict[str, Any]:
     return {key: value for each in objectives.values() for key, value in each.inputs(batch).items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unified_vl.authoring.checking.findings import Findings, Severity
+from unified_vl.authoring.checking.teachers import refuse_unfit_teacher
 from unified_vl.authoring.checking.tokens import sizes_of, started
 from unified_vl.codecs.sequence import load_tokenizer
 from unified_vl.codecs.vocabulary import Vocabulary
@@ -36,7 +37,10 @@ def check_run(run: Run, findings: Findings, missing: Severity) -> None:
         with told_at_its_key(run):
             if theirs is None:
                 settled(run.model.vision.model_dump(mode="json"))
-        image_tokens = sizes_of(run, theirs).image_tokens
+        sizes = sizes_of(run, theirs)
+        image_tokens = sizes.image_tokens
+        if run.tokenizer.is_dir():
+            refuse_unfit_teacher(run, load_tokenizer(run.tokenizer)[0], sizes)
     except UserError as error:
         findings.add(error)
         return
@@ -78,6 +82,9 @@ def refuse_own_computing(run: Run) -> None:
         UserError: at the key that asks for it.
     """
     reasons = {"packing": "which pads", "compile": "whose blocks are not compiled here"}
+    if run.teacher is not None:
+        said = "the backbone is computed by `transformers`, whose blocks learn from no teacher here"
+        raise run.error(("teacher",), said, expected="a model of this project's architecture")
     for key, reason in reasons.items():
         if getattr(run, key):
             said = f"the backbone is computed by `transformers`, {reason}"

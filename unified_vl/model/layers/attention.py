@@ -6,6 +6,7 @@ M width of the model (d_model), I = H * D.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.layers.linear import Linear
 
 FEWEST_FUSED_QUERIES = 16
+Watched = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], None]
+"""Sees queries (B, H, Q, D), keys (B, H, K, D) and bias."""
 
 
 def attend(
@@ -61,6 +64,7 @@ class _Attention(nn.Module):
         # what is not in the scale of the scores is in that of the first queries
         self.folded = 1.0 if config.scale_attention else config.d_kv**0.5
         self.out = Linear(self.inner, (config.d_model, self.inner**-0.5))
+        self.watched: Watched | None = None  # by `learning.lessons.Watch`
 
     def scaled(self, query: torch.Tensor) -> torch.Tensor:
         """A query whose products with keys are the scores."""
@@ -78,7 +82,10 @@ class _Attention(nn.Module):
         bias: torch.Tensor | None,
     ) -> torch.Tensor:
         dropout = self.dropout if self.training else 0.0
-        y_BHQD = attend(self.scaled(query_BHQD), key_BHKD, value_BHKD, bias, dropout)
+        query_BHQD = self.scaled(query_BHQD)
+        if self.watched is not None:
+            self.watched(query_BHQD, key_BHKD, bias)
+        y_BHQD = attend(query_BHQD, key_BHKD, value_BHKD, bias, dropout)
         return y_BHQD.transpose(1, 2).flatten(2)
 
 

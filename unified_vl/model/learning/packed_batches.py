@@ -153,6 +153,23 @@ def decoder_blocks(
     return x_NM
 
 
+def packed_states(
+    model: Any,
+    packed: PackedBatch,
+    ids_BS: torch.Tensor,
+    ids_BT: torch.Tensor,
+    pixels_NCHW: torch.Tensor | None,
+    output_image_features: bool = False,
+) -> tuple[Any, torch.Tensor]:
+    """What the encoder gives, and the states (N, M) that the head scores."""
+    encoder, decoder = model.encoder, model.decoder
+    asked = {"output_image_features": output_image_features, "packed": packed}
+    encoded = encoder(ids_BS, None, pixels_NCHW, **asked)
+    x_NM = decoder.dropout(encoder.embed_target(ids_BT, 0, packed))
+    x_NM = decoder_blocks(decoder, x_NM, encoded[0], packed)
+    return encoded, decoder.dropout(decoder.norm(x_NM))
+
+
 def packed_outputs(
     model: Any,
     packed: PackedBatch,
@@ -161,18 +178,19 @@ def packed_outputs(
     caption_BT: torch.Tensor | None,
     pixels_NCHW: torch.Tensor | None,
     targets: Targets | None,
+    lesson: Any = None,
 ) -> UnifiedVLOutput:
     """What a `UnifiedVLForConditionalGeneration` gives, computed of tokens alone.
 
     Features of captions are in rows again, and hidden states and logits where they are asked for.
     """
-    encoder, decoder = model.encoder, model.decoder
-    contrasted = caption_BT is not None
-    encoded = encoder(ids_BS, None, pixels_NCHW, output_image_features=contrasted, packed=packed)
+    encoder = model.encoder
+    encoded, x_NM = packed_states(
+        model, packed, ids_BS, ids_BT, pixels_NCHW, output_image_features=caption_BT is not None
+    )
     memory_NM = encoded[0]
-    x_NM = decoder.dropout(encoder.embed_target(ids_BT, 0, packed))
-    x_NM = decoder.dropout(decoder.norm(decoder_blocks(decoder, x_NM, memory_NM, packed)))
     output = UnifiedVLOutput(image_features=encoded.image_features)
+    output.taught = model.learnt(lesson, x_NM)
     if targets is not None and not targets.logits:
         labels_N = targets.labels.flatten()[packed.target.token_N]
         _, output.target_loss = model.score(x_NM, replace(targets, labels=labels_N))

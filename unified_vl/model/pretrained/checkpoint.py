@@ -24,6 +24,8 @@ from unified_vl.run_record import BEST_MODEL, MODEL
 
 WEIGHTS = ("master:", "buffer:")  # how the names of weights begin, among what is remembered
 
+OF_TRAINING = "student."  # before the names of weights that no saved model has (`learning.lessons`)
+
 
 class Stretches:
     """Weights that lie in stretches, read as if they were whole.
@@ -56,6 +58,8 @@ class Stretches:
         for key, stored in self._files.items():
             if key.startswith(WEIGHTS):
                 _, start, name = key.split(":", 2)
+                if name.startswith(OF_TRAINING):
+                    continue
                 stretch = (int(start), int(start) + math.prod(stored.shape), key)
                 parts.setdefault(name, []).append(stretch)
         return {name: sorted(stretches) for name, stretches in parts.items()}

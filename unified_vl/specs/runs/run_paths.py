@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 OF_TOKENIZER = ("data", "output")  # the paths of an image tokenizer's file
 PATHS = ("mixture", "data", "tokenizer", "output", "engine")  # relative to the run file
-WITHIN = {  # paths that are keys of parts, and the words that may stand in their place
-    ("model", "vision", "weights"): (RANDOM, PRETRAINED)
+WITHIN: dict[tuple[str, ...], tuple[str, ...]] = {
+    # paths that are keys of parts, and the words that may stand in their place
+    ("model", "vision", "weights"): (RANDOM, PRETRAINED),
+    ("teacher", "model"): (),
 }
 FOLDERS = ("data", "tokenizer")  # what has to be there before a training
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")  # `t5-small`, `google/mt5-small`

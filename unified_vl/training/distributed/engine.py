@@ -176,7 +176,7 @@ class Engine:
         self,
         batch: Batch,
         targets: Targets | None = None,
-        more: Mapping[str, torch.Tensor] | None = None,
+        more: Mapping[str, Any] | None = None,
         *,
         apart: bool = False,
     ) -> UnifiedVLOutput:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -26,14 +26,18 @@ class Objective(ABC):
     Attributes:
         reads_logits: whether `loss` reads the output's logits; False saves the memory of those
             of a large vocabulary.
+        per: what `loss` is of: a `part` of a batch, whose mean it is, as below; or else the sum
+            over this rank's rows (`row`) or target tokens (`token`), which is divided by the number
+            of all ranks' in the whole batch, and is the same however that is cut.
     """
 
     reads_logits = True
+    per: Literal["part", "row", "token"] = "part"
 
     def __init__(self, weight: float) -> None:
         self.weight = weight
 
-    def inputs(self, batch: Batch) -> Mapping[str, torch.Tensor]:
+    def inputs(self, batch: Batch) -> Mapping[str, Any]:
         """What the model's `forward` is given beside the batch.
 
         All that is computed with weights goes through that one call: ZeRO has no other.
@@ -52,7 +56,8 @@ class Objective(ABC):
         Returns:
             A loss whose gradients, summed over the ranks, are those of the objective: of a mean
             over all rows each rank gives its rows' sum divided by the number of all
-            (`process.world` times its own). Rank 0's value is written to the record.
+            (`process.world` times its own), unless `per` says otherwise. Rank 0's value is
+            written to the record.
         """
 
 

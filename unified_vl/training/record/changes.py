@@ -30,6 +30,7 @@ NOT_TOLD = frozenset(
         "batch_tokens",
         "model",
         "augment",
+        "teacher",
     }
     | {"engine", "max_source_tokens", "max_target_tokens", "log_every", "trackers", "hang_timeout"}
     | {"peak_tflops"}

@@ -1,0 +1,1 @@
+"""What a model learns from another one that is trained already."""
