@@ -8,7 +8,7 @@ C channels, H height, W width, P places of one image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -40,12 +40,23 @@ class UnifiedVLOutput(Seq2SeqLMOutput):
         image_features: (N, P, M), of each place of each image, before the encoder's blocks.
         caption_features: (B, T, M), of each token of the captions, read without the image.
         taught: how far it is from what a teacher showed, by name (`learning.lessons`).
+        beside: what objectives computed with the model's layers, by names that they choose.
+        momentum: what the momentum copy of the weights gave them before, likewise.
     """
 
     target_loss: torch.Tensor | None = None
     image_features: torch.Tensor | None = None
     caption_features: torch.Tensor | None = None
     taught: dict[str, torch.Tensor] | None = None
+    beside: dict[str, Any] | None = None
+    momentum: Mapping[str, torch.Tensor] | None = None
+
+
+ComputeWithin = Callable[["Backbone", UnifiedVLOutput], Mapping[str, Any]]
+"""Called with the model at the end of `forward` and with its output; what it gives is `beside`."""
+
+ComputeInstead = Callable[["Backbone"], Any]
+"""Called with the model in the place of all that `forward` does."""
 
 
 class BackboneConfig(ImageSettings, Protocol):
@@ -199,6 +210,16 @@ class Backbone(nn.Module):
             return logits_BTV, None, None
         loss = F.cross_entropy(logits_BTV.flatten(0, 1).float(), labels_BT.flatten())
         return logits_BTV, loss, None
+
+    def with_objectives(
+        self, output: UnifiedVLOutput, within: Sequence[ComputeWithin]
+    ) -> UnifiedVLOutput:
+        """The output of `forward`, once objectives have computed what they want beside it."""
+        beside: dict[str, Any] = {}
+        output.beside = beside
+        for compute in within:
+            beside.update(compute(self, output))
+        return output
 
     def prepare_decoder_input_ids_from_labels(self, labels: torch.Tensor) -> torch.Tensor:
         """Labels (B, T) moved right behind the start id; -100 becomes pad."""

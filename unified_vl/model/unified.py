@@ -6,7 +6,7 @@ N images in the batch, C channels, H height, W width.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from transformers.modeling_outputs import BaseModelOutput
 
 from unified_vl.data.packing import Packing
 from unified_vl.errors import UserError
-from unified_vl.model.backbone import Backbone, UnifiedVLOutput
+from unified_vl.model.backbone import Backbone, ComputeInstead, ComputeWithin, UnifiedVLOutput
 from unified_vl.model.class_files import refuse_adapters, write_shim
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.decoder import Decoder
@@ -128,6 +128,8 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         targets: Targets | None = None,
         packing: Packing | None = None,
         lesson: Lesson | None = None,
+        within: Sequence[ComputeWithin] = (),
+        instead: ComputeInstead | None = None,
         **_: Any,
     ) -> UnifiedVLOutput:
         """Logits of the next target token.
@@ -149,18 +151,24 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             packing: of ids and labels, which then are computed without padding: the same numbers,
                 but for what stands where there are no tokens.
             lesson: of a teacher, of the same batch, for the model's `student`.
+            within: what objectives compute at the end, with the model and what is returned.
+            instead: what is computed, and returned, in the place of all this.
 
         Returns:
             `logits` (B, T, V), with labels `loss`, the mean over target tokens, with targets
             `target_loss`, with captions `image_features` and `caption_features`, and with a
             lesson `taught`.
         """
+        if instead is not None:
+            found: UnifiedVLOutput = instead(self)
+            return found
         if lesson is not None and self.student is not None:
             self.student.watch.begin()
         if packing is not None:
             assert input_ids is not None and decoder_input_ids is not None
             more = (caption_ids, pixel_values, targets, lesson)
-            return packed_outputs(self, PackedBatch(packing), input_ids, decoder_input_ids, *more)
+            packed = packed_outputs(self, PackedBatch(packing), input_ids, decoder_input_ids, *more)
+            return self.with_objectives(packed, within)
         contrasted = caption_ids is not None
         if encoder_outputs is None:
             encoder_outputs = self.encoder(
@@ -182,7 +190,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         )
         logits_BTV, loss, target_loss = self.logits_and_losses(x_BTM, labels, targets)
         taught = self.learnt(lesson, x_BTM)  # before captions, which are no part of the lesson
-        return UnifiedVLOutput(
+        output = UnifiedVLOutput(
             loss=loss,
             logits=logits_BTV,
             target_loss=target_loss,
@@ -192,6 +200,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             caption_features=self.encoder(caption_ids, caption_mask)[0] if contrasted else None,
             taught=taught,
         )
+        return self.with_objectives(output, within)
 
     def learnt(self, lesson: Lesson | None, last: torch.Tensor) -> dict[str, torch.Tensor] | None:
         """How far the model, since `student.watch.begin`, is from what a teacher showed.

@@ -57,8 +57,16 @@ def check_schedule(mixture: Mixture) -> None:
 
 def check_entry(mixture: Mixture, index: int, spec: TaskSpec) -> None:
     """What a mixture asks of a task."""
+    entry = mixture.tasks[index]
+    asked = [objective for name, objective in OBJECTIVES.items() if getattr(entry, name)]
+    read = {key for objective in asked for key in objective.reads}
     for name, objective in OBJECTIVES.items():
-        for problem in objective.rules(spec) if getattr(mixture.tasks[index], name) else ():
+        for key in objective.reads:
+            if key != name and key in entry.model_fields_set and key not in read:
+                place = ("tasks", index, key)
+                raise mixture.error(place, f"has no effect without `{name}`")
+    for objective in asked:
+        for problem in objective.rules(spec):
             place = ("tasks", index, *problem.path)
             raise mixture.error(place, problem.message, expected=problem.expected)
     if mixture.tags == "family" and spec.family is None:

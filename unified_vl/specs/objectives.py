@@ -30,6 +30,36 @@ class ContrastKeys(Part):
         ),
         examples=[0.1],
     )
+    contrast_temperature: float = Field(
+        default=0.1,
+        gt=0,
+        le=100,
+        allow_inf_nan=False,
+        description="contrast: what similarities are divided by.",
+        examples=[0.07],
+    )
+    contrast_queue: int = Field(
+        default=0,
+        ge=0,
+        le=1 << 20,
+        description=(
+            "contrast: images and captions of earlier batches that each is told from, beside those "
+            "of its own; all are read by a momentum copy of the weights (`momentum_decay` of the "
+            "run). 0 compares with the batch alone, without such a copy."
+        ),
+        examples=[1024],
+    )
+    contrast_within: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description=(
+            "contrast: weight of the same loss between images, and between captions, beside that "
+            "between the two; the other side is the momentum copy's."
+        ),
+        examples=[1.0],
+    )
 
 
 def _contrast(spec: TaskSpec) -> Iterator[Problem]:
@@ -59,3 +89,6 @@ def _pairs_image_and_text(spec: TaskSpec) -> bool:
 
 # each is asked for by a key of its own name, which without a value (0, null) asks for nothing
 OBJECTIVES = Variants("an objective", Variant("contrast", ContrastKeys, _contrast))
+
+# what the first checkpoints did not know of a task: no part of a fingerprint where it is not used
+ADDED_LATER = tuple(k for each in OBJECTIVES.values() for k in each.reads if k != "contrast")

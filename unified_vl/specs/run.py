@@ -297,6 +297,12 @@ class Run(Spec):
         "saved as a model; none unless given.",
         examples=[{"decay": 0.999}],
     )
+    momentum_decay: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = Field(
+        default=0.995,
+        description="How much of the momentum copy of the weights each update leaves; one is kept "
+        "where an objective of a task reads it (docs/objectives.md).",
+        examples=[0.999],
+    )
     gradient_conflicts: GradientConflictsSpec | None = Field(
         default=None,
         description="How often the gradient of each task alone is measured: its norm, and its "

@@ -36,6 +36,7 @@ from unified_vl.model.pretrained.starting import Start, start_from
 from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.mixture import Mixture
+from unified_vl.specs.objectives import ADDED_LATER
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.augment_rules import taken
 from unified_vl.specs.runs.engine import read_engine_config
@@ -86,6 +87,11 @@ class Parts:
     validation: dict[str, TaskStream]
     start: Start | None = None
     teacher: Teacher | None = None
+
+    @property
+    def reads_momentum(self) -> bool:
+        """Whether any objective reads a momentum copy of the weights."""
+        return any(each.reads_momentum for of in self.objectives.values() for each in of.values())
 
 
 def build(beginning: Run | Beginning) -> Parts:
@@ -329,6 +335,10 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
 def _mixture_keys(mixture: Mixture) -> dict[str, object]:
     """What is said of the mixture, as it was before there were keys that it does not use."""
     found = mixture.model_dump(mode="json")
+    for entry, said in zip(mixture.tasks, found["tasks"], strict=True):
+        for key in ADDED_LATER:
+            if getattr(entry, key) == type(entry).model_fields[key].default:
+                del said[key]
     if mixture.balance is None:
         del found["balance"]
     if mixture.schedule.kind != "prioritized":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from unified_vl.checkpoint_folders import PROGRESS
+from unified_vl.checkpoint_folders import PROGRESS, folder_of
 from unified_vl.data.shards.sharded_rows import ShardedRows
 from unified_vl.files import read_json_object
 from unified_vl.run_record import CHECKPOINTS
@@ -21,6 +21,7 @@ from unified_vl.training.data_files import (
     refusal,
 )
 from unified_vl.training.distributed.agreement import together
+from unified_vl.training.objectives.memory import load_memory
 from unified_vl.training.record.changes import refuse_lost, settings_of, tell_changes
 from unified_vl.training.record.models import mend_best_model
 from unified_vl.training.state import Training
@@ -69,6 +70,8 @@ def restore(training: Training, accept_changed_data: bool) -> int:
             expected=f"at least {state['step']}",
         )
     told = go_on(training.rate, run, state)
+    device = training.process.device
+    load_memory(folder_of(root, state["step"]), parts.objectives, device)
     parts.schedule.load_state_dict(state["schedule"])
     training.drawn.update(state["drawn"])
     training.guard.load_state_dict(state["gradients"])

@@ -215,7 +215,7 @@ def _prepare(run: Run, process: Process, *, resume: bool, progress: bool) -> Tra
             optimizer = build_optimizer(parts.model, run.optimizer)
         peak = peak_of(run, process.device)
         work = None if peak is None else work_of(parts.model)  # before weights are shared out
-        engine = Engine(process, parts.model, optimizer, run)
+        engine = Engine(process, parts.model, optimizer, run, momentum=parts.reads_momentum)
     compiled = _compile(run, parts, process) if run.compile else None
     rows = rows_of(parts.streams)
     run, length = with_steps(run, rows)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 
 from unified_vl.data.batching import Batch
+from unified_vl.model.backbone import Backbone, UnifiedVLOutput
 from unified_vl.model.learning.target_loss import Targets
 from unified_vl.specs.run import Run
 from unified_vl.training.balancing.task_gradients import TaskGradients
 from unified_vl.training.distributed.engine import Engine
+from unified_vl.training.distributed.process import Process
 from unified_vl.training.loss import step_loss
 from unified_vl.training.objectives.objective import Objective
 
@@ -94,6 +97,8 @@ def backward(
             else:
                 found = engine.gradient(of_part.objective * share)
                 apart.add(batch.task, engine.process.mean_(found))
+            for other in objectives[batch.task].values():
+                other.remember()
             loss_sum += of_part.token_sum.detach().cpu()
             for name, value in of_part.beside.items():
                 beside[name] += value
@@ -169,7 +174,11 @@ def _loss_of_part(
 ) -> _PartLoss:
     moved = part.to(engine.process.device)
     targets = _targets(moved, run, objectives)
-    output = engine.outputs(moved, targets, _more_inputs(objectives, moved), apart=apart)
+    momentum = _of_momentum(engine, objectives, moved)
+    within = [partial(_within, each, moved, engine.process) for each in objectives.values()]
+    inputs = _more_inputs(objectives, moved)
+    output = engine.outputs(moved, targets, inputs, within, apart=apart)
+    output.momentum = momentum
     part_sum = output.target_loss
     assert part_sum is not None
     objective = step_loss(part_sum, tokens, engine.process.world, weight)
@@ -181,6 +190,26 @@ def _loss_of_part(
         objective = objective + other.weight * engine.process.world * value
         beside[name] = value.item()
     return _PartLoss(objective, part_sum, beside)
+
+
+def _within(
+    other: Objective, batch: Batch, process: Process, model: Backbone, output: UnifiedVLOutput
+) -> Mapping[str, Any]:
+    return other.within(model, output, batch, process)
+
+
+def _of_momentum(
+    engine: Engine, objectives: Mapping[str, Objective], batch: Batch
+) -> Mapping[str, torch.Tensor] | None:
+    asking = [each for each in objectives.values() if each.reads_momentum]
+    if not asking:
+        return None
+
+    def compute(model: Backbone) -> dict[str, torch.Tensor]:
+        return {key: value for each in asking for key, value in each.momentum(model, batch).items()}
+
+    found: dict[str, torch.Tensor] = engine.momentum(compute)
+    return found
 
 
 def _more_inputs(objectives: Mapping[str, Objective], batch: Batch) -> dict[str, Any]:

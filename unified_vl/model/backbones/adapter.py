@@ -6,7 +6,7 @@ H height, W width, P places of one image, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from transformers.initialization import no_init_weights
 
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
-from unified_vl.model.backbone import Backbone, UnifiedVLOutput
+from unified_vl.model.backbone import Backbone, ComputeInstead, ComputeWithin, UnifiedVLOutput
 from unified_vl.model.backbones.configuration import TransformersConfig
 from unified_vl.model.initialization import initialize
 from unified_vl.model.learning.target_loss import Head, Targets
@@ -178,9 +178,14 @@ class TransformersBackbone(Backbone):
         caption_ids: torch.Tensor | None = None,
         caption_mask: torch.Tensor | None = None,
         targets: Targets | None = None,
+        within: Sequence[ComputeWithin] = (),
+        instead: ComputeInstead | None = None,
         **_: Any,
     ) -> UnifiedVLOutput:
         """As `UnifiedVLForConditionalGeneration.forward`; the mask is never left out."""
+        if instead is not None:
+            found: UnifiedVLOutput = instead(self)
+            return found
         assert attention_mask is not None, "`transformers` infers no mask from padding"
         feature_NPM = None
         if encoder_outputs is None:
@@ -197,7 +202,7 @@ class TransformersBackbone(Backbone):
         if caption_ids is not None:
             assert caption_mask is not None
             caption_BTM = self.encode(caption_ids, caption_mask)
-        return UnifiedVLOutput(
+        output = UnifiedVLOutput(
             loss=loss,
             logits=logits_BTV,
             target_loss=target_loss,
@@ -205,6 +210,7 @@ class TransformersBackbone(Backbone):
             image_features=feature_NPM if caption_ids is not None else None,
             caption_features=caption_BTM,
         )
+        return self.with_objectives(output, within)
 
     def get_input_embeddings(self) -> nn.Module:
         return self.model.get_input_embeddings()

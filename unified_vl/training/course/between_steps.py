@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import torch
 
 from unified_vl.data.batching import Batch
@@ -14,6 +17,7 @@ from unified_vl.training.build import Parts
 from unified_vl.training.data_files import to_json
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.distributed.signals import name_of
+from unified_vl.training.objectives.memory import save_memory
 from unified_vl.training.record.best import mean_of_losses, mean_of_scores
 from unified_vl.training.resume import progress_of
 from unified_vl.training.state import Training
@@ -53,7 +57,7 @@ def look_around(training: Training, step: int, stop: int) -> None:
             run.keep_checkpoints,
             training.best.step,
             to_json(training.seen_files),
-            training.models.describe,
+            partial(_describe, training),
         )
         if is_best:
             training.models.write_best(training.best)
@@ -62,6 +66,12 @@ def look_around(training: Training, step: int, stop: int) -> None:
             f"{name_of(stop)}: stopped after step {step} of {run.last_step}, "
             f"which is saved in {run.output}; the same command with --resume goes on"
         )
+
+
+def _describe(training: Training, folder: Path) -> None:
+    """What a checkpoint holds beside weights and progress; on rank 0."""
+    training.models.describe(folder)
+    save_memory(folder, training.parts.objectives)
 
 
 def _due(step: int, every: int, run: Run) -> bool:

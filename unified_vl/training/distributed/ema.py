@@ -20,10 +20,11 @@ class WeightMean:
     Args:
         spec: the keys of the run.
         flats: the float32 tensors that an optimiser updates, each once.
+        ramps: whether it follows the first updates faster, as the keys say.
     """
 
-    def __init__(self, spec: EmaSpec, flats: Iterable[torch.Tensor]) -> None:
-        self._decay = spec.decay
+    def __init__(self, spec: EmaSpec, flats: Iterable[torch.Tensor], *, ramps: bool = True) -> None:
+        self._decay, self._ramps = spec.decay, ramps
         self._flats = list({id(flat): flat for flat in flats}.values())
         with torch.no_grad():
             self._means = [flat.detach().clone() for flat in self._flats]
@@ -33,7 +34,9 @@ class WeightMean:
     def update(self) -> None:
         """Take in the weights after an update."""
         self.updates += 1
-        decay = min(self._decay, (1 + self.updates) / (10 + self.updates))
+        decay = self._decay
+        if self._ramps:
+            decay = min(decay, (1 + self.updates) / (10 + self.updates))
         with torch.no_grad():
             torch._foreach_lerp_(self._means, self._flats, 1 - decay)
 

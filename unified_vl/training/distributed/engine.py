@@ -15,7 +15,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,24 @@ from torch import nn
 
 from unified_vl.checkpoint_folders import STATE
 from unified_vl.data.batching import Batch
-from unified_vl.model.backbone import Backbone, UnifiedVLOutput
+from unified_vl.model.backbone import Backbone, ComputeInstead, ComputeWithin, UnifiedVLOutput
 from unified_vl.model.learning.target_loss import Targets
 from unified_vl.model.tuning.adapters import add_adapters, merged
 from unified_vl.specs.run import Run
+from unified_vl.specs.runs.course import EmaSpec
 from unified_vl.specs.runs.engine import read_engine_config
 from unified_vl.training.distributed.compiler_locks import release_compiler_locks
 from unified_vl.training.distributed.ema import WeightMean
 from unified_vl.training.distributed.loss_scale import LossScale, refuse_fp16, told_when_least
 from unified_vl.training.distributed.masters import changing_masters
 from unified_vl.training.distributed.process import Process
-from unified_vl.training.distributed.shards import fragments, load_shards, save_shard
+from unified_vl.training.distributed.shards import (
+    EMA,
+    MOMENTUM,
+    fragments,
+    load_shards,
+    save_shard,
+)
 from unified_vl.training.distributed.unused_weights import fill_in_gradients, forget_gradients
 
 SHARED_MEMORY_OPERATOR = "deepspeed_shm_comm"
@@ -96,6 +103,7 @@ class Engine:
         model: the same weights on every rank.
         optimizer: over the model's parameters; its learning rate is set at each step.
         run: batch size and clipping.
+        momentum: whether objectives read a momentum copy of the weights.
 
     Raises:
         UserError: for a bad engine file, or a batch that the ranks cannot share evenly.
@@ -107,6 +115,8 @@ class Engine:
         model: Backbone,
         optimizer: torch.optim.Optimizer,
         run: Run,
+        *,
+        momentum: bool = False,
     ) -> None:
         config = read_engine_config(run.engine)
         zero = config.get("zero_optimization", {})
@@ -159,24 +169,31 @@ class Engine:
         self._accepted: bool | None = None
         self._norm: torch.Tensor | None = None
         self._optimizer = optimizer
-        self._mean: WeightMean | None = None
+        self._means: dict[str, WeightMean] = {}
         self.loss_scale: LossScale | None = None
         if config.get("fp16", {}).get("enabled", False):
             self.loss_scale = LossScale(self._engine.optimizer)
         if run.ema is not None:
-            held = fragments(model, self._engine.optimizer, process.rank).values()
-            self._mean = WeightMean(run.ema, (fragment.flat for fragment in held))
+            self._means[EMA] = WeightMean(run.ema, self._flats())
+        if momentum:
+            spec = EmaSpec(decay=run.momentum_decay)
+            self._means[MOMENTUM] = WeightMean(spec, self._flats(), ramps=False)
         self._inner_step = optimizer.step
         optimizer.step = self._update  # type: ignore[method-assign, assignment]
         if stage == 0 and process.world == 1:
             # one process without shards: there is nothing to reduce, only copies to save
             self._engine.enable_backward_allreduce = False
 
+    def _flats(self) -> list[torch.Tensor]:
+        held = fragments(self.model, self._engine.optimizer, self.process.rank)
+        return [fragment.flat for fragment in held.values()]
+
     def outputs(
         self,
         batch: Batch,
         targets: Targets | None = None,
         more: Mapping[str, Any] | None = None,
+        within: Sequence[ComputeWithin] = (),
         *,
         apart: bool = False,
     ) -> UnifiedVLOutput:
@@ -186,6 +203,7 @@ class Engine:
             batch: has labels.
             targets: the loss that is asked for; logits (B, T, V) alone unless given.
             more: what objectives want the model to read beside it.
+            within: what they compute with its layers in the same call.
             apart: without DeepSpeed, so that a backward pass is none of an update; up to ZeRO 2.
         """
         assert batch.labels_BT is not None, "training and validation need targets"
@@ -195,10 +213,25 @@ class Engine:
             **(more or {}),
             targets=targets,
             packing=batch.packing,
+            within=within,
             decoder_input_ids=self.model.prepare_decoder_input_ids_from_labels(batch.labels_BT),
             use_cache=False,
         )
         return output
+
+    def momentum(self, compute: ComputeInstead) -> Any:
+        """What `compute` makes of the momentum copy of the weights: without dropout and gradients.
+
+        The copy takes the place of the weights, of which each rank has its share, and these theirs
+        again: so it is between two updates' passes, never between forward and backward.
+        """
+        training = self._engine.training
+        self._engine.eval()
+        try:
+            with torch.no_grad(), self._exchanged(MOMENTUM):
+                return self._engine(instead=compute)
+        finally:
+            self._engine.train(training)
 
     def backward(self, loss: torch.Tensor, *, last: bool = True) -> None:
         """Add to the gradients, averaged over the ranks by DeepSpeed.
@@ -270,8 +303,9 @@ class Engine:
             self._accepted = False  # the scale was too large, which is no fault of the gradient
         elif self._accepted is None:  # DeepSpeed met inf or NaN and did not come to its optimiser
             self._accepted = accept is None or accept(self._global_norm())
-        elif self._accepted and self._mean is not None:
-            self._mean.update()
+        elif self._accepted:
+            for mean in self._means.values():
+                mean.update()
         return self._global_norm()
 
     def _global_norm(self) -> float:
@@ -292,25 +326,25 @@ class Engine:
             self._inner_step()
 
     @contextlib.contextmanager
-    def _averaged(self) -> Iterator[None]:
-        """The running mean is in the place of the weights inside, where the run keeps one."""
-        if self._mean is None:
+    def _exchanged(self, kind: str) -> Iterator[None]:
+        """A mean is in the place of the weights inside, where the run keeps one of this kind."""
+        if kind not in self._means:
             yield
             return
         with changing_masters(self._engine.optimizer):
-            self._mean.exchange()
+            self._means[kind].exchange()
         try:
             yield
         finally:
             with changing_masters(self._engine.optimizer):
-                self._mean.exchange()
+                self._means[kind].exchange()
 
     @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
         """No dropout and no gradients inside."""
         self._engine.eval()
         try:
-            with torch.no_grad(), self._averaged():
+            with torch.no_grad(), self._exchanged(EMA):
                 yield
         finally:
             self._engine.train()
@@ -332,7 +366,7 @@ class Engine:
         token that is written, by all ranks at the same time.
         """
         try:
-            with torch.no_grad(), self._averaged():
+            with torch.no_grad(), self._exchanged(EMA):
                 model = self._copy_of_shards() if self._stage == 3 else self.model
                 model.eval()
                 with contextlib.nullcontext() if self._lora is None else merged(model):
@@ -367,7 +401,7 @@ class Engine:
             self._optimizer.state,
             process.rank,
             process.world,
-            self._mean,
+            self._means,
         )
 
     def load(self, directory: Path) -> None:
@@ -379,7 +413,7 @@ class Engine:
                 self._engine.optimizer,
                 self._optimizer.state,
                 self.process.rank,
-                self._mean,
+                self._means,
             )
 
     def weights(self) -> dict[str, torch.Tensor]:
@@ -391,7 +425,7 @@ class Engine:
             import deepspeed
 
             parameters = list(self.model.parameters())
-            with self._averaged(), deepspeed.zero.GatheredParameters(parameters):
+            with self._exchanged(EMA), deepspeed.zero.GatheredParameters(parameters):
                 if self.process.rank != 0:
                     return {}
                 return {

@@ -58,6 +58,28 @@ class Process:
         every[self.rank] = padded
         return torch.cat([each[:count] for each, count in zip(every, rows, strict=True)])
 
+    def own_rows(self, rows: int) -> torch.Tensor:
+        """Where this process's rows are among those that `gather` gives, (rows,).
+
+        Args:
+            rows: of this process.
+        """
+        own = torch.arange(rows, device=self.device)
+        if self.world == 1:
+            return own
+        counts = own.new_zeros(self.world)
+        counts[self.rank] = rows
+        torch.distributed.all_reduce(counts)
+        return own + counts[: self.rank].sum()
+
+    def told_whole(self, part: torch.Tensor) -> torch.Tensor:
+        """The sum over all processes of one number, with the gradients of this one's."""
+        if self.world == 1:
+            return part
+        others = part.detach().clone()
+        torch.distributed.all_reduce(others)
+        return part + (others - part.detach())
+
     def gather_objects(self, value: Any) -> list[Any]:
         """What each process calls `value`, in the order of ranks."""
         if self.world == 1:

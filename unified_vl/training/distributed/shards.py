@@ -6,8 +6,9 @@ Each rank writes the fragments of parameters that it holds, as plain tensors wit
 
 `master` are the float32 weights, `exp_avg` and `exp_avg_sq` the moments of AdamW and `step`
 its count of updates, and so on for what another optimiser remembers; `ema` and `ema_updates` are
-the running mean of the weights and its count, where the run keeps one. The number is where in the
-flattened parameter the fragment begins.
+the running mean of the weights and its count, `momentum` and `momentum_updates` those of the
+momentum copy, where the run keeps them. The number is where in the flattened parameter the
+fragment begins.
 A reader takes from all files what overlaps with the fragments that it holds itself. So a
 checkpoint fits every number of ranks, nothing is unpickled, and no rank has to hold a
 whole parameter. (DeepSpeed's universal checkpoints are pickles, made in a step of their own
@@ -22,9 +23,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -37,8 +39,12 @@ from unified_vl.files import OS_ERROR
 from unified_vl.training.distributed.ema import WeightMean
 
 NUMBER = "number."  # before the name of what an optimiser remembers as one number, but for `step`
-EMA, EMA_UPDATES = "ema", "ema_updates"
-NO_STATE = ("master", "buffer", EMA, EMA_UPDATES)  # what no optimiser remembers
+EMA, MOMENTUM, UPDATES = "ema", "momentum", "_updates"  # means of weights, and their counts
+NO_STATE = (
+    "master",
+    "buffer",
+    *(kind + more for kind in (EMA, MOMENTUM) for more in ("", UPDATES)),
+)  # what no optimiser remembers
 WHOLE = "whole."  # before that of what has a shape of its own, as the factors of a matrix
 
 
@@ -120,7 +126,7 @@ def save_shard(
     state: Any,
     rank: int,
     world: int,
-    mean: WeightMean | None = None,
+    means: Mapping[str, WeightMean] = MappingProxyType({}),
 ) -> None:
     """Write what `rank` holds; what all ranks hold they share out among them.
 
@@ -131,7 +137,7 @@ def save_shard(
         state: of torch's optimiser: by flat tensor, what it remembers of it.
         rank: of this process.
         world: number of ranks.
-        mean: of the weights, where the run keeps one.
+        means: of the weights, which the run keeps, by kind.
 
     Raises:
         OSError: when it cannot be written, with the system's number of the error.
@@ -144,9 +150,9 @@ def save_shard(
         tensors[f"master:{fragment.start}:{name}"] = fragment.of(fragment.flat)
         for kind, value in _remembered(state.get(fragment.flat), fragment):  # none at first
             tensors[f"{kind}:{fragment.start}:{name}"] = value
-        if mean is not None:
-            tensors[f"{EMA}:{fragment.start}:{name}"] = fragment.of(mean.of(fragment.flat))
-            tensors[f"{EMA_UPDATES}:{fragment.start}:{name}"] = torch.tensor([mean.updates])
+        for kind, mean in means.items():
+            tensors[f"{kind}:{fragment.start}:{name}"] = fragment.of(mean.of(fragment.flat))
+            tensors[f"{kind}{UPDATES}:{fragment.start}:{name}"] = torch.tensor([mean.updates])
     if rank == 0:
         for name, buffer in model.named_buffers():
             tensors[f"buffer:0:{name}"] = buffer.reshape(-1)
@@ -166,7 +172,7 @@ def load_shards(
     optimizer: Any,
     state: Any,
     rank: int,
-    mean: WeightMean | None = None,
+    means: Mapping[str, WeightMean] = MappingProxyType({}),
 ) -> None:
     """Fill what `rank` holds from what any number of ranks wrote with `save_shard`.
 
@@ -183,12 +189,12 @@ def load_shards(
             shards.fill("master", name, fragment, fragment.flat)
             for kind in shards.kinds(name):
                 _fill_remembered(shards, kind, name, fragment, state[fragment.flat])
-        if mean is not None:
+        for kind, mean in means.items():
             mean.begin()
             for name, fragment in held.items():
-                if shards.has(EMA, name):
-                    shards.fill(EMA, name, fragment, mean.of(fragment.flat))
-                    mean.updates = int(shards.scalar(EMA_UPDATES, name))
+                if shards.has(kind, name):
+                    shards.fill(kind, name, fragment, mean.of(fragment.flat))
+                    mean.updates = int(shards.scalar(kind + UPDATES, name))
         for name, buffer in model.named_buffers():
             whole = Fragment(0, buffer.numel(), buffer, 0)
             shards.fill("buffer", name, whole, buffer)

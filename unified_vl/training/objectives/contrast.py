@@ -15,11 +15,14 @@ from collections.abc import Mapping
 import torch
 from torch.nn import functional as F
 
-from unified_vl.data.batching import IGNORED, Batch
+from unified_vl.data.batching import Batch
 from unified_vl.inference.retrieval.late_interaction import TEMPERATURE
 from unified_vl.model.backbone import BackboneConfig, UnifiedVLOutput
+from unified_vl.specs.mixture import MixtureTask
 from unified_vl.specs.objectives import OBJECTIVES, ContrastKeys
 from unified_vl.training.distributed.process import Process
+from unified_vl.training.objectives.captions import caption_inputs, words
+from unified_vl.training.objectives.momentum_contrast import MomentumContrast
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
 
 
@@ -48,13 +51,16 @@ def similarity(
 
 
 def contrastive_loss(
-    caption_BTM: torch.Tensor, mask_BT: torch.Tensor, image_BPM: torch.Tensor
+    caption_BTM: torch.Tensor,
+    mask_BT: torch.Tensor,
+    image_BPM: torch.Tensor,
+    temperature: float = TEMPERATURE,
 ) -> torch.Tensor:
     """Mean of choosing the image for a caption and the caption for an image.
 
     Caption i belongs to image i; the others of the batch are what it is told from.
     """
-    score_BB = similarity(caption_BTM, mask_BT, image_BPM) / TEMPERATURE
+    score_BB = similarity(caption_BTM, mask_BT, image_BPM) / temperature
     own_B = torch.arange(len(score_BB), device=score_BB.device)
     return (F.cross_entropy(score_BB, own_B) + F.cross_entropy(score_BB.T, own_B)) / 2
 
@@ -65,41 +71,45 @@ class Contrast(Objective):
     Args:
         weight: what it is multiplied by.
         config: of the model: its ids of padding and of ends.
+        temperature: what similarities are divided by.
     """
 
     reads_logits = False
 
-    def __init__(self, weight: float, config: BackboneConfig) -> None:
+    def __init__(
+        self, weight: float, config: BackboneConfig, temperature: float = TEMPERATURE
+    ) -> None:
         super().__init__(weight)
         self.config = config
+        self.temperature = temperature
 
     def inputs(self, batch: Batch) -> Mapping[str, torch.Tensor]:
         """The targets as captions, which the encoder reads without the images."""
-        assert batch.labels_BT is not None
-        mask_BT = batch.labels_BT != IGNORED
-        pad = self.config.pad_token_id
-        return {
-            "caption_ids": batch.labels_BT.masked_fill(~mask_BT, pad),
-            "caption_mask": mask_BT.long(),
-        }
+        return caption_inputs(batch, self.config)
 
     def loss(self, output: UnifiedVLOutput, batch: Batch, process: Process) -> torch.Tensor:
         """A target's end token is no part of a caption."""
-        assert batch.labels_BT is not None
         assert output.caption_features is not None
         assert output.image_features is not None
-        ends_BT = batch.labels_BT == self.config.eos_token_id
-        words_BT = (~ends_BT & (batch.labels_BT != IGNORED)).to(output.caption_features.dtype)
+        words_BT = words(batch, self.config).to(output.caption_features.dtype)
         return contrastive_loss(
             process.gather(output.caption_features),
             process.gather(words_BT),
             process.gather(output.image_features),
+            self.temperature,
         )
 
 
-CONTRAST = ObjectiveKind(
-    "contrast",
-    ContrastKeys,
-    lambda entry, config: Contrast(entry.contrast, config),
-    OBJECTIVES["contrast"].rules,
-)
+def _make(entry: MixtureTask, config: BackboneConfig) -> Objective:
+    if not entry.contrast_queue and not entry.contrast_within:
+        return Contrast(entry.contrast, config, entry.contrast_temperature)
+    return MomentumContrast(
+        entry.contrast,
+        config,
+        entry.contrast_temperature,
+        entry.contrast_queue,
+        entry.contrast_within,
+    )
+
+
+CONTRAST = ObjectiveKind("contrast", ContrastKeys, _make, OBJECTIVES["contrast"].rules)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 
 from unified_vl.data.batching import Batch
-from unified_vl.model.backbone import BackboneConfig, UnifiedVLOutput
+from unified_vl.model.backbone import Backbone, BackboneConfig, UnifiedVLOutput
 from unified_vl.parts import Part, Problem
 from unified_vl.specs.mixture import MixtureTask
 from unified_vl.specs.task import TaskSpec
@@ -26,12 +26,15 @@ class Objective(ABC):
     Attributes:
         reads_logits: whether `loss` reads the output's logits; False saves the memory of those
             of a large vocabulary.
+        reads_momentum: whether `momentum` is to be called: the run then keeps a momentum copy of
+            the weights, which follows them by its `momentum_decay`.
         per: what `loss` is of: a `part` of a batch, whose mean it is, as below; or else the sum
             over this rank's rows (`row`) or target tokens (`token`), which is divided by the number
             of all ranks' in the whole batch, and is the same however that is cut.
     """
 
     reads_logits = True
+    reads_momentum = False
     per: Literal["part", "row", "token"] = "part"
 
     def __init__(self, weight: float) -> None:
@@ -41,6 +44,30 @@ class Objective(ABC):
         """What the model's `forward` is given beside the batch.
 
         All that is computed with weights goes through that one call: ZeRO has no other.
+        """
+        return {}
+
+    def within(
+        self, model: Backbone, output: UnifiedVLOutput, batch: Batch, process: Process
+    ) -> Mapping[str, Any]:
+        """What `loss` finds in `output.beside`: computed with more calls of the model's layers, at
+        the end of that call.
+
+        Args:
+            model: called, not to be called again; its `encode`, layers and other methods may be.
+            output: what the call has so far, also in `beside`.
+            batch: this rank's rows.
+            process: as in `loss`.
+        """
+        return {}
+
+    def momentum(self, model: Backbone, batch: Batch) -> Mapping[str, torch.Tensor]:
+        """What `loss` finds in `output.momentum`: computed before, without dropout and
+        gradients, where the momentum copy of the weights stands in the place of the model's.
+
+        Args:
+            model: as in `within`; its `forward`, too.
+            batch: this rank's rows.
         """
         return {}
 
@@ -59,6 +86,16 @@ class Objective(ABC):
             (`process.world` times its own), unless `per` says otherwise. Rank 0's value is
             written to the record.
         """
+
+    def remember(self) -> None:  # noqa: B027 (most remember nothing)
+        """The loss computed last belongs to an update (not to a measurement)."""
+
+    def state(self) -> Mapping[str, torch.Tensor]:
+        """What it remembers, the same on all ranks: a checkpoint holds it."""
+        return {}
+
+    def load_state(self, state: Mapping[str, torch.Tensor]) -> None:  # noqa: B027
+        """Go on from `state`, or from the beginning where that is empty."""
 
 
 def _none(spec: TaskSpec) -> Iterable[Problem]:
