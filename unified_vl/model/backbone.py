@@ -103,6 +103,7 @@ class Backbone(nn.Module):
 
     programs: Any  # compiled ones, by `decoding.decoders.compiled`
     config: Any  # a `BackboneConfig`, and what else the model itself reads in it
+    matching: Any  # a `MatchingHead`, where the configuration has one
 
     @property
     def device(self) -> torch.device:

@@ -51,6 +51,7 @@ class UnifiedVLConfig(PretrainedConfig):
         code_image_size: (height, width) in pixels of all images in codes; that of the image
             branch unless given.
         vision: the image branch; keys of `VisionSpec`. `kind` is one of `image_encoders.registry`.
+        matching_head: whether a head tells if an image and a text belong together.
         task_tags: what told tasks apart in training (a mixture's `tags`); sources for this
             model are built in the same way.
 
@@ -95,6 +96,7 @@ class UnifiedVLConfig(PretrainedConfig):
         code_image_size: list[int] | None = None,
         vision: dict[str, Any] | None = None,
         vocabulary_fingerprint: str | None = None,
+        matching_head: bool = False,
         task_tags: TaskTags = "task",
         **kwargs: Any,
     ) -> None:
@@ -123,6 +125,7 @@ class UnifiedVLConfig(PretrainedConfig):
         self.code_image_size = code_image_size
         self.vision = _complete_vision(vision)
         self.vocabulary_fingerprint = vocabulary_fingerprint
+        self.matching_head = matching_head
         self.task_tags = task_tags
         kwargs["tie_word_embeddings"] = tie_word_embeddings
         kwargs["auto_map"] = dict(AUTO_MAP)

@@ -135,7 +135,7 @@ class Encoder(nn.Module):
         if feature_NPM is None:
             placed_NPM, feature_NPM = self.vision(pixels_NCHW)
         else:
-            placed_NPM = self.vision.place(feature_NPM, grid_N2)
+            placed_NPM, _ = self.vision(None, feature_NPM, grid_N2)
         image_BS1 = ids_BS.eq(self.image_token_id).unsqueeze(-1)
         if self.frame_token_ids is None:
             return x_BSM.masked_scatter(image_BS1, placed_NPM.to(x_BSM.dtype)), feature_NPM

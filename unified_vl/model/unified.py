@@ -25,6 +25,7 @@ from unified_vl.model.decoder import Decoder
 from unified_vl.model.encoder import Encoder
 from unified_vl.model.initialization import initialize
 from unified_vl.model.layers.linear import Linear
+from unified_vl.model.layers.matching_head import MatchingHead
 from unified_vl.model.learning.lessons import Lesson, Student
 from unified_vl.model.learning.packed_batches import PackedBatch, packed_outputs
 from unified_vl.model.learning.target_loss import Head, Targets
@@ -52,6 +53,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
         self.lm_head = Linear(config.d_model, (config.vocab_size, config.d_model**-0.5))
+        self.matching = MatchingHead(config) if config.matching_head else None
         self.programs: Any = None  # by `decoding.decoders.compiled`
         self.student: Student | None = None  # by `training.distillation`
         self.post_init()

@@ -33,12 +33,21 @@ class ImageEncoder(nn.Module):
         self.row = nn.Parameter(torch.empty(self.rows, width))
         self.column = nn.Parameter(torch.empty(self.columns, width))
 
-    def forward(self, pixels_NCHW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Features (N, P, M), with and without positions, from uint8 pixels (N, 3, H, W).
+    def forward(
+        self,
+        pixels_NCHW: torch.Tensor | None,
+        feature_NPM: torch.Tensor | None = None,
+        grid_N2: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (N, P, M), with and without positions, from uint8 pixels (N, 3, H, W), or from
+        those without, and then as `place` does.
 
         Of packed images, which come as strips, those with positions are (X, M), and the others
         zero behind each image's places.
         """
+        if feature_NPM is not None:
+            return self.place(feature_NPM, grid_N2), feature_NPM
+        assert pixels_NCHW is not None, "there are pixels, or features of them"
         if self.side is not None:
             return self._packed(pixels_NCHW, self.side)
         x_NCHW = pixels_NCHW.to(self.row.dtype) / 127.5 - 1.0

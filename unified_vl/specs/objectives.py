@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -62,10 +63,42 @@ class ContrastKeys(Part):
     )
 
 
-def _contrast(spec: TaskSpec) -> Iterator[Problem]:
+class MatchingKeys(Part):
+    """Of image-text matching."""
+
+    matching: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description=(
+            "Weight of telling each image's own target from that of another row, and the other "
+            "way round; read together. The likelier is drawn what the contrast finds more alike."
+        ),
+        examples=[1.0],
+    )
+
+
+class AlignmentKeys(Part):
+    """Of word-region alignment."""
+
+    alignment: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description=(
+            "Weight of an optimal transport from the words of each target to the places of its "
+            "image, read together, which is to cost less than that to an image of another row."
+        ),
+        examples=[0.1],
+    )
+
+
+def _paired(name: str, spec: TaskSpec) -> Iterator[Problem]:
     if not _pairs_image_and_text(spec):
         yield Problem(
-            ("contrast",),
+            (name,),
             f"the task {spec.task!r} does not describe an image",
             expected="one image in its source and a text as its target",
         )
@@ -88,7 +121,12 @@ def _pairs_image_and_text(spec: TaskSpec) -> bool:
 
 
 # each is asked for by a key of its own name, which without a value (0, null) asks for nothing
-OBJECTIVES = Variants("an objective", Variant("contrast", ContrastKeys, _contrast))
+OBJECTIVES = Variants(
+    "an objective",
+    Variant("contrast", ContrastKeys, partial(_paired, "contrast")),
+    Variant("matching", MatchingKeys, partial(_paired, "matching")),
+    Variant("alignment", AlignmentKeys, partial(_paired, "alignment")),
+)
 
 # what the first checkpoints did not know of a task: no part of a fingerprint where it is not used
 ADDED_LATER = tuple(k for each in OBJECTIVES.values() for k in each.reads if k != "contrast")

@@ -44,6 +44,7 @@ DECIDED_ELSEWHERE = (  # keys of a saved model's configuration that are no run's
     "vocab_size",
     "image_token_id",
     "frame_token_ids",
+    "matching_head",
     "location_token_ids",
     "code_token_ids",
     "code_mask_id",

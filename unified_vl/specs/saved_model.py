@@ -40,6 +40,7 @@ class SavedModelSpec(Architecture, Document):
     code_downsampling: Annotated[int, Field(ge=1, le=1 << 13)] | None = None
     vocabulary_fingerprint: Text
     text_fingerprint: Text
+    matching_head: bool = False
     task_tags: TaskTags = "task"
     int8: bool = False
     max_source_tokens: Tokens

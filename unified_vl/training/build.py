@@ -175,15 +175,17 @@ def build(beginning: Run | Beginning) -> Parts:
         model.checkpoint_activations()
     choose_trained(model, run)
     teacher = teacher_of(run, model, vocabulary)
+    with told_at_its_key(run):
+        objectives = {
+            task: objectives_of(entry, config) | objectives_of_teacher(teacher, entry.weight)
+            for task, entry in zip(specs, mixture.tasks, strict=True)
+        }
     return Parts(
         model=model,
         codec=codec,
         specs=specs,
         weights=dict(zip(specs, (entry.weight for entry in mixture.tasks), strict=True)),
-        objectives={
-            task: objectives_of(entry, config) | objectives_of_teacher(teacher, entry.weight)
-            for task, entry in zip(specs, mixture.tasks, strict=True)
-        },
+        objectives=objectives,
         schedule=make_schedule(
             mixture,
             rows_of(streams),
@@ -247,6 +249,7 @@ def model_config(
             pad_token_id=vocabulary.pad_id,
             eos_token_id=vocabulary.eos_id,
             decoder_start_token_id=vocabulary.pad_id,  # as in T5
+            matching_head=any(task.matching for task in run.loaded_mixture.tasks),
             task_tags=run.loaded_mixture.tags,
             **keys,
         )

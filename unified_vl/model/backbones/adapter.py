@@ -79,7 +79,9 @@ class TransformersBackbone(Backbone):
         x_BSM = family.embedding(self.model)(ids_BS)
         placed_NPM = None
         if feature_NPM is not None:
-            placed_NPM = feature_NPM if self.vision is None else self.vision.place(feature_NPM)
+            placed_NPM = feature_NPM
+            if self.vision is not None:
+                placed_NPM, _ = self.vision(None, feature_NPM)
         elif pixels_NCHW is not None:
             placed_NPM, feature_NPM = self._see(pixels_NCHW)
         if placed_NPM is not None:

@@ -34,6 +34,7 @@ EMBEDDING, HEAD = "encoder.embedding.weight", "lm_head.weight"
 BRANCHES = {  # what a model may have that another has not
     "encoder.vision": "the image branch",
     "encoder.code_positions": "the positions of images in codes",
+    "matching": "the head of matching",
 }
 RESIZED = (  # a row for each row or column of an image's grid
     "encoder.vision.row",

@@ -6,10 +6,12 @@ from unified_vl.model.backbone import BackboneConfig
 from unified_vl.specs import objectives as specs
 from unified_vl.specs.mixture import MixtureTask
 from unified_vl.specs.variants import Variant
+from unified_vl.training.objectives.alignment import ALIGNMENT
 from unified_vl.training.objectives.contrast import CONTRAST
+from unified_vl.training.objectives.matching import MATCHING
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
 
-OBJECTIVES = {kind.name: kind for kind in (CONTRAST,)}
+OBJECTIVES = {kind.name: kind for kind in (CONTRAST, MATCHING, ALIGNMENT)}
 
 
 def register(kind: ObjectiveKind) -> None:
