@@ -73,6 +73,11 @@ class BackboneConfig(ImageSettings, Protocol):
         ...
 
     @property
+    def image_token_id(self) -> int | None:
+        """Holds an image's places in a source; None of a model that reads no images."""
+        ...
+
+    @property
     def pad_token_id(self) -> int:
         """Fills rows up behind their ends."""
         ...

@@ -63,8 +63,7 @@ def check_entry(mixture: Mixture, index: int, spec: TaskSpec) -> None:
     for name, objective in OBJECTIVES.items():
         for key in objective.reads:
             if key != name and key in entry.model_fields_set and key not in read:
-                place = ("tasks", index, key)
-                raise mixture.error(place, f"has no effect without `{name}`")
+                raise mixture.error(("tasks", index, key), f"has no effect without `{name}`")
     for objective in asked:
         for problem in objective.rules(spec):
             place = ("tasks", index, *problem.path)
