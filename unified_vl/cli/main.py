@@ -31,6 +31,7 @@ from unified_vl.cli.evaluation.evaluate_transfer import evaluate_transfer
 from unified_vl.cli.evaluation.report import report
 from unified_vl.cli.publishing.card import card
 from unified_vl.cli.publishing.push import push
+from unified_vl.cli.training.compress import compress
 from unified_vl.cli.training.demo import demo
 from unified_vl.cli.training.image_tokenizer import image_tokenizer_app
 from unified_vl.cli.training.schedule import schedule
@@ -89,6 +90,7 @@ app.add_typer(image_tokenizer_app, name="image-tokenizer")
 app.command()(schedule)
 app.command()(weights)
 app.command()(train)
+app.command()(compress)
 app.command()(evaluate)
 app.command(context_settings=FREE_FORM)(predict)
 app.command()(index)

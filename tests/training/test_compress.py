@@ -1,0 +1,122 @@
+"""`unified-vl compress`: models that are smaller, answer, and are measured beside the first."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from unified_vl.errors import UserError
+from unified_vl.inference.predictor import UnifiedVL
+from unified_vl.inference.saved_models.model_directory import load_model
+from unified_vl.specs.load import load_run
+from unified_vl.training.compression.compress import Pruning, Student, compress
+from unified_vl.training.trainer import train
+
+SHORT = ("optimizer.decay=constant", "validation_rows=0", "keep_best=false")
+HOW: dict[str, Any] = {
+    "pruned": (Pruning(0.5, rounds=2, batches=1), None),
+    "fewer layers": (Student(layers=(1, 1)), {"logits": 1.0}),
+    "another model": (
+        Student(keys={"d_model": 16, "d_ff": 20, "num_layers": 1, "num_decoder_layers": 1}),
+        {"logits": 1.0, "hidden": 0.5},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def large(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output of a run."""
+    output = tmp_path_factory.mktemp("large")
+    train(load_run(squares / "run.yaml", [f"output={output}", *SHORT, "steps=6"]), progress=False)
+    return output
+
+
+@pytest.mark.parametrize("name", HOW)
+def test_a_smaller_model_is_made_measured_and_answers(
+    name: str, squares: Path, large: Path, tmp_path: Path
+) -> None:
+    how, teacher = HOW[name]
+    output = tmp_path / "out"
+    table = compress(
+        large / "model",
+        squares / "run.yaml",
+        output,
+        how,
+        overrides=(*SHORT, "steps=2"),
+        teacher=teacher,
+        say=lambda line: None,
+    )
+    assert json.loads((output / "compress.json").read_text()) == table
+    before, *rounds = table["models"]
+    assert len(rounds) == (2 if name == "pruned" else 1)
+    after = rounds[-1]
+    assert after["weights"] < before["weights"] and after["bytes"] < before["bytes"]
+    assert before["scores"]["see"].keys() == {"metric", "score", "rows"}
+    assert all(row["rows_per_second"] > 0 for row in table["models"])
+    if name == "pruned":
+        assert [(row["heads"], row["units"]) for row in table["models"]] == [
+            (4, 48),
+            (3, 34),
+            (2, 24),
+        ]
+    answer = UnifiedVL.from_pretrained(after["directory"]).predict("say", text="red", language="de")
+    assert answer.text is not None
+
+
+def test_a_ticket_starts_with_the_weights_of_an_early_step(
+    squares: Path, large: Path, tmp_path: Path
+) -> None:
+    early = large / "checkpoints" / "step-00000002"
+    compress(
+        large / "model",
+        squares / "run.yaml",
+        tmp_path / "out",
+        Pruning(0.5, rounds=1, by="magnitude", rewind=early),
+        overrides=(*SHORT, "steps=1"),
+        say=lambda line: None,
+    )
+    start = load_model(tmp_path / "out" / "round-1" / "start").model.state_dict()
+    kept = json.loads((tmp_path / "out" / "round-1" / "kept.json").read_text())
+    state = tmp_path / "early"
+    run = load_run(squares / "run.yaml", [f"output={state}", *SHORT, "steps=2"])
+    early_weights = load_file(train(run, progress=False) / "model.safetensors")
+    units = kept["encoder.blocks.1.feed"]
+    found = start["encoder.blocks.1.feed.wo.weight"]
+    torch.testing.assert_close(
+        found, early_weights["encoder.blocks.1.feed.wo.weight"][:, units], rtol=1e-4, atol=1e-5
+    )
+    assert not torch.equal(
+        found,
+        load_file(large / "model" / "model.safetensors")["encoder.blocks.1.feed.wo.weight"][
+            :, units
+        ],
+    )
+
+
+def test_a_second_start_goes_on_with_what_is_there(
+    squares: Path, large: Path, tmp_path: Path
+) -> None:
+    said: list[str] = []
+
+    def make(resume: bool) -> Any:
+        return compress(
+            large / "model",
+            squares / "run.yaml",
+            tmp_path / "out",
+            Pruning(0.5, rounds=1, by="magnitude"),
+            overrides=(*SHORT, "steps=1"),
+            resume=resume,
+            say=said.append,
+        )
+
+    make(resume=False)
+    assert len(said) == 2
+    with pytest.raises(UserError, match="not empty; expected an empty one, or --resume"):
+        make(resume=False)
+    make(resume=True)
+    assert len(said) == 2  # nothing was done again
