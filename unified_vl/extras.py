@@ -22,6 +22,7 @@ EXTRAS = MappingProxyType(
         "wandb": ("wandb", "wandb"),
         "peft": ("peft", "lora"),
         "av": ("av", "video"),
+        "sklearn": ("scikit-learn", "probe"),
         "onnx": ("onnx", "onnx"),
         "ctranslate2": ("ctranslate2", "ctranslate2"),
         "onnxscript": ("onnxscript", "onnx"),

@@ -28,6 +28,7 @@ from unified_vl.cli.evaluation.compare import compare
 from unified_vl.cli.evaluation.evaluate import evaluate
 from unified_vl.cli.evaluation.evaluate_retrieval import evaluate_retrieval
 from unified_vl.cli.evaluation.evaluate_transfer import evaluate_transfer
+from unified_vl.cli.evaluation.probe import probe
 from unified_vl.cli.evaluation.report import report
 from unified_vl.cli.publishing.card import card
 from unified_vl.cli.publishing.push import push
@@ -100,6 +101,7 @@ app.command()(serve)
 app.command()(export)
 app.command()(report)
 app.command()(compare)
+app.command()(probe)
 app.command()(evaluate_retrieval)
 app.command()(evaluate_transfer)
 app.command()(card)

@@ -1,0 +1,1 @@
+"""What images and texts have taught a model, without training it."""
