@@ -23,6 +23,7 @@ EXTRAS = MappingProxyType(
         "peft": ("peft", "lora"),
         "av": ("av", "video"),
         "sklearn": ("scikit-learn", "probe"),
+        "h5py": ("h5py", "regions"),
         "onnx": ("onnx", "onnx"),
         "ctranslate2": ("ctranslate2", "ctranslate2"),
         "onnxscript": ("onnxscript", "onnx"),

@@ -74,7 +74,7 @@ def find_examples(
 
 
 def _candidates(spec: TaskSpec, folder: Path) -> Iterator[tuple[str, dict[Input, Any]]]:
-    if any(one.is_video for one in inputs_of(spec)):
+    if any(one.is_video for one in inputs_of(spec)) or spec.regions_field is not None:
         return  # what is shown here is written as pictures
     for split in SPLITS:
         if split in spec.data.splits and _has_data(spec, split, folder):

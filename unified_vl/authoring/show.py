@@ -11,7 +11,16 @@ from typing import Any
 
 from unified_vl.authoring.checking.fingerprints import normal
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Image, ImageCodes, Noised, Pieces, Segment, Tag, Text
+from unified_vl.codecs.segments import (
+    Image,
+    ImageCodes,
+    Noised,
+    Pieces,
+    Regions,
+    Segment,
+    Tag,
+    Text,
+)
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
 from unified_vl.codecs.vocabulary import IMAGE_TAG, frame_ids
 from unified_vl.data.batching import naming
@@ -24,6 +33,7 @@ from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import BadRow
 from unified_vl.geometry import Shape, coordinates, to_pixels
 from unified_vl.json_text import parse_json
+from unified_vl.kinds.detected.regions import PLACE_TAG
 from unified_vl.kinds.hooks.fits import Fit
 from unified_vl.kinds.registry import kind_of_place
 from unified_vl.specs.runs.augment import AugmentSpec
@@ -235,6 +245,9 @@ def segment_text(segment: Segment, size: Size | None, codec: SequenceCodec | Non
             rows = len(codes) // columns if columns else 0
             said = f", {masked} of them masked" if masked else ""
             return f"[image in {rows}x{columns} codes{said}]"
+        case Regions():
+            hidden = int(segment.hidden_R.sum())
+            return f"[{len(segment)} regions{f', {hidden} of them hidden' if hidden else ''}]"
     kind = kind_of_place(segment)
     label = kind.label_of(segment)
     said = f"{kind.name} {label}" if label else kind.name
@@ -268,8 +281,11 @@ def _id_pieces(ids: Sequence[int], codec: SequenceCodec) -> Iterator[Piece]:
 
 
 def _runs(ids: Sequence[int], codec: SequenceCodec, say: Callable[[int], str]) -> Iterator[Piece]:
-    """All ids, those of an image or a frame as one of them and their number."""
-    images = {codec.vocabulary.tag_id(IMAGE_TAG), *frame_ids(codec.vocabulary)}
+    """All ids, those of an image, a frame or regions as one of them and their number."""
+    vocabulary = codec.vocabulary
+    images = {vocabulary.tag_id(IMAGE_TAG), *frame_ids(vocabulary)}
+    if PLACE_TAG in vocabulary.tags:
+        images.add(vocabulary.tag_id(PLACE_TAG))
     for token, run in groupby(ids):
         times = len(list(run))
         yield from (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from unified_vl.codecs.image_codes import CodeImages, ImageCodec
+from unified_vl.codecs.region_values import RegionSizes
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.texts.text_codec import TextCodec
 from unified_vl.codecs.vocabulary import Vocabulary
@@ -32,6 +33,11 @@ class ImageSettings(Protocol):
     @property
     def around_image(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Ids that stand before and behind an image's places."""
+        ...
+
+    @property
+    def region_sizes(self) -> RegionSizes | None:
+        """Of the regions that the model reads; None where it reads none."""
         ...
 
     @property
@@ -72,4 +78,5 @@ def model_codec(
         max_target=max_target,
         code_images=code_images,
         around_image=config.around_image,
+        region_sizes=config.region_sizes,
     )

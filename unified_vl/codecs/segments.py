@@ -6,9 +6,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from unified_vl.geometry import Shape
-from unified_vl.kinds.hooks.segments import Clip, Image, ImageCodes, Tag, Text
+from unified_vl.kinds.hooks.segments import Clip, Image, ImageCodes, Regions, Tag, Text
 
-__all__ = ["Clip", "Image", "ImageCodes", "Noised", "Pieces", "Segment", "Shape", "Tag", "Text"]
+__all__ = [
+    "Clip",
+    "Image",
+    "ImageCodes",
+    "Noised",
+    "Pieces",
+    "Regions",
+    "Segment",
+    "Shape",
+    "Tag",
+    "Text",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +51,4 @@ class Noised:
     seed: int
 
 
-Segment = Text | Tag | Shape | Image | ImageCodes | Pieces | Noised
+Segment = Text | Tag | Shape | Image | ImageCodes | Regions | Pieces | Noised

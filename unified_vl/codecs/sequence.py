@@ -1,6 +1,6 @@
 """Segments to one sequence of ids and back: the only place where values meet tokens.
 
-Legend: H height, W width, C channels.
+Legend: H height, W width, C channels, R regions, V numbers of a region.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from unified_vl.codecs.image_codes import CodeImages
-from unified_vl.codecs.segments import Image, ImageCodes, Pieces, Segment, Tag, Text
+from unified_vl.codecs.region_values import RegionSizes, region_values
+from unified_vl.codecs.segments import Image, ImageCodes, Pieces, Regions, Segment, Tag, Text
 from unified_vl.codecs.shapes import ShapeCodec
 from unified_vl.codecs.strips import grid_of, to_strip
 from unified_vl.codecs.texts.loading import load_text_codec
@@ -21,6 +22,7 @@ from unified_vl.codecs.vocabulary import IMAGE_TAG, PAD_ID, IdKind, Vocabulary, 
 from unified_vl.errors import BadRow, UserError
 from unified_vl.files import write_atomically
 from unified_vl.geometry import Shape
+from unified_vl.kinds.detected.regions import PLACE_TAG
 from unified_vl.kinds.hooks.fits import Fit, Pack
 from unified_vl.kinds.hooks.segments import LoadedImage
 from unified_vl.kinds.registry import usual_place
@@ -34,13 +36,15 @@ IMAGE_TOKENIZER = "image"  # a folder, where the tokenizer has image codes
 class Encoded:
     """Ids that end in eos, the images (uint8 HWC, all of one shape) whose places they hold, as
     `SequenceCodec.pixels` gives them, whether anything was cut, the ids that were, a list for each
-    text that gave way, and the id that fills a row up behind them."""
+    text that gave way, the id that fills a row up behind them, and of regions whose places they
+    hold what `region_values` gives (R, V)."""
 
     ids: list[int]
     images: list[np.ndarray] = field(default_factory=list)
     truncated: bool = False
     cut: list[list[int]] = field(default_factory=list)
     pad_id: int = PAD_ID
+    regions: list[np.ndarray] = field(default_factory=list)
 
 
 class SequenceCodec:
@@ -48,7 +52,8 @@ class SequenceCodec:
 
     An image takes `image_tokens` ids of the tag `image`, a packed one as many as it has
     squares; the model puts its features there. A frame of a video takes as many ids of a tag of its
-    number, whose embedding the model adds to its features.
+    number, whose embedding the model adds to its features. A region takes one id, of a tag that
+    all share.
 
     Args:
         vocabulary: the id ranges.
@@ -60,6 +65,7 @@ class SequenceCodec:
         max_target: most ids of a target, with eos.
         code_images: the images that go in and out as codes, where the vocabulary has these.
         around_image: ids before and behind an image's, as a checkpoint was trained with them.
+        region_sizes: of the regions that the model reads; None where it reads none.
     """
 
     def __init__(
@@ -74,6 +80,7 @@ class SequenceCodec:
         max_target: int = 128,
         code_images: CodeImages | None = None,
         around_image: tuple[Sequence[int], Sequence[int]] = ((), ()),
+        region_sizes: RegionSizes | None = None,
     ) -> None:
         if len(text) != vocabulary.text_size:
             raise UserError(
@@ -101,6 +108,7 @@ class SequenceCodec:
         self.max_target = max_target
         self.code_images = code_images
         self.around_image = around_image
+        self.region_sizes = region_sizes
         self._image_id = vocabulary.tag_id(IMAGE_TAG)
         self._frame_ids = frame_ids(vocabulary)
 
@@ -149,7 +157,9 @@ class SequenceCodec:
         ids = [i for piece in pieces for i in piece] + [self.vocabulary.eos_id]
         seen = [s.image for s in segments if isinstance(s, Image)] if images else []
         pixels = [self.pixels(image) for image in seen]
-        return Encoded(ids, pixels, truncated, gone, self.vocabulary.pad_id)
+        found = [s for s in segments if isinstance(s, Regions)] if images else []
+        regions = [region_values(each, self.region_sizes) for each in found]
+        return Encoded(ids, pixels, truncated, gone, self.vocabulary.pad_id, regions)
 
     def pixels(self, image: LoadedImage) -> np.ndarray:
         """An image as the network reads it (uint8 HWC), all images in one shape."""
@@ -203,6 +213,8 @@ class SequenceCodec:
                 return [*before, *self.image_ids(self.grid(image), frame), *behind]
             case ImageCodes(codes):
                 return [self._code_id(code) for code in codes]
+            case Regions():
+                return [self.vocabulary.tag_id(PLACE_TAG)] * len(segment)
             case Pieces(ids):
                 return list(ids)
         raise ValueError("noise has no ids before `settle`")

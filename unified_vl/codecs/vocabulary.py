@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 from unified_vl.errors import UserError, nearest
 from unified_vl.json_text import parse_json
-from unified_vl.kinds.hooks.segments import frame_tag
+from unified_vl.kinds.hooks.segments import frame_tag, region_tag
 from unified_vl.languages.tags import canonical, distinct
 
 PAD_ID, EOS_ID, UNK_ID = 0, 1, 2  # of the tokenizers that this project trains
@@ -206,9 +206,18 @@ class Vocabulary:
 
 def frame_ids(vocabulary: Vocabulary) -> tuple[int, ...]:
     """The ids of the tags of a video's frames, in their order; none without such."""
+    return _numbered(vocabulary, frame_tag)
+
+
+def region_ids(vocabulary: Vocabulary) -> tuple[int, ...]:
+    """The ids of the tags that name an image's regions, in their order; none without such."""
+    return _numbered(vocabulary, region_tag)
+
+
+def _numbered(vocabulary: Vocabulary, tag: Callable[[int], str]) -> tuple[int, ...]:
     found: list[int] = []
-    while frame_tag(len(found)) in vocabulary.tags:
-        found.append(vocabulary.tag_id(frame_tag(len(found))))
+    while tag(len(found)) in vocabulary.tags:
+        found.append(vocabulary.tag_id(tag(len(found))))
     return tuple(found)
 
 

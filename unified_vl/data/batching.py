@@ -1,7 +1,7 @@
 """Examples of one task to tensors.
 
 Legend: B batch, S source length, T target length, N images of the batch in the order
-of their rows, C channels, H height, W width.
+of their rows, C channels, H height, W width, X regions of the batch, V numbers of a region.
 """
 
 from __future__ import annotations
@@ -139,6 +139,8 @@ class Batch:
         pixel_values_NCHW: uint8, the images in the order of the rows and, within a
             row, of its source; None when no row has one.
         labels_BT: int64, -100 where padded; None when the examples have no targets.
+        region_values_XV: float32, the regions in the order of their places, as
+            `codecs.region_values` has them; None when no row has any.
         examples: B examples, in the order of the rows.
         target_tokens: labels that are not padding.
         global_rows: of the batch that this is a share of.
@@ -163,6 +165,7 @@ class Batch:
     packing: Packing | None = None
     skipped: Mapping[str, str] = field(default_factory=dict)
     found: Found = field(default_factory=Found)
+    region_values_XV: torch.Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device; from pinned memory, it may still be under way."""
@@ -171,6 +174,7 @@ class Batch:
     def changed(self, change: Change) -> Batch:
         """The same batch with something done to each of its tensors."""
         pixels_NCHW, labels_BT = self.pixel_values_NCHW, self.labels_BT
+        regions_XV = self.region_values_XV
         return replace(
             self,
             input_ids_BS=change(self.input_ids_BS),
@@ -178,11 +182,15 @@ class Batch:
             pixel_values_NCHW=None if pixels_NCHW is None else change(pixels_NCHW),
             labels_BT=None if labels_BT is None else change(labels_BT),
             packing=None if self.packing is None else self.packing.changed(change),
+            region_values_XV=None if regions_XV is None else change(regions_XV),
         )
 
     def model_inputs(self) -> dict[str, torch.Tensor | None]:
-        """What the encoder reads: `input_ids`, `attention_mask`, `pixel_values`."""
+        """What the encoder reads: `input_ids`, `attention_mask`, `pixel_values` and, where there
+        are regions, `region_values`."""
+        regions_XV = self.region_values_XV
         return {
+            **({} if regions_XV is None else {"region_values": regions_XV}),
             "input_ids": self.input_ids_BS,
             "attention_mask": self.attention_mask_BS,
             "pixel_values": self.pixel_values_NCHW,
@@ -231,6 +239,7 @@ def collate_encoded(
         images_CHW = [image_HWC.transpose(2, 0, 1) for image_HWC in images_HWC]
         stacked_NCHW = np.empty((len(images_CHW), *images_CHW[0].shape), np.uint8)
         pixels_NCHW = torch.from_numpy(np.stack(images_CHW, out=stacked_NCHW))
+    regions = [values_RV for row in rows for values_RV in row.source.regions]
     return Batch(
         task=tasks.pop(),
         input_ids_BS=torch.from_numpy(input_ids_BS),
@@ -242,6 +251,7 @@ def collate_encoded(
         counts=counts_of(lengths_B, [len(ids) for ids in targets], len(images_HWC)),
         places=places,
         packing=packing,
+        region_values_XV=torch.from_numpy(np.concatenate(regions)) if regions else None,
     )
 
 

@@ -205,9 +205,9 @@ class ExampleBuilder:
         return other
 
     def unread(self) -> ExampleBuilder | None:
-        """Builds examples of the same lengths from undecoded images; None for a task without
-        images, whose examples are read at once."""
-        if not any(field.of_kind.has_pixels for field in self.spec.fields.values()):
+        """Builds examples of the same lengths from undecoded images and unread features; None for
+        a task without either, whose examples are read at once."""
+        if not any(field.of_kind.is_looked_up for field in self.spec.fields.values()):
             return None
         other = copy(self)
         other._values = self._values.unread()
@@ -245,6 +245,12 @@ class ExampleBuilder:
                         expected="one that `unified-vl tokenizer train --image-tokenizer` made",
                     )
         for name, value in self.spec.fields.items():
+            if value.of_kind.has_features and self.codec.region_sizes is None:
+                raise self.spec.error(
+                    ("fields", name),
+                    "the model reads no regions",
+                    expected="model.region_features of the run: how many numbers a feature has",
+                )
             tags = value.of_kind.tags(value)
             known = sum(tag in self.codec.vocabulary.tags for tag in tags)
             if known < len(tags):

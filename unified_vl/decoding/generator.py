@@ -113,8 +113,13 @@ class Generator:
         return Generated([row[:alternatives] for row in hypotheses])
 
     def _memory(self, batch: Batch) -> Memory:
+        regions_XV = batch.region_values_XV
         return encode(
-            self.model, batch.input_ids_BS, batch.attention_mask_BS, batch.pixel_values_NCHW
+            self.model,
+            batch.input_ids_BS,
+            batch.attention_mask_BS,
+            batch.pixel_values_NCHW,
+            **({} if regions_XV is None else {"region_values": regions_XV}),
         )
 
     def _answer(

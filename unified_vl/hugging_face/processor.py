@@ -165,6 +165,8 @@ class UnifiedVLProcessor(ProcessorMixin):
         found: dict[str, Any] = {"input_ids": ids_BS, "attention_mask": batch.attention_mask_BS}
         if pixels_NCHW is not None:
             found["pixel_values"] = pixels_NCHW
+        if batch.region_values_XV is not None:
+            found["region_values"] = batch.region_values_XV
         if kind == "np":
             found = {key: tensor.numpy() for key, tensor in found.items()}
         elif kind is None:

@@ -93,9 +93,16 @@ def input_row(
         columns[spec.data.language_column] = language
     if spec.data.key_column:
         columns[spec.data.key_column] = key or str(index)
+    shared = {
+        spec.fields[name].column_in(language)
+        for name in fields
+        if fields[name] is not None and name in spec.fields
+    }
     for name in source_fields(spec):
         if fields.get(name) is None and spec.fields[name].missing == "allow":
             continue
+        if fields.get(name) is None and spec.fields[name].column_in(language) in shared:
+            continue  # another field of its column is given, such as the regions whose tags it is
         if fields.get(name) is None:
             raise UserError(
                 f"the task {spec.task!r} needs the field {name!r}",

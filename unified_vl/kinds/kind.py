@@ -12,11 +12,11 @@ from unified_vl.kinds.hooks.automata import Automaton, longest_within
 from unified_vl.kinds.hooks.cells import Cell, Size, texts_of
 from unified_vl.kinds.hooks.drafts import Draft, Recognised
 from unified_vl.kinds.hooks.pen import Pen
-from unified_vl.kinds.hooks.segments import Clip, ImageCodes, LoadedImage
+from unified_vl.kinds.hooks.segments import Clip, ImageCodes, LoadedImage, Regions
 from unified_vl.parts import KeyPath, Part, Problem
 
 RowType = Literal["numbers", "labels", "texts"]
-Writing = Literal["text", "places", "codes", "nothing"]
+Writing = Literal["text", "names", "places", "codes", "nothing"]
 
 
 class AnyField(Protocol):
@@ -40,6 +40,9 @@ class Rules(Protocol):
 
     def beside(self, place: KeyPath, name: str, kinds: tuple[str, ...]) -> Iterator[Problem]:
         """What is wrong unless `name` is a list of values of one of these kinds."""
+
+    def one_beside(self, place: KeyPath, name: str, kind: str) -> Iterator[Problem]:
+        """What is wrong unless `name` is one value of this kind."""
 
     def template(self, place: KeyPath, text: str, known: tuple[str, ...]) -> Iterator[Problem]:
         """What is wrong with a text whose slots may be those `known`."""
@@ -70,6 +73,9 @@ class Reading(Protocol):
     def video(self, cell: Cell, value: object) -> Clip:
         """A video's frames at the size that the network reads, as many as the field says."""
 
+    def regions(self, cell: Cell, value: object) -> Regions:
+        """The regions of an image that files of features have under a name."""
+
     def in_codes(self, cell: Cell, value: object) -> ImageCodes:
         """An image file, or the codes that the row has, in codes of the image tokenizer."""
 
@@ -85,8 +91,8 @@ class Kind:
 
     Attributes:
         name: what `kind` says in a spec.
-        writing: what it is written in: pieces of `text`, location tokens (`places`), `codes` of
-            an image, or `nothing`: the model reads it and never writes it.
+        writing: what it is written in: pieces of `text`, `names` of regions, location tokens
+            (`places`), `codes` of an image, or `nothing`: the model reads it and never writes it.
         lists: whether a field may hold a list of such values.
         reads: keys of a field, among those of `FieldSpec`, that say something about it.
         mandatory: those of them that it must have, with what is expected.
@@ -105,6 +111,7 @@ class Kind:
         names_language: whether a value is a language.
         is_image: whether it is read from image files.
         is_video: whether a value is a clip, whose frames the model reads as images.
+        has_features: whether a value is an image's regions, which the model reads as features.
         page_hint: what a text on the page looks like.
         reads_holes: whether the transparent parts of an image on the page say something.
         is_list: whether one value is itself a list, as those of `predict` are.
@@ -130,6 +137,7 @@ class Kind:
     names_language: ClassVar[bool] = False
     is_image: ClassVar[bool] = False
     is_video: ClassVar[bool] = False
+    has_features: ClassVar[bool] = False
     page_hint: ClassVar[str | None] = None
     reads_holes: ClassVar[bool] = False
     is_list: ClassVar[bool] = False
@@ -149,6 +157,11 @@ class Kind:
     def has_pixels(self) -> bool:
         """Whether it is read from files of pictures."""
         return self.is_image or self.is_video
+
+    @property
+    def is_looked_up(self) -> bool:
+        """Whether it is read from files of its own, which rows need not be measured by."""
+        return self.has_pixels or self.has_features
 
     @property
     def is_seen(self) -> bool:
@@ -231,6 +244,15 @@ class Kind:
         Args:
             segments: of the answer, as they were written.
             fields: those of the target that are of this kind.
+        """
+        return segments
+
+    def located(self, segments: Sequence[Any], source: Sequence[Any]) -> Sequence[Any]:
+        """The segments of an answer with the places that they name in what was read.
+
+        Args:
+            segments: of the answer, as they were written.
+            source: of the example, as it was read.
         """
         return segments
 

@@ -8,6 +8,9 @@ from collections.abc import Callable
 from unified_vl.geometry import Shape
 from unified_vl.kinds.box import BoxKeys, BoxKind
 from unified_vl.kinds.choice import ChoiceKeys, ChoiceKind
+from unified_vl.kinds.detected.region import RegionKeys, RegionKind
+from unified_vl.kinds.detected.region_tags import RegionTagsKind
+from unified_vl.kinds.detected.regions import RegionsKeys, RegionsKind
 from unified_vl.kinds.image import ImageKeys, ImageKind
 from unified_vl.kinds.image_codes import ImageCodesKind
 from unified_vl.kinds.kind import Kind, Writing
@@ -32,6 +35,9 @@ KINDS: dict[str, Kind] = {
         ImageKind(),
         ImageCodesKind(),
         VideoKind(),
+        RegionsKind(),
+        RegionKind(),
+        RegionTagsKind(),
         BoxKind(),
         PointKind(),
         PolygonKind(),
@@ -42,7 +48,16 @@ KINDS: dict[str, Kind] = {
 
 
 class SharedKeys(
-    ChoiceKeys, LabelKeys, NumberKeys, BoxKeys, PlaceKeys, MomentKeys, VideoKeys, ImageKeys
+    ChoiceKeys,
+    LabelKeys,
+    NumberKeys,
+    BoxKeys,
+    PlaceKeys,
+    MomentKeys,
+    RegionKeys,
+    RegionsKeys,
+    VideoKeys,
+    ImageKeys,
 ):
     """The keys of a field that say something about these kinds; of two the last comes first."""
 

@@ -3,7 +3,7 @@
 This project's own model is one; those of `unified_vl.model.backbones` are `transformers`'.
 
 Legend: B batch, S source length, T target length, M width, V vocabulary, N images in the batch,
-C channels, H height, W width, P places of one image.
+C channels, H height, W width, P places of one image, X regions, F numbers of a feature, K classes.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ class UnifiedVLOutput(Seq2SeqLMOutput):
     Attributes:
         target_loss: the loss of the target tokens, summed, as `Targets` has it.
         image_features: (N, P, M), of each place of each image, before the encoder's blocks.
+        region_features: (X, F), what is guessed of each region's feature.
+        region_classes: (X, K), and the logits of its class.
         caption_features: (B, T, M), of each token of the captions, read without the image.
         taught: how far it is from what a teacher showed, by name (`learning.lessons`).
         beside: what objectives computed with the model's layers, by names that they choose.
@@ -47,6 +49,8 @@ class UnifiedVLOutput(Seq2SeqLMOutput):
     target_loss: torch.Tensor | None = None
     image_features: torch.Tensor | None = None
     caption_features: torch.Tensor | None = None
+    region_features: torch.Tensor | None = None
+    region_classes: torch.Tensor | None = None
     taught: dict[str, torch.Tensor] | None = None
     beside: dict[str, Any] | None = None
     momentum: Mapping[str, torch.Tensor] | None = None

@@ -8,6 +8,7 @@ from transformers import PretrainedConfig
 
 from unified_vl.auto_classes import AUTO_MAP, MODEL_TYPE
 from unified_vl.codecs.image_codes import code_grid
+from unified_vl.codecs.region_values import RegionSizes
 from unified_vl.codecs.strips import HEAD
 from unified_vl.errors import UserError, nearest
 from unified_vl.kinds.hooks.fits import Fit, Pack, fit_of
@@ -42,6 +43,13 @@ class UnifiedVLConfig(PretrainedConfig):
         image_token_id: the id that holds an image's places in a source.
         frame_token_ids: the ids that hold the places of a video's first frame, of its second, ...;
             their embeddings say which frame it is. None where no video is read.
+        regions_token_id: the id that holds a region's place in a source; None where no tokenizer
+            knows regions.
+        region_token_ids: the ids that name an image's first region, its second, ...; their
+            embeddings are added to the regions.
+        region_features: numbers of a region's feature; None where no regions are read.
+        region_classes: classes of the detector that the model reads; None for none.
+        region_heads: whether there are heads that guess what is hidden of regions.
         location_token_ids: first location id and the one behind the last; they start alike
             where they are near.
         code_token_ids: first id of the image codes and the one behind the last; None where
@@ -89,6 +97,11 @@ class UnifiedVLConfig(PretrainedConfig):
         tie_word_embeddings: bool = False,
         image_token_id: int | None = None,
         frame_token_ids: list[int] | None = None,
+        regions_token_id: int | None = None,
+        region_token_ids: list[int] | None = None,
+        region_features: int | None = None,
+        region_classes: int | None = None,
+        region_heads: bool = False,
         location_token_ids: list[int] | None = None,
         code_token_ids: list[int] | None = None,
         code_mask_id: int | None = None,
@@ -118,6 +131,11 @@ class UnifiedVLConfig(PretrainedConfig):
         self.gated = gated
         self.image_token_id = image_token_id
         self.frame_token_ids = frame_token_ids
+        self.regions_token_id = regions_token_id
+        self.region_token_ids = region_token_ids
+        self.region_features = region_features
+        self.region_classes = region_classes
+        self.region_heads = region_heads
         self.location_token_ids = location_token_ids
         self.code_token_ids = code_token_ids
         self.code_mask_id = code_mask_id
@@ -175,6 +193,13 @@ class UnifiedVLConfig(PretrainedConfig):
     def around_image(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Ids that stand before and behind an image's places: none."""
         return (), ()
+
+    @property
+    def region_sizes(self) -> RegionSizes | None:
+        """Of the regions that the model reads; None where it reads none."""
+        if self.region_features is None or self.regions_token_id is None:
+            return None
+        return RegionSizes(self.region_features, self.region_classes)
 
     @property
     def image_tokens(self) -> int:

@@ -1,7 +1,7 @@
 """The encoder: ids and images, embedded and read together.
 
 Legend: B batch, S source length, T target length, H heads, M width (d_model), N images in the
-batch, P places of one image, 2 rows and columns.
+batch, P places of one image, 2 rows and columns, X regions in the batch, V numbers of a region.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from transformers.modeling_outputs import BaseModelOutput
 
+from unified_vl.codecs.region_values import ORDER
 from unified_vl.model.activation_checkpointing import through
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.layers.attention import add_bias, padding_bias
@@ -22,6 +23,7 @@ from unified_vl.model.layers.blocks import EncoderBlock, of_each_layer, own_bias
 from unified_vl.model.layers.lookup import Embedding
 from unified_vl.model.layers.positions import CodePositions
 from unified_vl.model.learning.packed_batches import PackedBatch, encoder_blocks
+from unified_vl.model.regions import RegionEncoder
 from unified_vl.model.vision import ImageEncoder
 
 EncoderBlocks = Callable[[torch.Tensor, list[torch.Tensor], torch.Tensor | None], torch.Tensor]
@@ -48,6 +50,9 @@ class Encoder(nn.Module):
         self.code_positions = None if config.code_grid is None else CodePositions(config)
         self.vision = None if config.image_token_id is None else ImageEncoder(config)
         self.pixels_size = config.pixels_size
+        self.regions_token_id = config.regions_token_id
+        self.region_token_ids = config.region_token_ids
+        self.regions = None if config.region_sizes is None else RegionEncoder(config)
         self.blocks = nn.ModuleList(EncoderBlock(config, i) for i in range(config.num_layers))
         self.norm = rms_norm(config)
         self.dropout = nn.Dropout(config.dropout_rate)
@@ -63,6 +68,7 @@ class Encoder(nn.Module):
         image_features: torch.Tensor | None = None,
         image_grids: torch.Tensor | None = None,
         packed: PackedBatch | None = None,
+        region_values: torch.Tensor | None = None,
         **_: Any,
     ) -> EncoderOutput:
         """Hidden states (B, S, M); of the tokens alone, (tokens, M), where they are packed."""
@@ -73,6 +79,8 @@ class Encoder(nn.Module):
         embedded, feature_NPM = self._embed(
             input_ids, places, pixel_values, image_features, image_grids
         )
+        if self.regions is not None:
+            embedded = self._with_regions(self.regions, embedded, input_ids, region_values)
         x = self.dropout(embedded)
         if packed is not None:
             hidden = self.norm(encoder_blocks(self, x, packed))
@@ -143,6 +151,27 @@ class Encoder(nn.Module):
         seen_BSM = x_BSM.masked_scatter(image_BS1 | frame_BS1, placed_NPM.to(x_BSM.dtype))
         # a frame's id is its number: the embedding of it is that of the time, and stays
         return seen_BSM + x_BSM * frame_BS1, feature_NPM
+
+    def _with_regions(
+        self,
+        regions: RegionEncoder,
+        x_BSM: torch.Tensor,
+        ids_BS: torch.Tensor,
+        value_XV: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Embeddings with those of regions, and of their names, in their places; of ids in rows
+        or one behind the other. A training batch without any sends one through with weight zero,
+        as with images."""
+        if value_XV is None:
+            if not self.training:
+                return x_BSM
+            blank_1V = x_BSM.new_zeros(1, regions.values)
+            return x_BSM + 0.0 * regions(blank_1V).mean()
+        assert self.regions_token_id is not None
+        name_X = ids_BS.new_tensor(self.region_token_ids)[value_XV[:, ORDER].long()]
+        region_XM = regions(value_XV) + self.embedding(name_X)
+        place_BS1 = ids_BS.eq(self.regions_token_id).unsqueeze(-1)
+        return x_BSM.masked_scatter(place_BS1, region_XM.to(x_BSM.dtype))
 
     def embed_target(
         self, ids_BT: torch.Tensor, past: int, packed: PackedBatch | None = None

@@ -26,6 +26,7 @@ from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.layers.linear import Linear
 from unified_vl.model.layers.pooling import Resampler
 from unified_vl.model.layers.positions import RelativePositionBias
+from unified_vl.model.regions import RegionEncoder
 from unified_vl.model.vision import ImageEncoder
 
 if TYPE_CHECKING:
@@ -56,6 +57,9 @@ def initialize(module: nn.Module, config: UnifiedVLConfig) -> None:
         case ImageEncoder():
             init.normal_(module.row, std=0.5)
             init.normal_(module.column, std=0.5)
+        case RegionEncoder():
+            if module.classes is not None:
+                init.normal_(module.classes, std=0.5)
         case Resampler():
             init.normal_(module.latents, std=1.0)
             init.normal_(module.row, std=0.5)
@@ -80,11 +84,13 @@ def _smooth_locations(weight_VM: torch.Tensor, config: UnifiedVLConfig, scale: f
 
 
 def _scale_frames(weight_VM: torch.Tensor, config: UnifiedVLConfig) -> None:
-    """The times of frames, which are added to features as rows and columns are, at their scale."""
-    if config.frame_token_ids is None or weight_VM.is_meta:
+    """The times of frames and the names of regions, which are added to features as rows and
+    columns are, at their scale."""
+    added = [*(config.frame_token_ids or ()), *(config.region_token_ids or ())]
+    if not added or weight_VM.is_meta:
         return
     with torch.no_grad():
-        weight_VM[config.frame_token_ids] *= 0.5
+        weight_VM[added] *= 0.5
 
 
 def location_curves(bins: int, width: int) -> torch.Tensor:

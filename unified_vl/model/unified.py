@@ -1,7 +1,7 @@
 """The model: one encoder over text and images, one decoder that writes everything.
 
 Legend: B batch, S source length, T target length, M width (d_model), V vocabulary,
-N images in the batch, C channels, H height, W width.
+N images in the batch, C channels, H height, W width, X regions, V numbers of a region.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from unified_vl.model.layers.matching_head import MatchingHead
 from unified_vl.model.learning.lessons import Lesson, Student
 from unified_vl.model.learning.packed_batches import PackedBatch, packed_outputs
 from unified_vl.model.learning.target_loss import Head, Targets
+from unified_vl.model.regions import RegionHeads
 from unified_vl.model.vision import ImageEncoder
 
 
@@ -52,6 +53,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         super().__init__(config)
         self.encoder = Encoder(config)
         self.decoder = Decoder(config)
+        self.region_heads = RegionHeads(config) if config.region_heads else None
         self.lm_head = Linear(config.d_model, (config.vocab_size, config.d_model**-0.5))
         self.matching = MatchingHead(config) if config.matching_head else None
         self.programs: Any = None  # by `decoding.decoders.compiled`
@@ -93,8 +95,13 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         pixels_NCHW: torch.Tensor | None = None,
         image_features: torch.Tensor | None = None,
         image_grids: torch.Tensor | None = None,
+        region_values: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        known = {"image_features": image_features, "image_grids": image_grids}
+        known = {
+            "image_features": image_features,
+            "image_grids": image_grids,
+            "region_values": region_values,
+        }
         return self.encoder(ids_BS, mask_BS, pixels_NCHW, **known)[0]
 
     def image_features(self, pixels_NCHW: torch.Tensor) -> torch.Tensor:
@@ -129,6 +136,8 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         caption_mask: torch.Tensor | None = None,
         targets: Targets | None = None,
         packing: Packing | None = None,
+        region_values: torch.Tensor | None = None,
+        guess_regions: torch.Tensor | None = None,
         lesson: Lesson | None = None,
         within: Sequence[ComputeWithin] = (),
         instead: ComputeInstead | None = None,
@@ -152,6 +161,9 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             targets: the loss that is asked for, and whether logits are.
             packing: of ids and labels, which then are computed without padding: the same numbers,
                 but for what stands where there are no tokens.
+            region_values: (X, V), the regions in the order of their places, which hold
+                `config.regions_token_id`, as `unified_vl.codecs.region_values` has them.
+            guess_regions: given where the regions' features and classes shall be guessed.
             lesson: of a teacher, of the same batch, for the model's `student`.
             within: what objectives compute at the end, with the model and what is returned.
             instead: what is computed, and returned, in the place of all this.
@@ -168,13 +180,18 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             self.student.watch.begin()
         if packing is not None:
             assert input_ids is not None and decoder_input_ids is not None
-            more = (caption_ids, pixel_values, targets, lesson)
+            regions = (region_values, guess_regions)
+            more = (caption_ids, pixel_values, targets, lesson, *regions)
             packed = packed_outputs(self, PackedBatch(packing), input_ids, decoder_input_ids, *more)
             return self.with_objectives(packed, within)
         contrasted = caption_ids is not None
         if encoder_outputs is None:
             encoder_outputs = self.encoder(
-                input_ids, attention_mask, pixel_values, output_image_features=contrasted
+                input_ids,
+                attention_mask,
+                pixel_values,
+                output_image_features=contrasted,
+                region_values=region_values,
             )
         memory_BSM = encoder_outputs[0]
         if decoder_input_ids is None:
@@ -202,7 +219,26 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             caption_features=self.encoder(caption_ids, caption_mask)[0] if contrasted else None,
             taught=taught,
         )
+        if guess_regions is not None:
+            assert input_ids is not None
+            self.guess(output, memory_BSM, input_ids)
         return self.with_objectives(output, within)
+
+    def guess(self, output: UnifiedVLOutput, memory: torch.Tensor, ids: torch.Tensor) -> None:
+        """Put what is guessed of regions into an output.
+
+        Args:
+            output: of this call.
+            memory: hidden states (B, S, M) of the source; those of tokens alone (N, M).
+            ids: of the source, likewise. Where none is a region's place the heads read one state
+                of zeros: ZeRO needs the same module graph on every rank.
+        """
+        place = self.config.regions_token_id
+        assert self.region_heads is not None and place is not None, "a run that guesses has heads"
+        hidden_XM = memory[ids.eq(place)]
+        if not len(hidden_XM):
+            hidden_XM = memory.new_zeros(1, memory.shape[-1])
+        output.region_features, output.region_classes = self.region_heads(hidden_XM)
 
     def learnt(self, lesson: Lesson | None, last: torch.Tensor) -> dict[str, torch.Tensor] | None:
         """How far the model, since `student.watch.begin`, is from what a teacher showed.

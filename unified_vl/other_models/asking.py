@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from PIL import Image as PILImage
 
-from unified_vl.codecs.segments import Image, ImageCodes, Segment, Shape, Text
+from unified_vl.codecs.segments import Image, ImageCodes, Regions, Segment, Shape, Text
 from unified_vl.data.example import Example
 from unified_vl.errors import BadRow
 from unified_vl.inference.inputs import target_fields
@@ -78,7 +78,7 @@ class Asker:
         """What is asked about a row.
 
         Raises:
-            BadRow: for an image in codes alone, which no other model reads.
+            BadRow: for an image in codes alone, or regions, which no other model reads.
         """
         size = example.image_size
         parts = list(self._parts(example.source, example.where, size or (1, 1)))
@@ -99,6 +99,8 @@ class Asker:
                     yield PILImage.fromarray(image.pixels_HWC)
                 case ImageCodes():
                     raise BadRow("other models read no image codes", file=where)
+                case Regions():
+                    raise BadRow("other models read no regions", file=where)
                 case Shape():
                     sides = self._places.scale(size)
                     numbers = (v * sides[i % 2] for i, v in enumerate(segment.coordinates))

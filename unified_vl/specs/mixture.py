@@ -13,7 +13,14 @@ from unified_vl.errors import nearest
 from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.balance import BalanceSpec
 from unified_vl.specs.mixture_rules import check_entry, check_schedule, check_tasks_asked
-from unified_vl.specs.objectives import OBJECTIVES, AlignmentKeys, ContrastKeys, MatchingKeys
+from unified_vl.specs.objectives import (
+    OBJECTIVES,
+    AlignmentKeys,
+    ContrastKeys,
+    MaskedRegionClassesKeys,
+    MaskedRegionFeaturesKeys,
+    MatchingKeys,
+)
 from unified_vl.specs.reading.document import Name, Origin, Part, Version, Weight
 from unified_vl.specs.reading.parse import validate
 from unified_vl.specs.reading.spec_file import parse_kind
@@ -56,7 +63,14 @@ class GeneralTaskKeys(Part):
     )
 
 
-class MixtureTask(AlignmentKeys, MatchingKeys, ContrastKeys, GeneralTaskKeys):
+class MixtureTask(
+    MaskedRegionClassesKeys,
+    MaskedRegionFeaturesKeys,
+    AlignmentKeys,
+    MatchingKeys,
+    ContrastKeys,
+    GeneralTaskKeys,
+):
     """One task of a mixture."""
 
 

@@ -120,12 +120,56 @@ def _pairs_image_and_text(spec: TaskSpec) -> bool:
     return len(images) == 1 and [f.of_kind.free_text and always(f) for f in written] == [True]
 
 
+class MaskedRegionFeaturesKeys(Part):
+    """Of the regression of hidden features."""
+
+    masked_region_features: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description="Weight of guessing the features of the regions that the task's `hide` hides: "
+        "their mean squared error (UNITER's MRFR).",
+        examples=[1.0],
+    )
+
+
+class MaskedRegionClassesKeys(Part):
+    """Of the classes of hidden regions."""
+
+    masked_region_classes: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description="Weight of guessing the detector's classes of the regions that the task's "
+        "`hide` hides: the divergence from what it says (UNITER's MRC-kl).",
+        examples=[1.0],
+    )
+
+
+def _hides(name: str, spec: TaskSpec) -> Iterator[Problem]:
+    read = (spec.fields[each] for each in spec.fields_of(spec.source))
+    if not any(field.hide is not None for field in read):
+        found = f"the task {spec.task!r} hides no regions"
+        expected = "a field of kind regions with `hide` in its source"
+        yield Problem((name,), found, expected=expected)
+
+
 # each is asked for by a key of its own name, which without a value (0, null) asks for nothing
 OBJECTIVES = Variants(
     "an objective",
     Variant("contrast", ContrastKeys, partial(_paired, "contrast")),
     Variant("matching", MatchingKeys, partial(_paired, "matching")),
     Variant("alignment", AlignmentKeys, partial(_paired, "alignment")),
+    Variant(
+        "masked_region_features",
+        MaskedRegionFeaturesKeys,
+        partial(_hides, "masked_region_features"),
+    ),
+    Variant(
+        "masked_region_classes", MaskedRegionClassesKeys, partial(_hides, "masked_region_classes")
+    ),
 )
 
 # what the first checkpoints did not know of a task: no part of a fingerprint where it is not used

@@ -34,6 +34,9 @@ class SavedModelSpec(Architecture, Document):
     vocab_size: Annotated[int, Field(ge=1, le=1 << 22)]
     image_token_id: Id | None = None
     frame_token_ids: tuple[Id, ...] | None = None
+    regions_token_id: Id | None = None
+    region_token_ids: tuple[Id, ...] | None = None
+    region_heads: bool = False
     location_token_ids: tuple[Id, Id] | None = None
     code_token_ids: tuple[Id, Id] | None = None
     code_mask_id: Id | None = None
@@ -79,8 +82,9 @@ REMARKS = (
 )
 
 
-SINGLE = ("pad_token_id", "eos_token_id", "image_token_id", "code_mask_id")
+SINGLE = ("pad_token_id", "eos_token_id", "image_token_id", "regions_token_id", "code_mask_id")
 RANGES = ("location_token_ids", "code_token_ids")
+LISTS = ("frame_token_ids", "region_token_ids")
 
 
 def _code(saved: SavedModelSpec) -> Iterator[Problem]:
@@ -98,10 +102,11 @@ def _ids(saved: SavedModelSpec) -> Iterator[Problem]:
         if pair is not None and not pair[0] < pair[1] <= saved.vocab_size:
             found, ends = f"found {list(pair)}", f"two ascending ids up to {saved.vocab_size}"
             yield Problem((key,), found, expected=ends)
-    for number in saved.frame_token_ids or ():
-        if number >= saved.vocab_size:
-            found, expected = f"found {number}", f"below {saved.vocab_size}"
-            yield Problem(("frame_token_ids",), found, expected=expected)
+    for key in LISTS:
+        for number in getattr(saved, key) or ():
+            if number >= saved.vocab_size:
+                found, expected = f"found {number}", f"below {saved.vocab_size}"
+                yield Problem((key,), found, expected=expected)
     yield from _shared_ids(saved)
 
 
@@ -112,7 +117,7 @@ def _shared_ids(saved: SavedModelSpec) -> Iterator[Problem]:
         for key in (*SINGLE, *RANGES)
         if (number := getattr(saved, key)) is not None
     ]
-    taken += [("frame_token_ids", number, number + 1) for number in saved.frame_token_ids or ()]
+    taken += [(key, n, n + 1) for key in LISTS for n in getattr(saved, key) or ()]
     for place, (key, first, end) in enumerate(taken):
         for other, its_first, its_end in taken[:place]:
             if first < its_end and its_first < end:

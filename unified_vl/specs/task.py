@@ -249,7 +249,7 @@ class TaskSpec(Spec):
         """The column by which rows are split into shares; None where nothing says one."""
         if self.data.splits_.by is not None:
             return self.data.splits_.by
-        seen = self.image_field or self.video_field
+        seen = self.image_field or self.video_field or self.regions_field
         return self.data.key_column if seen is None else self.fields[seen].column
 
     @property
@@ -261,6 +261,11 @@ class TaskSpec(Spec):
     def video_field(self) -> str | None:
         """The first video field."""
         return next((name for name, f in self.fields.items() if f.of_kind.is_video), None)
+
+    @property
+    def regions_field(self) -> str | None:
+        """The first field of an image's regions."""
+        return next((name for name, f in self.fields.items() if f.of_kind.has_features), None)
 
     @property
     def dictionaries(self) -> dict[str, Dictionary]:

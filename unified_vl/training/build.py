@@ -15,7 +15,7 @@ from unified_vl.codecs.model_codec import model_codec
 from unified_vl.codecs.row_names import row_names
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.codecs.texts.text_codec import TextCodec
-from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, frame_ids
+from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, frame_ids, region_ids
 from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.images.code_cache import cache_directory
 from unified_vl.data.images.image_loader import ImageLoader
@@ -27,6 +27,8 @@ from unified_vl.data.shards.sharded_rows import ShardedRows
 from unified_vl.data.streams import KEPT_ROWS, WINDOW_BATCHES, TaskStream
 from unified_vl.data.workers import Workers
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
+from unified_vl.kinds.detected.region import RegionKeys
+from unified_vl.kinds.detected.regions import PLACE_TAG, RegionsKeys
 from unified_vl.model.backbone import Backbone, BackboneConfig
 from unified_vl.model.backbones.configuration import TransformersConfig
 from unified_vl.model.configuration import UnifiedVLConfig
@@ -54,6 +56,7 @@ from unified_vl.training.distillation.teacher import (
     objectives_of_teacher,
     teacher_of,
 )
+from unified_vl.training.objectives.masked_regions import guesses_regions
 from unified_vl.training.objectives.objective import Objective
 from unified_vl.training.objectives.registry import objectives_of
 from unified_vl.training.schedules.registry import make_schedule
@@ -234,6 +237,7 @@ def model_config(
     """
     codes = vocabulary.image_codes
     masks = IMAGE_MASK_TAG in vocabulary.tags
+    regions = PLACE_TAG in vocabulary.tags
     keys = run.model.model_dump(mode="json", exclude={"from_"})
     with told_at_its_key(run):
         keys["vision"] = settled(keys["vision"])
@@ -241,6 +245,9 @@ def model_config(
             vocab_size=vocabulary.size,
             image_token_id=vocabulary.tag_id(IMAGE_TAG),
             frame_token_ids=list(frame_ids(vocabulary)) or None,
+            regions_token_id=vocabulary.tag_id(PLACE_TAG) if regions else None,
+            region_heads=regions and any(map(guesses_regions, run.loaded_mixture.tasks)),
+            region_token_ids=list(region_ids(vocabulary)) or None,
             location_token_ids=[vocabulary.locations.start, vocabulary.locations.stop],
             code_token_ids=None if image_tokenizer is None else [codes.start, codes.stop],
             code_mask_id=vocabulary.tag_id(IMAGE_MASK_TAG) if masks else None,
@@ -315,13 +322,7 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
     if run.lora is not None:
         values["lora"] = {"rank": run.lora.rank, "alpha": run.lora.alpha}
     for name, spec in parts.specs.items():
-        values[f"task {name}"] = spec.model_dump(
-            mode="json",
-            exclude={
-                "example": {"forbid_augment"},
-                "data": set() if spec.data.stream else {"stream", "shuffle_shards"},
-            },
-        )
+        values[f"task {name}"] = _task_keys(spec)
         augment = taken(run.augment, spec)
         if augment:
             values[f"augment of task {name}"] = [each.settled for each in augment]
@@ -333,6 +334,22 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
         for field, dictionary in spec.dictionaries.items():
             values[f"the dictionary of {field!r} of task {name}"] = dictionary.text
     return {key: _digest(value) for key, value in values.items()}
+
+
+def _task_keys(spec: TaskSpec) -> dict[str, object]:
+    """What is said of a task, as it was before there were keys that it does not use."""
+    found = spec.model_dump(
+        mode="json",
+        exclude={
+            "example": {"forbid_augment"},
+            "data": set() if spec.data.stream else {"stream", "shuffle_shards"},
+        },
+    )
+    for field in found["fields"].values():
+        for key in (*RegionsKeys.model_fields, *RegionKeys.model_fields):
+            if field[key] is None:
+                del field[key]
+    return found
 
 
 def _mixture_keys(mixture: Mixture) -> dict[str, object]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from unified_vl.codecs.image_codes import CodeImages, code_grid
+from unified_vl.codecs.region_values import RegionSizes
 from unified_vl.codecs.sequence import SequenceCodec, load_tokenizer
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
 from unified_vl.kinds.hooks.fits import Fit, fit_of
@@ -27,6 +28,7 @@ class Sizes(NamedTuple):
         max_source, max_target: ids of the longest.
         fit: how images of other proportions are brought to that size.
         around_image: ids before and behind those of an image.
+        region_sizes: of the regions that the model reads; None where it reads none.
     """
 
     image_size: tuple[int, int]
@@ -35,6 +37,7 @@ class Sizes(NamedTuple):
     max_target: int
     fit: Fit = "stretch"
     around_image: tuple[Sequence[int], Sequence[int]] = ((), ())
+    region_sizes: RegionSizes | None = RegionSizes()
 
 
 def started(run: Run) -> tuple[Run, TransformersCheckpoint | None]:
@@ -76,12 +79,16 @@ def sizes_of(run: Run, theirs: TransformersCheckpoint | None = None) -> Sizes:
         if theirs is None:
             keys = vision.model_dump(mode="json")
             rows, columns = grid_size(keys)
-            return Sizes((height, width), rows * columns, *limits, fit_of(keys))
+            features, classes = run.model.region_features, run.model.region_classes
+            regions = None if features is None else RegionSizes(features, classes)
+            return Sizes(
+                (height, width), rows * columns, *limits, fit_of(keys), region_sizes=regions
+            )
         if not run.tokenizer.is_dir():
             return Sizes((height, width), 0, *limits)
         config = theirs.configuration(run, *load_tokenizer(run.tokenizer))
     tokens, fit, around = config.image_tokens, config.image_fit, config.around_image
-    return Sizes(config.image_size, tokens, *limits, fit, around)
+    return Sizes(config.image_size, tokens, *limits, fit, around, config.region_sizes)
 
 
 def load_codec(
@@ -93,6 +100,7 @@ def load_codec(
     max_target: int,
     fit: Fit = "stretch",
     around_image: tuple[Sequence[int], Sequence[int]] = ((), ()),
+    region_sizes: RegionSizes | None = RegionSizes(),  # noqa: B008 (frozen)
 ) -> SequenceCodec | None:
     """The codec of a tokenizer's directory; None without one.
 
@@ -118,4 +126,5 @@ def load_codec(
         max_target=max_target,
         code_images=code_images,
         around_image=around_image,
+        region_sizes=region_sizes,
     )

@@ -81,6 +81,7 @@ def show(
         max_target or sizes.max_target,
         sizes.fit,
         sizes.around_image,
+        sizes.region_sizes,
     )
     task = load_task(spec)
     codec = load_codec(tokenizer, **sizes._asdict())

@@ -11,11 +11,12 @@ import numpy as np
 
 from unified_vl.codecs.image_codes import CodeImages
 from unified_vl.codecs.images import LoadedImage
-from unified_vl.codecs.segments import Clip, Image, ImageCodes, Segment
+from unified_vl.codecs.segments import Clip, Image, ImageCodes, Regions, Segment
 from unified_vl.data.draws import Draws
 from unified_vl.data.images.code_cache import ImageCodeCache
 from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.images.unread import UnreadImage, UnreadImages
+from unified_vl.data.regions.region_loader import RegionLoader
 from unified_vl.data.rows.row import Row
 from unified_vl.data.rows.selection import is_blank
 from unified_vl.data.shapes import ShapeReader
@@ -53,7 +54,8 @@ class ValueReader:
         self.spec = spec
         self.images = images
         self.videos = VideoLoader(images)
-        self._main = spec.image_field
+        self.region_files = RegionLoader(images)
+        self._main = spec.image_field or spec.regions_field
         self._code_images = code_images
         self._code_loader = images
         if code_images is not None:
@@ -77,6 +79,7 @@ class ValueReader:
         sized = places or isinstance(self.images.fit, Pack)
         other.images = UnreadImages(self.images, sized=sized)
         other.videos = VideoLoader(other.images)
+        other.region_files = RegionLoader(self.images, features=False)
         other._code_loader = UnreadImages(self._code_loader, sized=places)
         other.shapes = ShapeReader(self.spec)
         return other
@@ -122,8 +125,7 @@ class ValueReader:
             values[name] = self.kinds[name].read(self.cell(row, name, columns), reading)
             if name == main:
                 first = values[name][0]
-                assert isinstance(first, (Image, ImageCodes)) and first.image is not None
-                reading.first = first.image
+                reading.first = _measured(first)
         image = reading.first
         return values, None if image is None else image.size
 
@@ -169,6 +171,19 @@ class ValueReader:
             error.field = cell.called
             raise
 
+    def regions(self, row: Row, cell: Cell, value: object, draws: Draws | None) -> Regions:
+        """The regions that a row names: as many as its field says.
+
+        Raises:
+            BadRow: for an image that no file of features has, or regions that are broken.
+        """
+        random = None if draws is None else draws.training("regions", cell.name)
+        try:
+            return self.region_files.load(row, value, cell.field, random)
+        except BadRow as error:
+            said = error.message if error.file == row.where else f"{error.file}: {error.message}"
+            raise cell.bad(said, error.expected, error.nearest) from error
+
     def in_codes(self, row: Row, cell: Cell, value: object) -> ImageCodes:
         """An image in codes: of its pixels, or those that the row has.
 
@@ -206,6 +221,18 @@ class ValueReader:
         return ImageCodes(tuple(known), images.grid[1], image)
 
 
+def _measured(first: Image | ImageCodes | Regions) -> LoadedImage | None:
+    """The image that places are measured in; of regions no more than its size is known."""
+    if not isinstance(first, Regions):
+        assert first.image is not None
+        return first.image
+    return None if first.size is None else UnreadImage(_without_pixels, (*first.size, 1))
+
+
+def _without_pixels() -> LoadedImage:
+    raise ValueError("of this image the regions alone are known")
+
+
 class _RowReading:
     """One row on its way through a `ValueReader`, as the kinds of its values see it."""
 
@@ -241,6 +268,9 @@ class _RowReading:
 
     def video(self, cell: Cell, value: object) -> Clip:
         return self._reader.video(self._row, cell, value, self._draws)
+
+    def regions(self, cell: Cell, value: object) -> Regions:
+        return self._reader.regions(self._row, cell, value, self._draws)
 
     def in_codes(self, cell: Cell, value: object) -> ImageCodes:
         return self._reader.in_codes(self._row, cell, value)

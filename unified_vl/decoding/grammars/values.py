@@ -13,6 +13,7 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 from unified_vl.decoding.grammars.image import ImageGrammar
+from unified_vl.decoding.grammars.region import RegionGrammar
 from unified_vl.decoding.grammars.spelled import SpelledGrammar
 from unified_vl.errors import UserError
 from unified_vl.kinds.registry import KINDS, place_kind
@@ -36,6 +37,8 @@ def grammar_of(
                 codec.vocabulary, device, sentinels=form.sentinels, controls=codec.text.control_ids
             )
         return SpelledGrammar(codec.vocabulary, codec.text, automaton, device)
+    if any(field.writing == "names" for field in form.fields):
+        return RegionGrammar(codec.vocabulary, device)
     if form.image:
         return _image_grammar(how, form, codec, device)
     kind = place_kind(form.shape)

@@ -51,6 +51,8 @@ class AnswerReader:
         segments = example.in_image(self._codec.decode(ids, spec.answer_form.shape))
         written = [spec.fields[name] for name in target_fields(spec)]
         kinds = {field.kind: field.of_kind for field in written}
+        for kind in kinds.values():
+            segments = tuple(kind.located(segments, example.source))
         shapes: dict[str, list[Any]] = {}
         for name, kind in kinds.items():
             fields = [field for field in written if field.kind == name]

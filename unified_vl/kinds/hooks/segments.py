@@ -1,4 +1,7 @@
-"""The typed pieces of a sequence that kinds of values make, beside places in an image."""
+"""The typed pieces of a sequence that kinds of values make, beside places in an image.
+
+Legend: R regions, F numbers of a feature, 4 left, top, right and bottom.
+"""
 
 from __future__ import annotations
 
@@ -91,6 +94,43 @@ class Clip:
 
     frames: tuple[Image, ...]
     seconds: float | None = None
+
+
+def region_tag(number: int) -> str:
+    """The tag that names a region of an image, by its number from 0."""
+    return f"region:{number}"
+
+
+def region_number(tag: str) -> int | None:
+    """The number of the region that a tag names; None for another tag."""
+    number = tag.removeprefix("region:")
+    return int(number) if number != tag and number.isdecimal() else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """The regions of an image that a detector found, best first, each with a feature of its own.
+
+    Attributes:
+        boxes_R4: float32, as fractions of the image.
+        features_RF: float32; None where they were left unread, and only their number is asked for.
+        classes_R: int64, the detector's class of each; -1 where nothing says it.
+        scores_R: float32, how sure it was; 1 where nothing says it.
+        hidden_R: bool, those whose features the model is not shown, to guess them.
+        attributes_R: int64, as the classes.
+        size: (width, height) in pixels of the image; None where nothing says it.
+    """
+
+    boxes_R4: np.ndarray
+    features_RF: np.ndarray | None
+    classes_R: np.ndarray
+    scores_R: np.ndarray
+    hidden_R: np.ndarray
+    attributes_R: np.ndarray
+    size: tuple[int, int] | None = None
+
+    def __len__(self) -> int:
+        return len(self.boxes_R4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from typing import Any
 import transformers
 from transformers import PretrainedConfig, PreTrainedModel
 
+from unified_vl.codecs.region_values import RegionSizes
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import write_atomically
 from unified_vl.kinds.hooks.fits import Fit
@@ -158,6 +159,11 @@ class TransformersConfig:
     def around_image(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Ids that stand before and behind an image's places."""
         return self.family.around_image(self.theirs)
+
+    @property
+    def region_sizes(self) -> RegionSizes | None:
+        """Of the regions that the model reads: none."""
+        return None
 
     @property
     def most_positions(self) -> int | None:

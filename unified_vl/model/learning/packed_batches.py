@@ -160,10 +160,15 @@ def packed_states(
     ids_BT: torch.Tensor,
     pixels_NCHW: torch.Tensor | None,
     output_image_features: bool = False,
+    regions_XV: torch.Tensor | None = None,
 ) -> tuple[Any, torch.Tensor]:
     """What the encoder gives, and the states (N, M) that the head scores."""
     encoder, decoder = model.encoder, model.decoder
-    asked = {"output_image_features": output_image_features, "packed": packed}
+    asked = {
+        "output_image_features": output_image_features,
+        "packed": packed,
+        "region_values": regions_XV,
+    }
     encoded = encoder(ids_BS, None, pixels_NCHW, **asked)
     x_NM = decoder.dropout(encoder.embed_target(ids_BT, 0, packed))
     x_NM = decoder_blocks(decoder, x_NM, encoded[0], packed)
@@ -179,15 +184,17 @@ def packed_outputs(
     pixels_NCHW: torch.Tensor | None,
     targets: Targets | None,
     lesson: Any = None,
+    regions_XV: torch.Tensor | None = None,
+    guess_regions: torch.Tensor | None = None,
 ) -> UnifiedVLOutput:
     """What a `UnifiedVLForConditionalGeneration` gives, computed of tokens alone.
 
     Features of captions are in rows again, and hidden states and logits where they are asked for.
     """
     encoder = model.encoder
-    encoded, x_NM = packed_states(
-        model, packed, ids_BS, ids_BT, pixels_NCHW, output_image_features=caption_BT is not None
-    )
+    contrasted = caption_BT is not None
+    images = (pixels_NCHW, contrasted)
+    encoded, x_NM = packed_states(model, packed, ids_BS, ids_BT, *images, regions_XV)
     memory_NM = encoded[0]
     output = UnifiedVLOutput(image_features=encoded.image_features)
     output.taught = model.learnt(lesson, x_NM)
@@ -204,6 +211,8 @@ def packed_outputs(
     if caption_BT is not None:
         caption_NM = encoder(caption_BT, packed=packed.of_targets())[0]
         output.caption_features = spread(caption_NM, packed.target, caption_BT.shape)
+    if guess_regions is not None:
+        model.guess(output, memory_NM, ids_BS.flatten()[packed.source.token_N])
     return output
 
 

@@ -33,6 +33,8 @@ from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 EMBEDDING, HEAD = "encoder.embedding.weight", "lm_head.weight"
 BRANCHES = {  # what a model may have that another has not
     "encoder.vision": "the image branch",
+    "encoder.regions": "the branch of regions",
+    "region_heads": "the heads of hidden regions",
     "encoder.code_positions": "the positions of images in codes",
     "matching": "the head of matching",
 }

@@ -18,7 +18,7 @@ from unified_vl.codecs.row_names import row_names
 from unified_vl.codecs.sequence import load_tokenizer
 from unified_vl.codecs.texts.published import PublishedText, has_text, published_text
 from unified_vl.codecs.texts.text_codec import TextCodec
-from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, frame_ids
+from unified_vl.codecs.vocabulary import IMAGE_TAG, Vocabulary, frame_ids, region_ids
 from unified_vl.errors import UserError, nearest
 from unified_vl.files import read_json_object
 from unified_vl.model.backbones.adapter import TransformersBackbone
@@ -105,10 +105,11 @@ class TransformersCheckpoint:
                 f"a {self.family.model_type} model reads and writes no images in codes",
                 expected="a tokenizer without an image tokenizer",
             )
-        if frame_ids(vocabulary):
+        beyond = (("videos", frame_ids(vocabulary)), ("regions", region_ids(vocabulary)))
+        for what in (name for name, ids in beyond if ids):
             raise run.error(
                 ("tokenizer",),
-                f"a {self.family.model_type} model reads no videos",
+                f"a {self.family.model_type} model reads no {what}",
                 expected="a tokenizer of tasks without them, or a model of this project's own",
             )
         keys = self._own_keys(run)

@@ -100,16 +100,16 @@ class ChatRequest(Part):
 
 
 def fits(spec: TaskSpec) -> bool:
-    """Whether messages can ask a task: it reads at most one text beside images, and no video, and
-    writes no image."""
+    """Whether messages can ask a task: it reads at most one text beside images, and no video or
+    regions, and writes no image."""
     needed = [
         spec.fields[name]
         for name in source_fields(spec)
         if not kind_of(spec.fields[name].kind).is_image and spec.fields[name].missing != "allow"
     ]
     drawn = any(spec.fields[name].writing == "codes" for name in target_fields(spec))
-    filmed = any(field.of_kind.is_video for field in needed)
-    return len(needed) <= 1 and not drawn and not filmed
+    beyond = any(field.of_kind.is_video or field.of_kind.has_features for field in needed)
+    return len(needed) <= 1 and not drawn and not beyond
 
 
 def models(specs: Mapping[str, TaskSpec], created: int) -> dict[str, Any]:
@@ -138,6 +138,8 @@ def chat_question(asked: ChatRequest, asker: Asker, reader: ValueReader) -> Ques
         raise Fault(f"the task {task!r} writes images", field="model", expected="POST /predict")
     if any(spec.fields[name].of_kind.is_video for name in source_fields(spec)):
         raise Fault(f"the task {task!r} reads a video", field="model", expected="POST /predict")
+    if spec.regions_field in source_fields(spec):
+        raise Fault(f"the task {task!r} reads regions", field="model", expected="POST /predict")
     text, images = _said(asked)
     language = asked.language or tag or None
     given = dict(asked.fields)

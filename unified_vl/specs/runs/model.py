@@ -83,6 +83,18 @@ class Architecture(Part):
     tie_word_embeddings: bool = Field(
         default=False, description="Whether the head is the embedding.", examples=[True]
     )
+    region_features: Annotated[int, Field(ge=1, le=1 << 16)] | None = Field(
+        default=None,
+        description="How many numbers the feature of a region has, where tasks have fields of kind "
+        "`regions`.",
+        examples=[2048],
+    )
+    region_classes: Annotated[int, Field(ge=1, le=1 << 20)] | None = Field(
+        default=None,
+        description="How many classes the detector of the regions has, where the model shall read "
+        "them; unless given it reads features and boxes alone.",
+        examples=[1601],
+    )
     code_image_size: tuple[Side, Side] | None = Field(
         default=None,
         description="Height and width in pixels of images in codes; that of `vision` unless given.",
@@ -107,6 +119,9 @@ class Architecture(Part):
             found = f"{self.relative_attention_max_distance} for "
             found += f"{self.relative_attention_num_buckets} buckets"
             yield Problem((*place, key), found, expected=f"more than {exact}, half of the buckets")
+        if self.region_classes is not None and self.region_features is None:
+            found = "says nothing without `region_features`"
+            yield Problem((*place, "region_classes"), found, expected="region_features")
         for problem in self.vision.problems():
             yield replace(problem, path=(*place, "vision", *problem.path))
 

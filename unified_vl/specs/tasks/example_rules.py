@@ -69,6 +69,10 @@ def template_problems(spec: TaskSpec) -> Iterator[Problem]:
     yield from (*broken, *broken_target, *broken_shot, *broken_prompt)
     if broken or broken_target or broken_shot or broken_prompt:
         return
+    for name in slots(shot):
+        if name in spec.fields and spec.fields[name].of_kind.has_features:
+            expected = "a shot of other fields"
+            yield Problem(("example", "shots", "each"), f"shows the regions {name!r}", expected)
     direct = {*slots(source), *slots(target), *slots(shot), *slots(prompt)}
     joined, broken_joins = _joined(spec, direct)
     yield from broken_joins

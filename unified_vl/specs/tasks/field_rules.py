@@ -43,7 +43,7 @@ class _Rules:
 
     @property
     def has_image(self) -> bool:
-        return self._spec.image_field is not None
+        return self._spec.image_field is not None or self._spec.regions_field is not None
 
     def beside(self, place: KeyPath, name: str, kinds: tuple[str, ...]) -> Iterator[Problem]:
         fields = self._spec.fields
@@ -53,6 +53,16 @@ class _Rules:
             yield Problem(place, f"{name!r} is not a field", expected, nearest(name, fields))
         elif other.kind not in kinds or not other.many:
             found = f"a field of kind {other.kind!r}" if other.many else "one value"
+            yield Problem(place, f"{name!r} is {found}", expected=expected)
+
+    def one_beside(self, place: KeyPath, name: str, kind: str) -> Iterator[Problem]:
+        fields = self._spec.fields
+        other = fields.get(name)
+        expected = f"a field of kind {kind}"
+        if other is None:
+            yield Problem(place, f"{name!r} is not a field", expected, nearest(name, fields))
+        elif other.kind != kind or other.many:
+            found = "a list" if other.many else f"a field of kind {other.kind!r}"
             yield Problem(place, f"{name!r} is {found}", expected=expected)
 
     def template(self, place: KeyPath, text: str, known: tuple[str, ...]) -> Iterator[Problem]:

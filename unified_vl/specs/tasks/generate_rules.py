@@ -124,6 +124,12 @@ def _allow_problems(spec: TaskSpec, target: Template) -> Iterator[Problem]:
         return
     if pictures:
         fitting = [pictures[0].of_kind.grammar(pictures)] if alone else [MIXED]
+    elif named := [field for field in fields if field.writing == "names"]:
+        fitting = [named[0].of_kind.grammar(named)] if alone else []
+        if not alone:
+            message = "the name of a region stands beside something else"
+            yield Problem(("example", "target"), message, expected="the name alone")
+            return
     elif shapes:
         only = len(rest) == len(shapes) and not joined
         fitting = [*([shapes[0].of_kind.grammar(shapes)] if only else []), MIXED]

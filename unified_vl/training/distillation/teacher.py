@@ -62,10 +62,12 @@ class Teacher:
         self._watch.begin()
         if batch.packing is not None:
             packed = PackedBatch(batch.packing)
-            _, last = packed_states(self.model, packed, ids_BS, ids_BT, batch.pixel_values_NCHW)
+            seen = (batch.pixel_values_NCHW, False, batch.region_values_XV)
+            _, last = packed_states(self.model, packed, ids_BS, ids_BT, *seen)
         else:
             encoder, mask_BS = self.model.encoder, batch.attention_mask_BS
-            memory_BSM = encoder(ids_BS, mask_BS, batch.pixel_values_NCHW)[0]
+            pixels_NCHW, regions_XV = batch.pixel_values_NCHW, batch.region_values_XV
+            memory_BSM = encoder(ids_BS, mask_BS, pixels_NCHW, region_values=regions_XV)[0]
             embedded_BTM = encoder.embed_target(ids_BT, 0)
             last = self.model.decoder(embedded_BTM, memory_BSM, mask_BS, None, None)
         logits = self.spec.logits > 0

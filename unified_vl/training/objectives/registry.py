@@ -8,10 +8,17 @@ from unified_vl.specs.mixture import MixtureTask
 from unified_vl.specs.variants import Variant
 from unified_vl.training.objectives.alignment import ALIGNMENT
 from unified_vl.training.objectives.contrast import CONTRAST
+from unified_vl.training.objectives.masked_regions import (
+    MASKED_REGION_CLASSES,
+    MASKED_REGION_FEATURES,
+)
 from unified_vl.training.objectives.matching import MATCHING
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
 
-OBJECTIVES = {kind.name: kind for kind in (CONTRAST, MATCHING, ALIGNMENT)}
+OBJECTIVES = {
+    kind.name: kind
+    for kind in (CONTRAST, MATCHING, ALIGNMENT, MASKED_REGION_FEATURES, MASKED_REGION_CLASSES)
+}
 
 
 def register(kind: ObjectiveKind) -> None:

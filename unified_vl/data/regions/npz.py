@@ -1,0 +1,52 @@
+"""Folders of .npz files, one an image, as UNITER's and those of bottom-up attention in PyTorch."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from unified_vl.data.regions.record import NAMES, RegionRecord, record_of
+from unified_vl.errors import BadRow
+
+_FOREIGN = (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile)
+
+
+class NpzFolder:
+    """A folder with NAME.npz for each image."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __contains__(self, name: str) -> bool:
+        return bool(name) and not set(name) & set("/\\\0") and self._file(name).is_file()
+
+    def get(self, name: str, *, features: bool = True) -> RegionRecord:
+        path = self._file(name)
+        with path.open("rb") as file:
+            return read_npz(file, str(path), features=features)
+
+    def _file(self, name: str) -> Path:
+        return self.path / f"{name}.npz"
+
+
+def read_npz(file: BinaryIO, where: str, *, features: bool) -> RegionRecord:
+    """The regions in an .npz file. Nothing is unpickled.
+
+    Raises:
+        BadRow: for a file that is broken or has other arrays.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+
+            def get(key: str) -> Any:
+                name = next((each for each in NAMES[key] if each in arrays), None)
+                return None if name is None else arrays[name]
+
+            return record_of(get, where, features=features)
+    except BadRow:
+        raise
+    except _FOREIGN as error:
+        raise BadRow(f"is no .npz file of regions: {error}", file=where) from error

@@ -1,0 +1,148 @@
+"""What files of region features say of one image, whatever they call it.
+
+Legend: R regions, F numbers of a feature, 4 left, top, right and bottom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from unified_vl.errors import BadRow
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "features": ("features", "x"),
+    "boxes": ("boxes", "bbox"),
+    "relative": ("norm_bb",),
+    "width": ("image_w", "img_w", "width", "image_width"),
+    "height": ("image_h", "img_h", "height", "image_height"),
+    "classes": ("objects_id", "obj_id", "classes"),
+    "scores": ("objects_conf", "obj_conf", "scores", "conf"),
+    "attributes": ("attrs_id", "attr_id", "attributes"),
+    "count": ("num_boxes", "num_bbox"),
+}
+"""What is told of an image: as the published files of bottom-up attention, LXMERT, UNITER and
+VL-T5 call it."""
+KEYS = ("image_id", "img_id", "id")  # of the image, in a table
+OPTIONAL = ("classes", "scores", "attributes")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RegionRecord:
+    """The regions of an image, in the order of the file.
+
+    Attributes:
+        boxes_R4: float32, as fractions of the image.
+        features_RF: float32; None where they were not asked for.
+        classes_R: int64; None where the file does not say it, as for what follows.
+        scores_R: float32.
+        attributes_R: int64.
+        size: (width, height) of the image in pixels.
+    """
+
+    boxes_R4: np.ndarray
+    features_RF: np.ndarray | None
+    classes_R: np.ndarray | None = None
+    scores_R: np.ndarray | None = None
+    attributes_R: np.ndarray | None = None
+    size: tuple[int, int] | None = None
+
+
+def record_of(get: Callable[[str], Any], where: str, *, features: bool) -> RegionRecord:
+    """A record of what a file has under its own names.
+
+    Args:
+        get: the value under a name, as an array or a number; None where there is none.
+        where: the file and the image, for messages.
+        features: whether features are asked for.
+
+    Raises:
+        BadRow: for what is missing, of another shape, or no number.
+    """
+    given = get("count")
+    count = None if given is None else int(np.asarray(given).reshape(-1)[0])
+    boxes_R4, size = _boxes(get, where)
+    rows = len(boxes_R4) if count is None else count
+    if rows > len(boxes_R4) or rows < 1:
+        raise BadRow(f"says {rows} regions and has {len(boxes_R4)} boxes", file=where)
+    found = {name: _told(name, get(name), rows, where) for name in OPTIONAL}
+    features_RF = None
+    if features:
+        value = get("features")
+        if value is None:
+            raise BadRow("has no features", file=where, expected=" or ".join(NAMES["features"]))
+        features_RF = _numbers(value, "features", where).astype(np.float32, copy=False)
+        if features_RF.ndim == 1 and len(features_RF) % rows == 0:
+            features_RF = features_RF.reshape(rows, -1)
+        if features_RF.ndim != 2 or len(features_RF) < rows or not features_RF.shape[1]:
+            shape = list(features_RF.shape)
+            raise BadRow(f"has features of shape {shape} for {rows} boxes", file=where)
+        features_RF = features_RF[:rows]
+    return RegionRecord(
+        boxes_R4[:rows],
+        features_RF,
+        found["classes"],
+        found["scores"],
+        found["attributes"],
+        size,
+    )
+
+
+def _told(name: str, value: Any, rows: int, where: str) -> np.ndarray | None:
+    """What is told of each region, where it is."""
+    if value is None:
+        return None
+    kind = np.float32 if name == "scores" else np.int64
+    told_R = _numbers(value, name, where).reshape(-1)[:rows].astype(kind)
+    if len(told_R) < rows:
+        raise BadRow(f"has {rows} boxes and {len(told_R)} {name}", file=where)
+    return told_R
+
+
+def _boxes(get: Callable[[str], Any], where: str) -> tuple[np.ndarray, tuple[int, int] | None]:
+    """Boxes as fractions, and the image's size, where it is known; a corner beyond an edge by a
+    rounding comes back to it."""
+    relative = get("relative")
+    value = get("boxes") if relative is None else relative
+    if value is None:
+        raise BadRow("has no boxes", file=where, expected=" or ".join(NAMES["boxes"]))
+    boxes = _numbers(value, "boxes", where).astype(np.float32)
+    if boxes.ndim == 1 and boxes.size % 4 == 0:
+        boxes = boxes.reshape(-1, 4)
+    if boxes.ndim != 2 or boxes.shape[1] < 4:
+        raise BadRow(f"has boxes of shape {list(boxes.shape)}", file=where, expected="[N, 4]")
+    boxes_R4: np.ndarray = boxes[:, :4]
+    size = _size(get, where)
+    if relative is None:
+        if size is None:
+            expected = "image_w and image_h, or norm_bb"
+            raise BadRow("does not say how large the image is", file=where, expected=expected)
+        boxes_R4 = boxes_R4 / np.array([*size, *size], np.float32)
+    boxes_R4 = boxes_R4.clip(0, 1)
+    if not (boxes_R4[:, :2] <= boxes_R4[:, 2:]).all():
+        raise BadRow("has a box whose right or bottom lies before its left or top", file=where)
+    return boxes_R4, size
+
+
+def _size(get: Callable[[str], Any], where: str) -> tuple[int, int] | None:
+    sides = [get("width"), get("height")]
+    if any(side is None for side in sides):
+        return None
+    width, height = (float(np.asarray(side).reshape(-1)[0]) for side in sides)
+    if not (np.isfinite([width, height]).all() and width >= 1 and height >= 1):
+        raise BadRow(f"says that the image is {width:g} x {height:g}", file=where)
+    return int(width), int(height)
+
+
+def _numbers(value: Any, name: str, where: str) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+        numbers = array if array.dtype.kind in "fiu" else array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise BadRow(f"has {name} that are no numbers", file=where) from error
+    if not np.isfinite(numbers).all():
+        raise BadRow(f"has {name} that are no finite numbers", file=where)
+    return numbers

@@ -1,0 +1,1 @@
+"""Kinds of what a detector saw in an image."""
