@@ -22,6 +22,7 @@ from unified_vl.cli.authoring.check import check
 from unified_vl.cli.authoring.convert import convert_app
 from unified_vl.cli.authoring.data import data_app
 from unified_vl.cli.authoring.new import new
+from unified_vl.cli.authoring.regions import regions_app
 from unified_vl.cli.authoring.schema import schema
 from unified_vl.cli.authoring.show import show
 from unified_vl.cli.evaluation.compare import compare
@@ -86,6 +87,7 @@ app.command()(show)
 app.command()(schema)
 app.add_typer(data_app, name="data")
 app.add_typer(convert_app, name="convert")
+app.add_typer(regions_app, name="regions")
 app.add_typer(tokenizer_app, name="tokenizer")
 app.add_typer(image_tokenizer_app, name="image-tokenizer")
 app.command()(schedule)

@@ -97,10 +97,14 @@ class TimmBackbone(nn.Module):
                 return
 
     def forward(self, x_NCHW: torch.Tensor) -> torch.Tensor:
+        return self.project(self.feature_map(x_NCHW))
+
+    def feature_map(self, x_NCHW: torch.Tensor) -> torch.Tensor:
+        """What the backbone itself gives (N, C, R, L), of colours from -1 to 1."""
         (feature_NCRL,) = self.backbone(self._scaled(x_NCHW))
         if self._channels_last:
             feature_NCRL = rearrange(feature_NCRL, "n r l c -> n c r l")
-        return self.project(feature_NCRL)
+        return feature_NCRL
 
     def _scaled(self, x_NCHW: torch.Tensor) -> torch.Tensor:
         """Colours from -1 to 1 at the scale of the backbone."""
