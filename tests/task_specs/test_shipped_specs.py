@@ -55,6 +55,7 @@ model:
   num_layers: 1
   num_decoder_layers: 1
   num_heads: 2
+  region_features: 4
   vision: {{kind: patches, image_size: [8, 8], patch_size: 4}}
 optimizer: {{lr: 1.0e-3}}
 engine: {engines}/zero0.json
