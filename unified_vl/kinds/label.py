@@ -9,6 +9,7 @@ from pydantic import Field
 
 from unified_vl.errors import nearest
 from unified_vl.kinds.hooks.cells import Cell, items_of, said, whole_number
+from unified_vl.kinds.hooks.class_names import names_problems
 from unified_vl.kinds.kind import AnyField, Kind, Reading, Rules
 from unified_vl.parts import KeyPath, Part, Problem
 
@@ -58,16 +59,7 @@ class LabelKind(Kind):
         assert isinstance(field, LabelKeys)
         if field.names is None:
             return  # which is said of a mandatory key
-        place, names = (*place, "names"), field.names
-        if (names.file is None) == (names.values is None):
-            found = "'file' and 'values'" if names.file is not None else "none"
-            yield Problem(place, f"found {found}", expected="one of 'file' and 'values'")
-        if names.file is not None:
-            yield from rules.template((*place, "file"), names.file, ("language",))
-        repeated = rules.repeated(names.values or ())
-        if repeated:
-            again, first = repeated
-            yield Problem((*place, "values", again), f"is also number {first + 1} of the list")
+        yield from names_problems(field.names, (*place, "names"), rules)
 
     def read(self, cell: Cell, reading: Reading) -> tuple[str, ...]:
         """Names of classes, from their numbers or as they are."""

@@ -6,25 +6,29 @@ from collections.abc import Iterator
 from types import MappingProxyType
 
 from unified_vl.kinds.hooks.cells import Cell
+from unified_vl.kinds.hooks.class_names import names_problems
 from unified_vl.kinds.hooks.segments import Regions
-from unified_vl.kinds.kind import AnyField, Reading, Rules
-from unified_vl.kinds.label import LabelKind
+from unified_vl.kinds.kind import AnyField, Kind, Reading, Rules
 from unified_vl.parts import KeyPath, Problem
 
 
-class RegionTagsKind(LabelKind):
+class RegionTagsKind(Kind):
     """The names of the classes of an image's regions, each once, with commas between them."""
 
     name = "region_tags"
-    closed = False
+    asks = False
     lists = False
     may_lack = False
     reads = ("regions", "names")
     beside = ("regions",)
-    mandatory = MappingProxyType({**LabelKind.mandatory, "regions": "a field of kind regions"})
+    mandatory = MappingProxyType(
+        {"regions": "a field of kind regions", "names": "{file: NAME.txt} or {values: [...]}"}
+    )
 
     def problems(self, field: AnyField, place: KeyPath, rules: Rules) -> Iterator[Problem]:
-        yield from super().problems(field, place, rules)
+        names = getattr(field, "names", None)
+        if names is not None:
+            yield from names_problems(names, (*place, "names"), rules)
         regions = getattr(field, "regions", None)
         if regions is not None:
             yield from rules.one_beside((*place, "regions"), regions, "regions")
