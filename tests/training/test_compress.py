@@ -120,3 +120,20 @@ def test_a_second_start_goes_on_with_what_is_there(
         make(resume=False)
     make(resume=True)
     assert len(said) == 2  # nothing was done again
+
+
+@pytest.mark.parametrize("source", ["checkpoints/step-00000002", "model"])
+def test_weights_of_another_model_are_no_early_ones(
+    source: str, squares: Path, large: Path, tmp_path: Path
+) -> None:
+    keys = [f"output={tmp_path / 'other'}", *SHORT, "steps=2", "model.d_ff=40"]
+    train(load_run(squares / "run.yaml", keys), progress=False)
+    with pytest.raises(UserError, match="expected a checkpoint of the model's own training"):
+        compress(
+            large / "model",
+            squares / "run.yaml",
+            tmp_path / "out",
+            Pruning(0.5, by="magnitude", rewind=tmp_path / "other" / source),
+            overrides=SHORT,
+            say=lambda line: None,
+        )

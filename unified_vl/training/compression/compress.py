@@ -123,9 +123,12 @@ def compress(
             "the output directory is not empty", file=output, expected="an empty one, or --resume"
         )
     saved = load_model(model)
-    if not isinstance(saved.model, UnifiedVLForConditionalGeneration):
+    own = isinstance(saved.model, UnifiedVLForConditionalGeneration)
+    if not own or getattr(saved.model.config, "int8", False):
         raise UserError(
-            "only models of this project's architecture are compressed", file=model, field="model"
+            f"the model is {'in int8' if own else 'computed by `transformers`'}",
+            file=model,
+            expected="one of this project's architecture, in float32",
         )
     work = _Work(model.resolve(), saved, run_file, output, overrides, dict(teacher or {}), say)
     rounds = (

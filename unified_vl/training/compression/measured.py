@@ -15,7 +15,6 @@ from unified_vl.data.rows.sources import TaskData
 from unified_vl.evaluation.answering import chosen_rows
 from unified_vl.evaluation.evaluate import evaluate
 from unified_vl.inference.predictor import UnifiedVL
-from unified_vl.run_record import WEIGHTS
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 
@@ -53,7 +52,7 @@ def measure(
                 "model": name,
                 "directory": str(folder),
                 "weights": sum(each.numel() for each in predictor.model.parameters()),
-                "bytes": (folder / WEIGHTS).stat().st_size,
+                "bytes": sum(each.stat().st_size for each in folder.glob("*.safetensors")),
                 "heads": config.num_heads,
                 "units": config.d_ff,
                 "layers": [config.num_layers, config.num_decoder_layers],
