@@ -19,6 +19,12 @@ def run(*arguments: str, cwd: Path | None = None) -> Ended:
     return run_command("unified_vl", *arguments, cwd=cwd)
 
 
+@pytest.fixture(scope="module")
+def overview() -> str:
+    """What the command line says of itself."""
+    return run("--help").stdout
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -41,8 +47,8 @@ def run(*arguments: str, cwd: Path | None = None) -> Ended:
         "evaluate-transfer",
     ],
 )
-def test_every_command_explains_itself(command: str) -> None:
-    assert command in run("--help").stdout
+def test_every_command_explains_itself(command: str, overview: str) -> None:
+    assert command in overview
 
 
 @pytest.mark.parametrize(
