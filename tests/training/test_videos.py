@@ -8,17 +8,23 @@ from typing import Any
 
 import pytest
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
 from tests import filming
+from tests.processes import run_ranks
 from tests.training.conftest import RUN, SAY
+from tests.training.test_engine import CONFIGS, SHORT, WORKER, numbers
 from unified_vl import UnifiedVL
+from unified_vl.cli.main import app
 from unified_vl.codecs.vocabulary import frame_ids
 from unified_vl.errors import UserError
+from unified_vl.export.description import describe
+from unified_vl.inference.pair_scoring import PairScorer
+from unified_vl.inference.retrieval.retriever import Retriever
+from unified_vl.inference.saved_models.model_directory import load_model
 from unified_vl.specs.load import load_run, load_task
 from unified_vl.training.tokenizers.tokenizer_training import train_tokenizer
 from unified_vl.training.trainer import train
-
-ENGINE = Path(__file__).parents[2] / "deepspeed_configs" / "zero0.json"
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +50,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "mixture.yaml").write_text(
         "mixture: films\nversion: 1\ntasks: [{spec: watch.yaml}, {spec: say.yaml}]\n"
     )
-    (root / "run.yaml").write_text(RUN.format(root=root, engines=ENGINE.parent))
+    (root / "run.yaml").write_text(RUN.format(root=root, engines=CONFIGS))
     return root
 
 
@@ -74,6 +80,68 @@ def test_a_resumed_run_is_the_one_that_never_stopped(films: Path, whole: Path) -
     learnt(films, halves)
     expected, found = (load_file(each / "model/model.safetensors") for each in (whole, halves))
     assert all(found[name].equal(weight) for name, weight in expected.items())
+
+
+def test_two_processes_with_shards_of_weights_train_as_one_does(
+    films: Path, tmp_path: Path
+) -> None:
+    """Steps with videos by turns with steps of texts alone, which leave the image branch out."""
+    alone = learnt(films, tmp_path / "alone", *SHORT)
+    run_ranks(
+        WORKER,
+        films / "run.yaml",
+        tmp_path,
+        CONFIGS / "zero3.json",
+        "optimizer.decay=constant",
+        *SHORT,
+    )
+    expected = numbers(alone)
+    assert {task for _, _, task, _ in expected} == {"watch", "say"}
+    assert numbers(tmp_path / "zero3") == pytest.approx(expected, rel=1e-5)
+
+
+def predicted(model: Path, *words: object) -> str:
+    asked = ["predict", str(model), "--task", "watch", *map(str, words)]
+    result = CliRunner().invoke(app, asked)
+    if isinstance(result.exception, UserError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_the_command_line_takes_a_video(films: Path, whole: Path, tmp_path: Path) -> None:
+    model = UnifiedVL.from_pretrained(whole / "model")
+    clips = [films / "data" / name for name in ("film.mp4", "moving.gif", "folder")]
+    expected = [model.predict("watch", clip=clip) for clip in clips]
+    for clip, answer in zip(clips, expected, strict=True):
+        assert predicted(whole / "model", "--clip", clip).strip() == answer.text
+    rows = films / "data/rows.jsonl"
+    filming.write_rows(rows, [{"clip": clip.name} for clip in clips] + [{"clip": "none.mp4"}])
+    predicted(whole / "model", "--input", rows, "--output", tmp_path / "answers.jsonl")
+    written = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    assert [row["prediction"] for row in written[:3]] == [answer.text for answer in expected]
+    assert [row["error"] for row in written[:3]] == [None] * 3
+    assert "there is no video 'none.mp4'" in written[3]["error"]
+    with pytest.raises(UserError, match=r"there is no video '.*gone\.mp4'"):
+        predicted(whole / "model", "--clip", films / "gone.mp4")
+
+
+def test_what_videos_are_not_for_is_told(films: Path, whole: Path, tmp_path: Path) -> None:
+    """To find them by texts, and to be written as a graph."""
+    model = UnifiedVL.from_pretrained(whole / "model")
+    with pytest.raises(UserError, match=r"'watch' neither describes an image .*a source of an im"):
+        PairScorer(model, "watch")
+    (tmp_path / "mixture.yaml").write_text(
+        f"mixture: films\nversion: 1\ntasks: [{{spec: {films}/watch.yaml, contrast: 1.0}}]\n"
+    )
+    with pytest.raises(UserError, match=r"contrast: the task 'watch' does not describe an image"):
+        load_run(films / "run.yaml", [f"mixture={tmp_path / 'mixture.yaml'}"])
+    filming.write_rows(tmp_path / "clips.jsonl", [{"video": "film.mp4"}])
+    with pytest.raises(UserError, match=r"clips\.jsonl:1: the row has no `image` and no `text`"):
+        Retriever.build(model, tmp_path / "clips.jsonl")
+    told = describe(load_model(whole / "model"), [], {})
+    assert told["tasks_left_out"] == {"watch": "its field 'clip' is of the kind video"}
+    assert "say" in told["tasks"]
 
 
 def test_a_saved_model_watches_files_folders_and_lists(films: Path, whole: Path) -> None:

@@ -1,7 +1,8 @@
 """The encoder: ids and images, embedded and read together.
 
 Legend: B batch, S source length, T target length, H heads, M width (d_model), N images in the
-batch, P places of one image, 2 rows and columns, X regions in the batch, V numbers of a region.
+batch, P places of one image, F frames of a video, 2 rows and columns, X regions in the batch,
+V numbers of a region.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.image_token_id = config.image_token_id
         self.frame_token_ids = config.frame_token_ids
+        self._frame_ids_F: torch.Tensor | None = None  # on the device that was asked last
         self.embedding: nn.Embedding = Embedding(config.vocab_size, config.d_model)
         self.code_positions = None if config.code_grid is None else CodePositions(config)
         self.vision = None if config.image_token_id is None else ImageEncoder(config)
@@ -147,7 +149,10 @@ class Encoder(nn.Module):
         image_BS1 = ids_BS.eq(self.image_token_id).unsqueeze(-1)
         if self.frame_token_ids is None:
             return x_BSM.masked_scatter(image_BS1, placed_NPM.to(x_BSM.dtype)), feature_NPM
-        frame_BS1 = torch.isin(ids_BS, ids_BS.new_tensor(self.frame_token_ids)).unsqueeze(-1)
+        if self._frame_ids_F is None or self._frame_ids_F.device != ids_BS.device:
+            # once: a copy to a GPU waits for all that was asked of it before
+            self._frame_ids_F = torch.tensor(self.frame_token_ids, device=ids_BS.device)
+        frame_BS1 = torch.isin(ids_BS, self._frame_ids_F).unsqueeze(-1)
         seen_BSM = x_BSM.masked_scatter(image_BS1 | frame_BS1, placed_NPM.to(x_BSM.dtype))
         # a frame's id is its number: the embedding of it is that of the time, and stays
         return seen_BSM + x_BSM * frame_BS1, feature_NPM
