@@ -9,7 +9,8 @@ The ablation of 12-in-1 (arXiv 1912.02315, section 5) at a size that 2 CPU cores
 Every joint run has the same number of optimiser steps: `--updates` for each of the five
 tasks on average. One model a task gets as many updates of its own. Finished runs in the
 output folder are not done again, so that `--part 1/2` and `--part 2/2` can work side by side
-before a last call makes the table.
+before a last call makes the table; `--only NAME ...` does the named rows alone. It computes in
+bf16, and in float32 on a CPU that is slow in bf16.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from ruamel.yaml import YAML
 
 from unified_vl.evaluation.evaluate import evaluate
 from unified_vl.files import write_atomically
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.specs.load import load_run, load_task
+from unified_vl.training.distributed.devices import is_slow_in_bf16
 from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs, train_tokenizer
 from unified_vl.training.trainer import train
 from unified_vl.worlds.emoji import EmojiWorldOptions, write_emoji_world
@@ -44,6 +47,7 @@ DIFFICULTY = {  # by the updates that each needed alone
     "emoji_ground": 5,
 }
 TASKS = tuple(DIFFICULTY)
+CPU = torch.device("cpu")
 STOP_AND_GO = {"stop_and_go": {}}
 
 
@@ -60,6 +64,7 @@ class Condition:
         headline: done with all seeds, not only the first.
         tasks: that are trained.
         validations: of a run, evenly spread, beside that of its end.
+        late: tasks that join after half of the rounds, with two batches in each of the others.
     """
 
     name: str
@@ -71,6 +76,7 @@ class Condition:
     headline: bool = False
     tasks: Sequence[str] = TASKS
     validations: int = 0
+    late: Sequence[str] = ()
 
 
 def conditions(rounds: int) -> list[Condition]:
@@ -79,6 +85,7 @@ def conditions(rounds: int) -> list[Condition]:
     return [
         Condition("one model a task", alone=True, headline=True),
         Condition("round robin, tag per task", headline=True),
+        Condition("names first", late=("easy_vqa", "emoji_match", "emoji_ground"), headline=True),
         Condition("round robin, tag per family", tags="family"),
         Condition("round robin, no tags", tags="none"),
         Condition("stop-and-go, tag per task", STOP_AND_GO, headline=True),
@@ -126,6 +133,7 @@ def main() -> None:
     parser.add_argument(
         "--pairs", choices=TASKS, metavar="TASK", help="a task with each of the others, instead"
     )
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="the rows of these names alone")
     parser.add_argument("--part", default="1/1", help="only every Nth run, from the Kth: K/N")
     parser.add_argument("--output", type=Path, default=ROOT / "runs" / "ablation")
     options = parser.parse_args()
@@ -134,6 +142,10 @@ def main() -> None:
     rows = balanced() if options.balance else conditions(options.updates)
     if options.pairs is not None:
         rows = pairs(options.pairs)
+    if options.only:
+        if unknown := set(options.only) - {row.name for row in rows}:
+            parser.error(f"no row is called {', '.join(sorted(unknown))}")
+        rows = [row for row in rows if row.name in options.only]
     todo = [
         (condition, seed)
         for condition in rows
@@ -147,7 +159,7 @@ def main() -> None:
         return
     table = as_table(results, options)
     print(table)
-    if options.balance:  # its section of ABLATION.md has words around the table, written by hand
+    if options.balance or options.only:  # of ABLATION.md's sections that have words by hand
         return
     page = HERE / "ABLATION.md"
     sections = page.read_text(encoding="utf-8").partition("\n## ")
@@ -225,6 +237,7 @@ def write_run(
         "tasks": [
             {"spec": str(ROOT / f"task_specs/emoji/{task}.yaml"), "difficulty": DIFFICULTY[task]}
             | ({"contrast": 1.0} if task == "emoji_caption" else {})
+            | ({"from_round": options.updates // 2, "batches": 2} if task in condition.late else {})
             for task in tasks
         ],
         "schedule": dict(condition.schedule),
@@ -240,7 +253,7 @@ def write_run(
         "data": str((options.output / "data").resolve()),
         "tokenizer": str((options.output / "tokenizer").resolve()),
         "output": "run",
-        "engine": str(ROOT / "deepspeed_configs/zero0_bf16.json"),
+        "engine": None if is_slow_in_bf16(CPU) else str(ROOT / "deepspeed_configs/zero0_bf16.json"),
         "steps": options.updates if joint else steps,
         "validation_rows": 128,
         "score_every": max(steps // 20, 1) if scored else 0,
@@ -312,14 +325,18 @@ def as_table(results: Sequence[Mapping[str, Any]], options: argparse.Namespace) 
         f" --rows {options.rows} --concepts {options.concepts}` on {platform.machine()}.",
         "Primary metric of each task on seen cells, and of captions and grounding on held-out",
         "ones (a language in which that emoji was never captioned or grounded); mean ± standard",
-        "deviation over the seeds. Updates are of all tasks together; seconds are of training.",
+        "deviation over the seeds; the mean is of the five tasks on seen cells. Updates are of all",
+        "tasks together; seconds are of training.",
         "",
-        "| condition | seeds | " + " | ".join(_heading(*c) for c in columns) + " | updates | s |",
-        "| --- | ---: |" + " ---: |" * (len(columns) + 2),
+        "| condition | seeds | "
+        + " | ".join(_heading(*c) for c in columns)
+        + " | mean | updates | s |",
+        "| --- | ---: |" + " ---: |" * (len(columns) + 3),
     ]
     for name in dict.fromkeys(result["condition"] for result in results):
         of_name = [result for result in results if result["condition"] == name]
         cells = [_spread([r["scores"][task][cell] for r in of_name]) for task, cell in columns]
+        cells.append(_spread([_mean(r) for r in of_name]))
         updates = statistics.mean(sum(result["updates"].values()) for result in of_name)
         seconds = statistics.mean(result["seconds"] for result in of_name)
         lines.append(
@@ -340,6 +357,11 @@ def _spread(values: Sequence[float]) -> str:
     if len(values) == 1:
         return f"{mean:.1f}"
     return f"{mean:.1f} ± {statistics.stdev(values):.1f}"
+
+
+def _mean(result: Mapping[str, Any]) -> float:
+    """Of all tasks on seen cells."""
+    return statistics.mean(result["scores"][task]["seen"] for task in TASKS)
 
 
 def _slug(name: str) -> str:
