@@ -135,6 +135,7 @@ def own_model(model: Any) -> UnifiedVLForConditionalGeneration:
             expected="a model of this project's own architecture",
         )
     refuse_int8(model, "exported")
+    model.config.refuse_two_streams("--onnx", "exported")
     return model
 
 

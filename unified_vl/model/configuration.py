@@ -58,6 +58,8 @@ class UnifiedVLConfig(PretrainedConfig):
         code_downsampling: pixels of a side of what one code stands for.
         code_image_size: (height, width) in pixels of all images in codes; that of the image
             branch unless given.
+        encoder: `kind` is `joint`, or `two_streams`, of whose layers the last `cross_layers` are
+            cross-modal.
         vision: the image branch; keys of `VisionSpec`. `kind` is one of `image_encoders.registry`.
         matching_head: whether a head tells if an image and a text belong together.
         task_tags: what told tasks apart in training (a mixture's `tags`); sources for this
@@ -107,6 +109,7 @@ class UnifiedVLConfig(PretrainedConfig):
         code_mask_id: int | None = None,
         code_downsampling: int | None = None,
         code_image_size: list[int] | None = None,
+        encoder: dict[str, Any] | None = None,
         vision: dict[str, Any] | None = None,
         vocabulary_fingerprint: str | None = None,
         matching_head: bool = False,
@@ -141,6 +144,9 @@ class UnifiedVLConfig(PretrainedConfig):
         self.code_mask_id = code_mask_id
         self.code_downsampling = code_downsampling
         self.code_image_size = code_image_size
+        self.encoder = {"kind": "joint", "cross_layers": None, **(encoder or {})}
+        if self.two_streams and self.encoder["cross_layers"] is None:
+            self.encoder["cross_layers"] = -(-num_layers // 2)
         self.vision = _complete_vision(vision)
         self.vocabulary_fingerprint = vocabulary_fingerprint
         self.matching_head = matching_head
@@ -156,6 +162,33 @@ class UnifiedVLConfig(PretrainedConfig):
     @classmethod
     def register_for_auto_class(cls, auto_class: str = "AutoConfig") -> None:
         """Nothing: a saved model names the package, and no copy of a file of it."""
+
+    @property
+    def two_streams(self) -> bool:
+        """Whether the encoder reads text and images in streams of their own."""
+        return bool(self.encoder["kind"] == "two_streams")
+
+    def refuse_two_streams(self, field: str, done: str) -> None:
+        """What is only done to a joint encoder.
+
+        Args:
+            field: that asks for it.
+            done: what it asks for.
+
+        Raises:
+            UserError: for an encoder of two streams.
+        """
+        if self.two_streams:
+            raise UserError(
+                f"a model whose encoder has two streams cannot be {done}",
+                field=field,
+                expected="a model of a joint encoder",
+            )
+
+    @property
+    def cross_layers(self) -> int:
+        """Layers of the encoder in which two streams meet."""
+        return int(self.encoder["cross_layers"] or 0)
 
     @property
     def image_size(self) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from unified_vl.model.layers.attention import add_bias, padding_bias
 from unified_vl.model.layers.blocks import EncoderBlock, of_each_layer, own_biases, rms_norm
 from unified_vl.model.layers.lookup import Embedding
 from unified_vl.model.layers.positions import CodePositions
+from unified_vl.model.layers.two_streams import TwoStreams
 from unified_vl.model.learning.packed_batches import PackedBatch, encoder_blocks
 from unified_vl.model.regions import RegionEncoder
 from unified_vl.model.vision import ImageEncoder
@@ -55,7 +56,9 @@ class Encoder(nn.Module):
         self.regions_token_id = config.regions_token_id
         self.region_token_ids = config.region_token_ids
         self.regions = None if config.region_sizes is None else RegionEncoder(config)
-        self.blocks = nn.ModuleList(EncoderBlock(config, i) for i in range(config.num_layers))
+        self.streams = TwoStreams(config) if config.two_streams else None
+        joint = 0 if config.two_streams else config.num_layers
+        self.blocks = nn.ModuleList(EncoderBlock(config, i) for i in range(joint))
         self.norm = rms_norm(config)
         self.dropout = nn.Dropout(config.dropout_rate)
         self.checkpointed = False  # by `checkpoint_activations`
@@ -86,6 +89,8 @@ class Encoder(nn.Module):
         x = self.dropout(embedded)
         if packed is not None:
             hidden = self.norm(encoder_blocks(self, x, packed))
+        elif self.streams is not None:
+            hidden = self.norm(self.streams(x, self._of_images(input_ids), attention_mask))
         else:
             mask_bias = padding_bias(attention_mask, x.dtype)
             length = input_ids.shape[1]
@@ -177,6 +182,12 @@ class Encoder(nn.Module):
         region_XM = regions(value_XV) + self.embedding(name_X)
         place_BS1 = ids_BS.eq(self.regions_token_id).unsqueeze(-1)
         return x_BSM.masked_scatter(place_BS1, region_XM.to(x_BSM.dtype))
+
+    def _of_images(self, ids_BS: torch.Tensor) -> torch.Tensor:
+        """Whether a place holds features of an image or of a region, (B, S)."""
+        held = [self.image_token_id, self.regions_token_id, *(self.frame_token_ids or ())]
+        seen = [number for number in held if number is not None]
+        return torch.isin(ids_BS, ids_BS.new_tensor(seen))
 
     def embed_target(
         self, ids_BT: torch.Tensor, past: int, packed: PackedBatch | None = None

@@ -65,6 +65,8 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
 
     def checkpoint_activations(self) -> None:
         self.encoder.checkpointed = self.decoder.checkpointed = True
+        if self.encoder.streams is not None:
+            self.encoder.streams.checkpointed = True
         if self.image_branch is not None:
             self.image_branch.checkpoint_activations()
 

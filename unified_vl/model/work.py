@@ -48,11 +48,11 @@ class Work:
 
 def work_of(model: Backbone) -> Work | None:
     """What a model has to compute, while its weights are whole; None where it is not known: of a
-    backbone of `transformers`, or of images that are packed."""
+    backbone of `transformers`, of images that are packed, or of an encoder of two streams."""
     if not isinstance(model, UnifiedVLForConditionalGeneration):
         return None
     branch = model.image_branch
-    if branch is not None and branch.side is not None:
+    if (branch is not None and branch.side is not None) or model.config.two_streams:
         return None
     encoder: list[Any] = list(model.encoder.blocks)
     decoder: list[Any] = list(model.decoder.blocks)

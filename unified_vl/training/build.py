@@ -9,7 +9,11 @@ from dataclasses import dataclass
 
 import torch
 
-from unified_vl.authoring.checking.runs import refuse_other_vocabulary, refuse_own_computing
+from unified_vl.authoring.checking.runs import (
+    refuse_other_vocabulary,
+    refuse_own_computing,
+    refuse_two_streams,
+)
 from unified_vl.codecs.image_codes import ImageCodec
 from unified_vl.codecs.model_codec import model_codec
 from unified_vl.codecs.row_names import row_names
@@ -216,6 +220,7 @@ def _own_model(
 ) -> tuple[UnifiedVLForConditionalGeneration, Start | None]:
     """A model of this project's architecture, and what it started from, if from anything."""
     run, pretrained = beginning.run, beginning.pretrained
+    refuse_two_streams(run, two_streams=config.two_streams)
     if pretrained is not None:
         assert not isinstance(pretrained, TransformersCheckpoint)
         with told_at_its_key(run):

@@ -74,6 +74,22 @@ def refuse_other_vocabulary(run: Run, vocabulary: Vocabulary) -> None:
                 ) from error
 
 
+def refuse_two_streams(run: Run, *, two_streams: bool) -> None:
+    """That a run whose encoder has two streams asks for nothing that only a joint one can do.
+
+    Args:
+        run: of a model of this project.
+        two_streams: whether its encoder has.
+
+    Raises:
+        UserError: at the key that asks for it.
+    """
+    for key in ("packing", "compile") if two_streams else ():
+        if getattr(run, key):
+            said = "an encoder of two streams reads padded rows, by plain layers"
+            raise run.error((key,), said, expected="false, or model.encoder.kind: joint")
+
+
 def refuse_own_computing(run: Run) -> None:
     """That a run whose backbone `transformers` computes asks for nothing that only blocks of this
     project can do.

@@ -25,8 +25,9 @@ def compile_model(model: UnifiedVLForConditionalGeneration) -> None:
     (its parameters ask for no gradients); to be trained further it must be loaded anew.
 
     Raises:
-        UserError: when no C++ compiler is found.
+        UserError: when no C++ compiler is found, or for an encoder of two streams.
     """
+    model.config.refuse_two_streams("compile", "compiled")
     model.eval().requires_grad_(False)
     model.programs = CompiledPrograms(model)
     model.encoder.compiled_blocks = model.programs.encode

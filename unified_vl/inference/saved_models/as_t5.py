@@ -108,6 +108,7 @@ def _own(model: Any) -> UnifiedVLForConditionalGeneration:
             "a checkpoint of `transformers` already",
         )
     refuse_int8(model, "written as a T5")
+    model.config.refuse_two_streams("model.encoder", "written as a T5")
     config = model.config
     if config.bias_per_layer and not (config.tie_word_embeddings and config.scale_decoder_output):
         raise UserError(

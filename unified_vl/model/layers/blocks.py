@@ -56,9 +56,10 @@ class FeedForward(nn.Module):
         return self.wo(self.dropout(self.activation(gate_BSF) * value_BSF))
 
 
-def _bias_of_layer(
+def bias_of_layer(
     config: UnifiedVLConfig, layer: int, *, bidirectional: bool
 ) -> RelativePositionBias | None:
+    """The position biases of a layer, where it has some of its own."""
     if layer > 0 and not config.bias_per_layer:
         return None
     return RelativePositionBias(
@@ -89,7 +90,7 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, config: UnifiedVLConfig, layer: int) -> None:
         super().__init__()
-        self.position_bias = _bias_of_layer(config, layer, bidirectional=True)
+        self.position_bias = bias_of_layer(config, layer, bidirectional=True)
         self.norm_self = rms_norm(config)
         self.attend_self = SelfAttention(config, layer)
         self.norm_feed = rms_norm(config)
@@ -114,7 +115,7 @@ class DecoderBlock(nn.Module):
 
     def __init__(self, config: UnifiedVLConfig, layer: int) -> None:
         super().__init__()
-        self.position_bias = _bias_of_layer(config, layer, bidirectional=False)
+        self.position_bias = bias_of_layer(config, layer, bidirectional=False)
         self.norm_self = rms_norm(config)
         self.attend_self = SelfAttention(config, layer)
         self.norm_cross = rms_norm(config)

@@ -149,6 +149,7 @@ def _architecture(config: Mapping[str, Any], tied: bool, path: Path) -> dict[str
     says = config.get("scale_decoder_outputs", config.get("tie_word_embeddings") is not False)
     scales = {"t5": bool(says), "mt5": False, "umt5": tied}[kind]
     values |= {
+        "encoder": {"kind": "joint"},
         "activation": activation,
         "gated": before == "gated",
         "bias_per_layer": kind == "umt5",

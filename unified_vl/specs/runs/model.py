@@ -18,6 +18,34 @@ MOST_LAYERS = 512
 Depth = Annotated[int, Field(ge=1, le=MOST_LAYERS)]
 
 
+class EncoderSpec(Part):
+    """How the encoder's layers read text and images."""
+
+    kind: Literal["joint", "two_streams"] = Field(
+        default="joint",
+        description="All tokens together, or text and images in streams of their own that meet in "
+        "cross-modal layers (ViLBERT, LXMERT).",
+        examples=["two_streams"],
+    )
+    cross_layers: Depth | None = Field(
+        default=None,
+        description="two_streams: the last layers of `num_layers`, in which each stream reads "
+        "itself and the other; half of them unless given.",
+        examples=[2],
+    )
+
+    def problems(self, layers: int) -> Iterator[Problem]:
+        """What is wrong with it in an encoder of so many layers."""
+        if self.cross_layers is None:
+            return
+        if self.kind == "joint":
+            said = "all layers of a joint encoder are cross-modal"
+            yield Problem(("cross_layers",), said, expected="kind: two_streams, or no such key")
+        elif self.cross_layers > layers:
+            expected = f"at most {layers}, all that there are (num_layers)"
+            yield Problem(("cross_layers",), f"found {self.cross_layers}", expected=expected)
+
+
 class Architecture(Part):
     """Sizes and choices of the encoder-decoder; what the tokenizer decides is not here."""
 
@@ -27,6 +55,11 @@ class Architecture(Part):
         default=1024, description="Width of the feed-forward layer.", examples=[1024]
     )
     num_layers: Depth = Field(default=8, description="Blocks of the encoder.", examples=[8])
+    encoder: EncoderSpec = Field(
+        default_factory=EncoderSpec,
+        description="How the encoder's layers read text and images.",
+        examples=[{"kind": "two_streams", "cross_layers": 2}],
+    )
     num_decoder_layers: Depth | None = Field(
         default=None,
         description="Blocks of the decoder; those of the encoder unless given.",
@@ -122,6 +155,8 @@ class Architecture(Part):
         if self.region_classes is not None and self.region_features is None:
             found = "says nothing without `region_features`"
             yield Problem((*place, "region_classes"), found, expected="region_features")
+        for problem in self.encoder.problems(self.num_layers):
+            yield replace(problem, path=(*place, "encoder", *problem.path))
         for problem in self.vision.problems():
             yield replace(problem, path=(*place, "vision", *problem.path))
 
