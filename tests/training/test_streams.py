@@ -89,3 +89,9 @@ def test_a_joint_encoder_does_not_start_from_it(squares: Path, trained: Path) ->
     said = 'model.encoder.kind: found "joint", but the model .* has "two_streams"'
     with pytest.raises(UserError, match=said):
         known_start(load_run(squares / "run.yaml", start))
+
+
+def test_no_layer_of_a_teacher_is_like_one_of_two_streams(squares: Path, trained: Path) -> None:
+    teacher = f"teacher={{model: {trained / 'model'}, hidden: 1.0}}"
+    with pytest.raises(UserError, match=r"teacher\.hidden: of an encoder of two streams"):
+        build(load_run(squares / "run.yaml", [teacher]))

@@ -62,6 +62,14 @@ def refuse_unfit_teacher(run: Run, vocabulary: Vocabulary, sizes: Sizes) -> Any:
                 expected="a teacher that reads the same ids and images, trained with the run's "
                 "tokenizer",
             )
+    streams = config.two_streams or run.model.encoder.kind == "two_streams"
+    for key in ("hidden", "attention") if streams else ():
+        if getattr(run.teacher, key):
+            raise run.error(
+                ("teacher", key),
+                "of an encoder of two streams, no layer is like one of another model",
+                expected="0, and logits alone",
+            )
     return config
 
 
