@@ -55,13 +55,13 @@ class Idea:
         systems: that have it.
         caption: keys of the captioning task in the mixture.
         beside: further tasks of the mixture, a batch each.
-        vision: keys of the image branch, in place of the plain model's.
+        model: keys of the model that differ from the plain one's.
     """
 
     systems: str
     caption: Mapping[str, Any] = field(default_factory=dict)
     beside: Sequence[str] = ()
-    vision: Mapping[str, Any] | None = None
+    model: Mapping[str, Any] = field(default_factory=dict)
 
 
 STEM = {"kind": "stem", "image_size": [SIDE, SIDE], "patch_size": 16, "channels": [32, 64]}
@@ -88,20 +88,26 @@ IDEAS = {
     "grounding": Idea("VL-T5, OFA: places as tokens, learnt together", beside=("emoji_ground",)),
     "patches": Idea(
         "ViLT: patches without convolutions",
-        vision={"kind": "patches", "image_size": [SIDE, SIDE], "patch_size": 16},
+        model={"vision": {"kind": "patches", "image_size": [SIDE, SIDE], "patch_size": 16}},
     ),
     "grid": Idea(
         "Pixel-BERT: the grid of a residual network, from random weights",
-        vision={
-            "kind": "timm",
-            "backbone": "resnet10t",
-            "image_size": [SIDE, SIDE],
-            "feature_level": -2,
+        model={
+            "vision": {
+                "kind": "timm",
+                "backbone": "resnet10t",
+                "image_size": [SIDE, SIDE],
+                "feature_level": -2,
+            }
         },
     ),
     "resampler": Idea(
         "Flamingo: eight learnt queries read the image",
-        vision=STEM | {"pool": {"kind": "resampler", "tokens": 8, "layers": 1}},
+        model={"vision": STEM | {"pool": {"kind": "resampler", "tokens": 8, "layers": 1}}},
+    ),
+    "streams": Idea(
+        "ViLBERT, LXMERT: text and images apart, then joined",
+        model={"encoder": {"kind": "two_streams"}},
     ),
 }
 
@@ -230,7 +236,7 @@ def write_run(name: str, seed: int, steps: int, folder: Path) -> Run:
     _write(folder / "mixture.yaml", {"mixture": "systems", "version": 1, "tasks": tasks})
     run = YAML().load((ROOT / "task_specs/runs/emoji_demo.yaml").read_text(encoding="utf-8"))
     run["model"] |= {"d_model": 96, "d_kv": 24, "d_ff": 192, "num_heads": 4}
-    run["model"]["vision"] = dict(STEM if idea.vision is None else idea.vision)
+    run["model"] |= {"vision": STEM, **idea.model}
     run["optimizer"]["warmup_steps"] = max(min(100, steps // 10), 1)
     run |= {
         "run": "systems",
