@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import random
 import shutil
 import signal
@@ -101,6 +102,7 @@ def prepare(
     write_atomically(work / "run.yaml", text)
 
     def write() -> None:
+        os.chdir(work)  # a `data` of where it was called is not meant
         options = EmojiWorldOptions(
             concepts=28, train_scenes=64, validation_scenes=8, test_scenes=8, image_size=32
         )
