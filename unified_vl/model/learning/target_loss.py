@@ -102,7 +102,30 @@ def chunked_loss_sum(
     return loss
 
 
-class _ChunkedLoss(torch.autograd.Function):
+class KeptGradients(torch.autograd.Function):
+    """Backward of a loss whose `forward` has its gradients already, of its first two inputs: hidden
+    states (R, M) and the head's weight (V, M).
+
+    `forward` keeps in its context `gradients`, of which each may be None, the `lift` that they were
+    multiplied by, and the weight's `dtype`. Only one backward pass is possible.
+    """
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        assert ctx.gradients is not None, "the loss has one backward pass"
+        grad_RM, grad_VM = ctx.gradients
+        ctx.gradients = None
+        factor = grad.float() / ctx.lift
+        if grad_RM is not None:
+            grad_RM = (grad_RM.float() * factor).to(grad_RM.dtype)
+        if grad_VM is not None:
+            grad_VM = grad_VM.mul_(factor).to(ctx.dtype)
+        others = len(ctx.needs_input_grad) - 2
+        return grad_RM, grad_VM, *(None,) * others
+
+
+class _ChunkedLoss(KeptGradients):
     @staticmethod
     def forward(
         ctx: Any,
@@ -134,19 +157,6 @@ class _ChunkedLoss(torch.autograd.Function):
                 grad_VM += grad_CV.T @ hidden_RM[chunk]
         ctx.gradients, ctx.lift, ctx.dtype = (grad_RM, grad_VM), lift, weight_VM.dtype
         return loss
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        assert ctx.gradients is not None, "the loss has one backward pass"
-        grad_RM, grad_VM = ctx.gradients
-        ctx.gradients = None
-        factor = grad.float() / ctx.lift
-        if grad_RM is not None:
-            grad_RM = (grad_RM.float() * factor).to(grad_RM.dtype)
-        if grad_VM is not None:
-            grad_VM = grad_VM.mul_(factor).to(ctx.dtype)
-        return grad_RM, grad_VM, None, None, None, None
 
 
 def _chunk(

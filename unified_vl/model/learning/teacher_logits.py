@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from unified_vl.model.learning.target_loss import CHUNK, HALF_RANGE, Head
+from unified_vl.model.learning.target_loss import CHUNK, HALF_RANGE, Head, KeptGradients
 
 
 def divergence_sum(
@@ -44,7 +44,7 @@ def divergence_sum(
     return loss
 
 
-class _Divergence(torch.autograd.Function):
+class _Divergence(KeptGradients):
     @staticmethod
     def forward(
         ctx: Any,
@@ -77,16 +77,3 @@ class _Divergence(torch.autograd.Function):
                 grad_VM += grad_CV.T @ own_RM[chunk]
         ctx.gradients, ctx.lift, ctx.dtype = (grad_RM, grad_VM), lift, own_VM.dtype
         return loss
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        assert ctx.gradients is not None, "the loss has one backward pass"
-        grad_RM, grad_VM = ctx.gradients
-        ctx.gradients = None
-        factor = grad.float() / ctx.lift
-        if grad_RM is not None:
-            grad_RM = (grad_RM.float() * factor).to(grad_RM.dtype)
-        if grad_VM is not None:
-            grad_VM = grad_VM.mul_(factor).to(ctx.dtype)
-        return grad_RM, grad_VM, None, None, None, None
