@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from tests.app.conftest import Served
 from unified_vl.app.inputs import inputs_of
@@ -22,33 +22,35 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def tab() -> Iterator[Page]:
+def window() -> Iterator[BrowserContext]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.set_default_timeout(PATIENCE)
-        yield page
+        context = browser.new_context()
+        context.set_default_timeout(PATIENCE)
+        yield context
         browser.close()
 
 
 @pytest.fixture
-def page(tab: Page, served: Served) -> Iterator[Page]:
-    """The page as it opens; whatever it asks of another host, or complains of, is a failure."""
+def page(window: BrowserContext, served: Served) -> Iterator[Page]:
+    """The page as it opens; whatever it asks of another host, or complains of, is a failure.
+
+    Each test has a tab of its own: a page that is left aborts its streams, and Gradio lets those
+    errors out, so in one tab they would count as complaints of the page that comes next.
+    """
+    tab = window.new_page()
     hosts: set[str] = set()
     complaints: list[str] = []
-    asked = lambda request: hosts.add(urlsplit(request.url).netloc)  # noqa: E731
-    said = lambda one: complaints.append(one.text) if one.type == "error" else None  # noqa: E731
-    failed = lambda error: complaints.append(str(error))  # noqa: E731
-    listeners = {"request": asked, "console": said, "pageerror": failed}
-    for event, listener in listeners.items():
-        tab.on(event, listener)
+    tab.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    tab.on("console", lambda one: complaints.append(one.text) if one.type == "error" else None)
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.goto(served.url)
     tab.locator("#ask").wait_for()
     yield tab
-    for event, listener in listeners.items():
-        tab.remove_listener(event, listener)
+    seen = list(complaints)  # closing aborts streams, too
+    tab.close()
     assert hosts - {""} == {urlsplit(served.url).netloc}  # "" is that of data: and blob:
-    assert complaints == []
+    assert seen == []
 
 
 def choose(page: Page, task: str, about: str) -> None:
