@@ -36,8 +36,8 @@ from unified_vl.training.balancing.task_gradients import group_names
 from unified_vl.training.beginning import beginning_of
 from unified_vl.training.build import Parts, build
 from unified_vl.training.course.between_steps import validation_batches
-from unified_vl.training.distributed.engine import Engine, start_process
-from unified_vl.training.distributed.process import Process
+from unified_vl.training.distributed.engine import Engine
+from unified_vl.training.distributed.process import Process, start_process
 from unified_vl.training.learning_rate import learning_rate
 from unified_vl.training.optimizers.registry import build_optimizer
 from unified_vl.training.update import TaskBatch, gradient_alone

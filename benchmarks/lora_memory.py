@@ -120,7 +120,8 @@ def measure(folder: Path, case: str) -> dict[str, float]:
     """Megabytes of some updates, and how many weights they train."""
     from unified_vl.specs.load import load_run
     from unified_vl.training.build import build
-    from unified_vl.training.distributed.engine import Engine, start_process
+    from unified_vl.training.distributed.engine import Engine
+    from unified_vl.training.distributed.process import start_process
     from unified_vl.training.optimizers.registry import build_optimizer
 
     run = load_run(folder / "run.yaml", CASES[case])

@@ -161,7 +161,8 @@ def measure(folder: Path, case: Case) -> dict[str, float]:
     """The most memory and the bytes of collectives of an update, of this rank."""
     from unified_vl.specs.load import load_run
     from unified_vl.training.build import build
-    from unified_vl.training.distributed.engine import Engine, start_process
+    from unified_vl.training.distributed.engine import Engine
+    from unified_vl.training.distributed.process import start_process
     from unified_vl.training.optimizers.registry import build_optimizer
 
     run = load_run(folder / "run.yaml", [f"engine={folder / 'engine.json'}"])

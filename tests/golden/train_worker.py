@@ -12,7 +12,7 @@ from pathlib import Path
 
 from unified_vl.image_tokenizer.image_tokenizer import ImageTokenizer
 from unified_vl.specs.load import load_run
-from unified_vl.training.distributed.engine import stop_process
+from unified_vl.training.distributed.process import stop_process
 from unified_vl.training.tokenizers.tokenizer_training import texts_of_specs, train_tokenizer
 from unified_vl.training.trainer import train
 from unified_vl.worlds.emoji import EmojiWorldOptions, write_emoji_world

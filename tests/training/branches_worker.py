@@ -20,7 +20,8 @@ from unified_vl.model.unified import UnifiedVLForConditionalGeneration, UnifiedV
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
 from unified_vl.training.build import build
-from unified_vl.training.distributed.engine import Engine, start_process, stop_process
+from unified_vl.training.distributed.engine import Engine
+from unified_vl.training.distributed.process import start_process, stop_process
 from unified_vl.training.optimizers.registry import build_optimizer
 
 # the branch of each part of each update

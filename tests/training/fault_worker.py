@@ -23,7 +23,8 @@ import torch
 from unified_vl.errors import TrainingEnded, UserError
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.load import load_run
-from unified_vl.training.distributed.engine import Engine, start_process
+from unified_vl.training.distributed.engine import Engine
+from unified_vl.training.distributed.process import start_process
 from unified_vl.training.record.models import ModelWriter
 from unified_vl.training.trainer import train
 

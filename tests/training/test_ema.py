@@ -12,8 +12,7 @@ from safetensors.torch import load_file
 from torch.testing import assert_close
 
 from unified_vl.specs.load import load_run
-from unified_vl.specs.runs.course import EmaSpec
-from unified_vl.training.distributed.ema import WeightMean
+from unified_vl.training.distributed.weight_means import WeightMean
 from unified_vl.training.trainer import train
 
 EMA = "ema={decay: 0.5}"
@@ -21,7 +20,7 @@ EMA = "ema={decay: 0.5}"
 
 def test_it_is_the_written_mean_and_exchanges_without_a_trace() -> None:
     weights = [torch.tensor([1.0, 2.0]), torch.tensor([3.0])]
-    mean = WeightMean(EmaSpec(decay=0.4), [*weights, weights[0]])  # each once
+    mean = WeightMean(0.4, [*weights, weights[0]])  # each once
     expected = [weight.clone() for weight in weights]
     for number in range(1, 8):
         decay = min(0.4, (1 + number) / (10 + number))

@@ -19,11 +19,8 @@ from tests.processes import CPU, PATIENCE, free_port, run_ranks
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_run
 from unified_vl.training.build import build
-from unified_vl.training.distributed.engine import (
-    Engine,
-    start_process,
-)
-from unified_vl.training.distributed.process import Process
+from unified_vl.training.distributed.engine import Engine
+from unified_vl.training.distributed.process import Process, start_process
 from unified_vl.training.optimizers.registry import build_optimizer
 from unified_vl.training.trainer import train
 

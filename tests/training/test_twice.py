@@ -7,7 +7,7 @@ from tests.processes import run_command
 PROGRAM = """
 import sys
 from unified_vl.specs.load import load_run
-from unified_vl.training.distributed.engine import stop_process
+from unified_vl.training.distributed.process import stop_process
 from unified_vl.training.trainer import train
 
 run_file, folder = sys.argv[1:]

@@ -18,7 +18,7 @@ from unified_vl.model import backbone
 from unified_vl.model.learning import target_loss
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
-from unified_vl.training.distributed.engine import stop_process
+from unified_vl.training.distributed.process import stop_process
 from unified_vl.training.trainer import train
 
 

@@ -38,9 +38,9 @@ from unified_vl.training.distributed.devices import (
     peak_memory,
     peak_of,
 )
-from unified_vl.training.distributed.engine import Engine, refuse_unable_device, start_process
+from unified_vl.training.distributed.engine import Engine, refuse_unable_device
 from unified_vl.training.distributed.lost import failing_alike, lost_ranks
-from unified_vl.training.distributed.process import Process
+from unified_vl.training.distributed.process import Process, start_process
 from unified_vl.training.distributed.signals import StopSignals
 from unified_vl.training.distributed.watchdog import STACKS, Watchdog
 from unified_vl.training.gradients import GradientGuard

@@ -41,7 +41,7 @@ def train(
         run = load_run(run_file, overrides or ())
         refuse_unusable_paths(run)
 
-    from unified_vl.training.distributed.engine import stop_process
+    from unified_vl.training.distributed.process import stop_process
     from unified_vl.training.trainer import train as train_run
 
     try:

@@ -1,8 +1,4 @@
-"""DeepSpeed, and nothing else of the project knows it.
-
-Works as one process and under the `deepspeed` launcher: the launcher's environment
-(`RANK`, `WORLD_SIZE`, `LOCAL_RANK`, `MASTER_ADDR`, `MASTER_PORT`) is used where it is
-set and made up for one process where it is not.
+"""A model and its optimiser in DeepSpeed, which only this module and `process.py` know.
 
 Legend: B batch, T target length, V vocabulary.
 """
@@ -10,17 +6,12 @@ Legend: B batch, T target length, V vocabulary.
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
-import os
-import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed
 from torch import nn
 
 from unified_vl.checkpoint_folders import STATE
@@ -29,57 +20,13 @@ from unified_vl.model.backbone import Backbone, ComputeInstead, ComputeWithin, U
 from unified_vl.model.learning.target_loss import Targets
 from unified_vl.model.tuning.adapters import add_adapters, merged
 from unified_vl.specs.run import Run
-from unified_vl.specs.runs.course import EmaSpec
 from unified_vl.specs.runs.engine import read_engine_config
-from unified_vl.training.distributed.compiler_locks import release_compiler_locks
-from unified_vl.training.distributed.ema import WeightMean
 from unified_vl.training.distributed.loss_scale import LossScale, refuse_fp16, told_when_least
 from unified_vl.training.distributed.masters import changing_masters
-from unified_vl.training.distributed.process import Process
-from unified_vl.training.distributed.shards import (
-    EMA,
-    MOMENTUM,
-    fragments,
-    load_shards,
-    save_shard,
-)
+from unified_vl.training.distributed.process import Process, quiet
+from unified_vl.training.distributed.shards import fragments, load_shards, save_shard
 from unified_vl.training.distributed.unused_weights import fill_in_gradients, forget_gradients
-
-SHARED_MEMORY_OPERATOR = "deepspeed_shm_comm"
-
-
-def start_process() -> Process:
-    """Join the processes of the run, or be its only one; may be called again.
-
-    The backend is NCCL on CUDA and gloo on CPU. `DS_ACCELERATOR=cpu` keeps a machine
-    with a GPU on its CPU.
-    """
-    accelerator = os.environ.setdefault(
-        "DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu"
-    )
-    backend = "nccl" if accelerator == "cuda" else "gloo"
-    if "RANK" not in os.environ:
-        os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", MASTER_ADDR="127.0.0.1")
-        # any port: one that is free now may be taken by another run a moment later
-        os.environ["MASTER_PORT"] = "0"
-    # collectives that DeepSpeed calls by their old names
-    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
-    device = torch.device("cpu")
-    if accelerator == "cuda":
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        torch.cuda.set_device(device)
-    if os.environ.get("LOCAL_RANK") == "0":
-        for line in release_compiler_locks():
-            print(line, file=sys.stderr)
-    with _quiet():
-        import deepspeed
-
-        logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
-        # on CPU, DeepSpeed would compile a C++ operator that nothing here calls
-        deepspeed.ops.__compatible_ops__[SHARED_MEMORY_OPERATOR] = False
-        deepspeed.init_distributed(dist_backend=backend, verbose=False)
-    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return Process(rank, world, device)
+from unified_vl.training.distributed.weight_means import EMA, MOMENTUM, WeightMeans
 
 
 def refuse_unable_device(run: Run) -> None:
@@ -88,7 +35,7 @@ def refuse_unable_device(run: Run) -> None:
     Raises:
         UserError: at the key of that file.
     """
-    with _quiet():
+    with quiet():
         from deepspeed.accelerator import get_accelerator
 
         accelerator = get_accelerator()
@@ -144,7 +91,7 @@ class Engine:
         # one pass that also gives their norm, which DeepSpeed then would not tell
         self._stage = stage
         self._plain = stage == 0 and not config.get("bf16", {}).get("enabled", False)
-        with _quiet():
+        with quiet():
             import deepspeed
 
             try:
@@ -169,24 +116,17 @@ class Engine:
         self._accepted: bool | None = None
         self._norm: torch.Tensor | None = None
         self._optimizer = optimizer
-        self._means: dict[str, WeightMean] = {}
         self.loss_scale: LossScale | None = None
         if config.get("fp16", {}).get("enabled", False):
             self.loss_scale = LossScale(self._engine.optimizer)
-        if run.ema is not None:
-            self._means[EMA] = WeightMean(run.ema, self._flats())
-        if momentum:
-            spec = EmaSpec(decay=run.momentum_decay)
-            self._means[MOMENTUM] = WeightMean(spec, self._flats(), ramps=False)
+        held = fragments(model, self._engine.optimizer, process.rank)
+        flats = [fragment.flat for fragment in held.values()]
+        self._means = WeightMeans(run, self._engine.optimizer, flats, momentum=momentum)
         self._inner_step = optimizer.step
         optimizer.step = self._update  # type: ignore[method-assign, assignment]
         if stage == 0 and process.world == 1:
             # one process without shards: there is nothing to reduce, only copies to save
             self._engine.enable_backward_allreduce = False
-
-    def _flats(self) -> list[torch.Tensor]:
-        held = fragments(self.model, self._engine.optimizer, self.process.rank)
-        return [fragment.flat for fragment in held.values()]
 
     def outputs(
         self,
@@ -228,7 +168,7 @@ class Engine:
         training = self._engine.training
         self._engine.eval()
         try:
-            with torch.no_grad(), self._exchanged(MOMENTUM):
+            with torch.no_grad(), self._means.exchanged(MOMENTUM):
                 return self._engine(instead=compute)
         finally:
             self._engine.train(training)
@@ -304,8 +244,7 @@ class Engine:
         elif self._accepted is None:  # DeepSpeed met inf or NaN and did not come to its optimiser
             self._accepted = accept is None or accept(self._global_norm())
         elif self._accepted:
-            for mean in self._means.values():
-                mean.update()
+            self._means.update()
         return self._global_norm()
 
     def _global_norm(self) -> float:
@@ -326,25 +265,11 @@ class Engine:
             self._inner_step()
 
     @contextlib.contextmanager
-    def _exchanged(self, kind: str) -> Iterator[None]:
-        """A mean is in the place of the weights inside, where the run keeps one of this kind."""
-        if kind not in self._means:
-            yield
-            return
-        with changing_masters(self._engine.optimizer):
-            self._means[kind].exchange()
-        try:
-            yield
-        finally:
-            with changing_masters(self._engine.optimizer):
-                self._means[kind].exchange()
-
-    @contextlib.contextmanager
     def evaluating(self) -> Iterator[None]:
         """No dropout and no gradients inside."""
         self._engine.eval()
         try:
-            with torch.no_grad(), self._exchanged(EMA):
+            with torch.no_grad(), self._means.exchanged(EMA):
                 yield
         finally:
             self._engine.train()
@@ -366,7 +291,7 @@ class Engine:
         token that is written, by all ranks at the same time.
         """
         try:
-            with torch.no_grad(), self._exchanged(EMA):
+            with torch.no_grad(), self._means.exchanged(EMA):
                 model = self._copy_of_shards() if self._stage == 3 else self.model
                 model.eval()
                 with contextlib.nullcontext() if self._lora is None else merged(model):
@@ -401,7 +326,7 @@ class Engine:
             self._optimizer.state,
             process.rank,
             process.world,
-            self._means,
+            self._means.by_kind,
         )
 
     def load(self, directory: Path) -> None:
@@ -413,7 +338,7 @@ class Engine:
                 self._engine.optimizer,
                 self._optimizer.state,
                 self.process.rank,
-                self._means,
+                self._means.by_kind,
             )
 
     def weights(self) -> dict[str, torch.Tensor]:
@@ -421,33 +346,14 @@ class Engine:
 
         With bf16 these are the weights that training computed with.
         """
-        with _quiet():
+        with quiet():
             import deepspeed
 
             parameters = list(self.model.parameters())
-            with self._exchanged(EMA), deepspeed.zero.GatheredParameters(parameters):
+            with self._means.exchanged(EMA), deepspeed.zero.GatheredParameters(parameters):
                 if self.process.rank != 0:
                     return {}
                 return {
                     name: value.detach().to("cpu", torch.float32, copy=True)
                     for name, value in self.model.state_dict().items()
                 }
-
-
-def stop_process() -> None:
-    """Leave the other processes; another training may follow in this one."""
-    if not torch.distributed.is_initialized():
-        return
-    from deepspeed import comm
-
-    if comm.is_initialized():
-        comm.destroy_process_group()  # which also forgets the groups that it has kept
-    else:
-        torch.distributed.destroy_process_group()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """What DeepSpeed prints goes to stderr: stdout is for results."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield

@@ -1,15 +1,29 @@
-"""One process among those of a run, and what they tell each other.
+"""One process among those of a run: how it joins the others, and what they tell each other.
+
+Works as one process and under the `deepspeed` launcher: the launcher's environment
+(`RANK`, `WORLD_SIZE`, `LOCAL_RANK`, `MASTER_ADDR`, `MASTER_PORT`) is used where it is
+set and made up for one process where it is not.
 
 Legend: B rows of one process.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.distributed
+
+from unified_vl.training.distributed.compiler_locks import release_compiler_locks
+
+SHARED_MEMORY_OPERATOR = "deepspeed_shm_comm"
 
 
 @dataclass(frozen=True)
@@ -94,3 +108,56 @@ class Process:
         if self.world > 1:
             torch.distributed.broadcast_object_list(box, src=0, device=self.device)
         return box[0]
+
+
+def start_process() -> Process:
+    """Join the processes of the run, or be its only one; may be called again.
+
+    The backend is NCCL on CUDA and gloo on CPU. `DS_ACCELERATOR=cpu` keeps a machine
+    with a GPU on its CPU.
+    """
+    accelerator = os.environ.setdefault(
+        "DS_ACCELERATOR", "cuda" if torch.cuda.is_available() else "cpu"
+    )
+    backend = "nccl" if accelerator == "cuda" else "gloo"
+    if "RANK" not in os.environ:
+        os.environ.update(RANK="0", WORLD_SIZE="1", LOCAL_RANK="0", MASTER_ADDR="127.0.0.1")
+        # any port: one that is free now may be taken by another run a moment later
+        os.environ["MASTER_PORT"] = "0"
+    # collectives that DeepSpeed calls by their old names
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
+    device = torch.device("cpu")
+    if accelerator == "cuda":
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    if os.environ.get("LOCAL_RANK") == "0":
+        for line in release_compiler_locks():
+            print(line, file=sys.stderr)
+    with quiet():
+        import deepspeed
+
+        logging.getLogger("DeepSpeed").setLevel(logging.WARNING)
+        # on CPU, DeepSpeed would compile a C++ operator that nothing here calls
+        deepspeed.ops.__compatible_ops__[SHARED_MEMORY_OPERATOR] = False
+        deepspeed.init_distributed(dist_backend=backend, verbose=False)
+    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    return Process(rank, world, device)
+
+
+def stop_process() -> None:
+    """Leave the other processes; another training may follow in this one."""
+    if not torch.distributed.is_initialized():
+        return
+    from deepspeed import comm
+
+    if comm.is_initialized():
+        comm.destroy_process_group()  # which also forgets the groups that it has kept
+    else:
+        torch.distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """What DeepSpeed prints goes to stderr: stdout is for results."""
+    with contextlib.redirect_stdout(sys.stderr):
+        yield

@@ -36,10 +36,10 @@ from torch import nn
 
 from unified_vl.checkpoint_folders import SHARDS
 from unified_vl.files import OS_ERROR
-from unified_vl.training.distributed.ema import WeightMean
+from unified_vl.training.distributed.weight_means import EMA, MOMENTUM, WeightMean
 
 NUMBER = "number."  # before the name of what an optimiser remembers as one number, but for `step`
-EMA, MOMENTUM, UPDATES = "ema", "momentum", "_updates"  # means of weights, and their counts
+UPDATES = "_updates"  # behind the kind of a mean of weights: its count
 NO_STATE = (
     "master",
     "buffer",
