@@ -79,6 +79,10 @@ IDEAS = {
         "ALBEF, VLMo: matching with negatives that the contrast draws",
         {"contrast": 1.0, "matching": 1.0},
     ),
+    "distilled": Idea(
+        "ALBEF: soft targets of a momentum copy, of captions and of the contrast",
+        {"contrast": 1.0, "contrast_queue": 1024, "momentum_distillation": 0.4},
+    ),
     "transport": Idea(
         "UNITER, ViLT: words moved to places at least cost", {"contrast": 1.0, "alignment": 0.1}
     ),

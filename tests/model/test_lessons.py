@@ -16,17 +16,21 @@ from unified_vl.model.learning.teacher_logits import divergence_sum
 
 @pytest.mark.parametrize("temperature", [1.0, 2.5])
 @pytest.mark.parametrize("chunk", [1 << 24, 60])
+@pytest.mark.parametrize("cap", [None, 1.5])
 def test_the_divergence_and_its_gradients_are_those_of_torch(
-    temperature: float, chunk: int, monkeypatch: pytest.MonkeyPatch
+    temperature: float, chunk: int, cap: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(teacher_logits, "CHUNK", chunk)
     torch.manual_seed(0)
     own_RM, own_VM = torch.randn(5, 4, requires_grad=True), torch.randn(11, 4, requires_grad=True)
     shown_RW, shown_VW = torch.randn(5, 6), torch.randn(11, 6)
-    heads = Head(own_VM, scale=0.5), Head(shown_VW, scale=2.0)
+    bias_V = None if cap is None else torch.randn(11)
+    heads = Head(own_VM, bias_V, cap, scale=0.5), Head(shown_VW, bias_V, cap, scale=2.0)
     found = divergence_sum(own_RM, shown_RW, *heads, temperature)
-    own = (0.5 * own_RM @ own_VM.T / temperature).log_softmax(-1)
-    shown = (2.0 * shown_RW @ shown_VW.T / temperature).log_softmax(-1)
+    logits = [0.5 * own_RM @ own_VM.T, 2.0 * shown_RW @ shown_VW.T]
+    if cap is not None and bias_V is not None:
+        logits = [cap * ((each + bias_V) / cap).tanh() for each in logits]
+    own, shown = ((each / temperature).log_softmax(-1) for each in logits)
     expected = F.kl_div(own, shown, reduction="sum", log_target=True) * temperature**2
     torch.testing.assert_close(found, expected)
     torch.testing.assert_close(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import sentencepiece
@@ -20,9 +21,9 @@ SIZES = {"t5gemma2": [16, 16], "florence2": [64, 64], "bart": [8, 8]}
 STEPS = ["steps=4", "optimizer.decay=constant", "optimizer.warmup_steps=0"]
 
 
-def write_world(root: Path, squares: Path) -> Path:
+def write_world(root: Path, squares: Path, families: Sequence[str] = FAMILIES) -> Path:
     """A folder with a checkpoint, a tokenizer and a run file of each family."""
-    for family in FAMILIES:
+    for family in families:
         make(family, root / family / "checkpoint", rows=ROWS, max_shard_size="40KB")
         write_tokenizer(root / family / "tokenizer", family)
         if family == "t5gemma2":  # the others' rows are found by their ids

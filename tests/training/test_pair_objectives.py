@@ -29,9 +29,10 @@ ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
 STAGES = [ENGINES / f"zero{stage}.json" for stage in (0, 3)]
 QUEUE = 5
 KEYS = (
-    f"contrast: 0.5, contrast_queue: {QUEUE}, contrast_within: 0.5, matching: 0.5, alignment: 0.5"
+    f"contrast: 0.5, contrast_queue: {QUEUE}, contrast_within: 0.5, matching: 0.5, alignment: 0.5, "
+    "momentum_distillation: 0.3"
 )
-NAMES = ("contrast", "matching", "alignment")
+NAMES = ("contrast", "matching", "alignment", "momentum_distillation")
 
 
 @given(seed=st.integers(0, 1000), chunk=st.sampled_from([1, 40, 1 << 20]))
@@ -71,7 +72,9 @@ def test_the_first_stage_of_retrieval_knows_the_usual_temperature() -> None:
 @pytest.fixture(scope="module")
 def contrasted(squares: Path) -> Path:
     mixture = (squares / "mixture.yaml").read_text(encoding="utf-8")
-    write_atomically(squares / "queue.yaml", mixture.replace("contrast: 0.5", KEYS))
+    text = mixture.replace("contrast: 0.5", KEYS)
+    text = text.replace("weight: 0.5", "weight: 0.5, momentum_distillation: 0.6")
+    write_atomically(squares / "queue.yaml", text)
     return squares / "queue.yaml"
 
 
@@ -141,7 +144,7 @@ def test_two_ranks_are_as_one(
     mixture = (f"mixture={contrasted}", "momentum_decay=0.5", "validation_rows=0")
     run_ranks(WORKER, squares / "run.yaml", tmp_path, *STAGES, *mixture, *settings, *more)
     expected = numbers(tmp_path / "alone")
-    assert sum(len(values) == 5 for values in expected.values()) == 3
+    assert sorted(len(values) for values in expected.values()) == [3, 6, 6, 6]
     for stage in STAGES:
         found = numbers(tmp_path / stage.stem)
         assert found.keys() == expected.keys()

@@ -44,6 +44,8 @@ class UnifiedVLOutput(Seq2SeqLMOutput):
         taught: how far it is from what a teacher showed, by name (`learning.lessons`).
         beside: what objectives computed with the model's layers, by names that they choose.
         momentum: what the momentum copy of the weights gave them before, likewise.
+        target_states: what the head scores of the targets, where a loss of these is asked for:
+            (B, T, M), of a batch without padding those of its tokens (tokens, M).
     """
 
     target_loss: torch.Tensor | None = None
@@ -54,6 +56,7 @@ class UnifiedVLOutput(Seq2SeqLMOutput):
     taught: dict[str, torch.Tensor] | None = None
     beside: dict[str, Any] | None = None
     momentum: Mapping[str, torch.Tensor] | None = None
+    target_states: torch.Tensor | None = None
 
 
 ComputeWithin = Callable[["Backbone", UnifiedVLOutput], Mapping[str, Any]]

@@ -220,6 +220,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             image_features=getattr(encoder_outputs, "image_features", None),
             caption_features=self.encoder(caption_ids, caption_mask)[0] if contrasted else None,
             taught=taught,
+            target_states=None if targets is None else x_BTM,
         )
         if guess_regions is not None:
             assert input_ids is not None

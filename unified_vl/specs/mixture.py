@@ -20,6 +20,7 @@ from unified_vl.specs.objectives import (
     MaskedRegionClassesKeys,
     MaskedRegionFeaturesKeys,
     MatchingKeys,
+    MomentumDistillationKeys,
 )
 from unified_vl.specs.reading.document import Name, Origin, Part, Version, Weight
 from unified_vl.specs.reading.parse import validate
@@ -66,6 +67,7 @@ class GeneralTaskKeys(Part):
 class MixtureTask(
     MaskedRegionClassesKeys,
     MaskedRegionFeaturesKeys,
+    MomentumDistillationKeys,
     AlignmentKeys,
     MatchingKeys,
     ContrastKeys,

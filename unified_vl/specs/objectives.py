@@ -95,6 +95,23 @@ class AlignmentKeys(Part):
     )
 
 
+class MomentumDistillationKeys(Part):
+    """Of what a momentum copy of the weights makes of targets."""
+
+    momentum_distillation: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description=(
+            "Share of the targets that is not the data's but what a momentum copy of the weights "
+            "(`momentum_decay` of the run) finds likely: of each target token, and with "
+            "`contrast_queue` or `contrast_within` of what image and text are to find. "
+            "0 keeps no such copy."
+        ),
+        examples=[0.4],
+    )
+
+
 def _paired(name: str, spec: TaskSpec) -> Iterator[Problem]:
     if not _pairs_image_and_text(spec):
         yield Problem(
@@ -162,6 +179,7 @@ OBJECTIVES = Variants(
     Variant("contrast", ContrastKeys, partial(_paired, "contrast")),
     Variant("matching", MatchingKeys, partial(_paired, "matching")),
     Variant("alignment", AlignmentKeys, partial(_paired, "alignment")),
+    Variant("momentum_distillation", MomentumDistillationKeys),
     Variant(
         "masked_region_features",
         MaskedRegionFeaturesKeys,

@@ -175,26 +175,35 @@ def _loss_of_part(
     moved = part.to(engine.process.device)
     targets = _targets(moved, run, objectives)
     momentum = _of_momentum(engine, objectives, moved)
-    within = [partial(_within, each, moved, engine.process) for each in objectives.values()]
+    within = [
+        partial(_within, each, moved, engine.process, momentum) for each in objectives.values()
+    ]
     inputs = _more_inputs(objectives, moved)
     output = engine.outputs(moved, targets, inputs, within, apart=apart)
-    output.momentum = momentum
     part_sum = output.target_loss
     assert part_sum is not None
-    objective = step_loss(part_sum, tokens, engine.process.world, weight)
+    left = 1 - sum(each.weight for each in objectives.values() if each.takes_share)
+    objective = step_loss(part_sum, tokens, engine.process.world, weight * left)
     beside = {}
     for name, other in objectives.items():
         number = {"part": parts, "row": moved.global_rows, "token": tokens}[other.per]
         value = other.loss(output, moved, engine.process) / number
         # DeepSpeed takes the mean over the ranks of what here is a sum
-        objective = objective + other.weight * engine.process.world * value
+        share = weight * other.weight if other.takes_share else other.weight
+        objective = objective + share * engine.process.world * value
         beside[name] = value.item()
     return _PartLoss(objective, part_sum, beside)
 
 
 def _within(
-    other: Objective, batch: Batch, process: Process, model: Backbone, output: UnifiedVLOutput
+    other: Objective,
+    batch: Batch,
+    process: Process,
+    momentum: Mapping[str, torch.Tensor] | None,
+    model: Backbone,
+    output: UnifiedVLOutput,
 ) -> Mapping[str, Any]:
+    output.momentum = momentum
     return other.within(model, output, batch, process)
 
 

@@ -211,6 +211,7 @@ class TransformersBackbone(Backbone):
             encoder_last_hidden_state=memory_BSM,
             image_features=feature_NPM if caption_ids is not None else None,
             caption_features=caption_BTM,
+            target_states=None if targets is None else hidden_BTM,
         )
         return self.with_objectives(output, within)
 

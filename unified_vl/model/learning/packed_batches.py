@@ -198,6 +198,7 @@ def packed_outputs(
     memory_NM = encoded[0]
     output = UnifiedVLOutput(image_features=encoded.image_features)
     output.taught = model.learnt(lesson, x_NM)
+    output.target_states = None if targets is None else x_NM
     if targets is not None and not targets.logits:
         labels_N = targets.labels.flatten()[packed.target.token_N]
         _, output.target_loss = model.score(x_NM, replace(targets, labels=labels_N))

@@ -4,7 +4,7 @@ there whole.
 As `target_loss` does, gradients are computed in the forward pass, while a chunk's logits are there.
 
 Legend: R target tokens, C tokens of a chunk, M width of the student, W width of the teacher,
-V vocabulary.
+V vocabulary, X rows and M width of either.
 """
 
 from __future__ import annotations
@@ -37,11 +37,23 @@ def divergence_sum(
         own_RM * own.scale if own.scale != 1.0 else own_RM,
         own.weight,
         shown_RW * shown.scale,
-        shown.weight,
+        own,
+        shown,
         temperature,
         torch.is_grad_enabled(),
     )
     return loss
+
+
+def chunk_logits(hidden_XM: torch.Tensor, head: Head) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Logits (X, V) in float32 of hidden states that are scaled already, and what a gradient by
+    them is multiplied by to be one by the products with the head's weight (X, V), if by anything.
+    """
+    logits_XV = F.linear(hidden_XM, head.weight, head.bias).float()
+    if head.cap is None:
+        return logits_XV, None
+    capped_XV = logits_XV.div_(head.cap).tanh_()
+    return capped_XV * head.cap, 1 - capped_XV.square()
 
 
 class _Divergence(KeptGradients):
@@ -51,7 +63,8 @@ class _Divergence(KeptGradients):
         own_RM: torch.Tensor,
         own_VM: torch.Tensor,
         shown_RW: torch.Tensor,
-        shown_VW: torch.Tensor,
+        own: Head,
+        shown: Head,
         temperature: float,
         learning: bool,
     ) -> torch.Tensor:
@@ -63,14 +76,16 @@ class _Divergence(KeptGradients):
         rows = max(1, CHUNK // (2 * len(own_VM)))
         for start in range(0, len(own_RM), rows):
             chunk = slice(start, start + rows)
-            own_CV = F.linear(own_RM[chunk], own_VM).float().div_(temperature).log_softmax(-1)
-            shown_CV = F.linear(shown_RW[chunk], shown_VW).float().div_(temperature)
-            shown_CV = shown_CV.log_softmax(-1)
+            own_CV, slope_CV = chunk_logits(own_RM[chunk], own)
+            own_CV = own_CV.div_(temperature).log_softmax(-1)
+            shown_CV, _ = chunk_logits(shown_RW[chunk], shown)
+            shown_CV = shown_CV.div_(temperature).log_softmax(-1)
             likely_CV = shown_CV.exp()
             loss += (likely_CV * shown_CV.sub_(own_CV)).sum() * temperature**2
             if not (of_state or of_weight):
                 continue
-            grad_CV = own_CV.exp_().sub_(likely_CV).mul_(temperature * lift).to(own_RM.dtype)
+            grad_CV = own_CV.exp_().sub_(likely_CV).mul_(temperature * lift)
+            grad_CV = (grad_CV if slope_CV is None else grad_CV.mul_(slope_CV)).to(own_RM.dtype)
             if grad_RM is not None:
                 torch.mm(grad_CV, own_VM, out=grad_RM[chunk])
             if grad_VM is not None:

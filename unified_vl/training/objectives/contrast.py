@@ -109,6 +109,7 @@ def _make(entry: MixtureTask, config: BackboneConfig) -> Objective:
         entry.contrast_temperature,
         entry.contrast_queue,
         entry.contrast_within,
+        entry.momentum_distillation,
     )
 
 

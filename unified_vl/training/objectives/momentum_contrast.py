@@ -7,6 +7,9 @@ arXiv 2103.06561). The same may be asked within a modality (TCL, arXiv 2202.1040
 an image then is told from the other images, a caption from the other captions. Its own pair is
 what the copy made of the same row. What is alike is decided token by token, as without a queue.
 
+With momentum distillation (ALBEF, section 3.4) the right one is not all that counts: what the copy
+finds alike of its own reading takes a share of the target, between image and caption.
+
 Captions of the same words as a row's own are no negatives for it.
 
 Legend: B rows of this rank, G rows of all ranks, Q rows of the queue, K = G + Q, T tokens, P places
@@ -97,6 +100,13 @@ def _filled(x: torch.Tensor, length: int) -> torch.Tensor:
     return F.pad(x, more)
 
 
+def soft_loss_sum(logits_BK: torch.Tensor, shown_BK: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy with the probabilities of other logits, summed over rows; -inf in both is of
+    what none may choose."""
+    log_BK = logits_BK.log_softmax(-1).masked_fill(logits_BK.isinf(), 0.0)
+    return -(shown_BK.softmax(-1) * log_BK).sum()
+
+
 class MomentumContrast(Objective):
     """The mean, over the rows of all ranks, of choosing the right one among batch and queue.
 
@@ -106,16 +116,24 @@ class MomentumContrast(Objective):
         temperature: what similarities are divided by.
         queue: rows that are kept, at most.
         within: weight of the loss within a modality.
+        soft: share of the targets between modalities that is as the copy finds them alike.
     """
 
     reads_logits = False
     reads_momentum = True
 
     def __init__(
-        self, weight: float, config: BackboneConfig, temperature: float, queue: int, within: float
+        self,
+        weight: float,
+        config: BackboneConfig,
+        temperature: float,
+        queue: int,
+        within: float,
+        soft: float = 0.0,
     ) -> None:
         super().__init__(weight)
         self.config = config
+        self.soft = soft
         self.temperature, self.queue, self.share_within = temperature, queue, within
         self._kept: Keys | None = None
         self._fresh: Keys | None = None
@@ -162,17 +180,23 @@ class MomentumContrast(Objective):
         same_BK[torch.arange(len(own_B), device=own_B.device), own_B] = False
         texts, images = (keys.text.float(), keys.of_text), (keys.image.float(), keys.of_image)
         own_texts, own_images = (text_BTM, words_BT), (image_BPM, places_BP)
-        found = [
-            (0.5, alike(*own_texts, *images)),
-            (0.5, alike(*texts, *own_images).T),
-        ]
+        found = [alike(*own_texts, *images), alike(*texts, *own_images).T]
         if self.share_within:
-            found.append((self.share_within / 2, alike(*own_texts, *texts)))
-            found.append((self.share_within / 2, alike(*own_images, *images)))
+            found += [alike(*own_texts, *texts), alike(*own_images, *images)]
+        copied: list[torch.Tensor] = []
+        if self.soft:
+            seen = (fresh.text[own_B].float(), fresh.of_text[own_B])
+            read = (fresh.image[own_B].float(), fresh.of_image[own_B])
+            copied = [alike(*seen, *images), alike(*texts, *read).T]
         total = torch.zeros((), device=own_B.device)
-        for share, score_BK in found:
+        for place, score_BK in enumerate(found):
+            share = 0.5 if place < 2 else self.share_within / 2
             logits_BK = (score_BK / self.temperature).masked_fill(same_BK, -torch.inf)
-            total = total + share * F.cross_entropy(logits_BK, own_B, reduction="sum")
+            hard = F.cross_entropy(logits_BK, own_B, reduction="sum")
+            if place < len(copied):
+                shown_BK = (copied[place] / self.temperature).masked_fill(same_BK, -torch.inf)
+                hard = (1 - self.soft) * hard + self.soft * soft_loss_sum(logits_BK, shown_BK)
+            total = total + share * hard
         return process.told_whole(total / len(fresh.caption))
 
     def remember(self) -> None:

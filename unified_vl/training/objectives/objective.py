@@ -28,6 +28,8 @@ class Objective(ABC):
             of a large vocabulary.
         reads_momentum: whether `momentum` is to be called: the run then keeps a momentum copy of
             the weights, which follows them by its `momentum_decay`.
+        takes_share: whether `weight`, within [0, 1), is a share of the task's own: the loss of its
+            target tokens then counts by so much less, and both by the task's weight.
         per: what `loss` is of: a `part` of a batch, whose mean it is, as below; or else the sum
             over this rank's rows (`row`) or target tokens (`token`), which is divided by the number
             of all ranks' in the whole batch, and is the same however that is cut.
@@ -35,6 +37,7 @@ class Objective(ABC):
 
     reads_logits = True
     reads_momentum = False
+    takes_share = False
     per: Literal["part", "row", "token"] = "part"
 
     def __init__(self, weight: float) -> None:
@@ -55,14 +58,15 @@ class Objective(ABC):
 
         Args:
             model: called, not to be called again; its `encode`, layers and other methods may be.
-            output: what the call has so far, also in `beside`.
+            output: what the call has so far, also in `beside`, and in `momentum` what the copy of
+                the weights gave.
             batch: this rank's rows.
             process: as in `loss`.
         """
         return {}
 
     def momentum(self, model: Backbone, batch: Batch) -> Mapping[str, torch.Tensor]:
-        """What `loss` finds in `output.momentum`: computed before, without dropout and
+        """What `within` and `loss` find in `output.momentum`: computed before, without dropout and
         gradients, where the momentum copy of the weights stands in the place of the model's.
 
         Args:

@@ -13,11 +13,19 @@ from unified_vl.training.objectives.masked_regions import (
     MASKED_REGION_FEATURES,
 )
 from unified_vl.training.objectives.matching import MATCHING
+from unified_vl.training.objectives.momentum_distillation import MOMENTUM_DISTILLATION
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
 
 OBJECTIVES = {
     kind.name: kind
-    for kind in (CONTRAST, MATCHING, ALIGNMENT, MASKED_REGION_FEATURES, MASKED_REGION_CLASSES)
+    for kind in (
+        CONTRAST,
+        MATCHING,
+        ALIGNMENT,
+        MOMENTUM_DISTILLATION,
+        MASKED_REGION_FEATURES,
+        MASKED_REGION_CLASSES,
+    )
 }
 
 
