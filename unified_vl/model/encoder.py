@@ -2,7 +2,7 @@
 
 Legend: B batch, S source length, T target length, H heads, M width (d_model), N images in the
 batch, P places of one image, F frames of a video, 2 rows and columns, X regions in the batch,
-V numbers of a region.
+R names of regions, V numbers of a region.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from unified_vl.model.activation_checkpointing import through
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.layers.attention import add_bias, padding_bias
 from unified_vl.model.layers.blocks import EncoderBlock, of_each_layer, own_biases, rms_norm
+from unified_vl.model.layers.known_ids import known_ids
 from unified_vl.model.layers.lookup import Embedding
 from unified_vl.model.layers.positions import CodePositions
 from unified_vl.model.layers.two_streams import TwoStreams
@@ -47,14 +48,13 @@ class Encoder(nn.Module):
     def __init__(self, config: UnifiedVLConfig) -> None:
         super().__init__()
         self.image_token_id = config.image_token_id
-        self.frame_token_ids = config.frame_token_ids
-        self._frame_ids_F: torch.Tensor | None = None  # on the device that was asked last
+        self.frame_token_ids = tuple(config.frame_token_ids or ())
         self.embedding: nn.Embedding = Embedding(config.vocab_size, config.d_model)
         self.code_positions = None if config.code_grid is None else CodePositions(config)
         self.vision = None if config.image_token_id is None else ImageEncoder(config)
         self.pixels_size = config.pixels_size
         self.regions_token_id = config.regions_token_id
-        self.region_token_ids = config.region_token_ids
+        self.region_token_ids = tuple(config.region_token_ids or ())
         self.regions = None if config.region_sizes is None else RegionEncoder(config)
         self.streams = TwoStreams(config) if config.two_streams else None
         joint = 0 if config.two_streams else config.num_layers
@@ -152,12 +152,10 @@ class Encoder(nn.Module):
         else:
             placed_NPM, _ = self.vision(None, feature_NPM, grid_N2)
         image_BS1 = ids_BS.eq(self.image_token_id).unsqueeze(-1)
-        if self.frame_token_ids is None:
+        if not self.frame_token_ids:
             return x_BSM.masked_scatter(image_BS1, placed_NPM.to(x_BSM.dtype)), feature_NPM
-        if self._frame_ids_F is None or self._frame_ids_F.device != ids_BS.device:
-            # once: a copy to a GPU waits for all that was asked of it before
-            self._frame_ids_F = torch.tensor(self.frame_token_ids, device=ids_BS.device)
-        frame_BS1 = torch.isin(ids_BS, self._frame_ids_F).unsqueeze(-1)
+        frame_ids_F = known_ids(self.frame_token_ids, ids_BS.device)
+        frame_BS1 = torch.isin(ids_BS, frame_ids_F).unsqueeze(-1)
         seen_BSM = x_BSM.masked_scatter(image_BS1 | frame_BS1, placed_NPM.to(x_BSM.dtype))
         # a frame's id is its number: the embedding of it is that of the time, and stays
         return seen_BSM + x_BSM * frame_BS1, feature_NPM
@@ -178,16 +176,17 @@ class Encoder(nn.Module):
             blank_1V = x_BSM.new_zeros(1, regions.values)
             return x_BSM + 0.0 * regions(blank_1V).mean()
         assert self.regions_token_id is not None
-        name_X = ids_BS.new_tensor(self.region_token_ids)[value_XV[:, ORDER].long()]
+        region_ids_R = known_ids(self.region_token_ids, ids_BS.device)
+        name_X = region_ids_R[value_XV[:, ORDER].long()]
         region_XM = regions(value_XV) + self.embedding(name_X)
         place_BS1 = ids_BS.eq(self.regions_token_id).unsqueeze(-1)
         return x_BSM.masked_scatter(place_BS1, region_XM.to(x_BSM.dtype))
 
     def _of_images(self, ids_BS: torch.Tensor) -> torch.Tensor:
         """Whether a place holds features of an image or of a region, (B, S)."""
-        held = [self.image_token_id, self.regions_token_id, *(self.frame_token_ids or ())]
-        seen = [number for number in held if number is not None]
-        return torch.isin(ids_BS, ids_BS.new_tensor(seen))
+        held = (self.image_token_id, self.regions_token_id, *self.frame_token_ids)
+        seen = tuple(number for number in held if number is not None)
+        return torch.isin(ids_BS, known_ids(seen, ids_BS.device))
 
     def embed_target(
         self, ids_BT: torch.Tensor, past: int, packed: PackedBatch | None = None
