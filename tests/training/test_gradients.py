@@ -9,7 +9,7 @@ import random
 import pytest
 
 from unified_vl.errors import TrainingFault
-from unified_vl.specs.run import FaultSpec
+from unified_vl.specs.runs.course import FaultSpec
 from unified_vl.training.gradients import GradientGuard
 
 

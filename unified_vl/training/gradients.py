@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unified_vl.errors import TrainingFault
-from unified_vl.specs.run import FaultSpec
+from unified_vl.specs.runs.course import FaultSpec
 
 ANOTHER_LEVEL = 8  # spikes of a task in a row
 

@@ -1,5 +1,5 @@
-"""How long a run trains, what of it is kept and what is measured: the `early_stopping`, `ema` and
-`gradient_conflicts` keys."""
+"""How long a run trains, what of it is kept, measured and refused: the `early_stopping`, `ema`,
+`gradient_conflicts` and `faults` keys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from unified_vl.specs.reading.document import Part, Steps
+from unified_vl.specs.reading.document import Part, Steps, Weight
 
 
 class EarlyStoppingSpec(Part):
@@ -46,4 +46,33 @@ class GradientConflictsSpec(Part):
     every: Steps = Field(
         description="Steps between two measurements; each costs about an update of every task.",
         examples=[500],
+    )
+
+
+class FaultSpec(Part):
+    """What becomes of gradients that are no number, or far larger than the last ones."""
+
+    policy: Literal["skip", "abort"] = Field(
+        default="skip",
+        description="Skip such an update, or end the training; both leave the weights untouched.",
+        examples=["abort"],
+    )
+    sigmas: Weight = Field(
+        default=6.0,
+        description="Standard deviations above the mean at which a gradient's norm is a spike.",
+        examples=[6.0],
+    )
+    window: int = Field(
+        default=128,
+        ge=2,
+        le=1 << 20,
+        description="Norms of each task that mean and deviation are taken of.",
+        examples=[128],
+    )
+    limit: int = Field(
+        default=16,
+        ge=0,
+        le=10**12,
+        description="Most updates skipped among the last `window` steps, before training ends.",
+        examples=[16],
     )
