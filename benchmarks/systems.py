@@ -83,6 +83,10 @@ IDEAS = {
         "ALBEF: soft targets of a momentum copy, of captions and of the contrast",
         {"contrast": 1.0, "contrast_queue": 1024, "momentum_distillation": 0.4},
     ),
+    "adversarial": Idea(
+        "VILLA, FreeLB: embeddings changed against the model",
+        {"adversarial": {"weight": 1.0, "epsilon": 0.05, "step_size": 0.05, "steps": 1}},
+    ),
     "transport": Idea(
         "UNITER, ViLT: words moved to places at least cost", {"contrast": 1.0, "alignment": 0.1}
     ),

@@ -20,6 +20,7 @@ from transformers.modeling_outputs import Seq2SeqLMOutput
 
 from unified_vl.codecs.model_codec import ImageSettings
 from unified_vl.data.batching import IGNORED
+from unified_vl.data.packing import Packing
 from unified_vl.model.learning.target_loss import (
     FEWEST_WORDS,
     Head,
@@ -46,6 +47,8 @@ class UnifiedVLOutput(Seq2SeqLMOutput):
         momentum: what the momentum copy of the weights gave them before, likewise.
         target_states: what the head scores of the targets, where a loss of these is asked for:
             (B, T, M), of a batch without padding those of its tokens (tokens, M).
+        source_embeddings: what the encoder's blocks read, (B, S, M) or likewise (tokens, M), where
+            objectives compute with the model's layers.
     """
 
     target_loss: torch.Tensor | None = None
@@ -57,6 +60,7 @@ class UnifiedVLOutput(Seq2SeqLMOutput):
     beside: dict[str, Any] | None = None
     momentum: Mapping[str, torch.Tensor] | None = None
     target_states: torch.Tensor | None = None
+    source_embeddings: torch.Tensor | None = None
 
 
 ComputeWithin = Callable[["Backbone", UnifiedVLOutput], Mapping[str, Any]]
@@ -169,6 +173,26 @@ class Backbone(nn.Module):
 
         Raises:
             UserError: when the model reads no images.
+        """
+        raise NotImplementedError
+
+    def target_states(
+        self,
+        embedded: torch.Tensor,
+        source_ids: torch.Tensor,
+        source_mask: torch.Tensor,
+        target_ids: torch.Tensor,
+        packing: Packing | None = None,
+    ) -> torch.Tensor:
+        """States that the head scores, (B, T, M), of a source whose embeddings are given; those of
+        tokens alone (tokens, M) of a batch without padding.
+
+        Args:
+            embedded: as `source_embeddings` of an output.
+            source_ids: (B, S), where images are.
+            source_mask: (B, S), 1 for ids and 0 for padding.
+            target_ids: (B, T), what the decoder reads.
+            packing: of a batch that is computed without padding.
         """
         raise NotImplementedError
 

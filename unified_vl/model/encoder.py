@@ -35,9 +35,11 @@ EncoderBlocks = Callable[[torch.Tensor, list[torch.Tensor], torch.Tensor | None]
 
 @dataclass
 class EncoderOutput(BaseModelOutput):
-    """`last_hidden_state` (B, S, M), and `image_features` (N, P, M) where asked for."""
+    """`last_hidden_state` (B, S, M), `image_features` (N, P, M) where asked for, and `embedded`
+    (B, S, M), what the blocks read, where gradients are computed."""
 
     image_features: torch.Tensor | None = None
+    embedded: torch.Tensor | None = None
 
 
 class Encoder(nn.Module):
@@ -86,6 +88,20 @@ class Encoder(nn.Module):
         )
         if self.regions is not None:
             embedded = self._with_regions(self.regions, embedded, input_ids, region_values)
+        return EncoderOutput(
+            last_hidden_state=self.read(embedded, input_ids, attention_mask, packed),
+            image_features=feature_NPM if output_image_features else None,
+            embedded=embedded if torch.is_grad_enabled() else None,
+        )
+
+    def read(
+        self,
+        embedded: torch.Tensor,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        packed: PackedBatch | None = None,
+    ) -> torch.Tensor:
+        """Hidden states (B, S, M) of embeddings; of the tokens alone where they are packed."""
         x = self.dropout(embedded)
         if packed is not None:
             hidden = self.norm(encoder_blocks(self, x, packed))
@@ -96,10 +112,8 @@ class Encoder(nn.Module):
             length = input_ids.shape[1]
             positions_1HSS = [bias(length, length) for bias in own_biases(self.blocks)]
             hidden = (self.compiled_blocks or self.through_blocks)(x, positions_1HSS, mask_bias)
-        return EncoderOutput(
-            last_hidden_state=self.dropout(hidden),
-            image_features=feature_NPM if output_image_features else None,
-        )
+        states: torch.Tensor = self.dropout(hidden)
+        return states
 
     def through_blocks(
         self,

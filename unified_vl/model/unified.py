@@ -27,7 +27,7 @@ from unified_vl.model.initialization import initialize
 from unified_vl.model.layers.linear import Linear
 from unified_vl.model.layers.matching_head import MatchingHead
 from unified_vl.model.learning.lessons import Lesson, Student
-from unified_vl.model.learning.packed_batches import PackedBatch, packed_outputs
+from unified_vl.model.learning.packed_batches import PackedBatch, packed_outputs, packed_targets
 from unified_vl.model.learning.target_loss import Head, Targets
 from unified_vl.model.regions import RegionHeads
 from unified_vl.model.vision import ImageEncoder
@@ -110,6 +110,24 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         if self.encoder.vision is None:
             raise UserError("the model reads no images", field="model")
         return self.encoder.vision(pixels_NCHW)[1]
+
+    def target_states(
+        self,
+        embedded: torch.Tensor,
+        source_ids: torch.Tensor,
+        source_mask: torch.Tensor,
+        target_ids: torch.Tensor,
+        packing: Packing | None = None,
+    ) -> torch.Tensor:
+        if packing is not None:
+            packed = PackedBatch(packing)
+            ids_N = source_ids.flatten()[packed.source.token_N]
+            memory_NM = self.encoder.read(embedded, ids_N, packed=packed)
+            return packed_targets(self, packed, target_ids, memory_NM)
+        memory_BSM = self.encoder.read(embedded, source_ids, source_mask)
+        read_BTM = self.encoder.embed_target(target_ids, 0)
+        states_BTM: torch.Tensor = self.decoder(read_BTM, memory_BSM, source_mask, None, None)
+        return states_BTM
 
     def logits(self, x_XM: torch.Tensor) -> torch.Tensor:
         """Scores (..., V) of the next id, of the decoder's hidden states (..., M)."""
@@ -221,6 +239,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
             caption_features=self.encoder(caption_ids, caption_mask)[0] if contrasted else None,
             taught=taught,
             target_states=None if targets is None else x_BTM,
+            source_embeddings=getattr(encoder_outputs, "embedded", None) if within else None,
         )
         if guess_regions is not None:
             assert input_ids is not None

@@ -15,6 +15,7 @@ from unified_vl.specs.balance import BalanceSpec
 from unified_vl.specs.mixture_rules import check_entry, check_schedule, check_tasks_asked
 from unified_vl.specs.objectives import (
     OBJECTIVES,
+    AdversarialKeys,
     AlignmentKeys,
     ContrastKeys,
     MaskedRegionClassesKeys,
@@ -67,6 +68,7 @@ class GeneralTaskKeys(Part):
 class MixtureTask(
     MaskedRegionClassesKeys,
     MaskedRegionFeaturesKeys,
+    AdversarialKeys,
     MomentumDistillationKeys,
     AlignmentKeys,
     MatchingKeys,

@@ -68,6 +68,13 @@ def check_entry(mixture: Mixture, index: int, spec: TaskSpec) -> None:
         for problem in objective.rules(spec):
             place = ("tasks", index, *problem.path)
             raise mixture.error(place, problem.message, expected=problem.expected)
+    changed = entry.adversarial
+    if changed is not None and changed.places == "images" and not _reads_images(spec):
+        raise mixture.error(
+            ("tasks", index, "adversarial", "places"),
+            f"the task {spec.task!r} reads no images as features",
+            expected="words or all",
+        )
     if mixture.tags == "family" and spec.family is None:
         raise mixture.error(
             ("tags",), f"the task {spec.task!r} has no `family`", expected="one in every task spec"
@@ -86,3 +93,10 @@ def check_entry(mixture: Mixture, index: int, spec: TaskSpec) -> None:
             "lower, and is not behind 100",
             expected="progress",
         )
+
+
+def _reads_images(spec: TaskSpec) -> bool:
+    """Whether places of images, or regions, stand in its source."""
+    read = [spec.fields[name] for name in spec.fields_of(spec.source)]
+    seen = [field for field in read if field.of_kind.is_seen or field.of_kind.has_features]
+    return any(not field.in_codes for field in seen)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -112,6 +112,59 @@ class MomentumDistillationKeys(Part):
     )
 
 
+class AdversarialSpec(Part):
+    """How sources are changed against the model (VILLA, arXiv 2006.06195; FreeLB, 1909.11764)."""
+
+    weight: float = Field(
+        default=1.0,
+        gt=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description="Weight of what is learnt of changed sources.",
+        examples=[0.5],
+    )
+    epsilon: float = Field(
+        default=0.05,
+        gt=0,
+        le=1,
+        description="The largest change of a source, as a share of the length of its embeddings.",
+        examples=[0.1],
+    )
+    step_size: float = Field(
+        default=0.05,
+        gt=0,
+        le=1,
+        description="How far a step changes it, likewise.",
+        examples=[0.02],
+    )
+    steps: int = Field(
+        default=1,
+        ge=1,
+        le=32,
+        description="Steps to where the loss is larger; each reads the batch forward and back.",
+        examples=[3],
+    )
+    places: Literal["all", "images", "words"] = Field(
+        default="all",
+        description="Which embeddings are changed: all, those of images' places and regions, or "
+        "those of words and tags.",
+        examples=["images"],
+    )
+
+
+class AdversarialKeys(Part):
+    """Of sources that are changed against the model."""
+
+    adversarial: AdversarialSpec | None = Field(
+        default=None,
+        description=(
+            "Each target is learnt from its source once more, of which the embeddings are moved a "
+            "little to where the loss is larger; and no other answers shall become likely."
+        ),
+        examples=[{"weight": 1.0, "steps": 1}],
+    )
+
+
 def _paired(name: str, spec: TaskSpec) -> Iterator[Problem]:
     if not _pairs_image_and_text(spec):
         yield Problem(
@@ -180,6 +233,7 @@ OBJECTIVES = Variants(
     Variant("matching", MatchingKeys, partial(_paired, "matching")),
     Variant("alignment", AlignmentKeys, partial(_paired, "alignment")),
     Variant("momentum_distillation", MomentumDistillationKeys),
+    Variant("adversarial", AdversarialKeys),
     Variant(
         "masked_region_features",
         MaskedRegionFeaturesKeys,

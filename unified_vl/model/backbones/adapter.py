@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import EncoderDecoderCache
 from transformers.initialization import no_init_weights
 
+from unified_vl.data.packing import Packing
 from unified_vl.errors import UserError
 from unified_vl.files import write_atomically
 from unified_vl.model.backbone import Backbone, ComputeInstead, ComputeWithin, UnifiedVLOutput
@@ -73,8 +74,8 @@ class TransformersBackbone(Backbone):
         mask_BS: torch.Tensor,
         pixels_NCHW: torch.Tensor | None,
         feature_NPM: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Hidden states (B, S, M), and the features of the images."""
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor]:
+        """Hidden states (B, S, M), the features of the images, and the embeddings (B, S, M)."""
         family = self.config.family
         x_BSM = family.embedding(self.model)(ids_BS)
         placed_NPM = None
@@ -92,9 +93,24 @@ class TransformersBackbone(Backbone):
         elif self.training and self.config.reads_images:
             blank = ids_BS.new_zeros((1, 3, *self.config.image_size), dtype=torch.uint8)
             x_BSM = x_BSM + 0.0 * self._see(blank)[0].mean()
-        encoder = family.encoder(self.model)
-        hidden_BSM = encoder(inputs_embeds=x_BSM, attention_mask=mask_BS).last_hidden_state
-        return hidden_BSM, feature_NPM
+        return self._read(x_BSM, mask_BS), feature_NPM, x_BSM
+
+    def _read(self, x_BSM: torch.Tensor, mask_BS: torch.Tensor) -> torch.Tensor:
+        encoder = self.config.family.encoder(self.model)
+        hidden_BSM: torch.Tensor = encoder(
+            inputs_embeds=x_BSM, attention_mask=mask_BS
+        ).last_hidden_state
+        return hidden_BSM
+
+    def target_states(
+        self,
+        embedded: torch.Tensor,
+        source_ids: torch.Tensor,
+        source_mask: torch.Tensor,
+        target_ids: torch.Tensor,
+        packing: Packing | None = None,
+    ) -> torch.Tensor:
+        return self.decode(target_ids, self._read(embedded, source_mask), source_mask)
 
     @staticmethod
     def _check(places_BS: torch.Tensor, images: int, tokens: int) -> None:
@@ -189,10 +205,10 @@ class TransformersBackbone(Backbone):
             found: UnifiedVLOutput = instead(self)
             return found
         assert attention_mask is not None, "`transformers` infers no mask from padding"
-        feature_NPM = None
+        feature_NPM, x_BSM = None, None
         if encoder_outputs is None:
             assert input_ids is not None
-            memory_BSM, feature_NPM = self._encoded(input_ids, attention_mask, pixel_values)
+            memory_BSM, feature_NPM, x_BSM = self._encoded(input_ids, attention_mask, pixel_values)
         else:
             memory_BSM = encoder_outputs[0]
         if decoder_input_ids is None:
@@ -212,6 +228,7 @@ class TransformersBackbone(Backbone):
             image_features=feature_NPM if caption_ids is not None else None,
             caption_features=caption_BTM,
             target_states=None if targets is None else hidden_BTM,
+            source_embeddings=x_BSM if within else None,
         )
         return self.with_objectives(output, within)
 

@@ -163,16 +163,24 @@ def packed_states(
     regions_XV: torch.Tensor | None = None,
 ) -> tuple[Any, torch.Tensor]:
     """What the encoder gives, and the states (N, M) that the head scores."""
-    encoder, decoder = model.encoder, model.decoder
     asked = {
         "output_image_features": output_image_features,
         "packed": packed,
         "region_values": regions_XV,
     }
-    encoded = encoder(ids_BS, None, pixels_NCHW, **asked)
-    x_NM = decoder.dropout(encoder.embed_target(ids_BT, 0, packed))
-    x_NM = decoder_blocks(decoder, x_NM, encoded[0], packed)
-    return encoded, decoder.dropout(decoder.norm(x_NM))
+    encoded = model.encoder(ids_BS, None, pixels_NCHW, **asked)
+    return encoded, packed_targets(model, packed, ids_BT, encoded[0])
+
+
+def packed_targets(
+    model: Any, packed: PackedBatch, ids_BT: torch.Tensor, memory_NM: torch.Tensor
+) -> torch.Tensor:
+    """The states (N, M) that the head scores, of the encoder's."""
+    decoder = model.decoder
+    x_NM = decoder.dropout(model.encoder.embed_target(ids_BT, 0, packed))
+    x_NM = decoder_blocks(decoder, x_NM, memory_NM, packed)
+    states_NM: torch.Tensor = decoder.dropout(decoder.norm(x_NM))
+    return states_NM
 
 
 def packed_outputs(
@@ -196,7 +204,9 @@ def packed_outputs(
     images = (pixels_NCHW, contrasted)
     encoded, x_NM = packed_states(model, packed, ids_BS, ids_BT, *images, regions_XV)
     memory_NM = encoded[0]
-    output = UnifiedVLOutput(image_features=encoded.image_features)
+    output = UnifiedVLOutput(
+        image_features=encoded.image_features, source_embeddings=encoded.embedded
+    )
     output.taught = model.learnt(lesson, x_NM)
     output.target_states = None if targets is None else x_NM
     if targets is not None and not targets.logits:

@@ -6,6 +6,7 @@ from unified_vl.model.backbone import BackboneConfig
 from unified_vl.specs import objectives as specs
 from unified_vl.specs.mixture import MixtureTask
 from unified_vl.specs.variants import Variant
+from unified_vl.training.objectives.adversarial import ADVERSARIAL
 from unified_vl.training.objectives.alignment import ALIGNMENT
 from unified_vl.training.objectives.contrast import CONTRAST
 from unified_vl.training.objectives.masked_regions import (
@@ -23,6 +24,7 @@ OBJECTIVES = {
         MATCHING,
         ALIGNMENT,
         MOMENTUM_DISTILLATION,
+        ADVERSARIAL,
         MASKED_REGION_FEATURES,
         MASKED_REGION_CLASSES,
     )
