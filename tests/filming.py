@@ -47,7 +47,14 @@ def folder_of(path: Path, count: int) -> Path:
 
 
 def film(path: Path, count: int, rate: int = 25, codec: str = "mpeg4", **options: Any) -> Path:
-    """A video file."""
+    """A video file of shades of grey."""
+    return film_of(path, frames(count), rate, codec, **options)
+
+
+def film_of(
+    path: Path, shown: Sequence[Image.Image], rate: int = 25, codec: str = "mpeg4", **options: Any
+) -> Path:
+    """A video file of these frames."""
     import av
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,7 +62,7 @@ def film(path: Path, count: int, rate: int = 25, codec: str = "mpeg4", **options
         stream = container.add_stream(codec, rate=Fraction(rate), options=options or None)
         stream.width = stream.height = SIDE
         stream.pix_fmt = "yuv420p"
-        for frame in frames(count):
+        for frame in shown:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.asarray(frame))))
         container.mux(stream.encode(None))
     return path

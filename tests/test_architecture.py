@@ -29,6 +29,7 @@ ORDER = [
     "parts",
     "yaml_text",
     "image_formats",
+    "video_formats",
     "geometry",
     "box_conventions",
     "languages",

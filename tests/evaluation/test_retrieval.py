@@ -23,13 +23,14 @@ from unified_vl.evaluation.reporting.report import render
 from unified_vl.evaluation.results import write_json
 from unified_vl.evaluation.retrieval_evaluation import (
     evaluate_retrieval,
+    features_of,
     rank_language,
     read_gallery,
 )
 from unified_vl.evaluation.transfer import evaluate_transfer
 from unified_vl.inference.pair_scoring import PairScorer, Sentence
 from unified_vl.inference.predictor import UnifiedVL
-from unified_vl.inference.retrieval.features import image_features, text_features
+from unified_vl.inference.retrieval.features import text_features
 from unified_vl.inference.retrieval.late_interaction import TEMPERATURE, late_interaction
 from unified_vl.inference.saved_models.model_directory import SavedModel, save_model
 from unified_vl.metrics.retrieval import ranks
@@ -131,7 +132,7 @@ def test_ranks_are_those_of_scoring_the_best_of_the_first_stage(
 ) -> None:
     model, names = colours.scorer, NAMES["de"]
     gallery = read_gallery(model.predictor, model.spec, "test", colours.data)
-    images = image_features(model.predictor, gallery.images)
+    images = features_of(model, gallery.images)
     found = rank_language(model, images, "de", gallery.captions["de"], candidates)
     texts = list(dict.fromkeys(names))
     first_TI = (
@@ -202,9 +203,9 @@ def test_captions_are_those_of_the_nearest_image_that_has_one(colours: Colours) 
     assert list(report["transferred"]) == ["1", "6"], "the collection has six images"
     assert report["own"]["metrics"]["exact_match"] == 100
     gallery = read_gallery(model.predictor, model.spec, "train", colours.data)
-    collection = image_features(model.predictor, gallery.images)
+    collection = features_of(model, gallery.images)
     test = read_gallery(model.predictor, model.spec, "test", colours.data)
-    near_II = late_interaction(image_features(model.predictor, test.images), collection).numpy()
+    near_II = late_interaction(features_of(model, test.images), collection).numpy()
     for language, names in NAMES.items():
         captions = dict(gallery.captions[language])
         known = sorted(captions)

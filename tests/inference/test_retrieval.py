@@ -337,7 +337,7 @@ def test_a_name_that_is_no_utf8_is_left_out_and_told(model, photos: Path, tmp_pa
     [
         ([{"text": "a", "language": "en"}, {"image": "0.png"}], "some rows are images"),
         ([{"txet": "a"}], r"rows.jsonl:1: the row has no `image`.*did you mean 'txet'"),
-        ([{"text": "a", "image": "0.png"}], "an `image` and a `text`"),
+        ([{"text": "a", "image": "0.png"}], "has `image` and `text`"),
         ([{"text": 3}], "rows.jsonl:1: text: found 3"),
         ([{"text": "a"}], "language: no language is given"),
         ([{"text": "a", "language": "fz"}], "unknown language 'fz'"),
@@ -371,7 +371,7 @@ def test_an_image_may_not_leave_the_folder_of_its_file(model, photos: Path, tmp_
 
 def test_queries_that_cannot_be_answered(model, photos: Path, tiny, match: Path) -> None:
     retriever = Retriever.build(model, photos)
-    with pytest.raises(UserError, match="a text or an image"):
+    with pytest.raises(UserError, match="a text, an image or a video"):
         retriever.search()
     with pytest.raises(UserError, match="is empty"):
         retriever.search(" ", "en")

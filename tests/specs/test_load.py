@@ -146,8 +146,8 @@ def test_a_bad_override_is_blamed_on_the_command_line(
             "mixtures/both.yaml",
             "weight: 0.5",
             "contrast: 1",
-            "both.yaml:5: tasks.1.contrast: the task 'two' does not describe an image; expected "
-            "one image in its source",
+            "both.yaml:5: tasks.1.contrast: the task 'two' does not describe an image or a video; "
+            "expected one image or video in its source",
         ),
         (
             "mixtures/both.yaml",

@@ -19,8 +19,6 @@ from unified_vl.cli.main import app
 from unified_vl.codecs.vocabulary import frame_ids
 from unified_vl.errors import UserError
 from unified_vl.export.description import describe
-from unified_vl.inference.pair_scoring import PairScorer
-from unified_vl.inference.retrieval.retriever import Retriever
 from unified_vl.inference.saved_models.model_directory import load_model
 from unified_vl.specs.load import load_run, load_task
 from unified_vl.training.tokenizers.tokenizer_training import train_tokenizer
@@ -48,7 +46,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = [*captions, *(word for pair in words for word in pair)] * 6
     train_tokenizer(texts, specs, root / "tokenizer", 280)
     (root / "mixture.yaml").write_text(
-        "mixture: films\nversion: 1\ntasks: [{spec: watch.yaml}, {spec: say.yaml}]\n"
+        "mixture: films\nversion: 1\ntasks: [{spec: watch.yaml, contrast: 1.0}, {spec: say.yaml}]\n"
     )
     (root / "run.yaml").write_text(RUN.format(root=root, engines=CONFIGS))
     return root
@@ -127,18 +125,13 @@ def test_the_command_line_takes_a_video(films: Path, whole: Path, tmp_path: Path
 
 
 def test_what_videos_are_not_for_is_told(films: Path, whole: Path, tmp_path: Path) -> None:
-    """To find them by texts, and to be written as a graph."""
-    model = UnifiedVL.from_pretrained(whole / "model")
-    with pytest.raises(UserError, match=r"'watch' neither describes an image .*a source of an im"):
-        PairScorer(model, "watch")
-    (tmp_path / "mixture.yaml").write_text(
-        f"mixture: films\nversion: 1\ntasks: [{{spec: {films}/watch.yaml, contrast: 1.0}}]\n"
-    )
-    with pytest.raises(UserError, match=r"contrast: the task 'watch' does not describe an image"):
-        load_run(films / "run.yaml", [f"mixture={tmp_path / 'mixture.yaml'}"])
-    filming.write_rows(tmp_path / "clips.jsonl", [{"video": "film.mp4"}])
-    with pytest.raises(UserError, match=r"clips\.jsonl:1: the row has no `image` and no `text`"):
-        Retriever.build(model, tmp_path / "clips.jsonl")
+    """To be read with texts as pairs, and to be written as a graph."""
+    for key in ("matching", "alignment"):
+        (tmp_path / "mixture.yaml").write_text(
+            f"mixture: films\nversion: 1\ntasks: [{{spec: {films}/watch.yaml, {key}: 1.0}}]\n"
+        )
+        with pytest.raises(UserError, match=f"{key}: the task 'watch' does not describe an image"):
+            load_run(films / "run.yaml", [f"mixture={tmp_path / 'mixture.yaml'}"])
     told = describe(load_model(whole / "model"), [], {})
     assert told["tasks_left_out"] == {"watch": "its field 'clip' is of the kind video"}
     assert "say" in told["tasks"]

@@ -15,7 +15,7 @@ from unified_vl.data.rows.paths import existing, languages_apart
 from unified_vl.data.rows.row import Row
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
-from unified_vl.inference.image_folder import images_below
+from unified_vl.inference.folders import images_below
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 

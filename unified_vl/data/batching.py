@@ -141,6 +141,7 @@ class Batch:
         labels_BT: int64, -100 where padded; None when the examples have no targets.
         region_values_XV: float32, the regions in the order of their places, as
             `codecs.region_values` has them; None when no row has any.
+        images_in_rows: how many of the images are each row's; a video's frames are as many.
         examples: B examples, in the order of the rows.
         target_tokens: labels that are not padding.
         global_rows: of the batch that this is a share of.
@@ -166,6 +167,7 @@ class Batch:
     skipped: Mapping[str, str] = field(default_factory=dict)
     found: Found = field(default_factory=Found)
     region_values_XV: torch.Tensor | None = None
+    images_in_rows: tuple[int, ...] = ()
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device; from pinned memory, it may still be under way."""
@@ -252,6 +254,7 @@ def collate_encoded(
         places=places,
         packing=packing,
         region_values_XV=torch.from_numpy(np.concatenate(regions)) if regions else None,
+        images_in_rows=tuple(len(row.source.images) for row in rows),
     )
 
 

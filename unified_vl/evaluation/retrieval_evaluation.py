@@ -1,4 +1,4 @@
-"""Retrieval over a task's images and captions: recall and ranks, by language.
+"""Retrieval over a task's images, or videos, and captions: recall and ranks, by language.
 
 Text to image: each caption looks for its image among all of the split; an image that has the
 same caption is right too. Image to text: each image looks for a caption of its own among the
@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from unified_vl.codecs.images import LoadedImage
 from unified_vl.codecs.segments import Image
 from unified_vl.data.example import Example
 from unified_vl.data.good_examples import good_examples
@@ -28,7 +27,12 @@ from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.inference.pair_scoring import PairScorer, Sentence
 from unified_vl.inference.predictor import UnifiedVL
-from unified_vl.inference.retrieval.features import image_features, text_features
+from unified_vl.inference.retrieval.features import (
+    Frames,
+    clip_features,
+    image_features,
+    text_features,
+)
 from unified_vl.inference.retrieval.late_interaction import Features, late_interaction
 from unified_vl.inference.retrieval.ranking import CANDIDATES, best, rerank, score_pairs
 from unified_vl.metrics.retrieval import (
@@ -51,14 +55,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass
 class Gallery:
-    """The images of a split and their captions.
+    """The images, or videos, of a split and their captions.
 
     Attributes:
-        images: each once.
+        images: the frames of each, once; an image is one.
         captions: by language: (number of an image, text).
     """
 
-    images: list[LoadedImage] = field(default_factory=list)
+    images: list[Frames] = field(default_factory=list)
     captions: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
 
 
@@ -86,8 +90,9 @@ def evaluate_retrieval(
         progress: told what is done.
 
     Returns:
-        `{"model", "version", "task", "captions", "split", "images", "candidates",
-        "seconds", "all": SCORES, "by": {"language": {TAG: SCORES}}}`; SCORES are
+        `{"model", "version", "task", "captions", "split", "shown" ("image" or "video"), "images"
+        (how many of them), "candidates", "seconds", "all": SCORES, "by": {"language": {TAG:
+        SCORES}}}`; SCORES are
         `{DIRECTION: {STAGE: {"count", "recall_at_1", "recall_at_5", "recall_at_10",
         "median_rank"}}}`, recall in percent.
 
@@ -96,7 +101,7 @@ def evaluate_retrieval(
     """
     started = time.perf_counter()
     gallery = read_gallery(scorer.predictor, captions, split, data_root, images)
-    features = image_features(scorer.predictor, gallery.images)
+    features = features_of(scorer, gallery.images)
     found: dict[str, Ranks] = {}
     for done, (language, pairs) in enumerate(gallery.captions.items(), start=1):
         found[language] = rank_language(scorer, features, language, pairs, candidates)
@@ -108,6 +113,7 @@ def evaluate_retrieval(
         "task": scorer.spec.task,
         "captions": captions.task,
         "split": split,
+        "shown": scorer.shown,
         "images": len(gallery.images),
         "candidates": candidates,
         "seconds": round(time.perf_counter() - started, 3),
@@ -131,14 +137,17 @@ def read_gallery(
     for _, example in good_examples(builder, data):
         if example is None:
             continue
-        image = image_of(example)
-        shape = repr(image.pixels_HWC.shape).encode()  # of packed images, each its own
-        name = hashlib.blake2b(shape + image.pixels_HWC.tobytes(), digest_size=16).digest()
+        frames = frames_of(example)
+        digest = hashlib.blake2b(digest_size=16)
+        for frame in frames:
+            digest.update(repr(frame.pixels_HWC.shape).encode())  # of packed images, each its own
+            digest.update(frame.pixels_HWC.tobytes())
+        name = digest.digest()
         if name not in numbers:
             if most is not None and len(numbers) >= most:
                 continue
             numbers[name] = len(numbers)
-            gallery.images.append(image)
+            gallery.images.append(frames)
         texts = gallery.captions.setdefault(example.language, [])
         texts += [(numbers[name], str(text)) for text in example.references[spec.primary.against]]
     if not gallery.images:
@@ -146,9 +155,16 @@ def read_gallery(
     return gallery
 
 
-def image_of(example: Example) -> LoadedImage:
-    """The image of a captioning task's example."""
-    return next(segment.image for segment in example.source if isinstance(segment, Image))
+def frames_of(example: Example) -> Frames:
+    """The image of a captioning task's example, or the frames of its video."""
+    return tuple(segment.image for segment in example.source if isinstance(segment, Image))
+
+
+def features_of(scorer: PairScorer, several: Sequence[Frames]) -> Features:
+    """Of images or of videos, whatever the task of a scorer is about."""
+    if scorer.shown == "video":
+        return clip_features(scorer.predictor, several)
+    return image_features(scorer.predictor, [image for (image,) in several])
 
 
 def rank_language(

@@ -24,12 +24,11 @@ from unified_vl.data.good_examples import good_examples
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.evaluation.answering import chosen_rows
-from unified_vl.evaluation.retrieval_evaluation import Gallery, image_of, read_gallery
+from unified_vl.evaluation.retrieval_evaluation import Gallery, features_of, frames_of, read_gallery
 from unified_vl.evaluation.scoring import Scored, measure, score_task
 from unified_vl.inference.inputs import chunks
 from unified_vl.inference.pair_scoring import PairScorer
 from unified_vl.inference.prediction import Prediction
-from unified_vl.inference.retrieval.features import image_features
 from unified_vl.inference.retrieval.late_interaction import Features, late_interaction
 from unified_vl.specs.tasks.data import SplitName
 
@@ -78,7 +77,7 @@ def evaluate_transfer(
     tell = progress or (lambda what: None)
     tell("reading the collection")
     collection = _shuffled(read_gallery(scorer.predictor, spec, "train", data_root, max(sizes)))
-    features = image_features(scorer.predictor, collection.images)
+    features = features_of(scorer, collection.images)
     examples = _examples(scorer, split, data_root, limit)
     tell(f"looking for {len(examples)} rows among {len(features)} images")
     held = sorted({min(size, len(features)) for size in sizes})
@@ -144,11 +143,11 @@ def _transferred(
             first_caption.setdefault(language, {}).setdefault(number, text)
     rows_of: dict[int, list[int]] = {}
     for row, example in enumerate(examples):
-        rows_of.setdefault(id(image_of(example)), []).append(row)
+        rows_of.setdefault(id(frames_of(example)[0]), []).append(row)
     answers: dict[int, list[Prediction]] = {size: [_nothing(e) for e in examples] for size in sizes}
     for groups in chunks(rows_of.values(), AT_ONCE):
-        images = [image_of(examples[rows[0]]) for rows in groups]
-        similarity_QC = late_interaction(image_features(scorer.predictor, images), features)
+        images = [frames_of(examples[rows[0]]) for rows in groups]
+        similarity_QC = late_interaction(features_of(scorer, images), features)
         for language, captions in first_caption.items():
             known = torch.tensor(sorted(captions))
             for size in sizes:

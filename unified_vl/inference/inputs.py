@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from PIL.Image import Image
@@ -17,6 +17,7 @@ from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.fields import FieldSpec
 
 T = TypeVar("T")
+Shown = Literal["image", "video"]
 # what a field of one input may be; a list is several inputs, or one of a field with `many`
 OneValue = str | bytes | Path | int | float | bool | Image | np.ndarray[Any, Any]
 
@@ -39,36 +40,44 @@ def target_fields(spec: TaskSpec) -> tuple[str, ...]:
     return spec.fields_of(spec.target)
 
 
-def is_captioning(spec: TaskSpec) -> bool:
-    """Whether a task describes an image: it reads one, nothing else, and writes a text."""
+def is_captioning(spec: TaskSpec, shown: Shown = "image") -> bool:
+    """Whether a task describes an image (or a video): it reads one, nothing else, and writes a
+    text."""
     compares = spec.example.mismatch is not None  # it also writes whether they match
     read, written = _counts(spec, source_fields(spec)), _counts(spec, target_fields(spec))
-    return not compares and read == _Counts(images=1) and written == _Counts(texts=1)
+    return not compares and read == _ONE[shown] and written == _Counts(texts=1)
 
 
-def is_matching(spec: TaskSpec) -> bool:
-    """Whether a task can compare an image with a text: it reads both, and writes a text.
+def is_matching(spec: TaskSpec, shown: Shown = "image") -> bool:
+    """Whether a task can compare an image (or a video) with a text: it reads both, and writes a
+    text.
 
     (A question about an image is such a text, too: what is written for it may be "yes".)
     """
     compares = spec.example.mismatch is not None  # its slot is what is written
     read, written = _counts(spec, source_fields(spec)), _counts(spec, target_fields(spec))
-    return read == _Counts(images=1, texts=1) and written == _Counts(texts=0 if compares else 1)
+    both = _ONE[shown]._replace(texts=1)
+    return read == both and written == _Counts(texts=0 if compares else 1)
 
 
 class _Counts(NamedTuple):
-    """How many fields are images that are read, texts of any words, and others."""
+    """How many fields are images that are read, videos, texts of any words, and others."""
 
     images: int = 0
+    videos: int = 0
     texts: int = 0
     others: int = 0
+
+
+_ONE: Mapping[Shown, _Counts] = {"image": _Counts(images=1), "video": _Counts(videos=1)}
 
 
 def _counts(spec: TaskSpec, names: Iterable[str]) -> _Counts:
     kinds = [spec.fields[name].of_kind for name in names]
     images = sum(kind.is_input_image for kind in kinds)
+    videos = sum(kind.is_video for kind in kinds)
     texts = sum(kind.free_text for kind in kinds)
-    return _Counts(images, texts, len(kinds) - images - texts)
+    return _Counts(images, videos, texts, len(kinds) - images - videos - texts)
 
 
 def input_row(

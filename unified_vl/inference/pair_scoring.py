@@ -1,10 +1,10 @@
-"""How well an image and a text belong together, by what a task of the model says.
+"""How well an image or a video and a text belong together, by what a task of the model says.
 
 That is how likely a captioning task finds the text as the image's caption, or a matching task
 the answer that says yes. Images come as features, so their files need not be read again.
 
-Legend: N images, P places of an image, T tokens, S source length, M width, R pairs of a
-batch, V vocabulary.
+Legend: N images or videos, P places of an image or of all frames of a video, T tokens, S source
+length, M width, R pairs of a batch, V vocabulary.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from unified_vl.decoding.protocol import Memory, encode, read_targets
 from unified_vl.decoding.special_ids import SpecialIds
 from unified_vl.errors import UserError
 from unified_vl.inference.inputs import (
+    Shown,
     chunks,
     input_language,
     is_captioning,
@@ -37,12 +38,14 @@ from unified_vl.inference.inputs import (
 from unified_vl.inference.retrieval.features import BATCH
 from unified_vl.inference.retrieval.late_interaction import Features
 from unified_vl.specs.task import TaskSpec
+from unified_vl.specs.tasks.fields import FieldSpec
 
 if TYPE_CHECKING:
     from unified_vl.inference.predictor import UnifiedVL
 
 REMEMBERED = 1 << 16  # encoded texts
 YES = "yes"
+_A: dict[Shown, str] = {"image": "an image", "video": "a video"}
 
 Pair = tuple[int, int]
 """Numbers of an image and of a text."""
@@ -61,38 +64,59 @@ class PairScorer:
 
     Args:
         predictor: the model.
-        task: a captioning task (its source has an image and no other field, its target is a
-            text) or a matching task (its source has an image and a text too); name, spec
-            or spec file. None takes the model's only captioning task.
+        task: a captioning task (its source has an image or a video and no other field, its target
+            is a text) or a matching task (its source has an image or a video, and a text too);
+            name, spec or spec file. None takes the model's only captioning task: that of images,
+            if it has one.
         yes: the answer of a matching task that says that image and text belong together.
+        shown: what the task must be about; None for either.
+
+    Attributes:
+        shown: what the task is about.
 
     Raises:
         UserError: when there is no such task, or it is neither.
     """
 
     def __init__(
-        self, predictor: UnifiedVL, task: str | Path | TaskSpec | None = None, yes: str = YES
+        self,
+        predictor: UnifiedVL,
+        task: str | Path | TaskSpec | None = None,
+        yes: str = YES,
+        shown: Shown | None = None,
     ) -> None:
         self.predictor = predictor
-        self.spec = _only_captioning(predictor) if task is None else predictor.spec(task)
-        self.matches = is_matching(self.spec)
+        self.spec = _only_captioning(predictor, shown) if task is None else predictor.spec(task)
+        self.shown: Shown = "image" if self.spec.video_field is None else "video"
+        self.matches = is_matching(self.spec, self.shown)
         read = [self.spec.fields[name] for name in source_fields(self.spec)]
         may_lack = any(field.missing == "allow" for field in read)
-        if may_lack or not (self.matches or is_captioning(self.spec)):
+        other = shown is not None and shown != self.shown
+        if other or may_lack or not (self.matches or is_captioning(self.spec, self.shown)):
+            what = shown or "image"
             raise UserError(
-                f"the task {self.spec.task!r} neither describes an image nor compares it with "
+                f"the task {self.spec.task!r} neither describes {_A[what]} nor compares it with "
                 "a text",
                 field="task",
-                expected="a source of an image, or of an image and a text, and a text as target",
+                expected=f"a source of {_A[what]}, or of {_A[what]} and a text, and a text as "
+                "target",
             )
         text_fields = source_fields(self.spec) if self.matches else target_fields(self.spec)
         self._text_field = next(n for n in text_fields if self.spec.fields[n].of_kind.free_text)
-        self._builder = predictor.builder(self.spec, root=None)
+        self._builder = predictor.builder(
+            self.spec if self.clip is None else _timeless(self.spec), root=None
+        )
         self._blank = PILImage.new("RGB", predictor.codec.image_size[::-1])
         self._encode = lru_cache(REMEMBERED)(self._encoded)
         start = SpecialIds.of(predictor.model.config).start
         ids = [*predictor.codec.text.encode(yes), predictor.codec.vocabulary.eos_id]
         self._yes = ChoiceScorer([ids], start, predictor.model.device)
+
+    @property
+    def clip(self) -> FieldSpec | None:
+        """The task's field of videos."""
+        name = self.spec.video_field
+        return None if name is None else self.spec.fields[name]
 
     @torch.inference_mode()
     def log_probability(
@@ -116,6 +140,7 @@ class PairScorer:
         self, images: Features, texts: Sequence[Sentence], pairs: Sequence[Pair]
     ) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Some pairs at a time: the encoder reads each image once a language."""
+        frames = self._frames(images)
         wanted: dict[tuple[str, int], list[int]] = {}
         for place, (image, text) in enumerate(pairs):
             wanted.setdefault((texts[text].language, image), []).append(place)
@@ -123,7 +148,7 @@ class PairScorer:
         for sources in chunks(sorted(wanted), BATCH):
             memory = self._memory(
                 images[[image for _, image in sources]],
-                [self._encode(None, language).source.ids for language, _ in sources],
+                [self._source(None, language, frames[image]) for language, image in sources],
             )
             row = {place: r for r, source in enumerate(sources) for place in wanted[source]}
             ordered = sorted(row, key=lambda place: len(targets[pairs[place][1]]))
@@ -148,16 +173,17 @@ class PairScorer:
         self, images: Features, texts: Sequence[Sentence], pairs: Sequence[Pair]
     ) -> Iterator[tuple[list[int], torch.Tensor]]:
         """Some pairs at a time, those of like length together."""
-        ids = {t: self._encode(texts[t].text, texts[t].language).source.ids for _, t in pairs}
-        ordered = sorted(range(len(pairs)), key=lambda place: len(ids[pairs[place][1]]))
+        frames = self._frames(images)
+        ids = {(i, t): self._source(texts[t].text, texts[t].language, frames[i]) for i, t in pairs}
+        ordered = sorted(range(len(pairs)), key=lambda place: len(ids[pairs[place]]))
         for batch in chunks(ordered, BATCH):
             memory = self._memory(
-                images[[pairs[p][0] for p in batch]], [ids[pairs[p][1]] for p in batch]
+                images[[pairs[p][0] for p in batch]], [ids[pairs[p]] for p in batch]
             )
             yield batch, self._yes(self.predictor.model, memory)[:, 0]
 
     def _memory(self, images: Features, sources: Sequence[list[int]]) -> Memory:
-        """What the encoder makes of an image in each source."""
+        """What the encoder makes of an image, or of a video's frames, in each source."""
         model, pad_id = self.predictor.model, self.predictor.codec.vocabulary.pad_id
         others = {}
         if images.grid_A2 is not None:
@@ -165,7 +191,11 @@ class PairScorer:
             sources = [self._with_grid(ids, g) for ids, g in zip(sources, grids, strict=True)]
             others = {"image_grids": images.grid_A2.to(model.device)}
         ids_NS, mask_NS = (torch.from_numpy(x).to(model.device) for x in pad(sources, pad_id, 1))
-        feature_NPM = images.vectors_ATM.to(model.device, model.dtype)
+        feature_NPM = images.vectors_ATM
+        if self.clip is not None:
+            feature_NPM = feature_NPM[images.norm_AT > 0]  # of all frames, one behind the other
+            feature_NPM = feature_NPM.unflatten(0, (-1, self.predictor.codec.image_tokens))
+        feature_NPM = feature_NPM.to(model.device, model.dtype)
         return encode(model, ids_NS, mask_NS.long(), image_features=feature_NPM, **others)
 
     def _with_grid(self, ids: list[int], grid: tuple[int, int]) -> list[int]:
@@ -175,16 +205,33 @@ class PairScorer:
         own = self.predictor.codec.image_ids(grid)
         return [*ids[:first], *own, *ids[first + len(blank) :]]
 
+    def _frames(self, images: Features) -> list[int]:
+        """How many frames each has; an image is one."""
+        if self.clip is None:
+            return [1] * len(images)
+        found: list[int] = (
+            (images.norm_AT > 0).sum(1) // self.predictor.codec.image_tokens
+        ).tolist()
+        return found
+
+    def _source(self, text: str | None, language: str, frames: int) -> list[int]:
+        return self._encode(text, language, frames).source.ids
+
     def _target(self, sentence: Sentence) -> list[int]:
-        encoded = self._encode(sentence.text, sentence.language)
+        encoded = self._encode(sentence.text, sentence.language, 1)
         assert encoded.target is not None
         return encoded.target.ids
 
-    def _encoded(self, text: str | None, language: str) -> EncodedExample:
-        """The task's example of a blank image and a text; without a text, its source alone."""
+    def _encoded(self, text: str | None, language: str, frames: int) -> EncodedExample:
+        """The task's example of a blank image, or of a video of so many, and a text; without a
+        text, its source alone."""
         language = input_language(self.spec, language)
         fields, columns = self.spec.fields, {}
-        values = {self.spec.image_field: self._blank, self._text_field: text}
+        values: dict[str | None, Any] = {self._text_field: text}
+        if self.clip is None:
+            values[self.spec.image_field] = self._blank
+        else:
+            values[self.spec.video_field] = [self._blank] * frames
         for name, value in values.items():
             if name is not None and value is not None:
                 column = fields[name].column_in(language)
@@ -195,13 +242,23 @@ class PairScorer:
         return encode_example(example, self.predictor.codec)
 
 
-def _only_captioning(predictor: UnifiedVL) -> TaskSpec:
-    """The task of a model that describes an image and reads nothing else."""
-    found = [spec for spec in predictor.specs.values() if is_captioning(spec)]
+def _timeless(spec: TaskSpec) -> TaskSpec:
+    """The task with videos whose frames are all read: these were chosen before."""
+    assert spec.video_field is not None
+    clip = spec.fields[spec.video_field].model_copy(update={"rate": None, "frame_rate": None})
+    return spec.model_copy(update={"fields": {**spec.fields, spec.video_field: clip}})
+
+
+def _only_captioning(predictor: UnifiedVL, shown: Shown | None) -> TaskSpec:
+    """The task of a model that describes an image, or else a video, and reads nothing else."""
+    found: list[TaskSpec] = []
+    for what in get_args(Shown) if shown is None else (shown,):
+        found = found or [s for s in predictor.specs.values() if is_captioning(s, what)]
     if len(found) != 1:
         names = ", ".join(spec.task for spec in found) or "none"
+        of_what = "" if shown is None else f" of {shown}s"
         raise UserError(
-            f"the model has {len(found)} captioning tasks ({names})",
+            f"the model has {len(found)} captioning tasks{of_what} ({names})",
             field="task",
             expected="the name of one, or of a matching task",
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from unified_vl.errors import UserError, nearest
-from unified_vl.inference.image_folder import images_below
+from unified_vl.inference.folders import images_below
 from unified_vl.json_text import full_lines, object_in
 from unified_vl.readers.delimited import Delimited, DelimitedFile, Record, separator_of
 from unified_vl.readers.table import Unreadable, is_utf8, values_of

@@ -14,24 +14,9 @@ from unified_vl.kinds.hooks.drafts import Recognised
 from unified_vl.kinds.hooks.segments import Clip, frame_tag
 from unified_vl.kinds.kind import AnyField, Kind, Reading, Rules
 from unified_vl.parts import KeyPath, Part, Problem
+from unified_vl.video_formats import is_video
 
 MOST_FRAMES = 256
-SUFFIXES = frozenset(
-    (
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".mpg",
-        ".mpeg",
-        ".ts",
-        ".flv",
-        ".wmv",
-        ".ogv",
-    )
-)
 
 
 class VideoKeys(Part):
@@ -87,7 +72,7 @@ class VideoKind(Kind):
             yield Problem((*place, "frame_rate"), "says nothing without `rate`", expected="rate")
 
     def recognise(self, column: str, values: Sequence[Any]) -> Recognised | None:
-        if not all(isinstance(v, str) and PurePath(v).suffix.lower() in SUFFIXES for v in values):
+        if not all(isinstance(value, str) and is_video(PurePath(value)) for value in values):
             return None
         return Recognised({"frames": ("8",)}, "a number that fits many videos")
 

@@ -27,7 +27,7 @@ class ContrastKeys(Part):
         allow_inf_nan=False,
         description=(
             "Weight of an image-text contrastive loss beside its own: each target must be "
-            "found by its image among the batch, and each image by its target."
+            "found by its image or video among the batch, and each of these by its target."
         ),
         examples=[0.1],
     )
@@ -165,18 +165,18 @@ class AdversarialKeys(Part):
     )
 
 
-def _paired(name: str, spec: TaskSpec) -> Iterator[Problem]:
-    if not _pairs_image_and_text(spec):
+def _paired(name: str, spec: TaskSpec, *, videos: bool = False) -> Iterator[Problem]:
+    if not _pairs_image_and_text(spec, videos=videos):
         yield Problem(
             (name,),
-            f"the task {spec.task!r} does not describe an image",
-            expected="one image in its source and a text as its target",
+            f"the task {spec.task!r} does not describe an image{' or a video' * videos}",
+            expected=f"one image {'or video ' * videos}in its source and a text as its target",
         )
 
 
-def _pairs_image_and_text(spec: TaskSpec) -> bool:
-    """Whether a row has one image and one text that can find each other (a question may be read
-    beside the image, so this is more than captioning)."""
+def _pairs_image_and_text(spec: TaskSpec, *, videos: bool) -> bool:
+    """Whether a row has one image (or video) and one text that can find each other (a question may
+    be read beside it, so this is more than captioning)."""
 
     def fields(template: Template) -> list[FieldSpec]:
         named = (piece.name for piece in template if isinstance(piece, Slot))
@@ -185,7 +185,10 @@ def _pairs_image_and_text(spec: TaskSpec) -> bool:
     def always(field: FieldSpec) -> bool:
         return not field.in_codes and field.missing != "allow"
 
-    images = [f for f in fields(spec.source) if f.of_kind.is_input_image and always(f)]
+    def shows(field: FieldSpec) -> bool:
+        return field.of_kind.is_input_image or (videos and field.of_kind.is_video)
+
+    images = [f for f in fields(spec.source) if shows(f) and always(f)]
     written = fields(spec.target)
     return len(images) == 1 and [f.of_kind.free_text and always(f) for f in written] == [True]
 
@@ -229,7 +232,7 @@ def _hides(name: str, spec: TaskSpec) -> Iterator[Problem]:
 # each is asked for by a key of its own name, which without a value (0, null) asks for nothing
 OBJECTIVES = Variants(
     "an objective",
-    Variant("contrast", ContrastKeys, partial(_paired, "contrast")),
+    Variant("contrast", ContrastKeys, partial(_paired, "contrast", videos=True)),
     Variant("matching", MatchingKeys, partial(_paired, "matching")),
     Variant("alignment", AlignmentKeys, partial(_paired, "alignment")),
     Variant("momentum_distillation", MomentumDistillationKeys),

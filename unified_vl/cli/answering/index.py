@@ -15,8 +15,8 @@ def index(
     corpus: Annotated[
         Path,
         typer.Argument(
-            help="A folder of images, a .txt file of texts, or a .jsonl file with an `image` or "
-            "a `text` a row."
+            help="A folder of images or of videos, a .txt file of texts, or a .jsonl file with an "
+            "`image`, a `video` or a `text` a row."
         ),
     ],
     output: Annotated[
@@ -26,15 +26,24 @@ def index(
     language: Annotated[
         str | None, typer.Option(help="Language of texts that name none: de, zh, ...")
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|SPEC",
+            help="Of videos: the captioning task that says which frames are read; the only one "
+            "unless given.",
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
-    """Index images or texts for `unified-vl retrieve`. Unreadable images are named and left out."""
+    """Index images, videos or texts for `unified-vl retrieve`; what cannot be read is named and
+    left out."""
     from rich.console import Console
     from rich.progress import Progress
 
     from unified_vl.errors import BadRow, number_of, visible
     from unified_vl.image_formats import named
-    from unified_vl.inference.image_folder import unread_below
+    from unified_vl.inference.folders import unread_below
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.inference.retrieval.corpus import read_corpus
     from unified_vl.inference.retrieval.index import build_index
@@ -57,6 +66,7 @@ def index(
             read,
             on_bad,
             lambda done, total: progress.update(bar, completed=done, total=total),
+            task,
         )
         built.save(path)
     if corpus.is_dir() and (others := unread_below(corpus)):

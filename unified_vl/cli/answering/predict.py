@@ -193,7 +193,7 @@ def _predict_rows(
     """Answer a file, and say at the end how many answers are messages."""
     from unified_vl.image_formats import named
     from unified_vl.inference.files import errors_file, predict_file
-    from unified_vl.inference.image_folder import unread_below
+    from unified_vl.inference.folders import unread_below
     from unified_vl.inference.tally import Tally
 
     languages: str | Sequence[str] | None = language

@@ -1,4 +1,4 @@
-"""`unified-vl retrieve`: find images by a sentence, or texts and images by an image."""
+"""`unified-vl retrieve`: find images, videos and texts by one of these."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ def retrieve(
     index: Annotated[Path, typer.Argument(help="An index that `unified-vl index` wrote.")],
     text: Annotated[str | None, typer.Option(help="The query, in any language.")] = None,
     image: Annotated[Path | None, typer.Option(help="The query, in place of a text.")] = None,
+    video: Annotated[
+        Path | None, typer.Option(help="Likewise: a video file, or a folder of frames.")
+    ] = None,
     language: Annotated[str | None, typer.Option(help="Language of --text: de, zh, ...")] = None,
     top: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many to print.")] = 10,
     candidates: Annotated[
@@ -41,18 +44,20 @@ def retrieve(
         bool, typer.Option("--raw", help="Print control characters of the data as they are.")
     ] = False,
 ) -> None:
-    """Print what of a collection fits a text or an image best: score, then file or text."""
+    """Print what of a collection fits a text, image or video best: score, then file or text."""
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.inference.retrieval.retriever import Retriever
 
-    if (text is None) == (image is None):
+    given = sum(query is not None for query in (text, image, video))
+    if given != 1:
         raise UserError(
-            "the query is missing" if text is None else "two queries are given",
+            f"{given} queries are given" if given else "the query is missing",
             file="command line",
-            expected="one of --text and --image",
+            expected="one of --text, --image and --video",
         )
     retriever = Retriever(UnifiedVL.from_pretrained(model, device), index, task, yes)
-    for hit in retriever.search(text, language, image=image, top=top, candidates=candidates):
+    query = {"image": image, "video": video}
+    for hit in retriever.search(text, language, **query, top=top, candidates=candidates):
         shown = hit.text if hit.path is None else hit.path
         row = encoder.dumps(hit.as_row(), ensure_ascii=False)
         line = row if json else f"{hit.score:.3f}\t{shown}"

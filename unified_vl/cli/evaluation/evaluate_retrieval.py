@@ -40,7 +40,9 @@ def evaluate_retrieval(
     ] = "test",
     images: Annotated[
         int | None,
-        typer.Option(min=1, max=10**9, help="At most so many images, the first of the split."),
+        typer.Option(
+            min=1, max=10**9, help="At most so many images or videos, the first of the split."
+        ),
     ] = None,
     candidates: Annotated[
         int,
@@ -50,7 +52,7 @@ def evaluate_retrieval(
     device: Device = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
-    """Recall at 1, 5 and 10 and median rank: texts looking for images, images for texts."""
+    """Recall at 1, 5 and 10 and median rank: texts looking for images or videos, and back."""
     from rich.console import Console
 
     from unified_vl.cli.evaluation.evaluate import progress_of_tasks
@@ -62,8 +64,9 @@ def evaluate_retrieval(
 
     with only_writer_of(output):
         predictor = UnifiedVL.from_pretrained(model, device)
-        asked = PairScorer(predictor, captions).spec
-        scorer = PairScorer(predictor, asked if task is None else task, yes)
+        of_captions = PairScorer(predictor, captions)
+        asked = of_captions.spec
+        scorer = PairScorer(predictor, asked if task is None else task, yes, of_captions.shown)
         with progress_of_tasks() as progress:
             report = score(
                 scorer,
@@ -91,7 +94,8 @@ def table_of(report: dict[str, Any], direction: str) -> Table:
     from unified_vl.metrics.retrieval import DEPTHS
 
     title = (
-        f"{direction.replace('_', ' ')}: {report['images']} images of {report['captions']}, "
+        f"{direction.replace('_', ' ')}: {report['images']} {report['shown']}s of "
+        f"{report['captions']}, "
         f"by {report['task']}"
     )
     table = Table(title=title)

@@ -1,7 +1,7 @@
-"""The features of images and of texts, each alone, that a retrieval compares.
+"""The features of images, of videos and of texts, each alone, that a retrieval compares.
 
-Legend: N images or texts, P places of an image, T tokens, M width, C channels, H height,
-W width.
+Legend: N images or texts, A videos, F frames of the longest, P places of an image, T tokens,
+M width, C channels, H height, W width.
 """
 
 from __future__ import annotations
@@ -12,17 +12,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.data.batching import pad
 from unified_vl.decoding.protocol import encode, refuse_no_numbers
+from unified_vl.errors import UserError
 from unified_vl.inference.inputs import chunks
 from unified_vl.inference.retrieval.late_interaction import Features
+from unified_vl.kinds.hooks.fits import Pack
 
 if TYPE_CHECKING:
     from unified_vl.inference.predictor import UnifiedVL
 
 BATCH = 128  # images, texts or pairs
+CLIPS = 16  # videos
+
+Frames = tuple[LoadedImage, ...]
+"""Of a video, in their order."""
 
 
 @torch.inference_mode()
@@ -46,6 +53,30 @@ def image_features(predictor: UnifiedVL, images: Iterable[LoadedImage]) -> Featu
         features = Features.of(feature_NPM.cpu())  # zero where a packed image has no place
         grids = [predictor.codec.grid(image) for image in batch]
         parts.append(replace(features, grid_A2=None if None in grids else torch.tensor(grids)))
+    return Features.joined(parts)
+
+
+def clip_features(predictor: UnifiedVL, clips: Iterable[Frames]) -> Features:
+    """What the image branch sees at each place of each frame: a video is a bag of them all.
+
+    Args:
+        predictor: the model.
+        clips: at least one, each of at least one frame.
+
+    Raises:
+        UserError: when the model packs its images, whose frames differ in places.
+    """
+    if isinstance(predictor.codec.fit, Pack):
+        raise UserError("videos are not searched by a model whose images are packed")
+    parts = []
+    for batch in chunks(clips, CLIPS):
+        of_frames = image_features(predictor, [frame for clip in batch for frame in clip])
+        counts = [len(clip) for clip in batch]
+        unit_AFPM, norm_AFP = (
+            pad_sequence(list(each.split(counts)), batch_first=True)
+            for each in (of_frames.unit_ATM, of_frames.norm_AT)
+        )
+        parts.append(Features(unit_AFPM.flatten(1, 2), norm_AFP.flatten(1, 2)))
     return Features.joined(parts)
 
 

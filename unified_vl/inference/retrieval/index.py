@@ -1,7 +1,7 @@
 """The index of a collection: all that a search needs of it, in a folder beside it.
 
     index.json             format, kind, the fingerprint of the model, the collection's root
-    items.parquet          key, image, text and language of every item
+    items.parquet          key, image, text and language of every item; of videos, key and video
     features.safetensors   vectors of all items (`unit`, `norm`) and how many each has (`length`)
 
 It belongs to one model: features of other weights mean something else, so the index of
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
@@ -25,17 +25,26 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.errors import UserError
 from unified_vl.files import new_directory, read_json_object, write_atomically
 from unified_vl.inference.inputs import chunks
+from unified_vl.inference.pair_scoring import PairScorer
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.retrieval.corpus import Corpus, Item, Modality, OnBad
-from unified_vl.inference.retrieval.features import BATCH, image_features, text_features
+from unified_vl.inference.retrieval.features import (
+    BATCH,
+    CLIPS,
+    clip_features,
+    image_features,
+    text_features,
+)
 from unified_vl.inference.retrieval.late_interaction import Features
 from unified_vl.kinds.hooks.fits import Pack
+from unified_vl.specs.task import TaskSpec
 
 FACTS = "index.json"
 ITEMS = "items.parquet"
 FEATURES = "features.safetensors"
 FORMAT = 1
 COLUMNS = ("key", "image", "text", "language")
+CLIP_COLUMNS = ("key", "video")
 
 Progress = Callable[[int, int], None]
 """Called as (items done, items in total)."""
@@ -46,10 +55,10 @@ class Index:
     """A collection and its features.
 
     Attributes:
-        modality: whether they are images or texts.
+        modality: whether they are images, videos or texts.
         items: in the order of the features.
         model: fingerprint of the model that made the features.
-        root: the folder that image paths are relative to.
+        root: the folder that paths of images and videos are relative to.
     """
 
     modality: Modality
@@ -62,8 +71,9 @@ class Index:
         return len(self.items)
 
     def path(self, item: Item) -> Path | None:
-        """The file of an image."""
-        return None if item.image is None else self.root / item.image
+        """The file of an image or a video, or the folder of its frames."""
+        below = item.image or item.video
+        return None if below is None else self.root / below
 
     def save(self, directory: str | Path) -> None:
         """Write the index, whole or not at all; an index that is there is replaced.
@@ -86,7 +96,7 @@ class Index:
         }
         try:
             with new_directory(directory) as partial:
-                _write_items(partial / ITEMS, self.items)
+                _write_items(partial / ITEMS, self.items, _columns(self.modality))
                 save_file(self.features.packed(), partial / FEATURES)
                 write_atomically(partial / FACTS, json.dumps(facts, indent=1) + "\n")
         except OSError as error:
@@ -98,18 +108,21 @@ def build_index(
     corpus: Corpus,
     on_bad: OnBad | None = None,
     progress: Progress | None = None,
+    task: str | Path | TaskSpec | None = None,
 ) -> Index:
     """Compute the features of a collection.
 
     Args:
         predictor: the model.
         corpus: the collection.
-        on_bad: told of images that cannot be read, which are left out; None raises.
+        on_bad: told of images and videos that cannot be read, which are left out; None raises.
         progress: told what is done.
+        task: of videos: which frames are read is said by its field; the model's only captioning
+            task of videos unless given.
 
     Raises:
-        BadRow: for an image that cannot be read.
-        UserError: when none can.
+        BadRow: for an image or a video that cannot be read.
+        UserError: when none can, or there is no such task.
     """
     fingerprint = predictor.fingerprint
     if corpus.modality == "text":
@@ -117,15 +130,30 @@ def build_index(
         return Index(corpus.modality, corpus.items, features, fingerprint, corpus.root)
     items: list[Item] = []
     parts: list[Features] = []
-    codec = predictor.codec
-    for batch in chunks(corpus.load(codec.image_size, on_bad, codec.fit), BATCH):
-        items += [item for item, _ in batch]
-        parts.append(image_features(predictor, [image for _, image in batch]))
+    for batch_items, features in _features(predictor, corpus, on_bad, task):
+        items += batch_items
+        parts.append(features)
         if progress:
             progress(len(items), len(corpus.items))
     if not parts:
-        raise UserError("no image of the collection can be read", file=corpus.root)
+        raise UserError(f"no {corpus.modality} of the collection can be read", file=corpus.root)
     return Index(corpus.modality, items, Features.joined(parts), fingerprint, corpus.root)
+
+
+def _features(
+    predictor: UnifiedVL, corpus: Corpus, on_bad: OnBad | None, task: str | Path | TaskSpec | None
+) -> Iterator[tuple[list[Item], Features]]:
+    """Of some images or videos at a time."""
+    size, fit = predictor.codec.image_size, predictor.codec.fit
+    if corpus.modality == "image":
+        for batch in chunks(corpus.load(size, on_bad, fit), BATCH):
+            found = image_features(predictor, [image for _, image in batch])
+            yield [item for item, _ in batch], found
+        return
+    field = PairScorer(predictor, task, shown="video").clip
+    assert field is not None
+    for clips in chunks(corpus.load_clips(field, size, on_bad, fit), CLIPS):
+        yield [item for item, _ in clips], clip_features(predictor, [clip for _, clip in clips])
 
 
 def load_index(directory: str | Path, predictor: UnifiedVL) -> Index:
@@ -146,30 +174,40 @@ def load_index(directory: str | Path, predictor: UnifiedVL) -> Index:
             file=directory,
             expected="an index of this one: build it again with `unified-vl index`",
         )
-    items = _read_items(directory / ITEMS)
+    items = _read_items(directory / ITEMS, _columns(facts["kind"]))
     features = _read_features(directory / FEATURES, len(items), predictor, facts["kind"])
     root = directory.parent / str(facts.get("root", "."))
     return Index(facts["kind"], items, features, facts["model"], Path(os.path.normpath(root)))
 
 
-def _write_items(path: Path, items: list[Item]) -> None:
+def _columns(modality: Modality) -> tuple[str, ...]:
+    return CLIP_COLUMNS if modality == "video" else COLUMNS
+
+
+def _write_items(path: Path, items: list[Item], names: Sequence[str]) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    columns = {name: [getattr(item, name) for item in items] for name in COLUMNS}
-    schema = pyarrow.schema([(name, pyarrow.string()) for name in COLUMNS])
+    columns = {name: [getattr(item, name) for item in items] for name in names}
+    schema = pyarrow.schema([(name, pyarrow.string()) for name in names])
     parquet.write_table(pyarrow.table(columns, schema), path, compression="zstd")
 
 
-def _read_items(path: Path) -> list[Item]:
+def _read_items(path: Path, names: Sequence[str]) -> list[Item]:
     import pyarrow
     from pyarrow import parquet
 
     try:
-        rows = parquet.read_table(path, columns=list(COLUMNS)).to_pylist()
+        rows = parquet.read_table(path, columns=list(names)).to_pylist()
     except (OSError, pyarrow.ArrowException) as error:
         raise UserError(f"these items cannot be read: {error}", file=path) from error
     return [Item(**row, where=str(path)) for row in rows]
+
+
+def _has_frames(tensors: Mapping[str, torch.Tensor], codec: SequenceCodec) -> bool:
+    """Whether each video has the features of one whole frame or of several."""
+    length_A = tensors["length"]
+    return bool(((length_A > 0) & (length_A % codec.image_tokens == 0)).all())
 
 
 def _has_places(tensors: Mapping[str, torch.Tensor], codec: SequenceCodec) -> bool:
@@ -194,6 +232,8 @@ def _read_features(path: Path, count: int, predictor: UnifiedVL, modality: Modal
     fits = unit.shape == (vectors, width) and norm.shape == (vectors,) and length.shape == (count,)
     if modality == "image":
         fits = fits and _has_places(tensors, predictor.codec)
+    if modality == "video":
+        fits = fits and _has_frames(tensors, predictor.codec)
     if not fits or not count or int(length.min()) < 0:
         raise UserError("these features do not fit the items and the model", file=path)
     return Features.unpacked(tensors)

@@ -1,21 +1,22 @@
-"""Find images by a sentence, texts by an image, and images by an image."""
+"""Find images and videos by a sentence, texts by an image or a video, and images by an image."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from unified_vl.data.images.image_loader import ImageLoader
+from unified_vl.data.rows.row import Row
+from unified_vl.data.videos.video_loader import VideoLoader
 from unified_vl.errors import UserError
-from unified_vl.inference.inputs import input_language
+from unified_vl.inference.inputs import Shown, input_language
 from unified_vl.inference.pair_scoring import YES, Pair, PairScorer, Sentence
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.retrieval.corpus import Item, is_utf8, read_corpus
-from unified_vl.inference.retrieval.features import image_features, text_features
+from unified_vl.inference.retrieval.features import clip_features, image_features, text_features
 from unified_vl.inference.retrieval.index import Index, build_index, load_index
 from unified_vl.inference.retrieval.late_interaction import Features, late_interaction
 from unified_vl.inference.retrieval.ranking import CANDIDATES, best, rerank
@@ -34,7 +35,7 @@ class Hit:
         score: by which the hits are ordered; higher is better.
         similarity: of the first stage, in [-2, 2].
         log_probability: what the second stage added; None where it did not look.
-        path: the file of an image.
+        path: the file of an image or a video, or the folder of its frames.
         text: of a text, with its language.
     """
 
@@ -82,6 +83,7 @@ class Retriever:
         self.index = index if isinstance(index, Index) else load_index(index, predictor)
         self._task = task
         self._yes = yes
+        self._scorers: dict[Shown, PairScorer] = {}
 
     @classmethod
     def build(
@@ -98,12 +100,17 @@ class Retriever:
             UserError: as `read_corpus` and `build_index`.
         """
         read = read_corpus(corpus, known_languages(predictor), language)
-        return cls(predictor, build_index(predictor, read), task, yes)
+        return cls(predictor, build_index(predictor, read, task=task), task, yes)
 
-    @cached_property
-    def scorer(self) -> PairScorer:
-        """Of the second stage; a search that has none needs no task."""
-        return PairScorer(self.predictor, self._task, self._yes)
+    def scorer(self, shown: Shown) -> PairScorer:
+        """Of the second stage; a search that has none needs no task.
+
+        Raises:
+            UserError: when there is no task of images, or of videos.
+        """
+        if shown not in self._scorers:
+            self._scorers[shown] = PairScorer(self.predictor, self._task, self._yes, shown)
+        return self._scorers[shown]
 
     def search(
         self,
@@ -111,47 +118,49 @@ class Retriever:
         language: str | None = None,
         *,
         image: Any = None,
+        video: Any = None,
         top: int = TOP,
         candidates: int = CANDIDATES,
     ) -> list[Hit]:
-        """The items that fit a text or an image best.
+        """The items that fit a text, an image or a video best.
 
-        The first stage compares features. Where an image meets texts or a text images,
-        the `candidates` best are scored again by what the model says.
+        The first stage compares features. Where an image or a video meets texts, or a text images
+        or videos, the `candidates` best are scored again by what the model says.
 
         Args:
             text: the query, or
-            image: a path, the bytes of a file or a `PIL.Image`.
+            image: a path, the bytes of a file or a `PIL.Image`, or
+            video: a path of a file or of a folder of frames, or a list of images.
             language: of a text; may be left out where the task has one.
             top: most hits.
             candidates: that are scored again, at least `top`; 0 leaves the order of the first
                 stage.
 
         Raises:
-            UserError: for none or both, an unknown language, or an unreadable image.
+            UserError: for none or several, an unknown language, or what cannot be read.
         """
-        if (text is None) == (image is None):
-            raise UserError("the query is a text or an image", expected="one of them")
+        if sum(query is not None for query in (text, image, video)) != 1:
+            raise UserError("the query is a text, an image or a video", expected="one of them")
         if text is not None and not text.strip():
             raise UserError("is empty", field="text", expected="a text")
         if text is not None and not is_utf8(text):
             raise UserError("is not UTF-8 text", field="text", expected="a text")
-        wants = "text" if image is None else "image"
-        again = max(candidates, top) if candidates and wants != self.index.modality else 0
+        of_texts = self.index.modality == "text"
+        again = max(candidates, top) if candidates and (text is None) == of_texts else 0
         query: Features
-        if image is None:
-            assert text is not None
-            language = input_language(self.scorer.spec, language) if again else language
+        if text is not None:
+            if again:
+                language = input_language(self._second_stage(video).spec, language)
             query = text_features(self.predictor, [text])
         else:
-            codec = self.predictor.codec
-            loader = ImageLoader(None, codec.image_size, fit=codec.fit)
-            loaded = loader.load(image, "image")
-            query = image_features(self.predictor, [loaded])
+            query = self._shown(image, video)
         similarity_1C = late_interaction(query, self.index.features)
         chosen_1K = best(similarity_1C, again)
         chosen = chosen_1K[0].tolist()
-        said = self._log_probability(query, text, language, chosen) if again else np.empty(0)
+        said = np.empty(0)
+        if again:
+            scorer = self._second_stage(video)
+            said = self._log_probability(scorer, query, text, language, chosen)
         score_C = rerank(similarity_1C, chosen_1K, said[None])[0]
         added = dict(zip(chosen, said.tolist(), strict=True))
         order = (-score_C).argsort(kind="stable")[:top].tolist()
@@ -160,19 +169,40 @@ class Retriever:
             for i in order
         ]
 
+    def _second_stage(self, video: Any) -> PairScorer:
+        """That of the index, or where it is of texts, of the query."""
+        of_video = self.index.modality == "video" or video is not None
+        return self.scorer("video" if of_video else "image")
+
+    def _shown(self, image: Any, video: Any) -> Features:
+        """The features of a query that is no text."""
+        codec = self.predictor.codec
+        loader = ImageLoader(None, codec.image_size, fit=codec.fit)
+        if video is None:
+            return image_features(self.predictor, [loader.load(image, "image")])
+        field = self.scorer("video").clip
+        assert field is not None
+        clip = VideoLoader(loader).load(Row({}, "video", 0, None), video, field, random=None)
+        return clip_features(self.predictor, [tuple(frame.image for frame in clip.frames)])
+
     def _log_probability(
-        self, query: Features, text: str | None, language: str | None, chosen: list[int]
+        self,
+        scorer: PairScorer,
+        query: Features,
+        text: str | None,
+        language: str | None,
+        chosen: list[int],
     ) -> Any:
         """Of the query with each chosen item."""
         pairs: list[Pair]
         if text is not None:
             sentences = [Sentence(text, language or "")]
             pairs = [(place, 0) for place in range(len(chosen))]
-            return self.scorer.log_probability(self.index.features[chosen], sentences, pairs)
+            return scorer.log_probability(self.index.features[chosen], sentences, pairs)
         items = [self.index.items[i] for i in chosen]
         sentences = [Sentence(item.text or "", item.language or "") for item in items]
         pairs = [(0, place) for place in range(len(chosen))]
-        return self.scorer.log_probability(query, sentences, pairs)
+        return scorer.log_probability(query, sentences, pairs)
 
     def _hit(self, item: Item, score: float, similarity: Any, added: float | None) -> Hit:
         path = self.index.path(item)

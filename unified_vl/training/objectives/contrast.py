@@ -5,7 +5,9 @@ of the image that fits each best. So places learn to stand for what is seen in t
 texts of any language for the same, before they ever meet in one source ("align before
 fuse", arXiv 2107.07651).
 
-Legend: B captions and as many images, T tokens, P places of an image, M width.
+A video is what its frames show: the places of all of them.
+
+Legend: B captions and as many images or videos, T tokens, P places of one, M width.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.captions import caption_inputs, words
 from unified_vl.training.objectives.momentum_contrast import MomentumContrast
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
+from unified_vl.training.objectives.seen import seen_in_rows
 
 
 def similarity(
@@ -95,7 +98,7 @@ class Contrast(Objective):
         return contrastive_loss(
             process.gather(output.caption_features),
             process.gather(words_BT),
-            process.gather(output.image_features),
+            process.gather(seen_in_rows(output.image_features, batch)),
             self.temperature,
         )
 

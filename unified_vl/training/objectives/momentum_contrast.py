@@ -13,7 +13,7 @@ finds alike of its own reading takes a share of the target, between image and ca
 Captions of the same words as a row's own are no negatives for it.
 
 Legend: B rows of this rank, G rows of all ranks, Q rows of the queue, K = G + Q, T tokens, P places
-of an image, M width, X and Y items that are compared, U their vectors.
+of an image or video, M width, X and Y items that are compared, U their vectors.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from unified_vl.model.backbone import Backbone, BackboneConfig, UnifiedVLOutput
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.captions import caption_inputs, fingerprints, words
 from unified_vl.training.objectives.objective import Objective
+from unified_vl.training.objectives.seen import seen_in_rows
 
 PRODUCTS = 1 << 24  # of vectors, at once: 64 MiB in float32
 
@@ -149,7 +150,7 @@ class MomentumContrast(Objective):
         captions = caption_inputs(batch, self.config)
         return {
             "contrast_text": model.encode(captions["caption_ids"], captions["caption_mask"]),
-            "contrast_image": model.image_features(batch.pixel_values_NCHW),
+            "contrast_image": seen_in_rows(model.image_features(batch.pixel_values_NCHW), batch),
         }
 
     def loss(self, output: UnifiedVLOutput, batch: Batch, process: Process) -> torch.Tensor:
@@ -158,8 +159,9 @@ class MomentumContrast(Objective):
         assert output.momentum is not None
         words_BT = words(batch, self.config)
         text_BTM = F.normalize(output.caption_features.float(), dim=-1)
-        image_BPM = F.normalize(output.image_features.float(), dim=-1)
-        places_BP = output.image_features.any(dim=-1)
+        own_BPM = seen_in_rows(output.image_features, batch)
+        image_BPM = F.normalize(own_BPM.float(), dim=-1)
+        places_BP = own_BPM.any(dim=-1)
         seen_BPM, read_BTM = output.momentum["contrast_image"], output.momentum["contrast_text"]
         caption_B = fingerprints(batch)
         fresh = Keys(

@@ -1,4 +1,4 @@
-"""The images of a folder."""
+"""The images and the videos of a folder."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from unified_vl.image_formats import is_image, is_unread_image
+from unified_vl.video_formats import is_video
 
 
 def images_below(folder: Path) -> list[Path]:
@@ -16,8 +17,13 @@ def images_below(folder: Path) -> list[Path]:
     return _shown(folder, is_image)
 
 
+def videos_below(folder: Path) -> list[Path]:
+    """The same of video files."""
+    return _shown(folder, is_video)
+
+
 def unread_below(folder: Path) -> list[Path]:
-    """The same of images in formats that are not read."""
+    """As `images_below`, of images in formats that are not read."""
     return _shown(folder, is_unread_image)
 
 
