@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from unified_vl.errors import UserError
-from unified_vl.specs.runs.engine import read_engine_config
+from unified_vl.specs.runs.engine import read_engine
 
 CONFIGS = Path(__file__).parents[2] / "deepspeed_configs"
 OF_THE_TRAINER = """\
@@ -39,7 +39,7 @@ BUCKET = "zero_optimization.reduce_bucket_size"
 
 @pytest.mark.parametrize("config", sorted(CONFIGS.glob("*.json")), ids=lambda p: p.stem)
 def test_our_engine_files_hold_only_the_engines_keys(config: Path) -> None:
-    assert read_engine_config(config)["zero_optimization"]["stage"] in range(4)
+    assert read_engine(config).stage in range(4)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_bad_engine_file_is_refused(tmp_path: Path, text: str | None, told: st
     if text is not None:
         path.write_text(text)
     with pytest.raises(UserError) as error:
-        read_engine_config(path)
+        read_engine(path)
     assert told in str(error.value)
     assert str(path) in str(error.value)
 
@@ -125,7 +125,7 @@ def test_a_file_of_the_trainer_of_transformers_is_told_line_by_line(
     path = tmp_path / "engine.json"
     path.write_text(OF_THE_TRAINER.replace("    ", indent))
     with pytest.raises(UserError) as error:
-        read_engine_config(path)
+        read_engine(path)
     lines = [line for line in OF_THE_TRAINER.splitlines() if "auto" in line]
     told = {each.field: each.line for each in error.value.all}  # type: ignore[attr-defined]
     assert len(told) == len(lines) + 3  # those, scheduler, steps_per_print, wall_clock_breakdown
@@ -140,8 +140,12 @@ def test_what_the_engine_owns_passes(tmp_path: Path) -> None:
     }
     path = tmp_path / "engine.json"
     path.write_text(json.dumps(config))
-    assert read_engine_config(path) == config
+    engine = read_engine(path)
+    assert engine.written == config
+    assert engine.stage == 2 and engine.halves
 
 
 def test_no_file_is_stage_0_in_fp32() -> None:
-    assert read_engine_config(None) == read_engine_config(CONFIGS / "zero0.json")
+    engines = [read_engine(None), read_engine(CONFIGS / "zero0.json")]
+    assert engines[0].written == engines[1].written
+    assert not any(engine.stage or engine.halves for engine in engines)

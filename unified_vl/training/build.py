@@ -45,7 +45,7 @@ from unified_vl.specs.mixture import Mixture
 from unified_vl.specs.objectives import ADDED_LATER
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.augment_rules import taken
-from unified_vl.specs.runs.engine import read_engine_config
+from unified_vl.specs.runs.engine import read_engine
 from unified_vl.specs.runs.run_paths import refuse_unusable_paths, told_at_its_key
 from unified_vl.specs.runs.vision import OF_TRAINING
 from unified_vl.specs.schedule import PrioritizedKeys
@@ -316,7 +316,7 @@ def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
         **({} if run.batch_tokens is None else {"batch_tokens": run.batch_tokens}),
         "max_source_tokens": run.max_source_tokens,
         "max_target_tokens": run.max_target_tokens,
-        "engine": read_engine_config(run.engine),
+        "engine": read_engine(run.engine).written,
     }
     if run.optimizer.name != "adamw":  # what the first checkpoints were made with
         values["optimizer.name"] = run.optimizer.name

@@ -20,7 +20,7 @@ def refuse_unfit_course(run: Run) -> None:
     _refuse_flattened(run)
     if run.gradient_conflicts is not None:
         refuse_sharded_parameters(run, ("gradient_conflicts",))
-    if run.compile and read_engine(run.engine).zero_optimization.stage == 3:
+    if run.compile and read_engine(run.engine).stage == 3:
         raise run.error(
             ("compile",),
             "ZeRO 3 gathers the parameters of each layer while a block computes, which no program "
@@ -59,7 +59,7 @@ def refuse_sharded_parameters(run: Run, place: tuple[str, ...], asking: str = ""
     Raises:
         UserError: at the key that asks for it.
     """
-    if read_engine(run.engine).zero_optimization.stage == 3:
+    if read_engine(run.engine).stage == 3:
         raise run.error(
             place,
             "ZeRO 3 shards the parameters, and gives no gradient of one task alone"
@@ -72,7 +72,7 @@ def _refuse_flattened(run: Run) -> None:
     """That ZeRO does not flatten the parameters of an optimiser that needs their shapes."""
     name = run.optimizer.name
     variant = OPTIMIZERS[name]
-    stage = read_engine(run.engine).zero_optimization.stage
+    stage = read_engine(run.engine).stage
     if stage and isinstance(variant, OptimizerVariant) and variant.whole:
         fitting = [each for each, of in OPTIMIZERS.items() if not getattr(of, "whole", False)]
         raise run.error(

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from unified_vl.errors import UserError
 from unified_vl.files import read_json_object
-from unified_vl.specs.reading.document import Document, KeyPath, Part, Problem, refuse
+from unified_vl.specs.reading.document import Document, Part, Problem, refuse
 from unified_vl.specs.reading.parse import Parsed, json_origin, validate
+from unified_vl.specs.runs.engine_rules import engine_problems
 
 DEFAULT: dict[str, Any] = {"zero_optimization": {"stage": 0}}  # of a run without an engine file
 AUTO = "auto"  # the Trainer of transformers fills it in; nothing here does
@@ -216,10 +216,27 @@ class EngineSpec(Document):
         examples=["fp32"],
     )
 
+    _written: dict[str, Any] = PrivateAttr(default_factory=lambda: {**DEFAULT})
+
     @model_validator(mode="after")
     def _obey_rules(self) -> EngineSpec:
-        refuse(_problems(self))
+        refuse(engine_problems(self))
         return self
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """The file as it is, for DeepSpeed."""
+        return self._written
+
+    @property
+    def stage(self) -> int:
+        """Of ZeRO."""
+        return self.zero_optimization.stage
+
+    @property
+    def halves(self) -> bool:
+        """Whether the model computes in 16 bits."""
+        return self.bf16.enabled or self.fp16.enabled
 
     @classmethod
     def explain(cls, problem: Problem, found: object) -> Problem:
@@ -241,11 +258,6 @@ class EngineSpec(Document):
 
 
 def read_engine(path: Path | None) -> EngineSpec:
-    """The same as `read_engine_config`, with types and places."""
-    return EngineSpec() if path is None else _read(path)[0]
-
-
-def read_engine_config(path: Path | None) -> dict[str, Any]:
     """The DeepSpeed JSON of a run, which may say how memory and precision are spent.
 
     Batch size, accumulation, clipping, optimiser and schedule are the run file's, so
@@ -258,43 +270,11 @@ def read_engine_config(path: Path | None) -> dict[str, Any]:
         UserError: when the file is missing, is not JSON, has any other key, leaves a value to be
             filled in, or asks for what would make gradients unknown or checkpoints incomplete.
     """
-    return {**DEFAULT} if path is None else _read(path)[1]
-
-
-def _read(path: Path) -> tuple[EngineSpec, dict[str, Any]]:
-    """A file as what it means, and as it is."""
+    if path is None:
+        return EngineSpec()
     if not path.is_file():
         raise UserError("there is no such file", file=path, expected="a DeepSpeed JSON")
     config = read_json_object(path)
-    return validate(EngineSpec, Parsed({**config}, json_origin(path))), config
-
-
-def _problems(engine: EngineSpec) -> Iterator[Problem]:
-    zero = engine.zero_optimization
-    place: KeyPath = ("zero_optimization",)
-    if not zero.compute_grad_norm:
-        found = "without the gradient's norm nothing can be clipped or refused"
-        yield Problem((*place, "compute_grad_norm"), found, expected="true")
-    if zero.offload_param is not None and zero.offload_param.device != "none" and zero.stage != 3:
-        found = f"stage {zero.stage} keeps parameters where they are"
-        yield Problem((*place, "offload_param"), found, expected="stage: 3")
-    offload = zero.offload_optimizer
-    if offload is not None and offload.device != "none" and zero.stage == 0:
-        yield Problem(
-            (*place, "offload_optimizer"), "stage 0 offloads nothing", expected="stage: 1, 2 or 3"
-        )
-    if engine.fp16.enabled and engine.bf16.enabled:
-        yield Problem(("fp16", "enabled"), "bf16 is enabled, too", expected="one of the two")
-    elif engine.fp16.enabled and zero.stage == 0:
-        found = "stage 0 divides gradients by the loss scale, which the loss is not multiplied by"
-        yield Problem(("fp16", "enabled"), found, expected="stage: 1, 2 or 3")
-    if engine.fp16.enabled and engine.data_types.grad_accum_dtype is not None:
-        found = "gradients of fp16 weights are added up in fp16"
-        yield Problem(("data_types", "grad_accum_dtype"), found, expected="no such key")
-        return
-    if engine.data_types.grad_accum_dtype == "fp32" and engine.bf16.enabled and zero.stage == 0:
-        found = "stage 0 adds bf16 gradients up in bf16"
-        yield Problem(("data_types", "grad_accum_dtype"), found, expected="stage: 1, 2 or 3")
-    if engine.data_types.grad_accum_dtype == "bf16" and not engine.bf16.enabled:
-        found = "gradients of fp32 weights are fp32"
-        yield Problem(("data_types", "grad_accum_dtype"), found, expected="bf16: {enabled: true}")
+    engine = validate(EngineSpec, Parsed({**config}, json_origin(path)))
+    engine._written = config
+    return engine

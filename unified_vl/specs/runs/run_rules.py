@@ -101,3 +101,25 @@ def check_scored(run: Run) -> None:
             f"{asking} goes by scores, which mixture {mixture.mixture!r} asks for",
             expected="1 or more",
         )
+
+
+def refuse_uneven(run: Run, world: int) -> None:
+    """That the processes can share a batch evenly.
+
+    Raises:
+        UserError: at the key of its size.
+    """
+    parts = world * run.accumulate
+    shared = f"by {world} processes in {run.accumulate} parts each"
+    if run.batch_size is not None and run.batch_size % parts:
+        raise run.error(
+            ("batch_size",),
+            f"{run.batch_size} rows cannot be shared {shared} evenly",
+            expected=f"a multiple of {parts}",
+        )
+    if run.batch_tokens is not None and run.batch_tokens < run.fewest_tokens(world):
+        raise run.error(
+            ("batch_tokens",),
+            f"{run.batch_tokens} ids cannot be shared {shared}, of examples up to {run.longest}",
+            expected=f"at least {run.fewest_tokens(world)}",
+        )

@@ -8,7 +8,7 @@ import sys
 import torch
 
 from unified_vl.specs.run import Run
-from unified_vl.specs.runs.engine import read_engine_config
+from unified_vl.specs.runs.engine import read_engine
 
 SLOW_BF16 = "torch computes bf16 slowly on this CPU, which has no AVX-512"
 TERA = 1e12
@@ -32,9 +32,8 @@ def peak_of(run: Run, device: torch.device) -> float | None:
         return run.peak_tflops * TERA
     if device.type != "cuda":
         return None
-    config = read_engine_config(run.engine)
-    halves = any(config.get(kind, {}).get("enabled", False) for kind in ("bf16", "fp16"))
-    return known_peak(torch.cuda.get_device_name(device), halves=halves)
+    name = torch.cuda.get_device_name(device)
+    return known_peak(name, halves=read_engine(run.engine).halves)
 
 
 def known_peak(name: str, *, halves: bool) -> float | None:

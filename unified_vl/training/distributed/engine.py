@@ -20,7 +20,9 @@ from unified_vl.model.backbone import Backbone, ComputeInstead, ComputeWithin, U
 from unified_vl.model.learning.target_loss import Targets
 from unified_vl.model.tuning.adapters import add_adapters, merged
 from unified_vl.specs.run import Run
-from unified_vl.specs.runs.engine import read_engine_config
+from unified_vl.specs.runs.engine import read_engine
+from unified_vl.specs.runs.run_rules import refuse_uneven
+from unified_vl.training.balancing.flat_gradients import flat_gradient, loss_of
 from unified_vl.training.distributed.loss_scale import LossScale, refuse_fp16, told_when_least
 from unified_vl.training.distributed.masters import changing_masters
 from unified_vl.training.distributed.process import Process, quiet
@@ -65,32 +67,16 @@ class Engine:
         *,
         momentum: bool = False,
     ) -> None:
-        config = read_engine_config(run.engine)
-        zero = config.get("zero_optimization", {})
-        parts = process.world * run.accumulate
-        shared = f"by {process.world} processes in {run.accumulate} parts each"
-        if run.batch_size is not None and run.batch_size % parts:
-            raise run.error(
-                ("batch_size",),
-                f"{run.batch_size} rows cannot be shared {shared} evenly",
-                expected=f"a multiple of {parts}",
-            )
-        if run.batch_tokens is not None and run.batch_tokens < run.fewest_tokens(process.world):
-            raise run.error(
-                ("batch_tokens",),
-                f"{run.batch_tokens} ids cannot be shared {shared}, of examples up to "
-                f"{run.longest}",
-                expected=f"at least {run.fewest_tokens(process.world)}",
-            )
+        refuse_uneven(run, process.world)
+        engine = read_engine(run.engine)
         self.process = process
         self.model = model
         self._clip = run.clip
         self._lora = run.lora
-        stage = zero.get("stage", 0)
         # without shards or masters the gradients lie in the parameters: clipped here, in
         # one pass that also gives their norm, which DeepSpeed then would not tell
-        self._stage = stage
-        self._plain = stage == 0 and not config.get("bf16", {}).get("enabled", False)
+        self._stage = engine.stage
+        self._plain = engine.stage == 0 and not engine.bf16.enabled
         with quiet():
             import deepspeed
 
@@ -99,7 +85,7 @@ class Engine:
                     model=model,
                     optimizer=optimizer,
                     config={
-                        **config,
+                        **engine.written,
                         # counted by nobody: the loss knows how many tokens there are
                         "train_batch_size": run.batch_size or process.world,
                         "gradient_accumulation_steps": 1,
@@ -117,14 +103,14 @@ class Engine:
         self._norm: torch.Tensor | None = None
         self._optimizer = optimizer
         self.loss_scale: LossScale | None = None
-        if config.get("fp16", {}).get("enabled", False):
+        if engine.fp16.enabled:
             self.loss_scale = LossScale(self._engine.optimizer)
         held = fragments(model, self._engine.optimizer, process.rank)
         flats = [fragment.flat for fragment in held.values()]
         self._means = WeightMeans(run, self._engine.optimizer, flats, momentum=momentum)
         self._inner_step = optimizer.step
         optimizer.step = self._update  # type: ignore[method-assign, assignment]
-        if stage == 0 and process.world == 1:
+        if engine.stage == 0 and process.world == 1:
             # one process without shards: there is nothing to reduce, only copies to save
             self._engine.enable_backward_allreduce = False
 
@@ -192,15 +178,7 @@ class Engine:
             (trained weights,), float32, one parameter behind the other as in `model`.
         """
         scale = 1.0 if self.loss_scale is None else self.loss_scale.value
-        trained = [each for each in self.model.parameters() if each.requires_grad]
-        found = torch.autograd.grad(loss * scale, trained, allow_unused=True)
-        flat = torch.cat(
-            [
-                (torch.zeros_like(each) if grad is None else grad).detach().float().reshape(-1)
-                for each, grad in zip(trained, found, strict=True)
-            ]
-        )
-        return flat.div_(scale)
+        return flat_gradient(loss * scale, self.model).div_(scale)
 
     def backward_of(self, share: torch.Tensor) -> None:
         """Make a gradient that is known that of the update, at ZeRO 0 to 2.
@@ -210,13 +188,7 @@ class Engine:
         Args:
             share: of this rank, as `gradient` has it; their sum over the ranks is the gradient.
         """
-        trained = [each for each in self.model.parameters() if each.requires_grad]
-        pieces = share.mul(self.process.world).split([each.numel() for each in trained])
-        sums = [
-            (each.reshape(-1).float() * piece).sum()
-            for each, piece in zip(trained, pieces, strict=True)
-        ]
-        self.backward(torch.stack(sums).sum(), last=True)
+        self.backward(loss_of(share * self.process.world, self.model), last=True)
 
     def step(self, learning_rate: float, accept: Callable[[float], bool] | None = None) -> float:
         """Clip, update the weights and forget the gradients; returns the gradient's norm.
