@@ -16,7 +16,8 @@ import pytest
 from PIL import Image
 
 from unified_vl import Mixture, Run, TaskSpec, UserError, check, load_run
-from unified_vl.training.build import build, fingerprints
+from unified_vl.training.build import build
+from unified_vl.training.record.fingerprints import fingerprints
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/python.md").read_text(encoding="utf-8")

@@ -10,7 +10,8 @@ import torch
 
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_run
-from unified_vl.training.build import build, fingerprints
+from unified_vl.training.build import build
+from unified_vl.training.record.fingerprints import fingerprints
 
 
 def test_the_parts_are_those_of_the_run(squares: Path) -> None:

@@ -21,9 +21,10 @@ from unified_vl.specs.reading.document import Part
 from unified_vl.specs.reading.schema import editor_schemas, json_schemas
 from unified_vl.specs.runs import augment as augmentations
 from unified_vl.training.balancing import registry as balances
-from unified_vl.training.build import build, fingerprints
+from unified_vl.training.build import build
 from unified_vl.training.objectives import registry as objectives
 from unified_vl.training.optimizers import registry as optimizers
+from unified_vl.training.record.fingerprints import fingerprints
 from unified_vl.training.schedules import registry as schedules
 
 ROOT = Path(__file__).parents[2]

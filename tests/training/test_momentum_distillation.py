@@ -21,11 +21,12 @@ from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.load import load_run
 from unified_vl.training import update
 from unified_vl.training.beginning import beginning_of
-from unified_vl.training.build import build, fingerprints
+from unified_vl.training.build import build
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.contrast import similarity
 from unified_vl.training.objectives.momentum_contrast import MomentumContrast, soft_loss_sum
 from unified_vl.training.objectives.momentum_distillation import MomentumDistillation
+from unified_vl.training.record.fingerprints import fingerprints
 from unified_vl.training.trainer import train
 
 PROCESS = Process(0, 1, torch.device("cpu"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,8 +29,7 @@ from unified_vl.data.shards.sharded_rows import ShardedRows
 from unified_vl.data.streams import KEPT_ROWS, WINDOW_BATCHES, TaskStream
 from unified_vl.data.workers import Workers
 from unified_vl.image_tokenizer.image_tokenizer import load_image_tokenizer
-from unified_vl.kinds.detected.region import RegionKeys
-from unified_vl.kinds.detected.regions import PLACE_TAG, RegionsKeys
+from unified_vl.kinds.detected.regions import PLACE_TAG
 from unified_vl.model.backbone import Backbone, BackboneConfig
 from unified_vl.model.backbones.configuration import TransformersConfig
 from unified_vl.model.configuration import UnifiedVLConfig
@@ -41,14 +38,9 @@ from unified_vl.model.initialization import start_codes_from_codebook
 from unified_vl.model.pretrained.starting import Start, start_from
 from unified_vl.model.pretrained.transformers_checkpoint import TransformersCheckpoint
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
-from unified_vl.specs.mixture import Mixture
-from unified_vl.specs.objectives import ADDED_LATER
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.augment_rules import taken
-from unified_vl.specs.runs.engine import read_engine
 from unified_vl.specs.runs.run_paths import refuse_unusable_paths, told_at_its_key
-from unified_vl.specs.runs.vision import OF_TRAINING
-from unified_vl.specs.schedule import PrioritizedKeys
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.data import SplitName
 from unified_vl.specs.tasks.example import IMAGE_MASK_TAG
@@ -56,7 +48,6 @@ from unified_vl.training.beginning import Beginning, backbone_config, backbone_m
 from unified_vl.training.course.uncounted import refuse_uncounted
 from unified_vl.training.distillation.teacher import (
     Teacher,
-    fingerprint_of,
     objectives_of_teacher,
     teacher_of,
 )
@@ -66,8 +57,6 @@ from unified_vl.training.objectives.registry import objectives_of
 from unified_vl.training.schedules.registry import make_schedule
 from unified_vl.training.schedules.schedule import Schedule
 from unified_vl.training.tuning.trained import choose_trained
-
-NUMBER_OF_ROWS = "the number of rows of task"
 
 
 @dataclass(frozen=True)
@@ -301,89 +290,3 @@ def make_codec(
             expected=f"more than {config.image_tokens}",
         )
     return codec
-
-
-def fingerprints(run: Run, parts: Parts) -> dict[str, str]:
-    """What has to be the same for a checkpoint to be continued, by name."""
-    mixture = run.loaded_mixture
-    values: dict[str, object] = {
-        "the vocabulary": parts.codec.vocabulary.fingerprint,
-        "the text tokenizer": hashlib.sha256(parts.codec.text.content).hexdigest(),
-        "the mixture": _mixture_keys(mixture),
-        "model": _model_keys(run, parts.model.config),
-        "seed": run.seed,
-        "batch_size": run.batch_size,
-        **({} if run.batch_tokens is None else {"batch_tokens": run.batch_tokens}),
-        "max_source_tokens": run.max_source_tokens,
-        "max_target_tokens": run.max_target_tokens,
-        "engine": read_engine(run.engine).written,
-    }
-    if run.optimizer.name != "adamw":  # what the first checkpoints were made with
-        values["optimizer.name"] = run.optimizer.name
-    if parts.start is not None:
-        values["what it started from"] = parts.start.fingerprint
-    if parts.teacher is not None:
-        values["teacher"] = fingerprint_of(parts.teacher)
-    if run.lora is not None:
-        values["lora"] = {"rank": run.lora.rank, "alpha": run.lora.alpha}
-    for name, spec in parts.specs.items():
-        values[f"task {name}"] = _task_keys(spec)
-        augment = taken(run.augment, spec)
-        if augment:
-            values[f"augment of task {name}"] = [each.settled for each in augment]
-        data = parts.streams[name].data
-        if isinstance(data, ShardedRows):
-            values[f"the files of task {name}"] = data.fingerprint
-        else:
-            values[f"{NUMBER_OF_ROWS} {name}"] = len(data)
-        for field, dictionary in spec.dictionaries.items():
-            values[f"the dictionary of {field!r} of task {name}"] = dictionary.text
-    return {key: _digest(value) for key, value in values.items()}
-
-
-def _task_keys(spec: TaskSpec) -> dict[str, object]:
-    """What is said of a task, as it was before there were keys that it does not use."""
-    found = spec.model_dump(
-        mode="json",
-        exclude={
-            "example": {"forbid_augment"},
-            "data": set() if spec.data.stream else {"stream", "shuffle_shards"},
-        },
-    )
-    for field in found["fields"].values():
-        for key in (*RegionsKeys.model_fields, *RegionKeys.model_fields):
-            if field[key] is None:
-                del field[key]
-    return found
-
-
-def _mixture_keys(mixture: Mixture) -> dict[str, object]:
-    """What is said of the mixture, as it was before there were keys that it does not use."""
-    found = mixture.model_dump(mode="json")
-    for entry, said in zip(mixture.tasks, found["tasks"], strict=True):
-        for key in ADDED_LATER:
-            if getattr(entry, key) == type(entry).model_fields[key].default:
-                del said[key]
-    if mixture.balance is None:
-        del found["balance"]
-    if mixture.schedule.kind != "prioritized":
-        for key in PrioritizedKeys.model_fields:
-            del found["schedule"][key]
-    return found
-
-
-def _model_keys(run: Run, config: UnifiedVLConfig | TransformersConfig) -> dict[str, object]:
-    """What is said of the model, whatever the name of the file that its backbone starts from."""
-    keys = run.model.model_dump(
-        mode="json",
-        exclude_defaults=True,
-        exclude={"from_": True, "vision": set(OF_TRAINING)},
-    )
-    if config.vision is not None and config.vision["normalize"] is not None:
-        keys["vision"]["normalize"] = config.vision["normalize"]  # which that file may decide
-    return keys
-
-
-def _digest(value: object) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -11,7 +11,6 @@ from unified_vl.files import read_json_object
 from unified_vl.run_record import CHECKPOINTS
 from unified_vl.training import checkpoint
 from unified_vl.training.beginning import RECORD, record_of
-from unified_vl.training.build import NUMBER_OF_ROWS
 from unified_vl.training.course.continuation import before_of, go_on
 from unified_vl.training.data_files import (
     changed_files,
@@ -23,6 +22,7 @@ from unified_vl.training.data_files import (
 from unified_vl.training.distributed.agreement import together
 from unified_vl.training.objectives.memory import load_memory
 from unified_vl.training.record.changes import refuse_lost, settings_of, tell_changes
+from unified_vl.training.record.fingerprints import NUMBER_OF_ROWS
 from unified_vl.training.record.models import mend_best_model
 from unified_vl.training.state import Training
 from unified_vl.training.tuning.trained import refuse_others

@@ -26,7 +26,7 @@ from unified_vl.training.balancing.balanced import balanced_backward, mean_of_ea
 from unified_vl.training.balancing.conflicts import measure_gradients
 from unified_vl.training.balancing.registry import make_balance
 from unified_vl.training.beginning import beginning_of
-from unified_vl.training.build import Parts, build, fingerprints, rows_of
+from unified_vl.training.build import Parts, build, rows_of
 from unified_vl.training.course.between_steps import look_around, validation_batches
 from unified_vl.training.course.early_stopping import EarlyStopping
 from unified_vl.training.course.epochs import with_steps
@@ -48,6 +48,7 @@ from unified_vl.training.learning_rate import LearningRate
 from unified_vl.training.optimizers.registry import build_optimizer
 from unified_vl.training.prefetch import Prefetch, share_of, updates_ahead
 from unified_vl.training.record.best import Best
+from unified_vl.training.record.fingerprints import fingerprints
 from unified_vl.training.record.journal import Journal, name_of_update
 from unified_vl.training.record.models import ModelWriter
 from unified_vl.training.record.speed import SpeedMeter

@@ -11,7 +11,8 @@ from typing import Any
 from unified_vl.data.shards.sharded_rows import ShardedRows
 from unified_vl.kinds.detected.region import RegionKeys
 from unified_vl.kinds.detected.regions import RegionsKeys
-from unified_vl.model.backbone import BackboneConfig
+from unified_vl.model.backbones.configuration import TransformersConfig
+from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.specs.mixture import Mixture, MixtureTask
 from unified_vl.specs.objectives import ADDED_LATER
 from unified_vl.specs.reading.document import Document, Part
@@ -110,9 +111,7 @@ RESERVED = (
 
 def said_of(part: Part, *, exclude_defaults: bool = False) -> dict[str, Any]:
     """What a spec says, without the keys that do not count (`RESERVED`), as JSON."""
-    return part.model_dump(
-        mode="json", exclude=_uncounted(part), exclude_defaults=exclude_defaults
-    )
+    return part.model_dump(mode="json", exclude=_uncounted(part), exclude_defaults=exclude_defaults)
 
 
 def _uncounted(value: object) -> dict[Any, Any]:
@@ -136,7 +135,9 @@ def _uncounted(value: object) -> dict[Any, Any]:
     return found
 
 
-def _said_of_model(model: ModelSpec, config: BackboneConfig) -> dict[str, Any]:
+def _said_of_model(
+    model: ModelSpec, config: UnifiedVLConfig | TransformersConfig
+) -> dict[str, Any]:
     """What is said of the model, whatever the name of the file that its backbone starts from."""
     keys = said_of(model, exclude_defaults=True)
     if config.vision is not None and config.vision["normalize"] is not None:
