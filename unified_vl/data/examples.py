@@ -12,23 +12,17 @@ from functools import cache
 from pathlib import Path
 
 from unified_vl.codecs.noise import settle
-from unified_vl.codecs.segments import Image, ImageCodes, Noised, Segment, Text
+from unified_vl.codecs.segments import Image, Segment
 from unified_vl.codecs.sequence import SequenceCodec
-from unified_vl.codecs.vocabulary import IMAGE_TAG
+from unified_vl.codecs.task_tags import refuse_unknown_tags
 from unified_vl.data.draws import Draws
-from unified_vl.data.example import Example, Reference
+from unified_vl.data.example import Example
 from unified_vl.data.images.augmenting import Augmenter
 from unified_vl.data.images.image_loader import ImageLoader
-from unified_vl.data.noising import (
-    as_read,
-    given_image,
-    given_parts,
-    noised_image,
-    noised_parts,
-    sentinels,
-)
+from unified_vl.data.noising import FieldNoise, Parts, as_read
 from unified_vl.data.rows.inputs import Inputs, Perturber
 from unified_vl.data.rows.other_rows import OtherRows, Shot, Shots
+from unified_vl.data.rows.references import References
 from unified_vl.data.rows.row import Row, check_readable
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.data.rows.values import Value, ValueReader, unlisted
@@ -48,8 +42,7 @@ from unified_vl.kinds.fitted import onto_network
 from unified_vl.kinds.hooks.fits import WHOLE, Content
 from unified_vl.specs.runs.augment import AugmentSpec
 from unified_vl.specs.task import TaskSpec, TaskTags
-from unified_vl.specs.tasks.example import IMAGE_MASK_TAG, MASK_TAG, SHOTS, sentinel_tag
-from unified_vl.specs.tasks.template import slots
+from unified_vl.specs.tasks.example import SHOTS
 
 
 def seen_in(content: Content, values: Mapping[str, Value]) -> Mapping[str, Value]:
@@ -60,9 +53,6 @@ def seen_in(content: Content, values: Mapping[str, Value]) -> Mapping[str, Value
         name: tuple(onto_network(v, content) if isinstance(v, Shape) else v for v in each)
         for name, each in values.items()
     }
-
-
-Parts = Mapping[str, Sequence[Part]]
 
 
 class ExampleBuilder:
@@ -108,14 +98,14 @@ class ExampleBuilder:
         self._source_fields = spec.fields_of(spec.source)
         self._source_texts = [n for n in self._source_fields if spec.fields[n].writing == "text"]
         self._target_fields = spec.fields_of(spec.target)
-        scored = dict.fromkeys(score.against for score in spec.score)
-        self._scored = tuple(name for name in scored if name in spec.fields)
-        read = (*self._source_fields, *self._target_fields, *self._scored)
+        self._references = References(spec, codec)
+        read = (*self._source_fields, *self._target_fields, *self._references.fields)
         self._all_fields = tuple(dict.fromkeys(read))
         self._may_be_none = any(spec.fields[name].empty for name in self._target_fields)
-        self._noised = tuple(name for name in slots(spec.source) if name in spec.example.noise)
+        self._noise = FieldNoise(spec)
         self._others = OtherRows(spec, self._values, self._plan_of, rows, train, shots)
-        self._check_tags()
+        if codec is not None:  # before any row is read
+            refuse_unknown_tags(spec, codec)
 
     def build(self, row: Row, *, seed: int | None, with_target: bool = True) -> Example:
         """The example of a row.
@@ -151,13 +141,15 @@ class ExampleBuilder:
         content = self._content_of(asked, own)
         seen = seen_in(content, asked)
         parts = slot_parts(self.spec, plan, row.where, seen, draws, matches)
-        source_parts, target_parts, read = self._noise(plan, parts, draws, with_target)
+        source_parts, target_parts, read = self._noise.both_sides(
+            parts, plan.language, draws, with_target=with_target
+        )
         if not matches and self.spec.example.mismatch is not None:
             name = self.spec.example.mismatch.field
             read[name] = " ".join(part for part in parts[name] if isinstance(part, str))
         others = self._others.shots(row, plan, draws)
         shots = [self._shown(shot, plan, parts, draws) for shot in others]
-        given = self._given(source_parts)
+        given = self._noise.given(source_parts)
         source_parts, without = self._dropped(source_parts, draws)
         source, shown = self._source(plan, source_parts, shots)
         target = merged(filled(plan.target, target_parts)) if with_target else ()
@@ -174,7 +166,7 @@ class ExampleBuilder:
             key=row.key(self.spec.data.key_column),
             source=source,
             target=target,
-            references=self._references(plan, own, matches, target) if with_target else {},
+            references=self._references.of(plan, own, matches, target) if with_target else {},
             groups=self._groups(row, plan.language),
             where=row.where,
             image_size=size,
@@ -232,49 +224,6 @@ class ExampleBuilder:
             return {}
         return {tag: self._others.fixed(tag) for tag in self.spec.data.languages}
 
-    def _check_tags(self) -> None:
-        """That the vocabulary has what noise writes, before any row is read."""
-        if self.codec is None:
-            return
-        if self.codec.code_images is None:
-            for name, value in self.spec.fields.items():
-                if value.in_codes:
-                    raise self.spec.error(
-                        ("fields", name),
-                        "the tokenizer has no image codes",
-                        expected="one that `unified-vl tokenizer train --image-tokenizer` made",
-                    )
-        for name, value in self.spec.fields.items():
-            if value.of_kind.has_features and self.codec.region_sizes is None:
-                raise self.spec.error(
-                    ("fields", name),
-                    "the model reads no regions",
-                    expected="model.region_features of the run: how many numbers a feature has",
-                )
-            tags = value.of_kind.tags(value)
-            known = sum(tag in self.codec.vocabulary.tags for tag in tags)
-            if known < len(tags):
-                raise self.spec.error(
-                    ("fields", name),
-                    f"the tokenizer's vocabulary has {known} of its {len(tags)} tags "
-                    f"({tags[0]}, ...)",
-                    expected="one that `unified-vl tokenizer train --spec` made for this task, or "
-                    "`unified-vl tokenizer extend`",
-                )
-        needed = {
-            "masking": (MASK_TAG, "mask"),
-            "span_corruption": (sentinel_tag(0), "sentinels"),
-            "code_masking": (IMAGE_MASK_TAG, "mask of images"),
-        }
-        for name, noise in self.spec.example.noise.items():
-            tag, what = needed.get(noise.kind, (IMAGE_TAG, ""))
-            if tag not in self.codec.vocabulary.tags:
-                raise self.spec.error(
-                    ("example", "noise", name),
-                    f"the tokenizer's vocabulary has no {what}",
-                    expected="one that `unified-vl tokenizer train --spec` made for this task",
-                )
-
     def _plan_of(self, row: Row) -> Plan:
         check_readable(row)
         language = row.language
@@ -309,31 +258,6 @@ class ExampleBuilder:
         found = next(images, None)
         return found.image.content if isinstance(found, Image) else WHOLE
 
-    def _noise(
-        self, plan: Plan, parts: Parts, draws: Draws, with_target: bool
-    ) -> tuple[Parts, Parts, dict[str, str]]:
-        """The parts of the source and of the target, and what of the noised fields is read."""
-        if not self._noised:
-            return parts, parts, {}
-        source, target, read = dict(parts), dict(parts), {}
-        numbered = sentinels()
-        for name in self._noised:
-            noise = self.spec.example.noise[name]
-            image = parts[name][0]
-            if isinstance(image, ImageCodes):
-                random = draws.random("noise", name)
-                masked = noised_image(noise, image, random) if with_target else given_image(image)
-                source[name] = [masked]
-                continue
-            text = str(image)
-            if not with_target:
-                source[name] = given_parts(noise, text, numbered)
-                continue
-            random = draws.random("noise", name)
-            source[name], target[name] = noised_parts(self.spec, name, text, plan.language, random)
-            read[name] = as_read(source[name], None)
-        return source, target, read
-
     def _source(
         self, plan: Plan, parts: Parts, shots: Sequence[list[Part]]
     ) -> tuple[tuple[Segment, ...], int]:
@@ -360,14 +284,6 @@ class ExampleBuilder:
             return (without if random.random() < drop.rate else parts), None
         return parts, None if self.spec.generate.guidance in (None, 1.0) else without
 
-    def _given(self, parts: Parts) -> tuple[int | None, ...]:
-        """The codes of the image that is to be completed."""
-        for name in self._noised:
-            image = parts[name][0]
-            if isinstance(image, ImageCodes):
-                return image.codes
-        return ()
-
     def _shows(self, parts: Parts) -> str | None:
         """What an image is ranked by."""
         rerank = self.spec.generate.rerank
@@ -377,31 +293,6 @@ class ExampleBuilder:
         """The texts of the source's own fields."""
         names = self._source_texts
         return tuple(part for name in names for part in parts[name] if isinstance(part, str))
-
-    def _references(
-        self, plan: Plan, values: Mapping[str, Value], matches: bool, target: Sequence[Segment]
-    ) -> dict[str, tuple[Reference, ...]]:
-        """The right answers: all values of a field, what the target says of a noised one."""
-        found: dict[str, tuple[Reference, ...]] = {}
-        for name in self._scored:
-            first = next(iter(values[name]), None)
-            if isinstance(first, ImageCodes):
-                assert first.image is not None
-                found[name] = (first.image,)
-            elif name not in self.spec.example.noise:
-                found[name] = values[name]
-            elif not any(isinstance(segment, Noised) for segment in target):
-                found[name] = (self._text_of(target),)
-        mismatch = self.spec.example.mismatch
-        if mismatch is not None:
-            found[mismatch.slot] = (plan.answers[0 if matches else 1],)
-        return found
-
-    def _text_of(self, target: Sequence[Segment]) -> str:
-        """The text of a target, as that of an answer is read."""
-        if self.codec is not None and self.spec.example.on_pieces:
-            return self.codec.decode_text(self.codec.encode_target(target).ids)
-        return " ".join(segment.text for segment in target if isinstance(segment, Text))
 
     def _groups(self, row: Row, language: str) -> dict[str, str]:
         return {

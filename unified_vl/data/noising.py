@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from random import Random
@@ -10,14 +10,64 @@ from typing import TYPE_CHECKING
 
 from unified_vl.codecs.noise import blocks_to_mask, mask_words, switch_words
 from unified_vl.codecs.segments import ImageCodes, Noised, Pieces, Tag
+from unified_vl.data.draws import Draws
 from unified_vl.data.templates import Part
 from unified_vl.specs.task import TaskSpec
 from unified_vl.specs.tasks.example import MASK_TAG, MEAN_SPAN, NoiseSpec, sentinel_tag
+from unified_vl.specs.tasks.template import slots
 
 if TYPE_CHECKING:
     from unified_vl.codecs.sequence import SequenceCodec
 
+Parts = Mapping[str, Sequence[Part]]
+"""What stands in each slot."""
+
 MASK = "<mask>"  # how a person writes a place to be filled in
+
+
+class FieldNoise:
+    """What the noise of a task makes of its fields.
+
+    Args:
+        spec: the task.
+    """
+
+    def __init__(self, spec: TaskSpec) -> None:
+        self._spec = spec
+        self._noised = tuple(name for name in slots(spec.source) if name in spec.example.noise)
+
+    def both_sides(
+        self, parts: Parts, language: str, draws: Draws, *, with_target: bool
+    ) -> tuple[Parts, Parts, dict[str, str]]:
+        """The parts of the source and of the target, and what of the noised fields is read."""
+        if not self._noised:
+            return parts, parts, {}
+        source, target, read = dict(parts), dict(parts), {}
+        numbered = sentinels()
+        for name in self._noised:
+            noise = self._spec.example.noise[name]
+            image = parts[name][0]
+            if isinstance(image, ImageCodes):
+                random = draws.random("noise", name)
+                masked = noised_image(noise, image, random) if with_target else given_image(image)
+                source[name] = [masked]
+                continue
+            text = str(image)
+            if not with_target:
+                source[name] = given_parts(noise, text, numbered)
+                continue
+            random = draws.random("noise", name)
+            source[name], target[name] = noised_parts(self._spec, name, text, language, random)
+            read[name] = as_read(source[name], None)
+        return source, target, read
+
+    def given(self, parts: Parts) -> tuple[int | None, ...]:
+        """The codes of the image that is to be completed."""
+        for name in self._noised:
+            image = parts[name][0]
+            if isinstance(image, ImageCodes):
+                return image.codes
+        return ()
 
 
 def noised_parts(
