@@ -19,10 +19,11 @@ from unified_vl.inference.inputs import (
     target_fields,
 )
 from unified_vl.inference.pictures import PictureFolder
-from unified_vl.inference.predictor import CHUNK, UnifiedVL
+from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.row_answers import RowAnswers
 from unified_vl.inference.rows import open_rows
 from unified_vl.inference.tally import Tally
+from unified_vl.inference.task_answers import CHUNK
 from unified_vl.json_text import written_lines
 from unified_vl.kinds.registry import KINDS
 from unified_vl.locks import only_writer

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, overload
@@ -18,11 +17,9 @@ from unified_vl.data.images.code_cache import cache_directory
 from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.rows.other_rows import train_rows
 from unified_vl.data.rows.sources import TaskData
-from unified_vl.decoding.decoders.compiled import compile_model
 from unified_vl.errors import UserError, nearest
 from unified_vl.inference.inputs import (
     OneValue,
-    chunks,
     input_row,
     source_fields,
     split_inputs,
@@ -31,17 +28,12 @@ from unified_vl.inference.inputs import (
 from unified_vl.inference.many import Told, predict_many
 from unified_vl.inference.prediction import Prediction
 from unified_vl.inference.publishing.upload import push
-from unified_vl.inference.saved_models.model_directory import SavedModel, load_model, save_model
-from unified_vl.inference.task_answers import TaskAnswers
-from unified_vl.model.int8 import in_int8
-from unified_vl.model.pretrained.hub import from_hub
-from unified_vl.model.unified import UnifiedVLForConditionalGeneration
+from unified_vl.inference.saved_models.model_directory import SavedModel, save_model
+from unified_vl.inference.saved_models.opening import open_model
+from unified_vl.inference.task_answers import TaskAnswers, answered_by_length
 from unified_vl.shown import heading, table
 from unified_vl.specs.load import load_task
-from unified_vl.specs.runs.run_paths import is_path
 from unified_vl.specs.task import TaskSpec
-
-CHUNK = 8  # batches that are sorted by length together
 
 
 class UnifiedVL:
@@ -86,23 +78,9 @@ class UnifiedVL:
             UserError: naming the file, when a part is missing or broken; when a model is to be
                 compiled and there is no C++ compiler.
         """
-        folder = _on_the_hub(directory) or directory
-        saved = load_model(folder, device, check_weights=check_weights)
-        asked = {"int8": int8, "compile": compile}
-        for field in (name for name, wanted in asked.items() if wanted):
-            own = saved.model
-            if not isinstance(own, UnifiedVLForConditionalGeneration):
-                done = "made int8" if field == "int8" else "compiled"
-                raise UserError(
-                    f"a {own.config.model_type} model cannot be {done}",
-                    field=field,
-                    expected="a model of this project's own architecture",
-                )
-            if field == "int8":
-                saved = replace(saved, model=in_int8(own))
-            else:
-                compile_model(own)
-        return cls(saved)
+        return cls(
+            open_model(directory, device, compile=compile, int8=int8, check_weights=check_weights)
+        )
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the tasks, what they read and write, their languages."""
@@ -336,32 +314,13 @@ class UnifiedVL:
         Within a chunk of batches, those of a task and of like length go together: less
         padding. `told` is called with the number of answers after each batch.
         """
-        done = 0
-        for chunk in chunks(inputs, CHUNK * batch_size):
-            places: dict[TaskSpec, list[int]] = {}
-            for place, (spec, _) in enumerate(chunk):
-                places.setdefault(spec, []).append(place)
-            found: dict[int, Prediction] = {}
-            for spec, of_task in places.items():
-                of_task.sort(key=lambda place: len(chunk[place][1].source.ids))
-                for start in range(0, len(of_task), batch_size):
-                    group = of_task[start : start + batch_size]
-                    answers = self._of_task(spec).answer([chunk[place][1] for place in group], n)
-                    found.update(zip(group, answers, strict=True))
-                    done += len(group)
-                    if told is not None:
-                        told(done)
-            yield from (found[place] for place in range(len(chunk)))
+
+        def answer(spec: TaskSpec, examples: list[EncodedExample]) -> Sequence[Prediction]:
+            return self._of_task(spec).answer(examples, n)
+
+        return answered_by_length(inputs, batch_size, answer, told)
 
     def _of_task(self, spec: TaskSpec) -> TaskAnswers:
         if spec not in self._answers:
             self._answers[spec] = TaskAnswers(self, spec)
         return self._answers[spec]
-
-
-def _on_the_hub(name: str | Path) -> Path | None:
-    """The folder of a model of the Hub, where what is named can be no folder on this machine."""
-    here = Path(name)
-    if here.exists() or here.parent.is_dir() or is_path(str(name)):
-        return None
-    return from_hub(str(name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from unified_vl.data.batching import EncodedExample, collate_encoded
 from unified_vl.data.example import Example
 from unified_vl.decoding.generator import Generator
 from unified_vl.errors import UserError
+from unified_vl.inference.inputs import chunks
 from unified_vl.inference.prediction import Alternative, Prediction
 from unified_vl.inference.reranking import Reranker
 from unified_vl.inference.written.answer_reader import AnswerReader
@@ -18,6 +19,9 @@ from unified_vl.inference.written.answer_reader import AnswerReader
 if TYPE_CHECKING:
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.specs.task import TaskSpec
+
+
+CHUNK = 8  # batches that are sorted by length together
 
 
 class TaskAnswers:
@@ -108,3 +112,35 @@ class TaskAnswers:
             )
             for answers, row in zip(answered, scores, strict=True)
         ]
+
+
+def answered_by_length(
+    inputs: Iterable[tuple[TaskSpec, EncodedExample]],
+    batch_size: int,
+    answer: Callable[[TaskSpec, list[EncodedExample]], Sequence[Prediction]],
+    told: Callable[[int], object] | None = None,
+) -> Iterator[Prediction]:
+    """Answers in the order of the inputs, those of a task and of like length together.
+
+    Args:
+        inputs: of any tasks and languages.
+        batch_size: most that are answered at once.
+        answer: gives the answers to a batch of one task.
+        told: called with the number of answers after each batch.
+    """
+    done = 0
+    for chunk in chunks(inputs, CHUNK * batch_size):
+        places: dict[TaskSpec, list[int]] = {}
+        for place, (spec, _) in enumerate(chunk):
+            places.setdefault(spec, []).append(place)
+        found: dict[int, Prediction] = {}
+        for spec, of_task in places.items():
+            of_task.sort(key=lambda place: len(chunk[place][1].source.ids))
+            for start in range(0, len(of_task), batch_size):
+                group = of_task[start : start + batch_size]
+                answers = answer(spec, [chunk[place][1] for place in group])
+                found.update(zip(group, answers, strict=True))
+                done += len(group)
+                if told is not None:
+                    told(done)
+        yield from (found[place] for place in range(len(chunk)))
