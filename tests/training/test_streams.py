@@ -13,8 +13,11 @@ from torch.testing import assert_close
 
 from tests.processes import run_ranks
 from unified_vl.errors import UserError
+from unified_vl.export.ctranslate2_directory import write_ctranslate2
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.retrieval.retriever import Retriever
+from unified_vl.inference.saved_models.as_t5 import write_t5
+from unified_vl.inference.saved_models.model_directory import load_model
 from unified_vl.model.pretrained.architecture import known_start
 from unified_vl.specs.load import load_run
 from unified_vl.training.build import build
@@ -95,3 +98,13 @@ def test_no_layer_of_a_teacher_is_like_one_of_two_streams(squares: Path, trained
     teacher = f"teacher={{model: {trained / 'model'}, hidden: 1.0}}"
     with pytest.raises(UserError, match=r"teacher\.hidden: of an encoder of two streams"):
         build(load_run(squares / "run.yaml", [teacher]))
+
+
+@pytest.mark.parametrize("write", [write_t5, write_ctranslate2])
+def test_it_is_written_as_no_t5(trained: Path, tmp_path: Path, write: Any) -> None:
+    if write is write_ctranslate2:
+        pytest.importorskip("ctranslate2")
+    said = "model.encoder: a model whose encoder has two streams cannot be written as a T5"
+    with pytest.raises(UserError, match=said):
+        write(load_model(trained / "model"), tmp_path / "t5")
+    assert not list(tmp_path.iterdir())
