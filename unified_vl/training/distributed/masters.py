@@ -1,6 +1,7 @@
 """The float32 weights that an optimiser updates, beside those that the model computes with.
 
-DeepSpeed's optimisers are given as arguments, because only the engine imports DeepSpeed.
+DeepSpeed's optimisers are given as arguments, because only `engine.py` and `process.py` import
+DeepSpeed.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ whole parameter. (DeepSpeed's universal checkpoints are pickles, made in a step 
 from its ordinary ones, and do not know stage 0.)
 
 What a rank holds is read from DeepSpeed's optimisers of each stage; they are given as
-arguments, because only the engine imports DeepSpeed.
+arguments, because only `engine.py` and `process.py` import DeepSpeed.
 """
 
 from __future__ import annotations

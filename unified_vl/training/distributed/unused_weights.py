@@ -1,7 +1,7 @@
 """The weights that an update does not use, such as a branch that its task has no need of.
 
 At every ZeRO stage momentum and weight decay move them, and no gradient does. DeepSpeed's
-optimisers are given as arguments, because only the engine imports DeepSpeed.
+optimisers are given as arguments, because only `engine.py` and `process.py` import DeepSpeed.
 """
 
 from __future__ import annotations
