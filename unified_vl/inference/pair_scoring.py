@@ -130,11 +130,17 @@ class PairScorer:
         Raises:
             UserError: for a language that the task does not have, or an empty text.
         """
-        score = self._yes_of_pairs if self.matches else self._likelihood_of_pairs
         found = np.empty(len(pairs))
-        for places, values in score(images, texts, pairs):
+        for places, values in self.scored(images, texts, pairs):
             found[places] = values.double().cpu().numpy()
         return found
+
+    def scored(
+        self, images: Features, texts: Sequence[Sentence], pairs: Sequence[Pair]
+    ) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Some pairs at a time: their places among all, and how well each belongs together."""
+        score = self._yes_of_pairs if self.matches else self._likelihood_of_pairs
+        return score(images, texts, pairs)
 
     def _likelihood_of_pairs(
         self, images: Features, texts: Sequence[Sentence], pairs: Sequence[Pair]
@@ -144,7 +150,7 @@ class PairScorer:
         wanted: dict[tuple[str, int], list[int]] = {}
         for place, (image, text) in enumerate(pairs):
             wanted.setdefault((texts[text].language, image), []).append(place)
-        targets = {text: self._target(texts[text]) for _, text in pairs}
+        targets = {text: self.target(texts[text]) for _, text in pairs}
         for sources in chunks(sorted(wanted), BATCH):
             memory = self._memory(
                 images[[image for _, image in sources]],
@@ -217,7 +223,8 @@ class PairScorer:
     def _source(self, text: str | None, language: str, frames: int) -> list[int]:
         return self._encode(text, language, frames).source.ids
 
-    def _target(self, sentence: Sentence) -> list[int]:
+    def target(self, sentence: Sentence) -> list[int]:
+        """The ids of a caption, and its end, as the captioning task writes it."""
         encoded = self._encode(sentence.text, sentence.language, 1)
         assert encoded.target is not None
         return encoded.target.ids

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as encoder
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -38,6 +38,10 @@ def retrieve(
     yes: Annotated[
         str, typer.Option(help="The answer of a matching task that says they belong together.")
     ] = "yes",
+    rerank: Annotated[
+        Literal["task", "matching"],
+        typer.Option(help="What scores again: a task, or the model's matching head."),
+    ] = "task",
     device: Device = "auto",
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
     raw: Annotated[
@@ -55,7 +59,7 @@ def retrieve(
             file="command line",
             expected="one of --text, --image and --video",
         )
-    retriever = Retriever(UnifiedVL.from_pretrained(model, device), index, task, yes)
+    retriever = Retriever(UnifiedVL.from_pretrained(model, device), index, task, yes, rerank)
     query = {"image": image, "video": video}
     for hit in retriever.search(text, language, **query, top=top, candidates=candidates):
         shown = hit.text if hit.path is None else hit.path

@@ -35,6 +35,10 @@ def evaluate_retrieval(
     yes: Annotated[
         str, typer.Option(help="The answer of a matching task that says they belong together.")
     ] = "yes",
+    rerank: Annotated[
+        Literal["task", "matching"],
+        typer.Option(help="What scores again: a task, or the model's matching head."),
+    ] = "task",
     split: Annotated[
         Literal["train", "validation", "test"], typer.Option(help="The rows to look for.")
     ] = "test",
@@ -60,13 +64,15 @@ def evaluate_retrieval(
     from unified_vl.evaluation.retrieval_evaluation import evaluate_retrieval as score
     from unified_vl.inference.pair_scoring import PairScorer
     from unified_vl.inference.predictor import UnifiedVL
+    from unified_vl.inference.retrieval.ranking import scorer_of
     from unified_vl.metrics.retrieval import DIRECTIONS
 
     with only_writer_of(output):
         predictor = UnifiedVL.from_pretrained(model, device)
         of_captions = PairScorer(predictor, captions)
         asked = of_captions.spec
-        scorer = PairScorer(predictor, asked if task is None else task, yes, of_captions.shown)
+        scoring = asked if task is None else task
+        scorer = scorer_of(predictor, scoring, yes, of_captions.shown, rerank)
         with progress_of_tasks() as progress:
             report = score(
                 scorer,

@@ -11,15 +11,49 @@ Legend: Q queries, C candidates, K candidates that are scored again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
-from unified_vl.inference.pair_scoring import Pair, PairScorer, Sentence
+from unified_vl.errors import UserError
+from unified_vl.inference.inputs import Shown
+from unified_vl.inference.matching_scoring import MatchingScorer
+from unified_vl.inference.pair_scoring import YES, Pair, PairScorer, Sentence
 from unified_vl.inference.retrieval.late_interaction import TEMPERATURE, Features
+from unified_vl.specs.task import TaskSpec
 
+if TYPE_CHECKING:
+    from unified_vl.inference.predictor import UnifiedVL
+
+Rerank = Literal["task", "matching"]
 CANDIDATES = 10
 BEHIND = 1e6
+
+
+def scorer_of(
+    predictor: UnifiedVL,
+    task: str | Path | TaskSpec | None = None,
+    yes: str = YES,
+    shown: Shown | None = None,
+    rerank: Rerank = "task",
+) -> PairScorer:
+    """What scores pairs in the second stage.
+
+    Args:
+        predictor: the model.
+        task, yes, shown: as of a `PairScorer`.
+        rerank: `task` for what a task says, `matching` for the model's matching head.
+
+    Raises:
+        UserError: as of `PairScorer` and `MatchingScorer`, and for an answer that no task gives.
+    """
+    if rerank == "task":
+        return PairScorer(predictor, task, yes, shown)
+    if yes != YES:
+        raise UserError("the matching head writes no answer", field="yes", expected="none")
+    return MatchingScorer(predictor, task, shown)
 
 
 def best(similarity_QC: torch.Tensor, count: int) -> torch.Tensor:

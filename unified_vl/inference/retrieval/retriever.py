@@ -19,7 +19,7 @@ from unified_vl.inference.retrieval.corpus import Item, is_utf8, read_corpus
 from unified_vl.inference.retrieval.features import clip_features, image_features, text_features
 from unified_vl.inference.retrieval.index import Index, build_index, load_index
 from unified_vl.inference.retrieval.late_interaction import Features, late_interaction
-from unified_vl.inference.retrieval.ranking import CANDIDATES, best, rerank
+from unified_vl.inference.retrieval.ranking import CANDIDATES, Rerank, best, rerank, scorer_of
 from unified_vl.languages.tags import distinct
 from unified_vl.specs.task import TaskSpec
 
@@ -70,6 +70,7 @@ class Retriever:
         predictor: the model.
         index: of this very model.
         task, yes: how pairs are scored; see `PairScorer`.
+        rerank: whether it is a task that scores them, or the model's matching head.
     """
 
     def __init__(
@@ -78,11 +79,13 @@ class Retriever:
         index: str | Path | Index,
         task: str | Path | TaskSpec | None = None,
         yes: str = YES,
+        rerank: Rerank = "task",
     ) -> None:
         self.predictor = predictor
         self.index = index if isinstance(index, Index) else load_index(index, predictor)
         self._task = task
         self._yes = yes
+        self._rerank: Rerank = rerank
         self._scorers: dict[Shown, PairScorer] = {}
 
     @classmethod
@@ -93,6 +96,7 @@ class Retriever:
         language: str | None = None,
         task: str | Path | TaskSpec | None = None,
         yes: str = YES,
+        rerank: Rerank = "task",
     ) -> Retriever:
         """A retriever of a collection without an index; `.index.save` keeps what it computes.
 
@@ -100,7 +104,7 @@ class Retriever:
             UserError: as `read_corpus` and `build_index`.
         """
         read = read_corpus(corpus, known_languages(predictor), language)
-        return cls(predictor, build_index(predictor, read, task=task), task, yes)
+        return cls(predictor, build_index(predictor, read, task=task), task, yes, rerank)
 
     def scorer(self, shown: Shown) -> PairScorer:
         """Of the second stage; a search that has none needs no task.
@@ -109,7 +113,8 @@ class Retriever:
             UserError: when there is no task of images, or of videos.
         """
         if shown not in self._scorers:
-            self._scorers[shown] = PairScorer(self.predictor, self._task, self._yes, shown)
+            asked = (self._task, self._yes, shown, self._rerank)
+            self._scorers[shown] = scorer_of(self.predictor, *asked)
         return self._scorers[shown]
 
     def search(

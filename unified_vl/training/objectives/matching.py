@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from unified_vl.data.batching import Batch
 from unified_vl.errors import UserError
 from unified_vl.model.backbone import Backbone, BackboneConfig, UnifiedVLOutput
+from unified_vl.model.layers.matching_head import caption_means
 from unified_vl.specs.objectives import OBJECTIVES, MatchingKeys
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.captions import caption_inputs
@@ -60,9 +61,7 @@ class Matching(Objective):
         found = pairs_of(model, output, batch, process, self.config)
         pairs: Pairs = {**(output.beside or {}), **found}[PAIRS]
         hidden_RTM = pairs.hidden[:, pairs.places :]
-        weight_RT1 = pairs.read[..., None].to(hidden_RTM.dtype)
-        mean_RM = (hidden_RTM * weight_RT1).sum(1) / weight_RT1.sum(1)
-        return {**found, "matching_R2": model.matching(mean_RM)}
+        return {**found, "matching_R2": model.matching(caption_means(hidden_RTM, pairs.read))}
 
     def loss(self, output: UnifiedVLOutput, batch: Batch, process: Process) -> torch.Tensor:
         assert output.beside is not None

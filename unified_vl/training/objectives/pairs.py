@@ -6,7 +6,7 @@ by the rank that has its image, so that its gradient meets the image branch ther
 of other ranks ids alone are sent.
 
 Legend: B rows of this rank, G rows of all ranks, R pairs of this rank, T caption length, P places
-of an image, S = ids of places and caption, M width, X ids around places and these.
+of an image, S = ids of places and caption, M width.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from unified_vl.errors import UserError
 from unified_vl.inference.retrieval.late_interaction import TEMPERATURE
 from unified_vl.kinds.hooks.fits import Pack
 from unified_vl.model.backbone import Backbone, BackboneConfig, UnifiedVLOutput
+from unified_vl.model.layers.matching_head import captions_behind_images
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.captions import caption_inputs, fingerprints, words
 from unified_vl.training.objectives.contrast import similarity
@@ -89,12 +90,9 @@ def pairs_of(
     feature_RPM = output.image_features[local_G[image_R]]
     read_RT = read_GT[caption_R]
     ids_RT = ids_GT[caption_R].masked_fill(read_RT == 0, config.pad_token_id)
-    ids_RS, start = _with_image(ids_RT, feature_RPM.shape[1], config)
-    mask_RS = torch.cat(
-        [read_RT.new_ones(len(ids_RS), ids_RS.shape[1] - ids_RT.shape[1]), read_RT], 1
-    )
-    hidden_RSM = model.encode(ids_RS, mask_RS, None, feature_RPM)
     places = feature_RPM.shape[1]
+    ids_RS, mask_RS, start = captions_behind_images(ids_RT, read_RT, places, config)
+    hidden_RSM = model.encode(ids_RS, mask_RS, None, feature_RPM)
     seen_RPM = hidden_RSM[:, start : start + places]
     hidden_RSM = torch.cat([seen_RPM, hidden_RSM[:, -ids_RT.shape[1] :]], dim=1)
     drawn = int((image_G >= 0).sum() + (caption_G >= 0).sum())
@@ -167,13 +165,3 @@ def _of_rank(
     captions = [own_B, other_B[has_B], all_G[here_G]]
     image_R, caption_R = torch.cat(images), torch.cat(captions)
     return image_R, caption_R, image_R == caption_R
-
-
-def _with_image(
-    ids_RT: torch.Tensor, places: int, config: BackboneConfig
-) -> tuple[torch.Tensor, int]:
-    """Captions behind the places of an image, and where these begin."""
-    before, behind = config.around_image
-    ids = [*before, *[config.image_token_id] * places, *behind]
-    front_RX = ids_RT.new_tensor(ids).expand(len(ids_RT), -1)
-    return torch.cat([front_RX, ids_RT], dim=1), len(before)
