@@ -23,9 +23,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from efficientnet_lite0 import BACKBONE, write_weights
+from pyarrow import array, compute, parquet
 from record import machine, record
 from ruamel.yaml import YAML
 
+from unified_vl.authoring.region_features import make_regions, region_backbone
+from unified_vl.data.regions.writing import write_regions
 from unified_vl.evaluation.evaluate import evaluate
 from unified_vl.files import write_atomically
 from unified_vl.inference.predictor import UnifiedVL
@@ -42,9 +47,10 @@ DERIVED: dict[str, dict[str, Any]] = {  # of the captions
     "masked_caption": READ_CAPTION | {"noise": {"caption": {"kind": "masking", "rate": 0.5}}},
     "prefix_caption": READ_CAPTION | {"noise": {"caption": {"kind": "prefix_lm"}}},
 }
-CAPTION = "emoji_caption"
+CAPTION, REGION_CAPTION = "emoji_caption", "region_caption"
 PLAIN = "plain"
 SIDE, BATCH, SHORT, LONGER = 64, 16, 4, 24  # pixels; rows; updates that are timed
+GRID, FEATURES = (4, 4), 320  # regions of a picture; numbers of EfficientNet-Lite0's last map
 
 
 @dataclass(frozen=True)
@@ -56,12 +62,14 @@ class Idea:
         caption: keys of the captioning task in the mixture.
         beside: further tasks of the mixture, a batch each.
         model: keys of the model that differ from the plain one's.
+        task: that captions, with a tokenizer of its own unless it is the plain one.
     """
 
     systems: str
     caption: Mapping[str, Any] = field(default_factory=dict)
     beside: Sequence[str] = ()
     model: Mapping[str, Any] = field(default_factory=dict)
+    task: str = CAPTION
 
 
 STEM = {"kind": "stem", "image_size": [SIDE, SIDE], "patch_size": 16, "channels": [32, 64]}
@@ -113,6 +121,11 @@ IDEAS = {
         "Flamingo: eight learnt queries read the image",
         model={"vision": STEM | {"pool": {"kind": "resampler", "tokens": 8, "layers": 1}}},
     ),
+    "regions": Idea(
+        "VisualBERT, UNITER: features of regions from a frozen network (Lite0, ImageNet)",
+        model={"region_features": FEATURES},
+        task=REGION_CAPTION,
+    ),
     "streams": Idea(
         "ViLBERT, LXMERT: text and images apart, then joined",
         model={"encoder": {"kind": "two_streams"}},
@@ -153,9 +166,16 @@ def command_of(options: argparse.Namespace) -> str:
 
 
 def prepare(options: argparse.Namespace) -> None:
-    """The world in the languages asked for, the specs and a tokenizer, unless they are there."""
-    if (options.output / "tokenizer" / "vocabulary.json").exists():
-        return
+    """What the rows asked for read, unless it is there."""
+    if not (options.output / "tokenizer" / "vocabulary.json").exists():
+        prepare_world(options)
+    regions = any(IDEAS[name].task == REGION_CAPTION for name in options.rows)
+    if regions and not (options.output / REGION_CAPTION / "vocabulary.json").exists():
+        prepare_regions(options)
+
+
+def prepare_world(options: argparse.Namespace) -> None:
+    """The world in the languages asked for, the specs and a tokenizer."""
     world = EmojiWorldOptions(
         concepts=28, train_scenes=options.scenes, validation_scenes=60, test_scenes=options.test
     )
@@ -166,10 +186,37 @@ def prepare(options: argparse.Namespace) -> None:
     train_tokenizer(texts, specs, options.output / "tokenizer", 280 + 120 * len(options.languages))
 
 
+def prepare_regions(options: argparse.Namespace) -> None:
+    """Features of a grid of regions of each picture, rows that name them, and a tokenizer."""
+    data = options.output / "data"
+    weights = write_weights(options.output / "weights") / "model.safetensors"
+    backbone = region_backbone(BACKBONE, str(weights), 224, -1)
+    for split in ("train", "validation", "test"):
+        regions = make_regions(backbone, data / "scenes" / split, GRID, torch.device("cpu"))
+        write_regions(data / REGION_CAPTION / split, regions)
+        rows = parquet.read_table(data / CAPTION / f"{split}.parquet")
+        names = [f"{REGION_CAPTION}/{split}/{Path(p).stem}.npz" for p in rows["image"].to_pylist()]
+        rows = rows.append_column("regions", array(names))
+        parquet.write_table(rows, data / REGION_CAPTION / f"{split}.parquet")
+    specs = [load_task(write_region_spec(options.output / "specs"))]
+    pieces = 280 + 120 * len(options.languages)
+    train_tokenizer(texts_of_specs(specs, data), specs, options.output / REGION_CAPTION, pieces)
+
+
+def write_region_spec(folder: Path) -> Path:
+    """The task of captions, of which the picture is its regions."""
+    spec = YAML().load((ROOT / f"task_specs/emoji/{CAPTION}.yaml").read_text(encoding="utf-8"))
+    most = GRID[0] * GRID[1]
+    spec["task"] = REGION_CAPTION
+    spec["data"]["path"] = f"{REGION_CAPTION}/{{split}}.parquet"
+    spec["fields"]["image"] = {"kind": "regions", "column": "regions", "most": most}
+    del spec["example"]["forbid_augment"]
+    _write(folder / f"{REGION_CAPTION}.yaml", spec)
+    return folder / f"{REGION_CAPTION}.yaml"
+
+
 def keep_languages(data: Path, languages: Sequence[str]) -> None:
     """Leave out the rows in all other languages."""
-    from pyarrow import array, compute, parquet
-
     for path in (file for task in TASKS for file in (data / task).glob("*.parquet")):
         table = parquet.read_table(path)
         kept = compute.is_in(table["language"], value_set=array(list(languages)))
@@ -223,7 +270,7 @@ def result_of(name: str, seed: int, options: argparse.Namespace) -> dict[str, An
         model_name=name,
         limit=options.test,
     ).report
-    seen = report["tasks"][CAPTION]["by"]["cell"]["seen"]
+    seen = report["tasks"][IDEAS[name].task]["by"]["cell"]["seen"]
     scores = {"chrf": seen["chrf"], "exact_match": seen["exact_match"]}
     return {"name": name, "seed": seed, "updates": updates, "seconds": round(seconds)} | scores
 
@@ -239,7 +286,8 @@ def write_run(name: str, seed: int, steps: int, folder: Path) -> Run:
     """The mixture and the run of a training."""
     idea, root = IDEAS[name], folder.resolve().parents[1]
     where = {path.stem: str(path) for path in write_specs(root / "specs")}
-    tasks = [{"spec": where[CAPTION], **idea.caption}]
+    where[REGION_CAPTION] = str(write_region_spec(root / "specs"))
+    tasks = [{"spec": where[idea.task], **idea.caption}]
     tasks += [{"spec": where[task]} for task in idea.beside]
     _write(folder / "mixture.yaml", {"mixture": "systems", "version": 1, "tasks": tasks})
     run = YAML().load((ROOT / "task_specs/runs/emoji_demo.yaml").read_text(encoding="utf-8"))
@@ -251,7 +299,7 @@ def write_run(name: str, seed: int, steps: int, folder: Path) -> Run:
         "seed": seed,
         "mixture": "mixture.yaml",
         "data": str(root / "data"),
-        "tokenizer": str(root / "tokenizer"),
+        "tokenizer": str(root / ("tokenizer" if idea.task == CAPTION else idea.task)),
         "output": "run",
         "engine": str(ROOT / "deepspeed_configs/zero0.json"),
         "steps": steps,

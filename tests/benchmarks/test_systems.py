@@ -27,7 +27,7 @@ def test_every_row_is_a_run_that_differs_from_the_plain_one(systems: Any, tmp_pa
     plain = runs.pop(systems.PLAIN)
     for name, run in runs.items():
         (first, *_) = run.loaded_mixture.specs
-        assert first.task == systems.CAPTION, "what all are scored by"
+        assert first.task == systems.IDEAS[name].task, "what all are scored by"
         same = run.loaded_mixture.tasks == plain.loaded_mixture.tasks
         assert not (same and run.model == plain.model), name
 
