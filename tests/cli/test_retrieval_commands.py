@@ -55,6 +55,30 @@ def test_images_are_found_by_a_sentence(tiny, model_directory: Path, photos: Pat
     assert [row["score"] for row in rows] == pytest.approx([h.score for h in expected], abs=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("films", "said"),
+    [
+        ([], ["1 image"]),
+        (["a.mp4"], ["1 video beside images left out: a.mp4", "1 image"]),
+        (["a.mp4", "b.mkv"], ["2 videos beside images left out: a.mp4, b.mkv", "1 image"]),
+    ],
+)
+def test_videos_beside_images_are_named(
+    model_directory: Path, photos: Path, films: list[str], said: list[str]
+) -> None:
+    for number in range(1, 4):
+        (photos / f"{number}.png").unlink()
+    for name in films:
+        (photos / name).write_bytes(b"a film")
+    assert call("index", model_directory, photos).stderr.splitlines() == said
+
+
+def test_a_folder_of_neither_asks_for_both(model_directory: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(UserError, match=r"is empty; expected .*PPM files, or videos"):
+        call("index", model_directory, tmp_path / "notes")
+
+
 def test_texts_are_found_by_an_image(model_directory: Path, photos: Path, tmp_path: Path) -> None:
     texts = tmp_path / "texts.txt"
     texts.write_text("a red cat\na dog\n", encoding="utf-8")

@@ -43,7 +43,7 @@ def index(
 
     from unified_vl.errors import BadRow, number_of, visible
     from unified_vl.image_formats import named
-    from unified_vl.inference.folders import unread_below
+    from unified_vl.inference.folders import unread_below, videos_below
     from unified_vl.inference.predictor import UnifiedVL
     from unified_vl.inference.retrieval.corpus import read_corpus
     from unified_vl.inference.retrieval.index import build_index
@@ -73,5 +73,7 @@ def index(
         console.print(
             f"{number_of(len(others), 'image')} in other formats left out: {named(others)}"
         )
-    console.print(f"{len(built)} {built.modality}s")
+    if corpus.is_dir() and built.modality == "image" and (films := videos_below(corpus)):
+        console.print(f"{number_of(len(films), 'video')} beside images left out: {named(films)}")
+    console.print(number_of(len(built), built.modality))
     typer.echo(str(path))

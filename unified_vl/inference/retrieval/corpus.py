@@ -146,7 +146,7 @@ def read_corpus(path: str | Path, languages: Collection[str], language: str | No
             "any of these",
         )
     if not items:
-        kinds = f"{expected_formats()} files" if path.is_dir() else "a row"
+        kinds = f"{expected_formats()} files, or videos" if path.is_dir() else "a row"
         raise UserError("the collection is empty", file=path, expected=kinds)
     modality, *others = sorted({item.modality for item in items}, key=MODALITIES.index)
     if others:
