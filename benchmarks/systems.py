@@ -326,18 +326,22 @@ def as_table(
         "",
         f"`{command}` on {machine()}: captions of Emoji World with 28 emoji, scored on at most "
         f"{options.test} test rows in cells that were seen, after {options.seconds:g} s of "
-        "processor time of each training, in which a further task takes its share. A model of 96 "
-        "dimensions and 2 + 2 layers.",
+        "processor time of each training, in which a further task takes its share. How many "
+        "updates that is, is planned from a few at the start; how long they took is the column s. "
+        "A model of 96 dimensions and 2 + 2 layers.",
         "",
-        "| row | systems | seeds | updates | chrF | exact match, % |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
+        "| row | systems | seeds | updates | s | chrF | exact match, % |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name in dict.fromkeys(result["name"] for result in results):
         of_name = [result for result in results if result["name"] == name]
-        updates = statistics.mean(result["updates"] for result in of_name)
+        updates, seconds = (
+            statistics.mean(result[key] for result in of_name) for key in ("updates", "seconds")
+        )
         cells = [_spread([result[key] for result in of_name]) for key in ("chrf", "exact_match")]
         lines.append(
             f"| {name} | {IDEAS[name].systems} | {len(of_name)} | {updates:.0f} | "
+            f"{seconds:.0f} | "
             f"{' | '.join(cells)} |"
         )
     return "\n".join(lines)

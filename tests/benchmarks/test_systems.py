@@ -44,10 +44,20 @@ def test_means_and_deviations_stand_in_the_table(systems: Any) -> None:
         seconds, test = 300.0, 200
 
     results = [
-        {"name": name, "seed": seed, "updates": 100, "chrf": chrf, "exact_match": 1.0}
+        {
+            "name": name,
+            "seed": seed,
+            "updates": 100,
+            "seconds": 300,
+            "chrf": chrf,
+            "exact_match": 1.0,
+        }
         for name, seed, chrf in (("plain", 0, 40.0), ("plain", 1, 42.0), ("masked", 0, 44.0))
     ]
     table = systems.as_table(results, "python benchmarks/systems.py", Options)
-    assert "| plain | OFA, GIT: captions are written, nothing else is learnt | 2 | 100 |" in table
-    assert "| 100 | 41.0 ± 1.4 | 1.0 ± 0.0 |" in table
-    assert "| 1 | 100 | 44.0 | 1.0 |" in table
+    assert (
+        "| plain | OFA, GIT: captions are written, nothing else is learnt | 2 | 100 | 300 |"
+        in table
+    )
+    assert "| 100 | 300 | 41.0 ± 1.4 | 1.0 ± 0.0 |" in table
+    assert "| 1 | 100 | 300 | 44.0 | 1.0 |" in table
