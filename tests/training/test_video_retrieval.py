@@ -178,7 +178,7 @@ def test_the_commands(films: Path, tmp_path: Path) -> None:
         ([{"video": "pink", "text": "pink"}], "clips.jsonl:1: the row has `video` and `text`"),
         ([{"video": "pink"}, {"text": "pink"}], "some rows are videos and some are texts"),
         ([{"vidoe": "pink"}], "the row has no `image`, no `video` and no `text`.*video"),
-        ([{"video": "nowhere"}], "there is no video 'nowhere'"),
+        ([{"video": "pink"}, {"video": "nowhere"}], r"clips.jsonl:2: there is no video 'nowhere'"),
         ([{"video": "../data/pink1"}], "pink1"),
         ([{"video": 3}], "clips.jsonl:1: video: found 3"),
     ],
@@ -190,6 +190,14 @@ def test_bad_collections(
     filming.write_rows(path, rows)
     with pytest.raises(UserError, match=problem):
         Retriever.build(model, path)
+
+
+def test_videos_among_videos_need_no_second_stage(films: Path, model: UnifiedVL) -> None:
+    """So the head that this model does not have is not asked for; and a query has no row."""
+    clips = Retriever.build(model, films / "seek/clips.jsonl", rerank="matching")
+    assert clips.search(video=films / "seek/lime")[0].key == "lime"
+    with pytest.raises(UserError, match=r"^video: there is no video '.*nowhere\.mp4'"):
+        clips.search(video=films / "nowhere.mp4")
 
 
 def test_a_task_of_videos_is_none_of_images(films: Path, model: UnifiedVL) -> None:

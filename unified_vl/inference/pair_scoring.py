@@ -249,6 +249,21 @@ class PairScorer:
         return encode_example(example, self.predictor.codec)
 
 
+def clip_field(predictor: UnifiedVL, task: str | Path | TaskSpec | None) -> FieldSpec:
+    """The field that says which frames of a video are read.
+
+    Args:
+        predictor: the model.
+        task: about videos, as of `PairScorer`; None takes the only captioning task of videos.
+
+    Raises:
+        UserError: when there is no such task.
+    """
+    field = PairScorer(predictor, task, shown="video").clip
+    assert field is not None
+    return field
+
+
 def _timeless(spec: TaskSpec) -> TaskSpec:
     """The task with videos whose frames are all read: these were chosen before."""
     assert spec.video_field is not None

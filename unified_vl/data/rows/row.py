@@ -72,6 +72,16 @@ class Row:
         return path_below(self.images, value)
 
 
+class OneValue(Row):
+    """What was given by itself, and is no row of a file: its place is what `file` says."""
+
+    __slots__ = ()
+
+    @property
+    def where(self) -> str:
+        return self.file
+
+
 def check_readable(row: Row, column: str | None = None) -> None:
     """That the values of a row could be read, or that of one column.
 

@@ -15,7 +15,7 @@ from typing import Literal, TypeVar, get_args
 
 from unified_vl.codecs.images import LoadedImage
 from unified_vl.data.images.image_loader import ImageLoader
-from unified_vl.data.rows.row import Row
+from unified_vl.data.rows.row import OneValue
 from unified_vl.data.videos.video_loader import VideoLoader
 from unified_vl.errors import BadRow, UserError, nearest
 from unified_vl.image_formats import expected_formats
@@ -101,7 +101,7 @@ class Corpus:
         loader = VideoLoader(ImageLoader(self.root, size, cache_bytes=0, fit=fit))
 
         def frames(item: Item) -> Frames:
-            clip = loader.load(Row({}, item.where, 0, None), item.video, field, random=None)
+            clip = loader.load(OneValue({}, item.where, 0, None), item.video, field, random=None)
             return tuple(frame.image for frame in clip.frames)
 
         return self._loaded(frames, on_bad)

@@ -25,7 +25,7 @@ from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.errors import UserError
 from unified_vl.files import new_directory, read_json_object, write_atomically
 from unified_vl.inference.inputs import chunks
-from unified_vl.inference.pair_scoring import PairScorer
+from unified_vl.inference.pair_scoring import clip_field
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.retrieval.corpus import Corpus, Item, Modality, OnBad
 from unified_vl.inference.retrieval.features import (
@@ -150,8 +150,7 @@ def _features(
             found = image_features(predictor, [image for _, image in batch])
             yield [item for item, _ in batch], found
         return
-    field = PairScorer(predictor, task, shown="video").clip
-    assert field is not None
+    field = clip_field(predictor, task)
     for clips in chunks(corpus.load_clips(field, size, on_bad, fit), CLIPS):
         yield [item for item, _ in clips], clip_features(predictor, [clip for _, clip in clips])
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from unified_vl.data.images.image_loader import ImageLoader
-from unified_vl.data.rows.row import Row
+from unified_vl.data.rows.row import OneValue
 from unified_vl.data.videos.video_loader import VideoLoader
 from unified_vl.errors import UserError
 from unified_vl.inference.inputs import Shown, input_language
-from unified_vl.inference.pair_scoring import YES, Pair, PairScorer, Sentence
+from unified_vl.inference.pair_scoring import YES, Pair, PairScorer, Sentence, clip_field
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.retrieval.corpus import Item, is_utf8, read_corpus
 from unified_vl.inference.retrieval.features import clip_features, image_features, text_features
@@ -185,9 +185,8 @@ class Retriever:
         loader = ImageLoader(None, codec.image_size, fit=codec.fit)
         if video is None:
             return image_features(self.predictor, [loader.load(image, "image")])
-        field = self.scorer("video").clip
-        assert field is not None
-        clip = VideoLoader(loader).load(Row({}, "video", 0, None), video, field, random=None)
+        field = clip_field(self.predictor, self._task)
+        clip = VideoLoader(loader).load(OneValue({}, "video", 0, None), video, field, random=None)
         return clip_features(self.predictor, [tuple(frame.image for frame in clip.frames)])
 
     def _log_probability(
