@@ -17,9 +17,8 @@ from unified_vl.codecs.strips import BASE, HEAD
 
 def grids(strip_NCSX: torch.Tensor, side: int) -> torch.Tensor:
     """Rows and columns (N, 2) that strips of `unified_vl.codecs.strips` say, one at least."""
-    weight_C1 = strip_NCSX.new_tensor([[BASE**2], [BASE], [1]], dtype=torch.int64)
-    digit_NC2 = strip_NCSX[:, :, 0, [0, side]].long()
-    return (digit_NC2 * weight_C1).sum(1).clamp(min=1)
+    first_N2, second_N2, third_N2 = strip_NCSX[:, :, 0, ::side][..., :2].long().unbind(1)
+    return ((first_N2 * BASE + second_N2) * BASE + third_N2).clamp(min=1)
 
 
 def squares(strip_NCSX: torch.Tensor, side: int) -> torch.Tensor:

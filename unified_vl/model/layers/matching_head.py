@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from unified_vl.model.configuration import UnifiedVLConfig
+from unified_vl.model.layers.known_ids import known_ids
 from unified_vl.model.layers.linear import Linear
 
 
@@ -39,8 +40,8 @@ def captions_behind_images(
         config: a `BackboneConfig`: what stands around an image.
     """
     before, behind = config.around_image
-    ids = [*before, *[config.image_token_id] * places, *behind]
-    front_XS = ids_XT.new_tensor(ids).expand(len(ids_XT), -1)
+    ids = (*before, *[config.image_token_id] * places, *behind)
+    front_XS = known_ids(ids, ids_XT.device).expand(len(ids_XT), -1)
     mask_XS = torch.cat([read_XT.new_ones(front_XS.shape), read_XT], dim=1).long()
     return torch.cat([front_XS, ids_XT], dim=1), mask_XS, len(before)
 

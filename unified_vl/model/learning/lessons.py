@@ -17,6 +17,7 @@ M width of the student, W width of the teacher, V vocabulary, H heads, Q queries
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -238,5 +239,4 @@ def map_divergence(own_BHQK: torch.Tensor, shown_BHQK: torch.Tensor) -> torch.Te
 
 
 def _mean_of_heads(log_BHQK: torch.Tensor) -> torch.Tensor:
-    heads = log_BHQK.new_tensor(log_BHQK.shape[1]).log()
-    return log_BHQK.logsumexp(dim=1, keepdim=True) - heads
+    return log_BHQK.logsumexp(dim=1, keepdim=True) - math.log(log_BHQK.shape[1])
