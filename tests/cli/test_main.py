@@ -108,7 +108,7 @@ BAD_INPUT = [
     (["predict", "nowhere", "--task", "emoji_caption"], "nowhere"),
     (["index", "nowhere", "photos"], "nowhere"),
     (["retrieve", "nowhere", "photos.index", "--text", "a"], "nowhere"),
-    (["retrieve", "nowhere", "photos.index"], "expected one of --text and --image"),
+    (["retrieve", "nowhere", "photos.index"], "expected one of --text, --image and --video"),
     (["evaluate-retrieval", "nowhere", "--data", "."], "nowhere"),
     (["evaluate-transfer", "nowhere", "--data", "."], "nowhere"),
 ]

@@ -92,7 +92,7 @@ def test_what_cannot_be_searched_is_one_message(
 ) -> None:
     with pytest.raises(UserError, match="the query is missing"):
         call("retrieve", model_directory, "x.index")
-    with pytest.raises(UserError, match="two queries"):
+    with pytest.raises(UserError, match="2 queries"):
         call("retrieve", model_directory, "x.index", "--text", "a", "--image", photos / "0.png")
     with pytest.raises(UserError, match="there is no index here"):
         call("retrieve", model_directory, tmp_path / "none.index", "--text", "a")

@@ -143,7 +143,7 @@ def test_the_contrast_mixes_its_targets_between_modalities(within: float) -> Non
     torch.manual_seed(0)
     rows, share, temperature = 4, 0.3, 0.2
     labels_BT = torch.tensor([[5, 6, 1], [7, 1, IGNORED], [8, 9, 1], [4, 3, 1]])
-    batch: Any = SimpleNamespace(labels_BT=labels_BT)
+    batch: Any = SimpleNamespace(labels_BT=labels_BT, images_in_rows=(1,) * rows)
     config: Any = SimpleNamespace(eos_token_id=1, pad_token_id=0)
     words_BT = (labels_BT != 1) & (labels_BT != IGNORED)
     text, image, copied_text, copied_image = (
