@@ -29,7 +29,7 @@ score: [{metric: exact_match, against: colour, primary: true}]
 """
 
 
-def image(number: int, *, classes: bool = True) -> ImageRegions:
+def image(number: int, *, classes: bool = True, labels: bool = False) -> ImageRegions:
     """Two or three regions, side by side; image n is the same each time."""
     random = np.random.default_rng(number)
     rows = 2 + number % 2
@@ -49,11 +49,18 @@ def image(number: int, *, classes: bool = True) -> ImageRegions:
         features_RF[order_R],
         colour_R[order_R].astype(np.int64) if classes else None,
         np.linspace(0.9, 0.5, rows, dtype=np.float32) if classes else None,
+        (colour_R[order_R] + 1).astype(np.int64) % len(COLOURS) if classes else None,
+        _labels(rows, random) if labels else None,
     )
 
 
-def images(count: int, *, classes: bool = True) -> Iterator[ImageRegions]:
-    return (image(number, classes=classes) for number in range(count))
+def _labels(rows: int, random: np.random.Generator) -> np.ndarray:
+    """Probabilities of all classes as a detector would say them, in float16 as UNITER's."""
+    return random.dirichlet(np.ones(len(COLOURS)), rows).astype(np.float16).astype(np.float32)
+
+
+def images(count: int, **more: bool) -> Iterator[ImageRegions]:
+    return (image(number, **more) for number in range(count))
 
 
 def leftmost(regions: ImageRegions) -> int:

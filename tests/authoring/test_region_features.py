@@ -45,7 +45,12 @@ def test_a_grid_and_the_same_boxes_give_the_same_features(photos: Path, tmp_path
     torch.manual_seed(0)
     make(photos, tmp_path / "grid.tsv", grid="1x2", boxes=None, device="cpu", **BACKBONE)
     rows = [
-        {"image": name, "boxes": [[0, 0, 20, 20], [20, 0, 40, 20]], "classes": [3, 1]}
+        {
+            "image": name,
+            "boxes": [[0, 0, 20, 20], [20, 0, 40, 20]],
+            "classes": [3, 1],
+            "attributes": [0, 2],
+        }
         for name in ("a.png", "deep/b.png")
     ]
     lines = "".join(json.dumps(row) + "\n" for row in rows)
@@ -60,6 +65,7 @@ def test_a_grid_and_the_same_boxes_give_the_same_features(photos: Path, tmp_path
         np.testing.assert_array_equal(one.features_RF, other.features_RF)
         np.testing.assert_array_equal(one.boxes_R4, [[0, 0, 0.5, 1], [0.5, 0, 1, 1]])
         assert other.classes_R is not None and other.classes_R.tolist() == [3, 1]
+        assert other.attributes_R is not None and other.attributes_R.tolist() == [0, 2]
         assert one.size == (40, 20)
     assert not np.allclose(grid.get("a").features_RF, grid.get("b").features_RF)  # type: ignore[arg-type]
 
@@ -73,6 +79,7 @@ def test_a_grid_and_the_same_boxes_give_the_same_features(photos: Path, tmp_path
         ('{"image": "b.png", "boxes": [[0, 0, 1]]}', "boxes: has no boxes"),
         ('{"image": "b.png", "boxes": [[0, 0, 1, 1]], "classes": [1, 2]}', "classes: is not of"),
         ('{"image": "b.png", "boxes": [[0, 0, 1, 1]], "scores": [1]}', "says more of some"),
+        ('{"image": "b.png", "boxes": [[0, 0, 1, 1]], "attributes": "red"}', "attributes: is not"),
     ],
 )
 def test_a_bad_line_of_boxes_is_one_message(tmp_path: Path, line: str, message: str) -> None:

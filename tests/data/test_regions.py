@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,7 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests import regional
-from unified_vl.codecs.region_values import FEATURE, RegionSizes, region_values
+from unified_vl.codecs.region_values import (
+    ATTRIBUTE,
+    FEATURE,
+    RegionSizes,
+    joined_labels,
+    region_labels,
+    region_values,
+)
 from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.regions.region_loader import RegionLoader, names_of
 from unified_vl.data.regions.stores import open_store
@@ -33,11 +41,13 @@ def needs(file: str) -> None:
         pytest.importorskip("h5py")
 
 
-def load(root: Path, value: Any, *files: str, features: bool = True, **keys: Any) -> Regions:
+def load(
+    root: Path, value: Any, *files: str, features: bool = True, labels: bool = False, **keys: Any
+) -> Regions:
     more = {"features": files} if files else {}
     field = FieldSpec(kind="regions", column="image", **({"most": 36} | more | keys))
     row = Row({"image": value}, "rows.jsonl", 2, "en")
-    loader = RegionLoader(ImageLoader(root, (8, 8)), features=features)
+    loader = RegionLoader(ImageLoader(root, (8, 8)), features=features, labels=labels)
     return loader.load(row, value, field, None)
 
 
@@ -56,14 +66,63 @@ def test_what_is_written_is_read_in_any_order(tmp_path: Path, file: str, classes
         if classes:
             assert found.classes_R.tolist() == written.classes_R.tolist()  # type: ignore[union-attr]
             assert found.scores_R.tolist() == written.scores_R.tolist()  # type: ignore[union-attr]
+            assert found.attributes_R.tolist() == written.attributes_R.tolist()  # type: ignore[union-attr]
         else:
             assert set(found.classes_R) == {-1} and set(found.scores_R) == {1}
+            assert set(found.attributes_R) == {-1}
         measured = load(tmp_path, written.name, file, features=False)
         assert measured.features_RF is None
         assert measured.boxes_R4.tolist() == found.boxes_R4.tolist()
         assert len(load(tmp_path, written.name, file, most=1)) == 1
     with pytest.raises(BadRow, match="no file of features has the image 'picture_70'"):
         load(tmp_path, "picture_70", file)
+
+
+@pytest.mark.parametrize("file", ["regions.h5", "regions.parquet", "regions"])
+def test_whole_distributions_are_read_where_they_are_asked_for(tmp_path: Path, file: str) -> None:
+    needs(file)
+    write_regions(tmp_path / file, regional.images(3, labels=True))
+    written = regional.image(1, labels=True).labels_RK
+    assert written is not None
+    asked = load(tmp_path, "picture_1", file, labels=True, hide=0.5)
+    assert asked.labels_RK is not None and asked.labels_RK.dtype == np.float32
+    np.testing.assert_allclose(asked.labels_RK, written, rtol=2e-3)
+    np.testing.assert_allclose(asked.labels_RK.sum(1), 1, rtol=1e-6)
+    fewer = load(tmp_path, "picture_1", file, labels=True, hide=0.5, most=1).labels_RK
+    assert fewer is not None and len(fewer) == 1
+    for unasked in (
+        {"hide": 0.5},
+        {"labels": True},
+        {"labels": True, "hide": 0.5, "features": False},
+    ):
+        assert load(tmp_path, "picture_1", file, **unasked).labels_RK is None  # type: ignore[arg-type]
+    write_regions(tmp_path / "without", regional.images(3))
+    assert load(tmp_path, "picture_1", "without", labels=True, hide=0.5).labels_RK is None
+
+
+def test_a_tsv_has_no_place_for_whole_distributions(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a \.tsv has no place for soft_labels"):
+        write_regions(tmp_path / "a.tsv", regional.images(1, labels=True))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([[0.5, 0.1]], "no probabilities: a sum of 0.6; expected numbers of at least 0"),
+        ([[1.2, -0.2]], "no probabilities: one is -0.2"),
+        ([], r"soft_labels of shape \[1, 0\] for 1 boxes"),
+        ([["red", "green"]], "soft_labels that are no numbers"),
+        ([[float("nan"), 1.0]], "soft_labels that are no finite numbers"),
+    ],
+)
+def test_distributions_that_are_none_are_one_message(
+    tmp_path: Path, labels: Any, message: str
+) -> None:
+    arrays = {"norm_bb": [[0, 0, 1, 1]], "features": [[1.0]], "soft_labels": labels}
+    with pytest.raises(BadRow, match=message):
+        load(tmp_path, arrays, labels=True, hide=0.5)
+    assert load(tmp_path, arrays).labels_RK is None  # nothing asks for them
 
 
 def test_a_tsv_is_looked_up_without_reading_all_of_it(tmp_path: Path) -> None:
@@ -257,5 +316,33 @@ def test_a_model_reads_features_of_its_own_width_and_classes_that_it_knows(tmp_p
         region_values(regions, RegionSizes(2048))
     with pytest.raises(BadRow, match=r"expected below 1, model\.region_classes"):
         region_values(regions, RegionSizes(regional.FEATURES, 1))
+    read = region_values(regions, RegionSizes(regional.FEATURES, None, 4))[:, ATTRIBUTE]
+    assert read.tolist() == regional.image(1).attributes_R.tolist()  # type: ignore[union-attr]
+    assert set(values_RV[:, ATTRIBUTE]) == {-1}
+    with pytest.raises(
+        BadRow, match=r"the attribute 3; expected below 3, model\.region_attributes"
+    ):
+        region_values(regions, RegionSizes(regional.FEATURES, None, 3))
     with pytest.raises(UserError, match="the model reads no regions"):
         region_values(regions, None)
+
+
+def test_labels_say_which_hidden_region_of_the_batch_they_are_of() -> None:
+    sizes = RegionSizes(1, 2)
+    label_RK = np.array([[0.25, 0.75], [1, 0], [0.5, 0.5]], np.float32)
+
+    def labels(*hidden: int, told: bool = True) -> np.ndarray | None:
+        hidden_R = np.isin(np.arange(3), hidden)
+        nothing = np.zeros(3)
+        of = Regions(np.zeros((3, 4)), None, nothing, nothing, hidden_R, nothing)
+        return region_labels(replace(of, labels_RK=label_RK if told else None), sizes)
+
+    assert labels() is None and labels(1, told=False) is None
+    found = joined_labels((3, each) for each in (labels(0, 2), None, labels(), labels(1)))
+    assert found is not None
+    assert found.tolist() == [[0, 0.25, 0.75], [2, 0.5, 0.5], [10, 1, 0]]
+    assert joined_labels([(3, None)]) is None
+    wide = Regions(np.zeros((3, 4)), None, *[np.zeros(3)] * 4, None, np.full((3, 4), 0.25))
+    with pytest.raises(BadRow, match=r"soft_labels have 4 numbers; expected 2, as model\.region_c"):
+        region_labels(wide, sizes)
+    assert region_labels(wide, RegionSizes(1)) is None

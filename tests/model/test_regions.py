@@ -5,17 +5,19 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unified_vl.codecs.region_values import CLASS, FEATURE, HIDDEN, ORDER
+from unified_vl.codecs.region_values import ATTRIBUTE, CLASS, FEATURE, HIDDEN, ORDER
 from unified_vl.data.packing import pack
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.learning.target_loss import Targets
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 
 PLACE, NAMES = 9, [8, 95, 10]  # ids need not follow each other
-WIDTH, CLASSES = 6, 4
+WIDTH, CLASSES, ATTRIBUTES = 6, 4, 3
 
 
-def model(classes: int | None = CLASSES) -> UnifiedVLForConditionalGeneration:
+def model(
+    classes: int | None = CLASSES, attributes: int | None = ATTRIBUTES
+) -> UnifiedVLForConditionalGeneration:
     torch.manual_seed(0)
     sizes = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4}
     config = UnifiedVLConfig(
@@ -24,6 +26,7 @@ def model(classes: int | None = CLASSES) -> UnifiedVLForConditionalGeneration:
         region_token_ids=NAMES,
         region_features=WIDTH,
         region_classes=classes,
+        region_attributes=attributes,
         **sizes,
     )
     return UnifiedVLForConditionalGeneration(config).double()
@@ -34,6 +37,7 @@ def values(*orders: int) -> torch.Tensor:
     value_XV = torch.rand(len(orders), FEATURE + WIDTH, generator=torch.Generator().manual_seed(1))
     value_XV[:, ORDER] = torch.tensor(orders)
     value_XV[:, CLASS] = torch.arange(len(orders)) % (CLASSES + 1) - 1.0
+    value_XV[:, ATTRIBUTE] = torch.arange(len(orders)) % (ATTRIBUTES + 1) - 1.0
     value_XV[:, HIDDEN] = 0
     return value_XV
 
@@ -61,7 +65,23 @@ def test_each_region_is_its_feature_its_box_and_its_name() -> None:
     torch.testing.assert_close(found_SM, torch.stack(expected))
 
 
-@pytest.mark.parametrize("part", [CLASS, FEATURE, slice(0, 5)], ids=["class", "feature", "box"])
+@pytest.mark.parametrize(("part", "rows"), [(CLASS, "classes"), (ATTRIBUTE, "attributes")])
+def test_a_class_or_attribute_is_a_row_that_is_added(part: int, rows: str) -> None:
+    own = model().eval().encoder.regions
+    assert own is not None
+    value_XV = values(0, 1, 2)
+    other_XV = value_XV.clone()
+    value_XV[:, part], other_XV[:, part] = torch.tensor([-1, 0, 2]), -1
+    table = getattr(own, rows)
+    expected = [torch.zeros_like(table[0]), table[0], table[2]]
+    torch.testing.assert_close(own(value_XV) - own(other_XV), torch.stack(expected))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [CLASS, ATTRIBUTE, FEATURE, slice(0, 5)],
+    ids=["class", "attribute", "feature", "box"],
+)
 def test_what_is_hidden_of_a_region_changes_nothing(part: int | slice) -> None:
     own = model().eval().encoder.regions
     assert own is not None
@@ -69,16 +89,19 @@ def test_what_is_hidden_of_a_region_changes_nothing(part: int | slice) -> None:
     hidden_XV = value_XV.clone()
     hidden_XV[:, HIDDEN] = 1
     other_XV = hidden_XV.clone()
-    other_XV[:, part] = other_XV[:, part] * 0.5 if part != CLASS else 2.0
+    other_XV[:, part] = other_XV[:, part] * 0.5 if part not in (CLASS, ATTRIBUTE) else 2.0
     assert not own(value_XV).equal(own(hidden_XV))
     assert own(hidden_XV).equal(own(other_XV)) == (part != slice(0, 5))
 
 
 @pytest.mark.parametrize("regions", [True, False], ids=["with regions", "with text alone"])
+@pytest.mark.parametrize("attributes", [None, ATTRIBUTES])
 @pytest.mark.parametrize("classes", [None, CLASSES])
-def test_every_step_uses_every_weight(regions: bool, classes: int | None) -> None:
+def test_every_step_uses_every_weight(
+    regions: bool, classes: int | None, attributes: int | None
+) -> None:
     """ZeRO 3 would apply the last gradient again of a weight that a step leaves out."""
-    own = model(classes).train()
+    own = model(classes, attributes).train()
     inputs = {"input_ids": torch.tensor([[20, PLACE if regions else 22, 1]])}
     if regions:
         inputs["region_values"] = values(1)

@@ -18,6 +18,7 @@ from unified_vl.training.objectives.masked_regions import (
     MaskedRegions,
     class_losses,
     feature_losses,
+    label_losses,
 )
 
 PLACE, WIDTH, CLASSES = 9, 6, 4
@@ -70,7 +71,7 @@ def test_hidden_regions_alone_are_counted(classes: bool) -> None:
     output: Any = SimpleNamespace(
         region_features=torch.randn(4, WIDTH), region_classes=torch.randn(4, CLASSES)
     )
-    batch: Any = SimpleNamespace(region_values_XV=value_XV)
+    batch: Any = SimpleNamespace(region_values_XV=value_XV, region_labels_YL=None)
     found = MaskedRegions(1.0, classes).loss(output, batch, ALONE)
     if classes:
         expected = class_losses(output.region_classes, value_XV)[1]
@@ -79,6 +80,35 @@ def test_hidden_regions_alone_are_counted(classes: bool) -> None:
     torch.testing.assert_close(found, expected)
     none: Any = SimpleNamespace(region_values_XV=None)
     assert MaskedRegions(1.0, classes).loss(output, none, ALONE) == 0
+
+
+def test_whole_distributions_take_the_place_of_what_is_spread() -> None:
+    """Of images whose file has them; others of the batch are guessed as before."""
+    value_XV, logit_XK = values(6), torch.randn(6, CLASSES, requires_grad=True)
+    value_XV[3, CLASS] = -1  # a file with distributions need not say classes
+    label_YK = torch.rand(2, CLASSES).softmax(1)
+    label_YK[0] = torch.tensor([0.0, 1.0, 0.0, 0.0])
+    place_Y1 = torch.tensor([[1.0], [3.0]])
+    batch: Any = SimpleNamespace(
+        region_values_XV=value_XV, region_labels_YL=torch.cat([place_Y1, label_YK], 1)
+    )
+    output: Any = SimpleNamespace(region_classes=logit_XK)
+    found = MaskedRegions(1.0, classes=True).loss(output, batch, ALONE)
+    log_XK = logit_XK.log_softmax(1)
+    of_labels = [F.kl_div(log_XK[p], label_YK[n], reduction="sum") for n, p in ((0, 1), (1, 3))]
+    expected = sum(of_labels) + class_losses(logit_XK, value_XV)[5]
+    torch.testing.assert_close(found, expected / 3)
+    found.backward()
+    assert logit_XK.grad is not None
+    assert logit_XK.grad.abs().sum(1).gt(0).tolist() == [False, True] * 3
+
+
+def test_a_spread_distribution_is_guessed_as_one_that_is_told() -> None:
+    value_XV, logit_XK = values(5), torch.randn(5, CLASSES)
+    rest_X1 = (1 - value_XV[:, SCORE, None]) / (CLASSES - 1)
+    best_XK = F.one_hot(value_XV[:, CLASS].long(), CLASSES).bool()
+    told_XK = torch.where(best_XK, value_XV[:, SCORE, None], rest_X1)
+    torch.testing.assert_close(label_losses(logit_XK, told_XK), class_losses(logit_XK, value_XV))
 
 
 @pytest.mark.parametrize("regions", [True, False], ids=["with regions", "without"])
@@ -91,7 +121,8 @@ def test_heads_are_used_wherever_they_are_asked_for(regions: bool) -> None:
         region_values=values(2) if regions else None,
         guess_regions=torch.ones(()),
     )
-    batch: Any = SimpleNamespace(region_values_XV=values(2) if regions else None)
+    value_XV = values(2) if regions else None
+    batch: Any = SimpleNamespace(region_values_XV=value_XV, region_labels_YL=None)
     losses = [MaskedRegions(1.0, classes).loss(output, batch, ALONE) for classes in (False, True)]
     (output.loss + sum(losses)).backward()
     assert [name for name, p in own.named_parameters() if p.grad is None] == []

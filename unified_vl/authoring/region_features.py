@@ -35,11 +35,16 @@ class GivenBoxes:
         boxes: (R, 4), in pixels of the user's image.
         classes: of each; None where the file does not say them, as for what follows.
         scores: of each.
+        attributes: of each.
     """
 
     boxes: Sequence[Sequence[float]]
     classes: Sequence[int] | None = None
     scores: Sequence[float] | None = None
+    attributes: Sequence[int] | None = None
+
+
+TOLD = ("classes", "scores", "attributes")  # of each box, in all lines or none
 
 
 def region_backbone(name: str, weights: str, side: int, level: int) -> TimmBackbone:
@@ -137,12 +142,13 @@ def make_regions(
             features_RF.cpu().numpy(),
             None if given.classes is None else np.array(given.classes, np.int64),
             None if given.scores is None else np.array(given.scores, np.float32),
+            None if given.attributes is None else np.array(given.attributes, np.int64),
         )
 
 
 def read_boxes(path: Path) -> dict[str, GivenBoxes]:
     """A JSONL file of boxes: a line an image, with `image`, `boxes` and, in all lines or none,
-    `classes` and `scores`.
+    `classes`, `scores` and `attributes`.
 
     Raises:
         UserError: at the line, for what is none.
@@ -159,9 +165,9 @@ def read_boxes(path: Path) -> dict[str, GivenBoxes]:
             said = "names no image" if name is None else f"names {name!r} again"
             raise UserError(said, file=path, line=number, field="image")
         found[name] = _given(row, path, number)
-        told.add(frozenset(key for key in ("classes", "scores") if row.get(key) is not None))
+        told.add(frozenset(key for key in TOLD if row.get(key) is not None))
     if len(told) > 1:
-        expected = "classes and scores in each line or none"
+        expected = "classes, scores and attributes in each line or none"
         raise UserError("says more of some images", file=path, expected=expected)
     if not found:
         raise UserError("holds no boxes", file=path)
@@ -175,15 +181,19 @@ def _given(row: Mapping[str, Any], path: Path, line: int) -> GivenBoxes:
         expected = "a list of [left, top, right, bottom] in pixels"
         raise UserError("has no boxes", file=path, line=line, field="boxes", expected=expected)
     told: dict[str, list[float] | None] = {}
-    for key in ("classes", "scores"):
+    for key in TOLD:
         told[key] = None if row.get(key) is None else list_of_numbers(row[key])
         if row.get(key) is not None and len(told[key] or ()) != len(whole):
             expected = f"{len(whole)} numbers, one a box"
             raise UserError(
                 "is not of each box", file=path, line=line, field=key, expected=expected
             )
-    classes = told["classes"]
-    return GivenBoxes(whole, None if classes is None else list(map(int, classes)), told["scores"])
+
+    def ids(key: str) -> list[int] | None:
+        numbers = told[key]
+        return None if numbers is None else list(map(int, numbers))
+
+    return GivenBoxes(whole, ids("classes"), told["scores"], ids("attributes"))
 
 
 def _lines(path: Path) -> Iterable[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from unified_vl.codecs.image_codes import CodeImages
-from unified_vl.codecs.region_values import RegionSizes, region_values
+from unified_vl.codecs.region_values import RegionSizes, joined_labels, region_labels, region_values
 from unified_vl.codecs.segments import Image, ImageCodes, Pieces, Regions, Segment, Tag, Text
 from unified_vl.codecs.shapes import ShapeCodec
 from unified_vl.codecs.strips import grid_of, to_strip
@@ -37,7 +37,7 @@ class Encoded:
     """Ids that end in eos, the images (uint8 HWC, all of one shape) whose places they hold, as
     `SequenceCodec.pixels` gives them, whether anything was cut, the ids that were, a list for each
     text that gave way, the id that fills a row up behind them, and of regions whose places they
-    hold what `region_values` gives (R, V)."""
+    hold what `region_values` gives (R, V), and of all that are hidden `region_labels` (Y, L)."""
 
     ids: list[int]
     images: list[np.ndarray] = field(default_factory=list)
@@ -45,6 +45,7 @@ class Encoded:
     cut: list[list[int]] = field(default_factory=list)
     pad_id: int = PAD_ID
     regions: list[np.ndarray] = field(default_factory=list)
+    region_labels: np.ndarray | None = None
 
 
 class SequenceCodec:
@@ -158,8 +159,10 @@ class SequenceCodec:
         seen = [s.image for s in segments if isinstance(s, Image)] if images else []
         pixels = [self.pixels(image) for image in seen]
         found = [s for s in segments if isinstance(s, Regions)] if images else []
-        regions = [region_values(each, self.region_sizes) for each in found]
-        return Encoded(ids, pixels, truncated, gone, self.vocabulary.pad_id, regions)
+        sizes, pad_id = self.region_sizes, self.vocabulary.pad_id
+        regions = [region_values(each, sizes) for each in found]
+        labels = joined_labels((len(each), region_labels(each, sizes)) for each in found)
+        return Encoded(ids, pixels, truncated, gone, pad_id, regions, labels)
 
     def pixels(self, image: LoadedImage) -> np.ndarray:
         """An image as the network reads it (uint8 HWC), all images in one shape."""

@@ -1,7 +1,8 @@
 """Examples of one task to tensors.
 
 Legend: B batch, S source length, T target length, N images of the batch in the order
-of their rows, C channels, H height, W width, X regions of the batch, V numbers of a region.
+of their rows, C channels, H height, W width, X regions of the batch, V numbers of a region, Y
+hidden ones whose classes are known, L numbers of such.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
+from unified_vl.codecs.region_values import joined_labels
 from unified_vl.codecs.sequence import Encoded, SequenceCodec
 from unified_vl.data.counts import Counts, counts_of
 from unified_vl.data.example import Example
@@ -141,6 +143,8 @@ class Batch:
         labels_BT: int64, -100 where padded; None when the examples have no targets.
         region_values_XV: float32, the regions in the order of their places, as
             `codecs.region_values` has them; None when no row has any.
+        region_labels_YL: float32, what hidden ones are to be guessed as, likewise; the model does
+            not read it.
         images_in_rows: how many of the images are each row's; a video's frames are as many.
         examples: B examples, in the order of the rows.
         target_tokens: labels that are not padding.
@@ -168,6 +172,7 @@ class Batch:
     found: Found = field(default_factory=Found)
     region_values_XV: torch.Tensor | None = None
     images_in_rows: tuple[int, ...] = ()
+    region_labels_YL: torch.Tensor | None = None
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch on another device; from pinned memory, it may still be under way."""
@@ -176,7 +181,7 @@ class Batch:
     def changed(self, change: Change) -> Batch:
         """The same batch with something done to each of its tensors."""
         pixels_NCHW, labels_BT = self.pixel_values_NCHW, self.labels_BT
-        regions_XV = self.region_values_XV
+        regions_XV, labels_YL = self.region_values_XV, self.region_labels_YL
         return replace(
             self,
             input_ids_BS=change(self.input_ids_BS),
@@ -185,6 +190,7 @@ class Batch:
             labels_BT=None if labels_BT is None else change(labels_BT),
             packing=None if self.packing is None else self.packing.changed(change),
             region_values_XV=None if regions_XV is None else change(regions_XV),
+            region_labels_YL=None if labels_YL is None else change(labels_YL),
         )
 
     def model_inputs(self) -> dict[str, torch.Tensor | None]:
@@ -242,6 +248,9 @@ def collate_encoded(
         stacked_NCHW = np.empty((len(images_CHW), *images_CHW[0].shape), np.uint8)
         pixels_NCHW = torch.from_numpy(np.stack(images_CHW, out=stacked_NCHW))
     regions = [values_RV for row in rows for values_RV in row.source.regions]
+    labels_YL = joined_labels(
+        (sum(map(len, row.source.regions)), row.source.region_labels) for row in rows
+    )
     return Batch(
         task=tasks.pop(),
         input_ids_BS=torch.from_numpy(input_ids_BS),
@@ -255,6 +264,7 @@ def collate_encoded(
         packing=packing,
         region_values_XV=torch.from_numpy(np.concatenate(regions)) if regions else None,
         images_in_rows=tuple(len(row.source.images) for row in rows),
+        region_labels_YL=None if labels_YL is None else torch.from_numpy(labels_YL),
     )
 
 

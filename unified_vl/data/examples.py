@@ -69,6 +69,7 @@ class ExampleBuilder:
         shots: those of evaluation, where they are known already (from a saved model).
         code_cache: where codes of images are kept; None keeps none.
         augment: what is done to pictures of examples that are drawn at random.
+        region_labels: as of `ValueReader`.
 
     Raises:
         UserError: when the codec's vocabulary lacks what the task's noise needs.
@@ -86,6 +87,7 @@ class ExampleBuilder:
         shots: Shots | None = None,
         code_cache: Path | None = None,
         augment: Sequence[AugmentSpec] = (),
+        region_labels: bool = False,
     ) -> None:
         self.spec = spec
         self._augmenter = Augmenter(spec, augment) if augment else None
@@ -93,7 +95,7 @@ class ExampleBuilder:
         self.codec = codec
         self._main = spec.image_field
         code_images = None if codec is None else codec.code_images
-        self._values = ValueReader(spec, images, code_images, code_cache)
+        self._values = ValueReader(spec, images, code_images, code_cache, region_labels)
         self._plan = cache(lambda language: make_plan(spec, language, tags))
         self._source_fields = spec.fields_of(spec.source)
         self._source_texts = [n for n in self._source_fields if spec.fields[n].writing == "text"]

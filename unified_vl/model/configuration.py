@@ -49,6 +49,7 @@ class UnifiedVLConfig(PretrainedConfig):
             embeddings are added to the regions.
         region_features: numbers of a region's feature; None where no regions are read.
         region_classes: classes of the detector that the model reads; None for none.
+        region_attributes: attributes, likewise.
         region_heads: whether there are heads that guess what is hidden of regions.
         location_token_ids: first location id and the one behind the last; they start alike
             where they are near.
@@ -103,6 +104,7 @@ class UnifiedVLConfig(PretrainedConfig):
         region_token_ids: list[int] | None = None,
         region_features: int | None = None,
         region_classes: int | None = None,
+        region_attributes: int | None = None,
         region_heads: bool = False,
         location_token_ids: list[int] | None = None,
         code_token_ids: list[int] | None = None,
@@ -138,6 +140,7 @@ class UnifiedVLConfig(PretrainedConfig):
         self.region_token_ids = region_token_ids
         self.region_features = region_features
         self.region_classes = region_classes
+        self.region_attributes = region_attributes
         self.region_heads = region_heads
         self.location_token_ids = location_token_ids
         self.code_token_ids = code_token_ids
@@ -232,7 +235,7 @@ class UnifiedVLConfig(PretrainedConfig):
         """Of the regions that the model reads; None where it reads none."""
         if self.region_features is None or self.regions_token_id is None:
             return None
-        return RegionSizes(self.region_features, self.region_classes)
+        return RegionSizes(self.region_features, self.region_classes, self.region_attributes)
 
     @property
     def image_tokens(self) -> int:

@@ -9,7 +9,8 @@ learnt of one bin holds for its neighbours from the first step. With 1000 indepe
 rows the grounding of Emoji World had reached a box accuracy of 13 % after 600 updates,
 with curves 35 %.
 
-Legend: L location tokens, M width of the model (d_model), K codes of an image tokenizer, C
+Legend: L location tokens, M width of the model (d_model), K codes of an image tokenizer, N classes or
+attributes of regions, C
 channels of their vectors.
 """
 
@@ -58,8 +59,9 @@ def initialize(module: nn.Module, config: UnifiedVLConfig) -> None:
             init.normal_(module.row, std=0.5)
             init.normal_(module.column, std=0.5)
         case RegionEncoder():
-            if module.classes is not None:
-                init.normal_(module.classes, std=0.5)
+            for named_NM in (module.classes, module.attributes):
+                if named_NM is not None:
+                    init.normal_(named_NM, std=0.5)
         case Resampler():
             init.normal_(module.latents, std=1.0)
             init.normal_(module.row, std=0.5)

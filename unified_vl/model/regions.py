@@ -1,8 +1,8 @@
 """Regions of an image into the encoder: features and boxes, projected and added (VL-T5, arXiv
 2102.02779, section 3.1; UNITER, arXiv 1909.11740, section 3.1).
 
-Legend: X regions of a batch, V numbers of a region, F those of its feature, K classes, M width of
-the model (d_model).
+Legend: X regions of a batch, V numbers of a region, F those of its feature, K classes, N classes or
+attributes, M width of the model (d_model).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from unified_vl.codecs.region_values import BOX, CLASS, FEATURE, HIDDEN
+from unified_vl.codecs.region_values import ATTRIBUTE, BOX, CLASS, FEATURE, HIDDEN
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.model.layers.linear import Linear
 from unified_vl.model.layers.lookup import lookup
@@ -59,9 +59,8 @@ class RegionEncoder(nn.Module):
         self.boxes = Linear(BOX_NUMBERS, (width, 1.0))
         self.feature_norm = nn.RMSNorm(width, epsilon)
         self.box_norm = nn.RMSNorm(width, epsilon)
-        self.classes = None
-        if sizes.classes is not None:
-            self.classes = nn.Parameter(torch.empty(sizes.classes, width))
+        self.classes = _rows(sizes.classes, width)
+        self.attributes = _rows(sizes.attributes, width)
 
     def forward(self, value_XV: torch.Tensor) -> torch.Tensor:
         """Embeddings (X, M), without those of the regions' names, of `codecs.region_values`."""
@@ -70,8 +69,14 @@ class RegionEncoder(nn.Module):
         feature_XF = value_XV[:, FEATURE:].to(dtype) * shown_X1
         box_XM = self.box_norm(self.boxes(value_XV[:, BOX].to(dtype)))
         x_XM = self.feature_norm(self.features(feature_XF)) + box_XM
-        if self.classes is None:
-            return x_XM
-        class_X = value_XV[:, CLASS].long()
-        known_X1 = class_X.ge(0)[:, None] * shown_X1
-        return x_XM + lookup(class_X.clamp(min=0), self.classes) * known_X1
+        for number, row_NM in ((CLASS, self.classes), (ATTRIBUTE, self.attributes)):
+            if row_NM is not None:
+                named_X = value_XV[:, number].long()
+                known_X1 = named_X.ge(0)[:, None] * shown_X1
+                x_XM = x_XM + lookup(named_X.clamp(min=0), row_NM) * known_X1
+        return x_XM
+
+
+def _rows(count: int | None, width: int) -> nn.Parameter | None:
+    """An embedding of each class or attribute (N, M), of models that read them."""
+    return None if count is None else nn.Parameter(torch.empty(count, width))

@@ -115,6 +115,8 @@ def build(beginning: Run | Beginning) -> Parts:
     refuse_other_vocabulary(run, vocabulary)
     images = ImageLoader(run.data, config.image_size, fit=config.image_fit)
     workers = Workers(run.workers)
+    guesses = [entry.masked_region_classes > 0 for entry in mixture.tasks]
+    guessing = {name for name, each in zip(specs, guesses, strict=True) if each}
 
     def stream(spec: TaskSpec, split: SplitName, train: TaskData | None = None) -> TaskStream:
         data: TaskData
@@ -131,6 +133,7 @@ def build(beginning: Run | Beginning) -> Parts:
             train=train_rows(spec, run.data, data if train is None else train),
             code_cache=cache_directory(),
             augment=taken(run.augment, spec) if split == "train" else (),
+            region_labels=split == "train" and spec.task in guessing,
         )
         if isinstance(data, ShardedRows):
             return ShardStream(

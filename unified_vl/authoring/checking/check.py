@@ -151,7 +151,9 @@ class _TaskCheck:
             if spec.data.stream and split == "train":
                 self.checked["stream's first file"] += 1
             loader, codec = self._loader, self.codec
-            builder = ExampleBuilder(spec, loader, codec=codec, rows=data, train=train)
+            builder = ExampleBuilder(
+                spec, loader, codec=codec, rows=data, train=train, region_labels=True
+            )
             self._check_split(spec, data, builder)
             if self.leakage:
                 if data.excluded:

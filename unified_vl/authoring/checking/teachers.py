@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from unified_vl.authoring.checking.tokens import Sizes
+from unified_vl.codecs.region_values import RegionSizes
 from unified_vl.codecs.vocabulary import Vocabulary
 from unified_vl.errors import nearest
 from unified_vl.specs.run import Run
@@ -19,7 +21,7 @@ def refuse_unfit_teacher(run: Run, vocabulary: Vocabulary, sizes: Sizes) -> Any:
     Args:
         run: names it.
         vocabulary: of the run's tokenizer.
-        sizes: of the images that the run's model reads.
+        sizes: of the images and regions that the run's model reads.
 
     Returns:
         The teacher's configuration; None without a teacher.
@@ -52,6 +54,7 @@ def refuse_unfit_teacher(run: Run, vocabulary: Vocabulary, sizes: Sizes) -> Any:
         ("image size", list(config.image_size), list(sizes.image_size)),
         ("tokens of an image", config.image_tokens, sizes.image_tokens),
         ("fit of images", config.image_fit, sizes.fit),
+        *_of_regions(run, config.region_sizes, sizes.region_sizes),
     ]
     for what, theirs, own in unlike:
         if theirs != own:
@@ -71,6 +74,22 @@ def refuse_unfit_teacher(run: Run, vocabulary: Vocabulary, sizes: Sizes) -> Any:
                 expected="0, and logits alone",
             )
     return config
+
+
+def _of_regions(
+    run: Run, theirs: RegionSizes | None, own: RegionSizes | None
+) -> Iterator[tuple[str, object, object]]:
+    """What of regions has to be alike: nothing where no task reads any. A teacher may leave classes
+    or attributes unread that its student reads, but not the other way round: they are not in the
+    batch."""
+    if not any(spec.regions_field for spec in run.loaded_mixture.specs):
+        return
+    theirs, own = theirs or RegionSizes(), own or RegionSizes()
+    yield "numbers of a region's feature", theirs.features or 0, own.features or 0
+    if theirs.classes is not None:
+        yield "classes of regions", theirs.classes, own.classes or 0
+    if theirs.attributes is not None:
+        yield "attributes of regions", theirs.attributes, own.attributes or 0
 
 
 def _nearest(folder: Path) -> str | None:

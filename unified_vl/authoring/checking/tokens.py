@@ -79,8 +79,9 @@ def sizes_of(run: Run, theirs: TransformersCheckpoint | None = None) -> Sizes:
         if theirs is None:
             keys = vision.model_dump(mode="json")
             rows, columns = grid_size(keys)
-            features, classes = run.model.region_features, run.model.region_classes
-            regions = None if features is None else RegionSizes(features, classes)
+            model = run.model
+            sizes = model.region_features, model.region_classes, model.region_attributes
+            regions = None if sizes[0] is None else RegionSizes(*sizes)
             return Sizes(
                 (height, width), rows * columns, *limits, fit_of(keys), region_sizes=regions
             )

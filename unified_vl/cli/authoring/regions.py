@@ -30,7 +30,9 @@ def make(
     ] = "pretrained",
     boxes: Annotated[
         Path | None,
-        typer.Option(help="A JSONL file: image, boxes in pixels and, if known, classes, scores."),
+        typer.Option(
+            help="A JSONL file: image, boxes in pixels and, if known, classes, scores, attributes."
+        ),
     ] = None,
     grid: Annotated[
         str | None, typer.Option(metavar="RxC", help="Boxes side by side: rows x columns.")

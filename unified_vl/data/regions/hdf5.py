@@ -13,7 +13,7 @@ from unified_vl.extras import require
 
 class Hdf5Store:
     """An HDF5 file with IMAGE/features, IMAGE/boxes, IMAGE/img_w, IMAGE/img_h and, where it has
-    them, IMAGE/obj_id, IMAGE/obj_conf and IMAGE/attr_id.
+    them, IMAGE/obj_id, IMAGE/obj_conf, IMAGE/attr_id and IMAGE/soft_labels.
 
     Raises:
         UserError: without h5py, or for another file.
@@ -34,7 +34,7 @@ class Hdf5Store:
         with self._lock:
             return self._group(name) is not None
 
-    def get(self, name: str, *, features: bool = True) -> RegionRecord:
+    def get(self, name: str, *, features: bool = True, labels: bool = False) -> RegionRecord:
         where = f"{self.path}, image {name!r}"
         with self._lock:
             group = self._group(name)
@@ -44,7 +44,7 @@ class Hdf5Store:
                 return None if known is None else _array(group, known, where)
 
             try:
-                return record_of(get, where, features=features)
+                return record_of(get, where, features=features, labels=labels)
             except (OSError, KeyError) as error:
                 raise BadRow(f"cannot be read: {error}", file=where) from error
 

@@ -23,16 +23,16 @@ class NpzFolder:
     def __contains__(self, name: str) -> bool:
         return bool(name) and not set(name) & set("/\\\0") and self._file(name).is_file()
 
-    def get(self, name: str, *, features: bool = True) -> RegionRecord:
+    def get(self, name: str, *, features: bool = True, labels: bool = False) -> RegionRecord:
         path = self._file(name)
         with path.open("rb") as file:
-            return read_npz(file, str(path), features=features)
+            return read_npz(file, str(path), features=features, labels=labels)
 
     def _file(self, name: str) -> Path:
         return self.path / f"{name}.npz"
 
 
-def read_npz(file: BinaryIO, where: str, *, features: bool) -> RegionRecord:
+def read_npz(file: BinaryIO, where: str, *, features: bool, labels: bool = False) -> RegionRecord:
     """The regions in an .npz file. Nothing is unpickled.
 
     Raises:
@@ -45,7 +45,7 @@ def read_npz(file: BinaryIO, where: str, *, features: bool) -> RegionRecord:
                 name = next((each for each in NAMES[key] if each in arrays), None)
                 return None if name is None else arrays[name]
 
-            return record_of(get, where, features=features)
+            return record_of(get, where, features=features, labels=labels)
     except BadRow:
         raise
     except _FOREIGN as error:

@@ -55,7 +55,7 @@ class ParquetStore:
         if len(self._rows) != metadata.num_rows:
             raise UserError("has an image again", file=path, field=key)
         self._lock = threading.Lock()
-        self._held: tuple[tuple[int, bool], pa.Table] | None = None
+        self._held: tuple[int, frozenset[str], pa.Table] | None = None
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -63,12 +63,12 @@ class ParquetStore:
     def __contains__(self, name: str) -> bool:
         return name in self._rows
 
-    def get(self, name: str, *, features: bool = True) -> RegionRecord:
+    def get(self, name: str, *, features: bool = True, labels: bool = False) -> RegionRecord:
         where = f"{self.path}, image {name!r}"
         row = self._rows[name]
         group = bisect_right(self._ends, row)
         try:
-            table = self._group(group, features)
+            table = self._group(group, features, labels)
         except (pa.ArrowException, OSError) as error:
             raise BadRow(f"cannot be read: {error}", file=where) from error
         place = row - (self._ends[group - 1] if group else 0)
@@ -80,15 +80,16 @@ class ParquetStore:
             value = table.column(column)[place]
             return None if not value.is_valid else _array(value)
 
-        return record_of(get, where, features=features)
+        return record_of(get, where, features=features, labels=labels)
 
-    def _group(self, group: int, features: bool) -> pa.Table:
+    def _group(self, group: int, features: bool, labels: bool) -> pa.Table:
+        left_out = {"features": not features, "labels": not labels}
+        wanted = {name for what, name in self._columns.items() if not left_out.get(what)}
         with self._lock:
-            if self._held is None or self._held[0] not in ((group, features), (group, True)):
-                wanted = [n for what, n in self._columns.items() if features or what != "features"]
-                table = self._file.read_row_group(group, columns=wanted)
-                self._held = (group, features), table
-            return self._held[1]
+            if self._held is None or self._held[0] != group or wanted - self._held[1]:
+                table = self._file.read_row_group(group, columns=sorted(wanted))
+                self._held = group, frozenset(wanted), table
+            return self._held[2]
 
 
 def _array(value: pa.Scalar) -> Any:

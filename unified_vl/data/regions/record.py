@@ -22,12 +22,14 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "classes": ("objects_id", "obj_id", "classes"),
     "scores": ("objects_conf", "obj_conf", "scores", "conf"),
     "attributes": ("attrs_id", "attr_id", "attributes"),
+    "labels": ("soft_labels",),
     "count": ("num_boxes", "num_bbox"),
 }
 """What is told of an image: as the published files of bottom-up attention, LXMERT, UNITER and
 VL-T5 call it."""
 KEYS = ("image_id", "img_id", "id")  # of the image, in a table
 OPTIONAL = ("classes", "scores", "attributes")
+ROUNDED = 0.02  # how far a sum of probabilities in float16 may be from 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +42,8 @@ class RegionRecord:
         classes_R: int64; None where the file does not say it, as for what follows.
         scores_R: float32.
         attributes_R: int64.
+        labels_RK: float32, the probabilities of all classes; also None where they were not asked
+            for.
         size: (width, height) of the image in pixels.
     """
 
@@ -48,16 +52,20 @@ class RegionRecord:
     classes_R: np.ndarray | None = None
     scores_R: np.ndarray | None = None
     attributes_R: np.ndarray | None = None
+    labels_RK: np.ndarray | None = None
     size: tuple[int, int] | None = None
 
 
-def record_of(get: Callable[[str], Any], where: str, *, features: bool) -> RegionRecord:
+def record_of(
+    get: Callable[[str], Any], where: str, *, features: bool, labels: bool = False
+) -> RegionRecord:
     """A record of what a file has under its own names.
 
     Args:
         get: the value under a name, as an array or a number; None where there is none.
         where: the file and the image, for messages.
         features: whether features are asked for.
+        labels: whether the probabilities of all classes are, too.
 
     Raises:
         BadRow: for what is missing, of another shape, or no number.
@@ -74,21 +82,43 @@ def record_of(get: Callable[[str], Any], where: str, *, features: bool) -> Regio
         value = get("features")
         if value is None:
             raise BadRow("has no features", file=where, expected=" or ".join(NAMES["features"]))
-        features_RF = _numbers(value, "features", where).astype(np.float32, copy=False)
-        if features_RF.ndim == 1 and len(features_RF) % rows == 0:
-            features_RF = features_RF.reshape(rows, -1)
-        if features_RF.ndim != 2 or len(features_RF) < rows or not features_RF.shape[1]:
-            shape = list(features_RF.shape)
-            raise BadRow(f"has features of shape {shape} for {rows} boxes", file=where)
-        features_RF = features_RF[:rows]
+        features_RF = _vectors("features", value, rows, where)
     return RegionRecord(
         boxes_R4[:rows],
         features_RF,
         found["classes"],
         found["scores"],
         found["attributes"],
+        _labels(get("labels"), rows, where) if labels else None,
         size,
     )
+
+
+def _vectors(name: str, value: Any, rows: int, where: str) -> np.ndarray:
+    """As many numbers of each region (R, N), float32; they may come in one row."""
+    numbers = _numbers(value, name, where).astype(np.float32, copy=False)
+    if numbers.ndim == 1 and len(numbers) % rows == 0:
+        numbers = numbers.reshape(rows, -1)
+    if numbers.ndim != 2 or len(numbers) < rows or not numbers.shape[1]:
+        shape = list(numbers.shape)
+        raise BadRow(f"has {name} of shape {shape} for {rows} boxes", file=where)
+    return numbers[:rows]
+
+
+def _labels(value: Any, rows: int, where: str) -> np.ndarray | None:
+    """Probabilities (R, K), whose sums are 1 but for roundings of float16, which are made good."""
+    if value is None:
+        return None
+    label_RK = _vectors("soft_labels", value, rows, where)
+    sum_R1 = label_RK.sum(1, keepdims=True)
+    wrong_R = (abs(sum_R1[:, 0] - 1) > ROUNDED) | (label_RK < 0).any(1)
+    if wrong_R.any():
+        said = f"has soft_labels that are no probabilities: a sum of {sum_R1[wrong_R][0, 0]:g}"
+        if (label_RK < 0).any():
+            said = f"has soft_labels that are no probabilities: one is {label_RK.min():g}"
+        raise BadRow(said, file=where, expected="numbers of at least 0 whose sum is 1")
+    whole_RK: np.ndarray = label_RK / sum_R1
+    return whole_RK
 
 
 def _told(name: str, value: Any, rows: int, where: str) -> np.ndarray | None:

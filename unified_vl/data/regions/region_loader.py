@@ -30,11 +30,13 @@ class RegionLoader:
     Args:
         images: knows the data root.
         features: whether features are read; without, as where rows are measured, boxes alone.
+        labels: whether the probabilities of all classes are read, where a field hides regions.
     """
 
-    def __init__(self, images: ImageLoader, *, features: bool = True) -> None:
+    def __init__(self, images: ImageLoader, *, features: bool = True, labels: bool = False) -> None:
         self._images = images
         self._features = features
+        self._labels = labels and features
 
     def load(self, row: Row, value: object, field: FieldSpec, random: Random | None) -> Regions:
         """The regions that a row names, no more than the field's `most`.
@@ -67,15 +69,18 @@ class RegionLoader:
             hidden_R,
             unknown_R if attributes is None else attributes[:most],
             record.size,
+            None if record.labels_RK is None else record.labels_RK[:most],
         )
 
     def _record(self, row: Row, value: object, field: FieldSpec) -> RegionRecord:
+        labels = self._labels and field.hide is not None
+        parts = {"features": self._features, "labels": labels}
         if isinstance(value, Mapping):
 
             def get(key: str) -> object:
                 return next((value[name] for name in NAMES[key] if name in value), None)
 
-            return record_of(get, row.where, features=self._features)
+            return record_of(get, row.where, **parts)
         if not isinstance(value, (str, int, Path)) or isinstance(value, bool) or value == "":
             found = f"found {type(value).__name__} in place of an image's name"
             raise BadRow(found, file=row.where)
@@ -83,7 +88,7 @@ class RegionLoader:
             name = str(row.image(str(value)))
             path = self._images.resolve(name, row.where, row.linked, what="file of regions")
             with path.open("rb") as file:
-                return read_npz(file, f"{row.where}: {value}", features=self._features)
+                return read_npz(file, f"{row.where}: {value}", **parts)
         if field.features is None:
             raise BadRow(
                 f"found {value!r} in place of regions",
@@ -94,7 +99,7 @@ class RegionLoader:
         for name in names_of(str(value)):
             for store in stores:
                 if name in store:
-                    return store.get(name, features=self._features)
+                    return store.get(name, **parts)
         raise BadRow(f"no file of features has the image {value!r}", file=row.where)
 
     def _stores(self, row: Row, names: tuple[str, ...]) -> list[RegionStore]:

@@ -21,12 +21,13 @@ class RegionStore(Protocol):
     def __contains__(self, name: str) -> bool:
         """Whether it has an image of this name."""
 
-    def get(self, name: str, *, features: bool = True) -> RegionRecord:
+    def get(self, name: str, *, features: bool = True, labels: bool = False) -> RegionRecord:
         """The regions of an image that is there.
 
         Args:
             name: of the image.
             features: whether these are asked for; without, less is read.
+            labels: whether the probabilities of all classes are.
 
         Raises:
             BadRow: for a record that is broken.

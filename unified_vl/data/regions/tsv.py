@@ -73,7 +73,8 @@ class TsvStore:
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
-    def get(self, name: str, *, features: bool = True) -> RegionRecord:
+    def get(self, name: str, *, features: bool = True, labels: bool = False) -> RegionRecord:
+        # no published layout has probabilities of all classes
         where = f"{self.path}, image {name!r}"
         start, behind, end = self._places[name]
         stop = end if features else behind - 1

@@ -1,6 +1,6 @@
 """Writes files of region features, in each of the formats that are read.
 
-Legend: R regions, F numbers of a feature, 4 left, top, right and bottom.
+Legend: R regions, F numbers of a feature, K classes, 4 left, top, right and bottom.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ class ImageRegions:
         features_RF: float32.
         classes_R: int64; None where nothing says it, in all images alike, as for what follows.
         scores_R: float32.
+        attributes_R: int64.
+        labels_RK: float32, the probabilities of all classes; a .tsv has no place for them.
     """
 
     name: str
@@ -40,6 +42,8 @@ class ImageRegions:
     features_RF: np.ndarray
     classes_R: np.ndarray | None = None
     scores_R: np.ndarray | None = None
+    attributes_R: np.ndarray | None = None
+    labels_RK: np.ndarray | None = None
 
 
 def write_regions(path: Path, images: Iterable[ImageRegions]) -> int:
@@ -52,7 +56,8 @@ def write_regions(path: Path, images: Iterable[ImageRegions]) -> int:
         images: each under a name of its own.
 
     Raises:
-        UserError: for another ending, a name that is none, or, of .h5, without h5py.
+        UserError: for another ending, a name that is none, or what has no place in a .tsv; of .h5
+            without h5py.
     """
     writer = WRITERS.get(path.suffix.lower())
     if writer is None:
@@ -80,17 +85,21 @@ def _write_tsv(path: Path, images: Iterable[ImageRegions]) -> int:
 
 
 def _line(image: ImageRegions) -> bytes:
-    """That of bottom-up attention, or LXMERT's where there are classes."""
+    """That of bottom-up attention, or LXMERT's where there are classes or attributes."""
     if set(image.name) & set("\t\r\n"):
         raise UserError(f"the name {image.name!r} has a tab or ends a line")
+    if image.labels_RK is not None:
+        raise UserError("a .tsv has no place for soft_labels", expected=".npz, .h5 or .parquet")
     width, height = image.size
     rows = len(image.boxes_R4)
     behind = [str(rows).encode(), _base64(image.boxes_R4), _base64(image.features_RF)]
     cells = [image.name.encode(), str(width).encode(), str(height).encode(), *behind]
-    if image.classes_R is not None:
-        scores_R = np.ones(rows, np.float32) if image.scores_R is None else image.scores_R
+    if image.classes_R is not None or image.attributes_R is not None:
         none_R, zero_R = np.full(rows, -1, np.int64), np.zeros(rows, np.float32)
-        told = [_base64(image.classes_R), _base64(scores_R), _base64(none_R), _base64(zero_R)]
+        scores_R = np.ones(rows, np.float32) if image.scores_R is None else image.scores_R
+        classes_R = none_R if image.classes_R is None else image.classes_R
+        attributes_R = none_R if image.attributes_R is None else image.attributes_R
+        told = [_base64(each) for each in (classes_R, scores_R, attributes_R, zero_R)]
         cells = [cells[0], cells[2], cells[1], *told, *behind]
     return b"\t".join(cells) + b"\n"
 
@@ -104,7 +113,12 @@ def _arrays(image: ImageRegions) -> dict[str, Any]:
     """By the names of LXMERT and VL-T5."""
     width, height = image.size
     found = {"img_w": width, "img_h": height, "boxes": image.boxes_R4}
-    told = {"obj_id": image.classes_R, "obj_conf": image.scores_R}
+    told = {
+        "obj_id": image.classes_R,
+        "obj_conf": image.scores_R,
+        "attr_id": image.attributes_R,
+        "soft_labels": image.labels_RK,
+    }
     return {
         **found,
         **{name: value for name, value in told.items() if value is not None},

@@ -42,6 +42,8 @@ class ValueReader:
         images: reads its images.
         code_images: makes codes of images; without, images in codes have none.
         code_cache: where these are kept; None keeps none.
+        region_labels: whether all that a detector says of the classes of regions is read, where a
+            field hides some.
     """
 
     def __init__(
@@ -50,11 +52,12 @@ class ValueReader:
         images: ImageLoader,
         code_images: CodeImages | None = None,
         code_cache: Path | None = None,
+        region_labels: bool = False,
     ) -> None:
         self.spec = spec
         self.images = images
         self.videos = VideoLoader(images)
-        self.region_files = RegionLoader(images)
+        self.region_files = RegionLoader(images, labels=region_labels)
         self._main = spec.image_field or spec.regions_field
         self._code_images = code_images
         self._code_loader = images

@@ -119,6 +119,8 @@ class Regions:
         hidden_R: bool, those whose features the model is not shown, to guess them.
         attributes_R: int64, as the classes.
         size: (width, height) in pixels of the image; None where nothing says it.
+        labels_RK: float32, the probabilities of all of the detector's classes; None where nothing
+            says them, or nothing asks for them.
     """
 
     boxes_R4: np.ndarray
@@ -128,6 +130,7 @@ class Regions:
     hidden_R: np.ndarray
     attributes_R: np.ndarray
     size: tuple[int, int] | None = None
+    labels_RK: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.boxes_R4)

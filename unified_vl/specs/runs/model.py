@@ -128,6 +128,12 @@ class Architecture(Part):
         "them; unless given it reads features and boxes alone.",
         examples=[1601],
     )
+    region_attributes: Annotated[int, Field(ge=1, le=1 << 20)] | None = Field(
+        default=None,
+        description="How many attributes the detector of the regions has (red, wooden), where the "
+        "model shall read them.",
+        examples=[401],
+    )
     code_image_size: tuple[Side, Side] | None = Field(
         default=None,
         description="Height and width in pixels of images in codes; that of `vision` unless given.",
@@ -152,9 +158,10 @@ class Architecture(Part):
             found = f"{self.relative_attention_max_distance} for "
             found += f"{self.relative_attention_num_buckets} buckets"
             yield Problem((*place, key), found, expected=f"more than {exact}, half of the buckets")
-        if self.region_classes is not None and self.region_features is None:
-            found = "says nothing without `region_features`"
-            yield Problem((*place, "region_classes"), found, expected="region_features")
+        for key in ("region_classes", "region_attributes"):
+            if getattr(self, key) is not None and self.region_features is None:
+                found = "says nothing without `region_features`"
+                yield Problem((*place, key), found, expected="region_features")
         for problem in self.encoder.problems(self.num_layers):
             yield replace(problem, path=(*place, "encoder", *problem.path))
         for problem in self.vision.problems():

@@ -3,7 +3,8 @@
 Two losses of the regions that a field's `hide` hides: their features by regression (MRFR), and the
 detector's classes by Kullback-Leibler divergence (MRC-kl).
 
-Legend: X regions of a batch, F numbers of a feature, K classes.
+Legend: X regions of a batch, Y hidden ones whose classes a file has the probabilities of, F numbers
+of a feature, K classes.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from torch.nn import functional as F
 
-from unified_vl.codecs.region_values import CLASS, FEATURE, HIDDEN, SCORE
+from unified_vl.codecs.region_values import CLASS, FEATURE, HIDDEN, LABELS, REGION, SCORE
 from unified_vl.data.batching import Batch
 from unified_vl.errors import UserError
 from unified_vl.model.backbone import BackboneConfig, UnifiedVLOutput
@@ -34,8 +36,8 @@ def feature_losses(guess_XF: torch.Tensor, value_XV: torch.Tensor) -> torch.Tens
 def class_losses(logit_XK: torch.Tensor, value_XV: torch.Tensor) -> torch.Tensor:
     """The divergence of what is guessed from what the detector says (X), float32.
 
-    A file has the detector's best class and how sure it was of that: what is left of 1 is spread
-    evenly over the others.
+    Of a file that has the detector's best class and how sure it was of that: what is left of 1 is
+    spread evenly over the others.
     """
     classes = logit_XK.shape[1]
     log_XK = logit_XK.float().log_softmax(1)
@@ -45,6 +47,12 @@ def class_losses(logit_XK: torch.Tensor, value_XV: torch.Tensor) -> torch.Tensor
     crossed_X = sure_X * log_best_X + rest_X * (log_XK.sum(1) - log_best_X)
     entropy_X = torch.special.entr(sure_X) + (classes - 1) * torch.special.entr(rest_X)
     return -crossed_X - entropy_X
+
+
+def label_losses(logit_YK: torch.Tensor, label_YK: torch.Tensor) -> torch.Tensor:
+    """The divergence of what is guessed from the probabilities of all classes (Y), float32."""
+    log_YK = logit_YK.float().log_softmax(1)
+    return F.kl_div(log_YK, label_YK, reduction="none").sum(1)
 
 
 class MaskedRegions(Objective):
@@ -73,10 +81,16 @@ class MaskedRegions(Objective):
             process.total(torch.zeros(1))
             return 0.0 * guess.sum()
         counted_X = value_XV[:, HIDDEN].bool()
+        losses_X = (class_losses if self.classes else feature_losses)(guess, value_XV)
         if self.classes:
             counted_X = counted_X & (value_XV[:, CLASS] >= 0)
+            label_YL = batch.region_labels_YL
+            if label_YL is not None:
+                place_Y = label_YL[:, REGION].long()
+                found_Y = label_losses(guess[place_Y], label_YL[:, LABELS])
+                losses_X = losses_X.index_copy(0, place_Y, found_Y)
+                counted_X = counted_X.index_fill(0, place_Y, True)
         number = process.total(counted_X.sum())[0]
-        losses_X = (class_losses if self.classes else feature_losses)(guess, value_XV)
         return losses_X.where(counted_X, 0.0).sum() / max(number, 1.0)
 
 
