@@ -25,7 +25,7 @@ from unified_vl.training.build import build
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.contrast import similarity
 from unified_vl.training.objectives.momentum_contrast import MomentumContrast, soft_loss_sum
-from unified_vl.training.objectives.momentum_distillation import MomentumDistillation
+from unified_vl.training.objectives.momentum_distillation import MomentumDistillation, share_at
 from unified_vl.training.record.fingerprints import fingerprints
 from unified_vl.training.trainer import train
 
@@ -155,8 +155,9 @@ def test_the_contrast_mixes_its_targets_between_modalities(within: float) -> Non
         momentum={"contrast_text": copied_text, "contrast_image": copied_image},
     )
 
-    def loss(soft: float, within: float) -> torch.Tensor:
-        made = MomentumContrast(1.0, config, temperature, 0, within, soft)
+    def loss(soft: float, within: float, ramp: int = 0) -> torch.Tensor:
+        made = MomentumContrast(1.0, config, temperature, 0, within, soft, ramp)
+        made.begin(3)
         return made.loss(output, batch, PROCESS)
 
     expected = torch.zeros(())
@@ -168,6 +169,7 @@ def test_the_contrast_mixes_its_targets_between_modalities(within: float) -> Non
         mixed = (1 - share) * torch.eye(rows) + share * shown.softmax(-1)
         expected = expected + 0.5 * F.cross_entropy(score / temperature, mixed)
     assert_close(loss(share, within) - loss(0, within) + loss(0, 0), expected)
+    assert_close(loss(2 * share, within, ramp=6), loss(share, within))
 
 
 def events(output: Path) -> Iterator[dict[str, Any]]:
@@ -194,6 +196,55 @@ def test_a_copy_of_the_same_weights_adds_nothing(
     assert ours[0]["momentum_distillation"] == pytest.approx(0, abs=1e-6)
     assert ours[1]["momentum_distillation"] > 1e-5
     assert "momentum_distillation" not in theirs[0]
+
+
+@pytest.mark.parametrize(
+    ("batches", "ramp", "expected"),
+    [(0, 0, 0.4), (7, 0, 0.4), (0, 4, 0.0), (1, 4, 0.1), (3, 4, 0.3), (4, 4, 0.4), (99, 4, 0.4)],
+)
+def test_a_ramp_grows_evenly_and_stays(batches: int, ramp: int, expected: float) -> None:
+    assert share_at(batches, SHARE, ramp) == pytest.approx(expected)
+    objective = MomentumDistillation(SHARE, ramp)
+    objective.begin(batches)
+    assert objective.weight == pytest.approx(expected)
+
+
+def test_with_a_ramp_batches_of_the_task_alone_count_and_a_resume_goes_on(
+    squares: Path, distilled: Path, tmp_path: Path
+) -> None:
+    """The first update is that without the copy; gradients that are only measured are of the share
+    that the next update has, also right after a resume."""
+    text = distilled.read_text()
+    mixtures = {
+        "plain": text.replace(f"momentum_distillation: {SHARE}", "momentum_distillation: 0.0"),
+        "whole": text,
+        "ramp": text.replace(str(SHARE), f"{SHARE}, momentum_distillation_ramp: 4"),
+    }
+    still = ["model.dropout_rate=0.0", "validation_rows=0", "momentum_decay=0.5"]
+    still += ["optimizer.decay=constant", "gradient_conflicts={every: 3}", "checkpoint_every=3"]
+
+    def trained(name: str, folder: str, *more: str, resume: bool = False) -> list[Any]:
+        mixture = tmp_path / f"{name}.yaml"
+        mixture.write_text(mixtures[name])
+        keys = [f"mixture={mixture}", f"output={tmp_path / folder}", *still, *more]
+        train(load_run(squares / "run.yaml", keys), progress=False, resume=resume)
+        lines = map(json.loads, (tmp_path / folder / "events.jsonl").read_text().splitlines())
+        return [each for each in lines if each["event"] in ("step", "gradients")]
+
+    plain, whole, ramp = (trained(name, name) for name in mixtures)
+    first = next(n for n, each in enumerate(plain) if each.get("task") == "see")
+    assert ramp[first]["grad_norm"] == pytest.approx(plain[first]["grad_norm"], rel=1e-5)
+    assert whole[first]["grad_norm"] != pytest.approx(plain[first]["grad_norm"], rel=1e-2)
+    trained("ramp", "halves", "steps=3")
+    halves = trained("ramp", "halves", resume=True)
+
+    def told(events: list[Any]) -> list[Any]:
+        kept = ("step", "task", "loss", "grad_norm", "norms", "cosines", "momentum_distillation")
+        return [{key: each[key] for key in kept if key in each} for each in events]
+
+    assert told(halves) == told(ramp)
+    measured = [each for each in ramp if each["event"] == "gradients"]
+    assert [each["step"] for each in measured] == [1, 4]
 
 
 def test_a_share_of_nothing_is_no_objective_and_the_same_run(

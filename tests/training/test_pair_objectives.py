@@ -30,7 +30,7 @@ STAGES = [ENGINES / f"zero{stage}.json" for stage in (0, 3)]
 QUEUE = 5
 KEYS = (
     f"contrast: 0.5, contrast_queue: {QUEUE}, contrast_within: 0.5, matching: 0.5, alignment: 0.5, "
-    "momentum_distillation: 0.3"
+    "momentum_distillation: 0.3, momentum_distillation_ramp: 3"
 )
 NAMES = ("contrast", "matching", "alignment", "momentum_distillation")
 

@@ -110,6 +110,16 @@ class MomentumDistillationKeys(Part):
         ),
         examples=[0.4],
     )
+    momentum_distillation_ramp: int = Field(
+        default=0,
+        ge=0,
+        le=10**12,
+        description=(
+            "momentum_distillation: batches of the task over which the share grows evenly from 0, "
+            "while the copy has little to say; 0 begins with all of it."
+        ),
+        examples=[1000],
+    )
 
 
 class AdversarialSpec(Part):

@@ -52,3 +52,10 @@ class Training:
     fingerprints: Mapping[str, str]
     trained: Trained
     seen_files: dict[str, SeenFile]
+
+    def begin_objectives(self) -> None:
+        """Tell the objectives how far their tasks are: what they change by that is a function of
+        the batches drawn, which a checkpoint has."""
+        for task, objectives in self.parts.objectives.items():
+            for each in objectives.values():
+                each.begin(self.drawn[task])

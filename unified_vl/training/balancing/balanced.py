@@ -22,6 +22,7 @@ def balanced_backward(
         batches: this rank's share.
         tokens: target tokens of each batch, on all ranks.
     """
+    training.begin_objectives()
     run, parts, engine, balance = training.run, training.parts, training.engine, training.balance
     factors = {batch.task: balance.factor(batch.task) for batch in batches}
     weights = {task: parts.weights[task] * factor for task, factor in factors.items()}

@@ -37,6 +37,7 @@ def measure_gradients(training: Training, step: int) -> None:
             for task, stream in parts.streams.items()
         ]
 
+    training.begin_objectives()
     agreed = agree(training.process, step, next_batches, parts.objectives)
     gradients = TaskGradients(training.process, parts.model)
     with engine.without_dropout():

@@ -113,6 +113,7 @@ def _make(entry: MixtureTask, config: BackboneConfig) -> Objective:
         entry.contrast_queue,
         entry.contrast_within,
         entry.momentum_distillation,
+        entry.momentum_distillation_ramp,
     )
 
 

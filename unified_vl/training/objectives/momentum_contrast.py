@@ -28,6 +28,7 @@ from unified_vl.data.batching import Batch
 from unified_vl.model.backbone import Backbone, BackboneConfig, UnifiedVLOutput
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.captions import caption_inputs, fingerprints, words
+from unified_vl.training.objectives.momentum_distillation import share_at
 from unified_vl.training.objectives.objective import Objective
 from unified_vl.training.objectives.seen import seen_in_rows
 
@@ -118,6 +119,7 @@ class MomentumContrast(Objective):
         queue: rows that are kept, at most.
         within: weight of the loss within a modality.
         soft: share of the targets between modalities that is as the copy finds them alike.
+        ramp: batches of the task over which that grows from 0.
     """
 
     reads_logits = False
@@ -131,13 +133,17 @@ class MomentumContrast(Objective):
         queue: int,
         within: float,
         soft: float = 0.0,
+        ramp: int = 0,
     ) -> None:
         super().__init__(weight)
         self.config = config
-        self.soft = soft
+        self.soft, self.share, self.ramp = soft, soft, ramp
         self.temperature, self.queue, self.share_within = temperature, queue, within
         self._kept: Keys | None = None
         self._fresh: Keys | None = None
+
+    def begin(self, batches: int) -> None:
+        self.soft = share_at(batches, self.share, self.ramp)
 
     def inputs(self, batch: Batch) -> Mapping[str, torch.Tensor]:
         """As of the contrast without a queue."""

@@ -28,6 +28,11 @@ from unified_vl.training.objectives.target_tokens import of_target_tokens
 NAME = "momentum_distillation"
 
 
+def share_at(batches: int, share: float, ramp: int) -> float:
+    """The share of the copy in the batch behind so many of the task."""
+    return share * min(batches / ramp, 1.0) if ramp else share
+
+
 class MomentumDistillation(Objective):
     """KL(copy || model) of each target token's probabilities, summed over them.
 
@@ -35,13 +40,21 @@ class MomentumDistillation(Objective):
     cross-entropy with a mixture of the data's target and the copy's.
 
     Args:
-        weight: the share, within [0, 1).
+        share: within [0, 1).
+        ramp: batches of the task over which it grows from 0, as in ALBEF's first epoch.
     """
 
     reads_logits = False
     reads_momentum = True
     takes_share = True
     per = "token"
+
+    def __init__(self, share: float, ramp: int = 0) -> None:
+        super().__init__(share)
+        self.share, self.ramp = share, ramp
+
+    def begin(self, batches: int) -> None:
+        self.weight = share_at(batches, self.share, self.ramp)
 
     def momentum(self, model: Backbone, batch: Batch) -> Mapping[str, torch.Tensor]:
         """The copy's states of target tokens and its head: `soft_states` (R, M), `soft_head`
@@ -85,6 +98,8 @@ class MomentumDistillation(Objective):
 MOMENTUM_DISTILLATION = ObjectiveKind(
     NAME,
     MomentumDistillationKeys,
-    lambda entry, config: MomentumDistillation(entry.momentum_distillation),
+    lambda entry, config: MomentumDistillation(
+        entry.momentum_distillation, entry.momentum_distillation_ramp
+    ),
     OBJECTIVES[NAME].rules,
 )

@@ -91,6 +91,13 @@ class Objective(ABC):
             written to the record.
         """
 
+    def begin(self, batches: int) -> None:  # noqa: B027 (most are the same all the time)
+        """Called before each update and measurement, also the first after a resume.
+
+        Args:
+            batches: of the task, that all updates before have had.
+        """
+
     def remember(self) -> None:  # noqa: B027 (most remember nothing)
         """The loss computed last belongs to an update (not to a measurement)."""
 
