@@ -40,8 +40,14 @@ def write_world(root: Path, squares: Path, families: Sequence[str] = FAMILIES) -
     return root
 
 
-def write_tokenizer(folder: Path, family: str) -> None:
-    """The text tokenizer with the family's special ids, and our tags behind its pieces."""
+def write_tokenizer(folder: Path, family: str, more: Sequence[str] = ()) -> None:
+    """The text tokenizer with the family's special ids, and our tags behind its pieces.
+
+    Args:
+        folder: where it goes.
+        family: of the checkpoint.
+        more: tags beside the usual ones.
+    """
     ids = {"pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3}
     if family != "t5gemma2":
         ids = {"bos_id": 0, "pad_id": 1, "eos_id": 2, "unk_id": 3}
@@ -58,7 +64,7 @@ def write_tokenizer(folder: Path, family: str) -> None:
     )
     write_atomically(folder / "text.model", model.getvalue())
     pieces = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue()).GetPieceSize()
-    tags = standard_tags(["en", "de"], ["see", "say"], ["seeing"])
+    tags = standard_tags(["en", "de"], ["see", "say"], ["seeing"], more)
     own = {key: ids[key] for key in ("pad_id", "eos_id", "unk_id")}
     write_atomically(folder / "vocabulary.json", Vocabulary(pieces, tags, 16, **own).to_json())
 

@@ -9,9 +9,8 @@ learnt of one bin holds for its neighbours from the first step. With 1000 indepe
 rows the grounding of Emoji World had reached a box accuracy of 13 % after 600 updates,
 with curves 35 %.
 
-Legend: L location tokens, M width of the model (d_model), K codes of an image tokenizer, N classes or
-attributes of regions, C
-channels of their vectors.
+Legend: L location tokens, M width of the model (d_model), K codes of an image tokenizer, C
+channels of their vectors, N classes or attributes of regions.
 """
 
 from __future__ import annotations

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from unified_vl.specs.reading.document import Part, Problem
-from unified_vl.specs.tasks.fields import FieldSpec
-from unified_vl.specs.tasks.template import Slot, Template
+from unified_vl.specs.tasks.template import Slot
 from unified_vl.specs.variants import Variant, Variants
 
 if TYPE_CHECKING:
@@ -182,25 +181,33 @@ def _paired(name: str, spec: TaskSpec, *, videos: bool = False) -> Iterator[Prob
             f"the task {spec.task!r} does not describe an image{' or a video' * videos}",
             expected=f"one image {'or video ' * videos}in its source and a text as its target",
         )
+    shown = [] if spec.shot is None else spec.fields_of(spec.shot)
+    for field in (name for name in shown if spec.fields[name].of_kind.is_seen):
+        found = f"the shots of the task {spec.task!r} show {{{field}}}, so a row has several"
+        yield Problem((name,), found, expected="shots without images, or none")
+    wrong = spec.example.mismatch
+    if wrong is not None and (
+        spec.fields[wrong.field].of_kind.is_seen or wrong.field in spec.fields_of(spec.target)
+    ):
+        found = f"the task {spec.task!r} takes {{{wrong.field}}} from another row now and then"
+        yield Problem((name,), found, expected="`mismatch` of another field, or none")
 
 
 def _pairs_image_and_text(spec: TaskSpec, *, videos: bool) -> bool:
     """Whether a row has one image (or video) and one text that can find each other (a question may
     be read beside it, so this is more than captioning)."""
-
-    def fields(template: Template) -> list[FieldSpec]:
-        named = (piece.name for piece in template if isinstance(piece, Slot))
-        return [spec.fields[name] for name in named if name in spec.fields]
-
-    def always(field: FieldSpec) -> bool:
-        return not field.in_codes and field.missing != "allow"
-
-    def shows(field: FieldSpec) -> bool:
-        return field.of_kind.is_input_image or (videos and field.of_kind.is_video)
-
-    images = [f for f in fields(spec.source) if shows(f) and always(f)]
-    written = fields(spec.target)
-    return len(images) == 1 and [f.of_kind.free_text and always(f) for f in written] == [True]
+    read = {name: spec.fields[name] for name in spec.fields_of(spec.source)}
+    seen = [name for name, f in read.items() if f.of_kind.is_seen and not f.in_codes]
+    slots = [piece.name for piece in spec.target if isinstance(piece, Slot)]
+    written = [spec.fields[name] for name in slots if name in spec.fields]
+    if len(seen) != 1 or len(written) != 1 or not written[0].of_kind.free_text:
+        return False
+    shown, dropped = read[seen[0]], spec.example.drop
+    if shown.many or (shown.of_kind.is_video and not videos):
+        return False
+    if dropped is not None and seen[0] in dropped.fields:
+        return False
+    return all(field.missing != "allow" and not field.in_codes for field in (shown, written[0]))
 
 
 class MaskedRegionFeaturesKeys(Part):

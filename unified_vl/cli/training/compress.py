@@ -119,12 +119,12 @@ def _student(
 ) -> Student:
     from unified_vl.errors import UserError
     from unified_vl.model.saved_configuration import CONFIG, own_configuration
-    from unified_vl.specs.reading.parse import parse_file
     from unified_vl.training.compression.compress import Student
+    from unified_vl.training.compression.student import read_student
 
     config: Any = own_configuration(model / CONFIG)
     if student is not None:
-        return Student(keys=dict(parse_file(student).values))
+        return Student(keys=read_student(student, config))
     assert layers is not None
     found = (layers, decoder_layers or layers)
     most = (config.num_layers, config.num_decoder_layers)

@@ -29,18 +29,17 @@ from unified_vl.inference.saved_models.model_directory import (
     save_model,
     saved_facts,
 )
-from unified_vl.model.pretrained.saved_model import architecture_of
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.run_record import MODEL
 from unified_vl.specs.load import load_run
 from unified_vl.specs.run import Run
-from unified_vl.specs.runs.vision import VisionSpec
 from unified_vl.training.beginning import beginning_of
 from unified_vl.training.build import build
 from unified_vl.training.compression.importance import By, importance
 from unified_vl.training.compression.measured import measure
 from unified_vl.training.compression.pruning import best, composed, fewer_layers, smaller
 from unified_vl.training.compression.rewinding import rewound
+from unified_vl.training.compression.student import student_keys
 from unified_vl.training.trainer import train
 
 Kept = dict[str, tuple[int, ...]]
@@ -213,17 +212,11 @@ class _Work:
         """The one round of distillation; returns the model that it gives."""
         start = self._folder(1) / "start"
         if how.layers is None:
-            return self._trained(1, [f"model={json.dumps(self._keys(how.keys))}"])
+            keys = student_keys(self._whole.config, how.keys)
+            return self._trained(1, [f"model={json.dumps(keys)}"])
         if saved_facts(start) is None:
             self._save(start, fewer_layers(self._whole, *how.layers), self.model)
         return self._trained(1, [_model_from(start)])
-
-    def _keys(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """A run's `model`: that of the saved model, but for these keys."""
-        keys = architecture_of(self.saved.model.config)
-        usual = VisionSpec().model_dump(mode="json")  # a kind does not read all keys
-        vision = {key: value for key, value in keys["vision"].items() if value != usual[key]}
-        return {**keys, **given, "vision": {**vision, **given.get("vision", {})}}
 
     @property
     def _whole(self) -> UnifiedVLForConditionalGeneration:
