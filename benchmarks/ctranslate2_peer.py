@@ -9,62 +9,19 @@ from __future__ import annotations
 
 import argparse
 import copy
-import json
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
-import ctranslate2
 import torch
-from ctranslate2.converters import TransformersConverter
+from ctranslate2_side import PEER, Ids, converted
 from t5_pairs import BATCH, SIZES, SOURCE, TARGET, Pair, pair
 from tables import REPEATS, keep, line, processor_name
 
-from tokenizers import Tokenizer, models
 from unified_vl.decoding.decoders.compiled import compile_model
 from unified_vl.model.int8 import in_int8
 
 COMMAND = "python benchmarks/ctranslate2_peer.py"
-PEER = f"CTranslate2 {ctranslate2.__version__}"
-Ids = list[list[int]]
-
-
-def convert(models_pair: Pair, folder: Path) -> list[str]:
-    """The peer's two directories, `float32` and `int8`, and the pieces of its vocabulary."""
-    source = folder / "t5"
-    models_pair.theirs.save_pretrained(source)
-    special = ["<pad>", "</s>", "<unk>"]
-    pieces = special + [f"w{i}" for i in range(3, models_pair.theirs.config.vocab_size)]
-    vocabulary = {piece: i for i, piece in enumerate(pieces)}
-    Tokenizer(models.WordLevel(vocabulary, "<unk>")).save(str(source / "tokenizer.json"))
-    names = dict(zip(("pad_token", "eos_token", "unk_token"), special, strict=True))
-    facts = {"tokenizer_class": "PreTrainedTokenizerFast", **names}
-    (source / "tokenizer_config.json").write_text(json.dumps(facts), encoding="utf-8")
-    for kind in ("float32", "int8"):
-        TransformersConverter(str(source)).convert(str(folder / kind), quantization=kind)
-    return pieces
-
-
-def theirs(folder: Path, kind: str, pieces: list[str], ids: Ids) -> Callable[[], Ids]:
-    translator = ctranslate2.Translator(
-        str(folder / kind), compute_type=kind, intra_threads=torch.get_num_threads()
-    )
-    sources = [[pieces[i] for i in row] for row in ids]
-    places = {piece: i for i, piece in enumerate(pieces)}
-
-    def write() -> Ids:
-        found = translator.translate_batch(
-            sources,
-            beam_size=1,
-            max_decoding_length=TARGET,
-            max_batch_size=BATCH,
-            return_end_token=True,
-        )
-        return [[places[piece] for piece in one.hypotheses[0]] for one in found]
-
-    return write
 
 
 def ours(models_pair: Pair) -> Callable[[], Ids]:
@@ -87,17 +44,14 @@ def rows_of(size: str) -> list[dict[str, object]]:
     int8 = replace(plain, ours=in_int8(copy.deepcopy(plain.ours)))
     compiled_int8 = replace(int8, ours=copy.deepcopy(int8.ours))
     compile_model(compiled_int8.ours)
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        pieces = convert(plain, folder)
-        ids = plain.ids_BS.tolist()
+    with converted(plain, ("float32", "int8")) as there:
         sides = {
             "plain fp32": ours(plain),
             "compiled fp32": ours(plain.compiled()),
-            "their fp32": theirs(folder, "float32", pieces, ids),
+            "their fp32": there.greedy("float32"),
             "plain int8": ours(int8),
             "compiled int8": ours(compiled_int8),
-            "their int8": theirs(folder, "int8", pieces, ids),
+            "their int8": there.greedy("int8"),
         }
         answers = {name: run() for name, run in sides.items()}
         for name in ("compiled fp32", "their fp32"):

@@ -1,18 +1,22 @@
 """Speed of answering, side by side in one run: `python benchmarks/generation.py`.
 
 A T5 of `transformers` beside this project's model of the same weights, plain and compiled; on
-one thread and on all cores, as torch takes them by itself. Medians of alternating runs.
-`--quick` measures once, for a look.
+one thread and on all cores, as torch takes them by itself. Greedy decoding without a grammar is
+measured beside CTranslate2, too, which has none (`ctranslate2_peer.py` has its int8 weights).
+Medians of alternating runs. `--quick` measures once, for a look, and records nothing.
 
 Legend: R rows, V vocabulary, C candidates, F numbers of a grammar's state.
 """
 
 from __future__ import annotations
 
+import itertools
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
+from ctranslate2_side import PEER, Ids, converted
 from t5_pairs import BATCH, SIZES, SOURCE, T5, TARGET, Pair, pair
 from tables import keep, line, medians, processor_name
 from transformers import LogitsProcessor, LogitsProcessorList
@@ -21,7 +25,8 @@ from unified_vl.codecs.vocabulary import EOS_ID
 from unified_vl.decoding.grammars.grammar import Grammar, Scored
 
 COMMAND = "python benchmarks/generation.py"
-REPEATS = 1 if "--quick" in sys.argv else 9
+QUICK = "--quick" in sys.argv
+REPEATS = 1 if QUICK else 9
 BEAMS = 4
 # What the demo's captions take: 16 places of an image, two tags and the end; and a batch of
 # answers, the quantiles of the 4,200 test captions in 14 languages, mean 4.8.
@@ -61,46 +66,59 @@ class LengthsProcessor(LogitsProcessor):
 
 @dataclass(frozen=True)
 class Sides:
-    """A model as it is and compiled, beside the peer."""
+    """A model as it is and compiled, beside the peers.
+
+    Attributes:
+        name: of the size.
+        plain: the model with T5.
+        compiled: the same, compiled.
+        ctranslate2: what answers the same sources greedily there.
+    """
 
     name: str
     plain: Pair
     compiled: Pair
+    ctranslate2: Callable[[], Ids]
 
     def reading(self, tokens: int) -> Sides:
-        return Sides(self.name, self.plain.reading(tokens), self.compiled.reading(tokens))
+        plain, compiled = self.plain.reading(tokens), self.compiled.reading(tokens)
+        return replace(self, plain=plain, compiled=compiled)
 
 
 def greedy_rows(what: str, sides: Sides, lengths: Lengths | None = None) -> list[dict[str, object]]:
     """Tokens (eos included) a second, encoder and all; all must write the same."""
     processors = LogitsProcessorList([LengthsProcessor(lengths)] if lengths else [])
 
-    def generate() -> torch.Tensor:
-        return sides.plain.generate(logits_processor=processors)
+    def generate() -> Ids:
+        return sides.plain.generate(logits_processor=processors)[:, 1:].tolist()
 
-    expected = generate()[:, 1:].tolist()
-    for models in (sides.plain, sides.compiled):
-        found = models.write(grammar=lengths)
-        for row, ids in zip(found, expected, strict=True):
-            assert row[0].ids == ids[: len(row[0].ids)], "the two sides write different ids"
+    peers: dict[str, Callable[[], Ids]] = {T5: generate}
+    if lengths is None:
+        peers[f"{PEER}, fp32"] = sides.ctranslate2
+    ours = {
+        how: lambda models=models: models.write(grammar=lengths)
+        for how, models in (("compiled", sides.compiled), ("plain", sides.plain))
+    }
+    for (how, run), (peer, write) in itertools.product(ours.items(), peers.items()):
+        found = run()
+        for row, ids in zip(found, write(), strict=True):
+            assert row[0].ids == ids[: len(row[0].ids)], f"{how} and {peer} write different ids"
     tokens = sum(len(row[0].ids) for row in found)
-    compiled, plain, peers = medians(
-        lambda: sides.compiled.write(grammar=lengths),
-        lambda: sides.plain.write(grammar=lengths),
-        generate,
-        repeats=REPEATS,
+    times = dict(
+        zip([*ours, *peers], medians(*ours.values(), *peers.values(), repeats=REPEATS), strict=True)
     )
     return [
         line(
             f"greedy, {sides.name}, {what}, {threads()}, {how}",
-            1000 * tokens / mine,
-            1000 * tokens / peers,
+            1000 * tokens / times[how],
+            1000 * tokens / times[peer],
             "tokens/s",
-            mine,
-            peers,
-            T5,
+            times[how],
+            times[peer],
+            peer,
         )
-        for how, mine in (("compiled", compiled), ("plain", plain))
+        for peer in peers
+        for how in ours
     ]
 
 
@@ -153,16 +171,16 @@ def main() -> None:
     rows = []
     for size in SIZES:
         models = pair(size)
-        sides = Sides(size, models, models.compiled())
-        for count in sorted({1, cores}):
-            torch.set_num_threads(count)
-            with torch.inference_mode():
-                rows += rows_of(sides)
+        compiled = models.compiled()
+        with converted(models, ["float32"]) as theirs, torch.inference_mode():
+            for count in sorted({1, cores}):
+                torch.set_num_threads(count)
+                rows += rows_of(Sides(size, models, compiled, theirs.greedy("float32")))
     about = (
         f"{processor_name()}; batch {BATCH}; medians of {REPEATS} alternating runs; the ratio is "
         "the peer's time by ours."
     )
-    keep(rows, "Generation", COMMAND, about)
+    keep(rows, "Generation", COMMAND, about, look=QUICK)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,9 @@ def processor_name() -> str:
     return next((x.partition(":")[2].strip() for x in lines if x.startswith("model name")), "")
 
 
-def keep(rows: list[dict[str, object]], heading: str, command: str, about: str) -> None:
+def keep(
+    rows: list[dict[str, object]], heading: str, command: str, about: str, *, look: bool = False
+) -> None:
     """Print a table, and put it in the place of the command's last one.
 
     Args:
@@ -62,6 +64,7 @@ def keep(rows: list[dict[str, object]], heading: str, command: str, about: str) 
         heading: of the table's section.
         command: what was run.
         about: how it was measured, and what a ratio means.
+        look: whether it is for a look alone, and the last one stays.
     """
     facts = {"command": command, "machine": machine(), "about": about}
     section = "\n".join(
@@ -76,4 +79,5 @@ def keep(rows: list[dict[str, object]], heading: str, command: str, about: str) 
         ]
     )
     print(section)
-    record(section, [row | facts for row in rows])
+    if not look:
+        record(section, [row | facts for row in rows])
