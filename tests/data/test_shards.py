@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from unified_vl.data.batching import Found
+from unified_vl.data.rows.paths import shards_of
+from unified_vl.data.rows.sources import TaskData
 from unified_vl.data.shards.sharded_rows import ShardedRows
 from unified_vl.errors import UserError
+from unified_vl.json_text import BOM
 from unified_vl.specs.load import load_task
 from unified_vl.specs.task import TaskSpec
 
@@ -19,14 +27,27 @@ BATCH = 8
 BATCHES = 12
 
 
-def spec_of(root: Path, more: str = "", data: str = "stream: true", generate: str = "") -> TaskSpec:
+FILES = 'reader: jsonl, path: "{split}-{0..6}.jsonl"'
+ONE = {  # file of the same rows, in parts
+    "jsonl": 'reader: jsonl, path: "{split}.jsonl"',
+    "parquet": 'reader: parquet, path: "{split}.parquet"',
+}
+
+
+def spec_of(
+    root: Path,
+    more: str = "",
+    data: str = "stream: true",
+    generate: str = "",
+    files: str = FILES,
+) -> TaskSpec:
     path = root / "task.yaml"
     path.write_text(
         f"""\
 task: words
 version: 1
 about: Say it again.
-data: {{reader: jsonl, path: "{{split}}-{{0..6}}.jsonl", splits: {{train: train}}, languages: [en],
+data: {{{files}, splits: {{train: train}}, languages: [en],
        {data}}}
 fields: {{text: {{kind: text, column: text}}}}
 example: {{source: "{{text}}", target: "{{text}}"{more}}}
@@ -41,7 +62,17 @@ def root(tmp_path: Path) -> Path:
     for number, size in enumerate(SIZES):
         lines = (json.dumps({"text": f"{number}/{row}"}) + "\n" for row in range(size))
         (tmp_path / f"train-{number}.jsonl").write_text("".join(lines))
+    every = [{"text": f"{number}/{row}"} for number, n in enumerate(SIZES) for row in range(n)]
+    (tmp_path / "train.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in every))
+    pq.write_table(pa.Table.from_pylist(every), tmp_path / "train.parquet", row_group_size=2)
     return tmp_path
+
+
+def spec_by(kind: str, root: Path) -> TaskSpec:
+    """Seven files, or one in as many parts."""
+    if kind == "files":
+        return spec_of(root)
+    return spec_of(root, data="stream: true, file_parts: 7", files=ONE[kind])
 
 
 def texts(data: ShardedRows, batch: int, rank: int = 0, world: int = 1) -> list[str]:
@@ -59,6 +90,22 @@ def opened(data: ShardedRows) -> set[str]:
 def test_every_row_comes_once_an_epoch(root: Path, mixed: int) -> None:
     data = ShardedRows(spec_of(root, data=f"stream: true, shuffle_shards: {mixed}"), root, 8, 3)
     assert data.lanes == 4  # of 7 files, and a batch of 8
+    once_an_epoch(data)
+
+
+@pytest.mark.parametrize("kind", ONE)
+@pytest.mark.parametrize(("parts", "lanes"), [(1, 1), (2, 2), (3, 3), (5, 3), (11, 6)])
+def test_a_file_in_parts_gives_every_row_once_an_epoch(
+    parts: int, lanes: int, kind: str, root: Path
+) -> None:
+    said = f"stream: true, file_parts: {parts}"
+    data = ShardedRows(spec_of(root, data=said, files=ONE[kind]), root, 6, 3)
+    assert data.lanes == lanes
+    once_an_epoch(data)
+
+
+def once_an_epoch(data: ShardedRows) -> None:
+    """In the first one, and no row twice in those that follow."""
     met = Counter[tuple[int, str]]()
     for position in range(12 * BATCH):
         epoch, index = data.place(position)
@@ -70,10 +117,11 @@ def test_every_row_comes_once_an_epoch(root: Path, mixed: int) -> None:
     assert orders[0] != sorted(orders[0]) and orders[0] != orders[1]
 
 
+@pytest.mark.parametrize("kind", ["files", *ONE])
 @pytest.mark.parametrize("world", [2, 4, 8])
-def test_any_number_of_ranks_has_the_same_batches(root: Path, world: int) -> None:
+def test_any_number_of_ranks_has_the_same_batches(root: Path, world: int, kind: str) -> None:
     """And each opens the files of its own lanes alone, as far as there are lanes."""
-    spec = spec_of(root)
+    spec = spec_by(kind, root)
     whole = ShardedRows(spec, root, BATCH, 3)
     ranks = [ShardedRows(spec, root, BATCH, 3) for _ in range(world)]
     files: list[set[str]] = [set() for _ in ranks]
@@ -86,10 +134,11 @@ def test_any_number_of_ranks_has_the_same_batches(root: Path, world: int) -> Non
             assert lanes == {position % 4 for position in range(rank, BATCH, world)}
 
 
+@pytest.mark.parametrize("kind", ["files", *ONE])
 @pytest.mark.parametrize("world", [1, 2, 8])
-def test_a_resume_goes_on_where_it_was(root: Path, world: int) -> None:
+def test_a_resume_goes_on_where_it_was(root: Path, world: int, kind: str) -> None:
     """Though each rank knows only its lanes: they tell each other with the step."""
-    spec = spec_of(root)
+    spec = spec_by(kind, root)
     expected = [texts(ShardedRows(spec, root, BATCH, 3), batch) for batch in range(BATCHES)]
     ranks = [ShardedRows(spec, root, BATCH, 3) for _ in range(world)]
     for batch in range(BATCHES):
@@ -136,6 +185,13 @@ def test_a_missing_file_of_this_machine_shows_at_once(root: Path) -> None:
     ("data", "more", "generate", "message"),
     [
         ("shuffle_shards: 2", "", "", "data.shuffle_shards: has no effect without data.stream"),
+        ("file_parts: 2", "", "", "data.file_parts: has no effect without data.stream"),
+        (
+            "stream: true, file_parts: 2, exclude: a.jsonl",
+            "",
+            "",
+            "data.exclude: names rows by their number in the file, .*; expected data.key_column",
+        ),
         ("stream: true, split_column: s", "", "", "data.split_column: would read all"),
         (
             "stream: true",
@@ -156,3 +212,78 @@ def test_what_a_stream_cannot_have(
 ) -> None:
     with pytest.raises(UserError, match=message):
         spec_of(root, more, data, generate)
+
+
+def test_a_reader_that_reads_files_as_a_whole(root: Path) -> None:
+    message = r"data\.file_parts: csv reads a file as a whole; expected 1, or the reader .*jsonl"
+    with pytest.raises(UserError, match=message):
+        spec_of(root, data="stream: true, file_parts: 2", files='reader: csv, path: "a.csv"')
+
+
+@pytest.mark.parametrize("kind", ONE)
+def test_a_rank_opens_its_parts_alone(root: Path, kind: str) -> None:
+    ranks = [ShardedRows(spec_by(kind, root), root, BATCH, 3) for _ in range(4)]
+    for rank, data in enumerate(ranks):
+        assert texts(data, 0, rank, 4)
+        opened = [group for groups in data._open for group in groups]
+        assert 0 < sum(len(group.rows) for group in opened) < sum(SIZES) / 2
+
+
+def test_rows_of_parts_are_told_where_they_are(root: Path) -> None:
+    """By their numbers in a Parquet file, and behind a byte of a text file."""
+    shards = {kind: shards_of(spec_by(kind, root), "train", root) for kind in ONE}
+    found = {
+        kind: [
+            (row.where, row.columns["text"])
+            for shard in of
+            for row in TaskData(spec_by(kind, root), "train", root, shards=[shard])
+        ]
+        for kind, of in shards.items()
+    }
+    lines = (root / "train.jsonl").read_bytes().splitlines(keepends=True)
+    texts = [json.loads(line)["text"] for line in lines]
+    numbered = [f"train.parquet:{number}" for number in range(1, len(texts) + 1)]
+    assert found["parquet"] == list(zip(numbered, texts, strict=True))
+    content = (root / "train.jsonl").read_bytes()
+    assert [text for _, text in found["jsonl"]] == texts
+    for where, text in found["jsonl"]:
+        place, _, number = where.rpartition(":")
+        _, _, first = place.partition(" from byte ")
+        line = content[int(first or 0) :].splitlines()[int(number) - 1]
+        assert json.loads(line)["text"] == text
+
+
+def test_a_broken_line_of_a_part_has_its_number_in_the_file(root: Path) -> None:
+    path = root / "train.jsonl"
+    lines = path.read_text().splitlines()
+    lines[16] = '{"text": '
+    path.write_text("\n".join(lines))
+    spec = spec_by("jsonl", root)
+    with pytest.raises(UserError, match=r"train\.jsonl:17: "):
+        for shard in shards_of(spec, "train", root):
+            TaskData(spec, "train", root, shards=[shard])
+
+
+def test_the_first_part_stands_for_a_stream(root: Path) -> None:
+    assert 0 < len(TaskData(spec_by("jsonl", root), "train", root)) < sum(SIZES) / 2
+
+
+ODD = st.lists(st.sampled_from(["", " ", '{"text": "a"}', '{"text": "' + 90 * "b" + '"}']))
+
+
+@given(
+    lines=ODD,
+    ending=st.sampled_from(["", "\n", "\r\n"]),
+    parts=st.integers(1, 9),
+    bom=st.booleans(),
+)
+def test_every_line_is_in_one_part(lines: list[str], ending: str, parts: int, bom: bool) -> None:
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        text = (ending or "\n").join(lines) + ending
+        (root / "train.jsonl").write_bytes((BOM if bom else b"") + text.encode())
+        spec = spec_of(root, data=f"stream: true, file_parts: {parts}", files=ONE["jsonl"])
+        shards = shards_of(spec, "train", root)
+        found = [row for each in shards for row in TaskData(spec, "train", root, shards=[each])]
+        expected = [json.loads(line)["text"] for line in lines if line.strip()]
+        assert [row.columns["text"] for row in found] == expected

@@ -60,8 +60,9 @@ CASES: dict[str, tuple[Part, set[str]]] = {  # what there is, and which of its k
         PRIORITIES,
     ),
     "prioritized": (mixture(schedule=ScheduleSpec(kind="prioritized")), {"balance"}),
-    "rows": (DataSpec(**SHARDS), {"stream", "shuffle_shards"}),
-    "streamed": (DataSpec(**SHARDS, stream=True), set()),
+    "rows": (DataSpec(**SHARDS), {"stream", "shuffle_shards", "file_parts"}),
+    "streamed": (DataSpec(**SHARDS, stream=True), {"file_parts"}),
+    "in parts": (DataSpec(**SHARDS, stream=True, file_parts=2), set()),
     "field": (
         FieldSpec(kind="text", column="a"),
         {"features", "most", "hide", "regions", "nearest"},

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from unified_vl.data.rows.columns import needed_columns
-from unified_vl.data.rows.paths import existing, in_split, on_this_machine, own_filled
+from unified_vl.data.rows.paths import (
+    Shard,
+    existing,
+    in_split,
+    on_this_machine,
+    own_filled,
+)
 from unified_vl.data.rows.row import Row
 from unified_vl.data.rows.selection import Selection, drop_missing, unpivoted
 from unified_vl.data.rows.shares import keep_share
@@ -71,10 +77,10 @@ def read_parts(
     split: SplitName,
     root: Path,
     language: str | None,
-    given: Mapping[str, Path] | None = None,
+    given: Shard | None = None,
 ) -> Iterator[SplitPart]:
     """The files of a split one after the other, in a language where each has its own; or of those
-    the given ones alone, which are read together.
+    the given ones alone, which are read together, or their part.
 
     Raises:
         UserError: when a file or a column is missing, or a file cannot be read.
@@ -85,7 +91,7 @@ def read_parts(
     images = in_split(spec, spec.data.images or "", split, language)
     own = data.own.model_copy(update=own_filled(spec, split, language))
     marks = (data.key_column, data.language_column, data.split_column)
-    several = existing(spec, split, root, language) if given is None else [given]
+    several = existing(spec, split, root, language) if given is None else [given.files]
     for files in several:
         source = Source(
             files if given is None else on_this_machine(spec, files),
@@ -104,6 +110,7 @@ def read_parts(
             markers=[column for column in needed if column in marks],
             skips=data.on_bad_row == "skip",
             alone=len(data.splits) == 1 or "{split}" in (data.path or ""),
+            part=None if given is None else given.part,
         )
         if data.images_from == "file":
             folder = posixpath.dirname(source.name(source.path))
@@ -128,7 +135,7 @@ def _parts_of(source: Source, spec: TaskSpec, split: SplitName) -> Iterator[Spli
         drop_missing(some, spec, language)
         yield SplitPart(
             some,
-            source.name(source.path),
+            f"{source.name(source.path)}{kept.part}",
             language,
             source.images,
             links,

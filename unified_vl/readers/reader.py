@@ -37,6 +37,7 @@ class Reader:
         named: whether a file has no line of names and `data.columns` gives them: never,
             sometimes or always.
         images: whether `data.images` says where the images are: never, sometimes or always.
+        parts: whether it can read a part of a file (`source.part`), which a stream may be dealt.
         own_splits: whether the files themselves tell splits apart, by what `data.splits` says.
         keys: the class of its own keys under `data`.
         recognises: whether `new` should draft it for a file; of a reader that says its `columns`,
@@ -55,6 +56,7 @@ class Reader:
     path: PathKind = "file"
     named: Frequency = "never"
     images: Frequency = "sometimes"
+    parts: bool = False
     own_splits: bool = False
     keys: type[ReaderKeys] = ReaderKeys
     recognises: Callable[[Path], bool] | None = None

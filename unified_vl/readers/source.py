@@ -60,6 +60,7 @@ class Kept:
             name of one of these links.
         files: the file of each row, relative to the data root, where they are in several.
         lost: how many things of rows it left out, by what they are: "objects of crowds".
+        part: what is said behind the name of a file whose rows are not counted from its start.
     """
 
     numbers: Sequence[int] | None = None
@@ -69,6 +70,7 @@ class Kept:
     links: dict[Path, str] = field(default_factory=dict)
     files: Sequence[str] | None = None
     lost: Counter[str] = field(default_factory=Counter)
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ class Source:
             language, its split.
         skips: whether what breaks the format is left out and counted, not refused.
         alone: whether the files are of this split alone.
+        part: which part of a file is meant, from 0, and how many it has; None for all of it. Every
+            row is in one part.
         kept: what a reader says beside the table.
     """
 
@@ -113,6 +117,7 @@ class Source:
     markers: Sequence[str] = ()
     skips: bool = False
     alone: bool = True
+    part: tuple[int, int] | None = None
     kept: Kept = field(default_factory=Kept)
 
     @property
@@ -209,6 +214,11 @@ def _some(names: Sequence[str]) -> str:
     shown = [name if len(name) <= LONG_NAME else f"{name[:LONG_NAME]}..." for name in names]
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return f"{', '.join(shown[:MOST_NAMES])}{more}"
+
+
+def begins(number: int, of: int, count: int) -> int:
+    """Where a part of so many things begins, of as many parts; the first part is never empty."""
+    return -(-count * number // of)
 
 
 def place_type() -> pa.DataType:

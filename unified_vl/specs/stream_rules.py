@@ -12,13 +12,28 @@ if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
 
 
+def _part_problems(spec: TaskSpec) -> Iterator[Problem]:
+    """What is wrong with `data.file_parts`."""
+    data = spec.data
+    if not READERS[data.reader].parts:
+        some = " or ".join(name for name, reader in READERS.items() if reader.parts)
+        message = f"{data.reader} reads a file as a whole"
+        yield Problem(("data", "file_parts"), message, expected=f"1, or the reader {some}")
+    if data.exclude is not None and data.key_column is None:
+        message = "names rows by their number in the file, which a part does not know"
+        yield Problem(("data", "exclude"), message, expected="data.key_column")
+
+
 def stream_problems(spec: TaskSpec) -> Iterator[Problem]:
     """What is wrong with `data.stream`: above all, what would need all rows."""
     data = spec.data
     if not data.stream:
-        if data.shuffle_shards != 1:
-            yield Problem(("data", "shuffle_shards"), "has no effect without data.stream")
+        for key in ("shuffle_shards", "file_parts"):
+            if getattr(data, key) != 1:
+                yield Problem(("data", key), "has no effect without data.stream")
         return
+    if data.file_parts != 1:
+        yield from _part_problems(spec)
     if "train" not in data.splits:
         yield Problem(("data", "stream"), "has no effect without a train split")
     if READERS[data.reader].path not in ("file", "either"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unified_vl.errors import UserError, nearest
@@ -52,25 +52,31 @@ class Shard:
     Attributes:
         language: what their rows are in; None where a column says.
         files: each by its name.
+        part: which part of its file is meant, from 0, and of how many; None for all of it.
     """
 
     language: str | None
     files: Mapping[str, Path]
+    part: tuple[int, int] | None = None
 
 
 def shards_of(spec: TaskSpec, split: SplitName, root: Path) -> list[Shard]:
-    """All files of a split, none of them opened.
+    """All files of a split, or their parts, none of them opened.
 
     Raises:
         UserError: as `places` does.
     """
     tags = languages_apart(spec, split)
-    return [Shard(tag, each) for tag in tags for each in places(spec, split, root, tag)]
+    found = [Shard(tag, each) for tag in tags for each in places(spec, split, root, tag)]
+    of = spec.data.file_parts
+    if of == 1 or split != "train":
+        return found
+    return [replace(each, part=(number, of)) for each in found for number in range(of)]
 
 
 def first_shards(spec: TaskSpec, split: SplitName, root: Path) -> list[Shard]:
-    """The first file of each language that has its own: what stands for a split that is streamed
-    wherever it is not trained on."""
+    """The first file, or part of one, of each language that has its own: what stands for a split
+    that is streamed wherever it is not trained on."""
     by_language = {each.language: each for each in reversed(shards_of(spec, split, root))}
     return [by_language[tag] for tag in languages_apart(spec, split)]
 

@@ -43,8 +43,8 @@ class TaskData:
         root: the data root that the spec's path is relative to.
         with_excluded: whether the train split has the rows that `data.exclude` names too.
         shards: files of the split, in place of all; they may hold no row. Unless given, a train
-            split that is streamed (`data.stream`) is its first file, of each language that has
-            files of its own.
+            split that is streamed (`data.stream`) is its first file (or part of one), of each
+            language that has files of its own.
 
     Attributes:
         streamed: whether files are opened as their turn comes, and nobody knows how many rows
@@ -81,7 +81,7 @@ class TaskData:
             apart = languages_apart(spec, split)
             found = [read_parts(spec, split, root, tag) for tag in apart]
         else:
-            found = [read_parts(spec, split, root, each.language, each.files) for each in of]
+            found = [read_parts(spec, split, root, each.language, each) for each in of]
         self._parts = [part for parts in found for part in parts]
         if split == "train" and not with_excluded:
             keys = excluded_keys(spec, root)

@@ -5,9 +5,10 @@ number of a batch, and of the rows that each lane had in the files before, say w
 the same for any number of ranks; and where that number divides the lanes, a rank opens the files of
 its own lanes alone. The lanes are as many as divide the batch, and as there are files.
 
-- Epoch e of lane l has the files l, l + lanes, ... of
-  `permutation(files, seed, task, "shards", e)`: all lanes together have each file once.
-- `data.shuffle_shards` files of a lane are open at once, as a *group*; their rows come in the order
+- A *shard* is a file, or with `data.file_parts` a part of one.
+- Epoch e of lane l has the shards l, l + lanes, ... of
+  `permutation(shards, seed, task, "shards", e)`: all lanes together have each once.
+- `data.shuffle_shards` of a lane are open at once, as a *group*; their rows come in the order
   `permutation(rows, seed, task, "rows", group)`.
 
 How many rows a group has shows when it is opened. Where a group began in its lane, which a resume
@@ -67,7 +68,7 @@ class ShardedRows(TaskData):
         seed: decides the order.
 
     Attributes:
-        shards: the files of the split, in the order of their names.
+        shards: the files of the split, or their parts, in the order of their names.
         lanes: how many lanes they are dealt to.
 
     Raises:
@@ -171,7 +172,8 @@ class ShardedRows(TaskData):
             empty = 0 if count else empty + 1
             if empty > self._most_turns:
                 message = f"no row in any of {len(group.shards)} or more files, one after the other"
-                raise self.spec.error(("data", "stream"), message)
+                fewer = "a smaller data.file_parts" if self.spec.data.file_parts > 1 else None
+                raise self.spec.error(("data", "stream"), message, expected=fewer)
             first, turn = first + count, turn + 1
             if turn == self._turns(lane):
                 epoch, turn = epoch + 1, 0

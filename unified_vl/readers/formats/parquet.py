@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from unified_vl.errors import UserError
 from unified_vl.readers.reader import Reader
-from unified_vl.readers.source import Source, first_line
+from unified_vl.readers.source import Source, begins, first_line
 from unified_vl.readers.table import BLOCK, Table, values_of
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ _BUFFER = 1 << 20  # read from the disk at once
 
 def read_parquet(source: Source) -> Table:
     """Only the columns that the spec names leave the disk."""
-    table = ParquetTable(source.path, tuple(source.needed))
+    table = ParquetTable(source.path, tuple(source.needed), source.part)
     source.require(table.known)
+    if source.part is not None:
+        source.kept.numbers = range(table.first, table.first + len(table))
     return table
 
 
@@ -44,22 +46,30 @@ class ParquetTable:
     Args:
         path: the file.
         names: the columns to read.
+        part: which part of the row groups, from 0, and of how many parts; None for all.
 
     Attributes:
         known: all columns of the file.
+        first: the place in the file, from 0, of the first row.
 
     Raises:
         UserError: when it is no Parquet file.
     """
 
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
+    def __init__(
+        self, path: Path, names: Sequence[str], part: tuple[int, int] | None = None
+    ) -> None:
         self.path = path
         self.names = tuple(names)
         self._metadata: pq.FileMetaData | None = None
         with self._opened() as file:
             self._metadata = file.metadata
             self.known: list[str] = file.schema_arrow.names
-            groups = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+            every = [file.metadata.row_group(i) for i in range(file.num_row_groups)]
+        number, of = part or (0, 1)
+        self._first = begins(number, of, len(every))  # row group
+        groups = every[self._first : begins(number + 1, of, len(every))]
+        self.first = sum(group.num_rows for group in every[: self._first])
         self._ends = list(accumulate(group.num_rows for group in groups))
         self._sizes = [_size_of(group, names) for group in groups]
         self._batch_rows = [
@@ -67,7 +77,7 @@ class ParquetTable:
             for group, size in zip(groups, self._sizes, strict=True)
         ]
         state = path.stat()
-        self._key = (str(path), state.st_size, state.st_mtime_ns, self.names)
+        self._key = (str(path), state.st_size, state.st_mtime_ns, self.names, self._first)
         self._reading: _Reading | None = None
 
     def __len__(self) -> int:
@@ -138,7 +148,10 @@ class ParquetTable:
     def _batches(self, group: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         with self._opened() as file:
             yield from file.iter_batches(
-                self._batch_rows[group], row_groups=[group], columns=list(names), use_threads=False
+                self._batch_rows[group],
+                row_groups=[self._first + group],
+                columns=list(names),
+                use_threads=False,
             )
 
     @contextmanager
@@ -237,4 +250,5 @@ PARQUET = Reader(
     "last 256 MB of them are kept: for training, which takes rows in a random order, write "
     "groups of about 100 images (`row_group_size=100`), and of at most 64 MB.",
     read=read_parquet,
+    parts=True,
 )

@@ -194,6 +194,15 @@ class DataSpec(Part):
         description="With `stream`: how many files of a lane are open at once, their rows mixed.",
         examples=[4],
     )
+    file_parts: int = Field(
+        default=1,
+        ge=1,
+        le=10_000,
+        description="With `stream`, of files that are few and large: in how many parts each is "
+        "dealt to lanes, as if they were files. Of jsonl parts are lines, of as many bytes each; "
+        "of parquet row groups.",
+        examples=[64],
+    )
     on_bad_row: Literal["stop", "skip"] = Field(
         default="stop",
         description="Whether a row that breaks the spec stops the work or is skipped and counted.",

@@ -97,6 +97,7 @@ RESERVED = (
     Reserved(MixtureTask, ADDED_LATER),
     Reserved(FieldSpec, (*RegionsKeys.model_fields, *RegionKeys.model_fields)),
     Reserved(DataSpec, ("stream", "shuffle_shards"), lambda data, key: data.stream),
+    Reserved(DataSpec, ("file_parts",)),
     Reserved(
         ScheduleSpec,
         tuple(PrioritizedKeys.model_fields),
