@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.processes import run_ranks
+from tests.remote import stores
 from tests.remote.http_files import served
 from unified_vl.errors import UserError
 from unified_vl.specs.load import load_run
@@ -86,6 +88,26 @@ def test_two_ranks_train_as_one_and_one_goes_on(sharded: Path, alone: Path, tmp_
         torch.testing.assert_close(weight, expected[name], rtol=1e-3, atol=1e-4)
 
 
+def test_one_file_in_parts_trains_and_goes_on(sharded: Path, tmp_path: Path) -> None:
+    root = tmp_path / "parts"
+    shutil.copytree(sharded, root)
+    files = sorted((root / "data").glob("see_train-*.jsonl"))
+    (root / "data/see_train.jsonl").write_text("".join(map(Path.read_text, files)))
+    see = (root / "see.yaml").read_text().replace("'train-{0..3}'", "train")
+    see = see.replace("stream: true", "stream: true, file_parts: 4")
+    (root / "see.yaml").write_text(see)
+    run = (root / "run.yaml").read_text().replace(str(sharded), str(root))
+    (root / "run.yaml").write_text(run)
+    expected = weights(run_to(root, tmp_path / "whole"))
+    output = run_to(root, tmp_path / "output", "steps=5")
+    again = load_run(root / "run.yaml", [f"output={output}", *SHORT])
+    train(again, resume=True, progress=False)
+    assert all(torch.equal(weight, expected[name]) for name, weight in weights(output).items())
+    (root / "see.yaml").write_text(see.replace("file_parts: 4", "file_parts: 2"))
+    with pytest.raises(UserError, match="task see"):
+        train(load_run(root / "run.yaml", [f"output={output}", *SHORT]), resume=True)
+
+
 def test_files_behind_a_url(
     sharded: Path, alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +121,50 @@ def test_files_behind_a_url(
         monkeypatch.setenv("UNIFIED_VL_CACHE", str(tmp_path / "empty"))
         with pytest.raises(UserError, match=r"see\.yaml:\d+: data\.path: .*HTTP 403"):
             run_to(sharded, tmp_path / "other", f"data={server.url}")
+
+
+def in_tars(root: Path, folder: Path) -> Path:
+    """The same run, whose task `see` is in tars with their images, but for the bad row."""
+    shutil.copytree(root, folder)
+    for path in sorted((folder / "data").glob("see_train-*.jsonl")):
+        with tarfile.open(path.with_suffix(".tar"), "w") as tar:
+            for number, line in enumerate(path.read_text().splitlines()):
+                row = json.loads(line)
+                if row["image"] == "missing.png":
+                    continue
+                (folder / "names.json").write_text(json.dumps({"names": row["names"]}))
+                tar.add(folder / "data" / row["image"], f"{number}.image")
+                tar.add(folder / "names.json", f"{number}.json")
+    see = (folder / "see.yaml").read_text()
+    for old, new in (
+        ("reader: jsonl", "reader: webdataset"),
+        ("{split}.jsonl", "{split}.tar"),
+        ("column: names", "column: json.names"),
+    ):
+        see = see.replace(old, new)
+    (folder / "see.yaml").write_text(see.replace(", validation: validation", ""))
+    text = (folder / "run.yaml").read_text().replace(str(root), str(folder))
+    (folder / "run.yaml").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["s3", "gs"])
+@pytest.mark.parametrize("tars", [False, True], ids=["rows", "tars"])
+def test_files_in_an_object_store(
+    tars: bool,
+    name: str,
+    sharded: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows with their images beside them, and tars that hold these; two threads read them."""
+    monkeypatch.setenv("UNIFIED_VL_CACHE", str(tmp_path / "cache"))
+    root = in_tars(sharded, tmp_path / "tars") if tars else sharded
+    expected = weights(run_to(root, tmp_path / "here"))
+    with getattr(stores, name)() as store:
+        url = store.put(root / "data", "squares")
+        output = run_to(root, tmp_path / "output", f"data={url}", "workers=2")
+    assert all(torch.equal(weight, expected[name]) for name, weight in weights(output).items())
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,10 @@ def _opened(url: str) -> tuple[Any, str]:
         # its own limit is five minutes a file
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=_PATIENCE, sock_read=_PATIENCE)
         options["client_kwargs"] = {"timeout": timeout}
+    if scheme == "hf":
+        from huggingface_hub.utils.tqdm import disable_progress_bars
+
+        disable_progress_bars("huggingface_hub.http_get")  # one for each image
     files, path = url_to_fs(url, use_listings_cache=False, **options)
     return files, path
 
