@@ -95,6 +95,27 @@ def test_a_resumed_run_is_bit_for_bit_the_uninterrupted_one(
     assert max(step for _, step, _, _ in numbers(broken.output)) == 8
 
 
+def test_sources_are_changed_against_a_compiled_model_as_against_a_plain_one(
+    squares: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its steps ask the programs for gradients of what they read, and of no weight."""
+    monkeypatch.setattr(compiled_blocks, "BACKEND", "aot_eager")
+    mixture = (squares / "mixture.yaml").read_text().replace("spec: ", f"spec: {squares}/")
+    mixture = mixture.replace("contrast: 0.5", "adversarial: {weight: 1.0, steps: 2, epsilon: 0.5}")
+    (tmp_path / "mixture.yaml").write_text(mixture)
+    keys = [f"mixture={tmp_path / 'mixture.yaml'}", *SHORT, "steps=3", "validation_rows=0"]
+    found = {}
+    for compiled in ("false", "true"):
+        output = tmp_path / compiled
+        more = [f"output={output}", f"compile={compiled}"]
+        train(load_run(squares / "run.yaml", [*keys, *more]), progress=False)
+        steps = [each for each in events(output) if each["event"] == "step"]
+        found[compiled] = [[e["loss"], e["grad_norm"], e.get("adversarial", 0)] for e in steps]
+    assert sum(each[2] > 0 for each in found["false"]) == 2
+    for one, other in zip(found["true"], found["false"], strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+
+
 def test_two_compiled_processes_train_as_one_plain_does(squares: Path, tmp_path: Path) -> None:
     """With gradients shared out; the names of weights that are saved are those of a plain run."""
     alone, found = tmp_path / "alone", tmp_path / STAGES[2].stem

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -15,6 +16,7 @@ from tests import regional
 from tests.processes import run_ranks
 from tests.training.conftest import RUN, SAY
 from unified_vl import UnifiedVL
+from unified_vl.authoring.checking.check import check_paths
 from unified_vl.codecs.vocabulary import region_ids
 from unified_vl.data.regions.writing import write_regions
 from unified_vl.errors import UserError
@@ -181,6 +183,26 @@ def test_two_ranks_learn_at_zero_3_as_at_zero_0(world: Path, tmp_path: Path) -> 
     assert one.keys() == three.keys() >= {"region_heads.features.weight"}
     for name in one:
         torch.testing.assert_close(three[name], one[name], rtol=1e-3, atol=2e-5, msg=name)
+
+
+def test_broken_probabilities_are_found_before_training_and_left_out_of_it(
+    world: Path, tmp_path: Path
+) -> None:
+    changed = hiding(world, tmp_path / "hiding", "broken")
+    broken, data = world / "data/broken", world / "data"
+    shutil.copytree(data / "told", broken)
+    with np.load(broken / "picture_3.npz") as file:
+        arrays = dict(file)
+    np.savez(broken / "picture_3.npz", **{**arrays, "soft_labels": arrays["soft_labels"] / 2})
+    said = "has soft_labels that are no probabilities: a sum of 0.5"
+    found = check_paths([changed / "look.yaml"], data=data, leakage=False)
+    assert [each for each in map(str, found.findings) if said in each and "picture_3" in each]
+    learnt(changed, changed / "out", "steps=14", "batch_size=16")
+    assert said in json.dumps(events_of(changed / "out"))
+    plain = (changed / "mixture.yaml").read_text().replace(", masked_region_classes: 0.5", "")
+    (changed / "mixture.yaml").write_text(plain)
+    learnt(changed, changed / "unread", "steps=14", "batch_size=16")  # nothing asks for them
+    assert said not in json.dumps(events_of(changed / "unread"))
 
 
 def with_teacher(teacher: Path, learnt: str = "logits: 1.0, hidden: 0.5, attention: 0.5") -> str:

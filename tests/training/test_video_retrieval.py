@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image as PILImage
@@ -22,8 +23,10 @@ from unified_vl.codecs.segments import Image, Tag, Text
 from unified_vl.data.example import Example
 from unified_vl.errors import UserError
 from unified_vl.inference.pair_scoring import PairScorer, Sentence
+from unified_vl.inference.retrieval.corpus import read_corpus
 from unified_vl.inference.retrieval.features import clip_features
 from unified_vl.specs.load import load_run, load_task
+from unified_vl.specs.tasks.fields import FieldSpec
 from unified_vl.training.objectives.seen import seen_in_rows
 from unified_vl.training.tokenizers.tokenizer_training import train_tokenizer
 from unified_vl.training.trainer import train
@@ -98,6 +101,27 @@ def test_a_row_shows_the_places_of_all_its_frames() -> None:
         begun += count
     one_each = SimpleNamespace(images_in_rows=(1,) * 6)
     assert seen_in_rows(feature_NPM, one_each) is feature_NPM  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ending", [".gif", ".webp", ".png"])
+def test_what_moves_is_an_image_in_a_folder_and_a_video_in_a_row_that_says_so(
+    ending: str, tmp_path: Path
+) -> None:
+    name = f"moving{ending}"
+    filming.animation(tmp_path / name, 3)
+    (tmp_path / "film.mp4").write_bytes(b"beside an image")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"video": name}) + "\n")
+    size = (filming.SIDE, filming.SIDE)
+    still, moving = (read_corpus(each, ["en"], None) for each in (tmp_path, rows))
+    assert [each.image for each in still.items] == [name]
+    ((_, image),) = still.load(size, None)
+    assert abs(int(image.pixels_HWC[0, 0, 0]) - filming.shades(3)[0]) < 9
+    assert [each.video for each in moving.items] == [name]
+    field = FieldSpec(kind="video", column="clip", frames=3)
+    ((_, frames),) = moving.load_clips(field, size, None)
+    found = [int(frame.pixels_HWC[0, 0, 0]) for frame in frames]
+    assert np.abs(np.subtract(found, filming.shades(3))).max() < 9
 
 
 @pytest.mark.parametrize("candidates", [0, 4])
