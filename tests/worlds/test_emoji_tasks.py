@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unified_vl.worlds.emoji_names import LANGUAGES
+from unified_vl.worlds.emoji_names import LANGUAGES, join_names
 from unified_vl.worlds.emoji_scenes import FEWEST_CONCEPTS, Scene, in_split
 from unified_vl.worlds.emoji_tasks import Concept, draw_held_out, match_rows, translate_rows
 
@@ -27,21 +27,30 @@ def test_held_out_languages_are_two_per_concept_and_balanced(count: int, seed: i
     assert max(times.values()) - min(times[language] for language in LANGUAGES) <= 1
 
 
-def test_translations_hold_every_triple_once_with_its_true_cell() -> None:
+def test_translations_hold_every_triple_once_and_as_many_lists_with_their_true_cells() -> None:
     world = {one.emoji: one for one in concepts(28)}
+    number_of = {emoji: number for number, emoji in enumerate(world)}
     dealt = translate_rows(list(world.values()), np.random.default_rng(3))
-    rows = [row for split in dealt.values() for row in split]
-    triples = {(row["emoji"], row["source_language"], row["language"]) for row in rows}
-    assert len(rows) == len(triples) == 28 * 14 * 13
-    assert len(dealt["test"]) == round(0.08 * len(rows))
-    assert len(dealt["validation"]) == round(0.02 * len(rows))
-    for row in rows:
-        concept = world[row["emoji"]]
+    rows = [(split, row) for split, of_split in dealt.items() for row in of_split]
+    assert len({row["key"] for _, row in rows}) == len(rows)
+    single = [(split, row) for split, row in rows if len(row["emoji"]) == 1]
+    triples = {(*row["emoji"], row["source_language"], row["language"]) for _, row in single}
+    assert len(single) == len(triples) == 28 * 14 * 13
+    for split, share in (("test", 0.08), ("validation", 0.02)):
+        of_split = [row for found, row in single if found == split]
+        assert len(of_split) == round(share * len(single))
+        assert len(dealt[split]) == 2 * len(of_split)
+    assert {len(row["emoji"]) for _, row in rows} == {1, 2, 3}
+    for split, row in rows:
+        assert in_split([number_of[emoji] for emoji in row["emoji"]], split)
+        assert len(set(row["emoji"])) == len(row["emoji"])
+        chosen = [world[emoji] for emoji in row["emoji"]]
         tags = (row["source_language"], row["language"])
-        assert (row["text"], row["translation"]) == tuple(concept.names[tag] for tag in tags)
-        assert row["cell"] == (
-            "held_out" if any(tag in concept.held_out for tag in tags) else "seen"
-        )
+        assert tags[0] != tags[1]
+        listed = [join_names([one.names[tag] for one in chosen], tag) for tag in tags]
+        assert [row["text"], row["translation"]] == listed
+        held_out = any(tag in one.held_out for one in chosen for tag in tags)
+        assert row["cell"] == ("held_out" if held_out else "seen")
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -12,7 +12,12 @@ from pydantic import Field, PrivateAttr
 from unified_vl.errors import nearest
 from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.balance import BalanceSpec
-from unified_vl.specs.mixture_rules import check_entry, check_schedule, check_tasks_asked
+from unified_vl.specs.mixture_rules import (
+    check_entry,
+    check_schedule,
+    check_stand_ins,
+    check_tasks_asked,
+)
 from unified_vl.specs.objectives import (
     OBJECTIVES,
     AdversarialKeys,
@@ -22,6 +27,7 @@ from unified_vl.specs.objectives import (
     MaskedRegionFeaturesKeys,
     MatchingKeys,
     MomentumDistillationKeys,
+    TextAsImageKeys,
 )
 from unified_vl.specs.reading.document import Name, Origin, Part, Version, Weight
 from unified_vl.specs.reading.parse import validate
@@ -68,6 +74,7 @@ class GeneralTaskKeys(Part):
 class MixtureTask(
     MaskedRegionClassesKeys,
     MaskedRegionFeaturesKeys,
+    TextAsImageKeys,
     AdversarialKeys,
     MomentumDistillationKeys,
     AlignmentKeys,
@@ -133,6 +140,7 @@ class Mixture(Spec):
             specs.append(spec)
         for spec in specs:
             check_tasks_asked(spec, [other.task for other in specs])
+        check_stand_ins(self, specs)
         self._specs = tuple(specs)
 
     def _find_spec(self, index: int) -> TaskSpec:

@@ -95,6 +95,45 @@ def check_entry(mixture: Mixture, index: int, spec: TaskSpec) -> None:
         )
 
 
+def check_stand_ins(mixture: Mixture, specs: Sequence[TaskSpec]) -> None:
+    """The tasks in whose images' places texts stand: they have an image and tags alone, speak the
+    languages, and are trained so that images and texts are alike."""
+    tasks = [spec.task for spec in specs]
+    for index, (entry, spec) in enumerate(zip(mixture.tasks, specs, strict=True)):
+        if entry.text_as_image is None:
+            continue
+        place = ("tasks", index, "text_as_image", "task")
+        name = entry.text_as_image.task
+        if name not in tasks:
+            raise mixture.error(
+                place,
+                f"the mixture has no task {name!r}",
+                expected="one that describes images, and is trained beside this one",
+                nearest=nearest(name, tasks),
+            )
+        at = tasks.index(name)
+        if not mixture.tasks[at].contrast:
+            raise mixture.error(
+                place,
+                f"the task {name!r} has no `contrast`, by which texts and images are alike",
+                expected="a task with it",
+            )
+        shown = specs[at].fields_of(specs[at].source)
+        if [specs[at].fields[each].of_kind.is_input_image for each in shown] != [True]:
+            raise mixture.error(
+                place,
+                f"the source of the task {name!r} has more than an image and tags",
+                expected="a task that describes images and asks nothing beside",
+            )
+        unknown = sorted(set(spec.data.languages) - set(specs[at].data.languages))
+        if unknown:
+            raise mixture.error(
+                place,
+                f"the task {name!r} does not speak {unknown[0]!r}",
+                expected=f"a task in all languages of {spec.task!r}",
+            )
+
+
 def _reads_images(spec: TaskSpec) -> bool:
     """Whether places of images, or regions, stand in its source."""
     read = [spec.fields[name] for name in spec.fields_of(spec.source)]

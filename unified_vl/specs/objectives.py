@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from unified_vl.specs.reading.document import Part, Problem
+from unified_vl.specs.reading.document import Name, Part, Problem
 from unified_vl.specs.tasks.template import Slot
 from unified_vl.specs.variants import Variant, Variants
 
@@ -121,6 +121,37 @@ class MomentumDistillationKeys(Part):
     )
 
 
+class TextAsImageSpec(Part):
+    """Where a text stands in for an image (CapDec, arXiv 2211.00575)."""
+
+    task: Name = Field(
+        description="A task of the mixture with `contrast`, which describes images: in its source "
+        "the text takes the places of the image.",
+        examples=["caption"],
+    )
+    weight: float = Field(
+        default=1.0,
+        gt=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description="Weight of what is learnt so, beside the task's own loss.",
+        examples=[0.5],
+    )
+
+
+class TextAsImageKeys(Part):
+    """Of texts that stand in for images."""
+
+    text_as_image: TextAsImageSpec | None = Field(
+        default=None,
+        description=(
+            "Each target, a text, is learnt once more from the source of a task that describes "
+            "images, where the encoder's reading of the row's own text stands in for the image."
+        ),
+        examples=[{"task": "caption"}],
+    )
+
+
 class AdversarialSpec(Part):
     """How sources are changed against the model (VILLA, arXiv 2006.06195; FreeLB, 1909.11764)."""
 
@@ -210,6 +241,19 @@ def _pairs_image_and_text(spec: TaskSpec, *, videos: bool) -> bool:
     return all(field.missing != "allow" and not field.in_codes for field in (shown, written[0]))
 
 
+def _texts_alone(spec: TaskSpec) -> Iterator[Problem]:
+    """Whether it turns one text into another."""
+    read, written = (spec.fields_of(side) for side in (spec.source, spec.target))
+    kinds = [spec.fields[name].of_kind for name in read]
+    texts = [name for name, kind in zip(read, kinds, strict=True) if kind.free_text]
+    rest = [kind for kind in kinds if not kind.free_text and not kind.names_language]
+    free = [spec.fields[name].of_kind.free_text for name in written]
+    if len(texts) != 1 or rest or free != [True] or spec.example.shots is not None:
+        found = f"the task {spec.task!r} does not turn one text into another"
+        expected = "one text and no image in its source, a text as its target, and no shots"
+        yield Problem(("text_as_image",), found, expected=expected)
+
+
 class MaskedRegionFeaturesKeys(Part):
     """Of the regression of hidden features."""
 
@@ -254,6 +298,7 @@ OBJECTIVES = Variants(
     Variant("alignment", AlignmentKeys, partial(_paired, "alignment")),
     Variant("momentum_distillation", MomentumDistillationKeys),
     Variant("adversarial", AdversarialKeys),
+    Variant("text_as_image", TextAsImageKeys, _texts_alone),
     Variant(
         "masked_region_features",
         MaskedRegionFeaturesKeys,

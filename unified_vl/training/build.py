@@ -176,7 +176,8 @@ def build(beginning: Run | Beginning) -> Parts:
     teacher = teacher_of(run, model, vocabulary)
     with told_at_its_key(run):
         objectives = {
-            task: objectives_of(entry, config) | objectives_of_teacher(teacher, entry.weight)
+            task: objectives_of(entry, mixture, config, codec)
+            | objectives_of_teacher(teacher, entry.weight)
             for task, entry in zip(specs, mixture.tasks, strict=True)
         }
     return Parts(

@@ -12,7 +12,7 @@ emoji with their names and held-out languages, and a fingerprint of all files.
 | `emoji_caption/{split}.parquet` | a scene and the names of its emoji, left to right |
 | `emoji_ground/{split}.parquet` | a scene, one name and that emoji's box, `x1 y1 x2 y2` in pixels |
 | `emoji_match/{split}.parquet` | a scene and a caption: true, or with one emoji replaced |
-| `emoji_translate/{split}.parquet` | the name of one emoji in two languages |
+| `emoji_translate/{split}.parquet` | the names of one to three emoji in two languages |
 | `easy_vqa/{split}.parquet` | an image of one shape, a question and its answer |
 | `emoji_draw/{split}.parquet` | the name of one emoji and a picture of it on white |
 | `emoji_segment/{split}.parquet` | a scene, one name and the mask of that emoji |

@@ -58,6 +58,16 @@ def in_split(concepts: Sequence[int], split: Split) -> bool:
     return len(concepts) == 1 or (is_test_combination(concepts) == (split == "test"))
 
 
+def draw_combination(
+    count: int, concepts: int, split: Split, random: np.random.Generator
+) -> list[int]:
+    """`count` different concepts, by their numbers, that may stand in a scene of `split`."""
+    drawn: list[int] = random.choice(concepts, count, replace=False).tolist()
+    while not in_split(drawn, split):
+        drawn = random.choice(concepts, count, replace=False).tolist()
+    return drawn
+
+
 def draw_scene(
     arts: Sequence[Path], split: Split, image_size: int, random: np.random.Generator
 ) -> Scene:
@@ -70,9 +80,7 @@ def draw_scene_of(
     count: int, arts: Sequence[Path], split: Split, image_size: int, random: np.random.Generator
 ) -> Scene:
     """Draw the contents of one scene of `split` with `count` (1 to 3) emoji."""
-    drawn = random.choice(len(arts), count, replace=False).tolist()
-    while not in_split(drawn, split):
-        drawn = random.choice(len(arts), count, replace=False).tolist()
+    drawn = draw_combination(count, len(arts), split, random)
     smallest, largest = (round(part * image_size) for part in _SIZES[count])
     sides = random.integers(smallest, largest, count, endpoint=True).tolist()
     sizes = [tight_art(arts[at], side).size for at, side in zip(drawn, sides, strict=True)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unified_vl.worlds.emoji_names import LANGUAGES, join_names
-from unified_vl.worlds.emoji_scenes import Scene, Split, in_split
+from unified_vl.worlds.emoji_scenes import Scene, Split, draw_combination, in_split
 
 SEEN, HELD_OUT = "seen", "held_out"
 TRANSLATION_SHARES: dict[Split, float] = {"test": 0.08, "validation": 0.02}
@@ -178,14 +178,15 @@ def _with_one_replaced(
 def translate_rows(
     concepts: Sequence[Concept], random: np.random.Generator
 ) -> dict[Split, list[TaskRow]]:
-    """Every (concept, source, target language) once, dealt to the splits at random.
+    """Every (concept, source, target language) once, dealt to the splits at random, and as many
+    lists of two or three names, of combinations that belong to the split.
 
     Translation trains on all languages; `cell` says whether both languages are seen
-    cells of the concept in the other tasks.
+    cells of all its concepts in the other tasks.
     """
     triples = [
         (concept, source, target)
-        for concept in concepts
+        for concept in range(len(concepts))
         for source in LANGUAGES
         for target in LANGUAGES
         if source != target
@@ -198,20 +199,32 @@ def translate_rows(
         "validation": order[tests : tests + validations],
         "test": order[:tests],
     }
-    return {
-        split: [_translate_row(number, *triples[number]) for number in sorted(numbers)]
-        for split, numbers in dealt.items()
-    }
+    found: dict[Split, list[TaskRow]] = {}
+    number = len(triples)
+    for split, numbers in dealt.items():
+        rows = []
+        for at in sorted(numbers):
+            concept, source, target = triples[at]
+            rows.append(_translate_row(at, concepts, [concept], source, target))
+        for at in range(number, number + len(numbers)):
+            source, target = random.permutation(LANGUAGES)[:2].tolist()
+            listed = draw_combination(2 + int(random.integers(2)), len(concepts), split, random)
+            rows.append(_translate_row(at, concepts, listed, source, target))
+        number += len(numbers)
+        found[split] = rows
+    return found
 
 
-def _translate_row(number: int, concept: Concept, source: str, target: str) -> TaskRow:
-    seen = concept.cell(source) == SEEN and concept.cell(target) == SEEN
+def _translate_row(
+    number: int, concepts: Sequence[Concept], chosen: Sequence[int], source: str, target: str
+) -> TaskRow:
+    cells = {_cell(concepts, chosen, language) for language in (source, target)}
     return {
         "key": f"{number:07d}-{source}-{target}",
         "source_language": source,
         "language": target,
-        "text": concept.names[source],
-        "translation": concept.names[target],
-        "emoji": concept.emoji,
-        "cell": SEEN if seen else HELD_OUT,
+        "text": _caption(concepts, chosen, source),
+        "translation": _caption(concepts, chosen, target),
+        "emoji": [concepts[at].emoji for at in chosen],
+        "cell": SEEN if cells == {SEEN} else HELD_OUT,
     }

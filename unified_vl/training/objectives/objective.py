@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 import torch
 
+from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.data.batching import Batch
 from unified_vl.model.backbone import Backbone, BackboneConfig, UnifiedVLOutput
 from unified_vl.parts import Part, Problem
-from unified_vl.specs.mixture import MixtureTask
+from unified_vl.specs.mixture import Mixture, MixtureTask
 from unified_vl.specs.task import TaskSpec
 from unified_vl.training.distributed.process import Process
 
@@ -42,6 +43,9 @@ class Objective(ABC):
 
     def __init__(self, weight: float) -> None:
         self.weight = weight
+
+    def meet(self, codec: SequenceCodec, mixture: Mixture) -> None:  # noqa: B027 (few read rows)
+        """Told once, before the first step, how rows become ids and which tasks there are."""
 
     def inputs(self, batch: Batch) -> Mapping[str, Any]:
         """What the model's `forward` is given beside the batch.

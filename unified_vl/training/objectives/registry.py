@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.model.backbone import BackboneConfig
 from unified_vl.specs import objectives as specs
-from unified_vl.specs.mixture import MixtureTask
+from unified_vl.specs.mixture import Mixture, MixtureTask
 from unified_vl.specs.variants import Variant
 from unified_vl.training.objectives.adversarial import ADVERSARIAL
 from unified_vl.training.objectives.alignment import ALIGNMENT
@@ -16,6 +17,7 @@ from unified_vl.training.objectives.masked_regions import (
 from unified_vl.training.objectives.matching import MATCHING
 from unified_vl.training.objectives.momentum_distillation import MOMENTUM_DISTILLATION
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
+from unified_vl.training.objectives.text_as_image import TEXT_AS_IMAGE
 
 OBJECTIVES = {
     kind.name: kind
@@ -25,6 +27,7 @@ OBJECTIVES = {
         ALIGNMENT,
         MOMENTUM_DISTILLATION,
         ADVERSARIAL,
+        TEXT_AS_IMAGE,
         MASKED_REGION_FEATURES,
         MASKED_REGION_CLASSES,
     )
@@ -50,7 +53,12 @@ def unregister(name: str) -> None:
     del OBJECTIVES[name]
 
 
-def objectives_of(entry: MixtureTask, config: BackboneConfig) -> dict[str, Objective]:
+def objectives_of(
+    entry: MixtureTask, mixture: Mixture, config: BackboneConfig, codec: SequenceCodec
+) -> dict[str, Objective]:
     """The objectives that a task of a mixture asks for, by name."""
     asked = (name for name in OBJECTIVES if getattr(entry, name))
-    return {name: OBJECTIVES[name].make(entry, config) for name in asked}
+    made = {name: OBJECTIVES[name].make(entry, config) for name in asked}
+    for objective in made.values():
+        objective.meet(codec, mixture)
+    return made
