@@ -135,7 +135,7 @@ def test_a_schedule_is_simulated_without_a_model() -> None:
     result = run("schedule", mixture, "--rounds", "1200", "--json")
     assert result.returncode == 0, result.stderr
     simulated = json.loads(result.stdout)
-    assert simulated["updates"]["emoji_translate"] == 1200
+    assert simulated["updates"]["emoji_translate"] == 2400
     assert set(simulated["rounds"][0]) == {"emoji_translate"}
     assert set(simulated["rounds"][-1]) == set(simulated["updates"])
     shown = run("schedule", mixture, "--rounds", "2").stdout
