@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from unified_vl.specs.reading.document import Name, Part, Problem
-from unified_vl.specs.tasks.template import Slot
+from unified_vl.specs.reading.document import Name, Part
+from unified_vl.specs.tasks.objective_rules import hides, paired, texts_alone
 from unified_vl.specs.variants import Variant, Variants
-
-if TYPE_CHECKING:
-    from unified_vl.specs.task import TaskSpec
 
 
 class ContrastKeys(Part):
@@ -205,55 +201,6 @@ class AdversarialKeys(Part):
     )
 
 
-def _paired(name: str, spec: TaskSpec, *, videos: bool = False) -> Iterator[Problem]:
-    if not _pairs_image_and_text(spec, videos=videos):
-        yield Problem(
-            (name,),
-            f"the task {spec.task!r} does not describe an image{' or a video' * videos}",
-            expected=f"one image {'or video ' * videos}in its source and a text as its target",
-        )
-    shown = [] if spec.shot is None else spec.fields_of(spec.shot)
-    for field in (name for name in shown if spec.fields[name].of_kind.is_seen):
-        found = f"the shots of the task {spec.task!r} show {{{field}}}, so a row has several"
-        yield Problem((name,), found, expected="shots without images, or none")
-    wrong = spec.example.mismatch
-    if wrong is not None and (
-        spec.fields[wrong.field].of_kind.is_seen or wrong.field in spec.fields_of(spec.target)
-    ):
-        found = f"the task {spec.task!r} takes {{{wrong.field}}} from another row now and then"
-        yield Problem((name,), found, expected="`mismatch` of another field, or none")
-
-
-def _pairs_image_and_text(spec: TaskSpec, *, videos: bool) -> bool:
-    """Whether a row has one image (or video) and one text that can find each other (a question may
-    be read beside it, so this is more than captioning)."""
-    read = {name: spec.fields[name] for name in spec.fields_of(spec.source)}
-    seen = [name for name, f in read.items() if f.of_kind.is_seen and not f.in_codes]
-    slots = [piece.name for piece in spec.target if isinstance(piece, Slot)]
-    written = [spec.fields[name] for name in slots if name in spec.fields]
-    if len(seen) != 1 or len(written) != 1 or not written[0].of_kind.free_text:
-        return False
-    shown, dropped = read[seen[0]], spec.example.drop
-    if shown.many or (shown.of_kind.is_video and not videos):
-        return False
-    if dropped is not None and seen[0] in dropped.fields:
-        return False
-    return all(field.missing != "allow" and not field.in_codes for field in (shown, written[0]))
-
-
-def _texts_alone(spec: TaskSpec) -> Iterator[Problem]:
-    """Whether it turns one text into another."""
-    read, written = (spec.fields_of(side) for side in (spec.source, spec.target))
-    kinds = [spec.fields[name].of_kind for name in read]
-    texts = [name for name, kind in zip(read, kinds, strict=True) if kind.free_text]
-    rest = [kind for kind in kinds if not kind.free_text and not kind.names_language]
-    free = [spec.fields[name].of_kind.free_text for name in written]
-    if len(texts) != 1 or rest or free != [True] or spec.example.shots is not None:
-        found = f"the task {spec.task!r} does not turn one text into another"
-        expected = "one text and no image in its source, a text as its target, and no shots"
-        yield Problem(("text_as_image",), found, expected=expected)
-
-
 class MaskedRegionFeaturesKeys(Part):
     """Of the regression of hidden features."""
 
@@ -282,30 +229,22 @@ class MaskedRegionClassesKeys(Part):
     )
 
 
-def _hides(name: str, spec: TaskSpec) -> Iterator[Problem]:
-    read = (spec.fields[each] for each in spec.fields_of(spec.source))
-    if not any(field.hide is not None for field in read):
-        found = f"the task {spec.task!r} hides no regions"
-        expected = "a field of kind regions with `hide` in its source"
-        yield Problem((name,), found, expected=expected)
-
-
 # each is asked for by a key of its own name, which without a value (0, null) asks for nothing
 OBJECTIVES = Variants(
     "an objective",
-    Variant("contrast", ContrastKeys, partial(_paired, "contrast", videos=True)),
-    Variant("matching", MatchingKeys, partial(_paired, "matching")),
-    Variant("alignment", AlignmentKeys, partial(_paired, "alignment")),
+    Variant("contrast", ContrastKeys, partial(paired, "contrast", videos=True)),
+    Variant("matching", MatchingKeys, partial(paired, "matching")),
+    Variant("alignment", AlignmentKeys, partial(paired, "alignment")),
     Variant("momentum_distillation", MomentumDistillationKeys),
     Variant("adversarial", AdversarialKeys),
-    Variant("text_as_image", TextAsImageKeys, _texts_alone),
+    Variant("text_as_image", TextAsImageKeys, texts_alone),
     Variant(
         "masked_region_features",
         MaskedRegionFeaturesKeys,
-        partial(_hides, "masked_region_features"),
+        partial(hides, "masked_region_features"),
     ),
     Variant(
-        "masked_region_classes", MaskedRegionClassesKeys, partial(_hides, "masked_region_classes")
+        "masked_region_classes", MaskedRegionClassesKeys, partial(hides, "masked_region_classes")
     ),
 )
 

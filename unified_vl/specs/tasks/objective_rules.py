@@ -1,0 +1,71 @@
+"""Which tasks an objective can be of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from unified_vl.specs.reading.document import Problem
+from unified_vl.specs.tasks.template import Slot
+
+if TYPE_CHECKING:
+    from unified_vl.specs.task import TaskSpec
+
+
+def paired(name: str, spec: TaskSpec, *, videos: bool = False) -> Iterator[Problem]:
+    if not _pairs_image_and_text(spec, videos=videos):
+        yield Problem(
+            (name,),
+            f"the task {spec.task!r} does not describe an image{' or a video' * videos}",
+            expected=f"one image {'or video ' * videos}in its source and a text as its target",
+        )
+    shown = [] if spec.shot is None else spec.fields_of(spec.shot)
+    for field in (name for name in shown if spec.fields[name].of_kind.is_seen):
+        found = f"the shots of the task {spec.task!r} show {{{field}}}, so a row has several"
+        yield Problem((name,), found, expected="shots without images, or none")
+    wrong = spec.example.mismatch
+    if wrong is not None and (
+        spec.fields[wrong.field].of_kind.is_seen or wrong.field in spec.fields_of(spec.target)
+    ):
+        found = f"the task {spec.task!r} takes {{{wrong.field}}} from another row now and then"
+        yield Problem((name,), found, expected="`mismatch` of another field, or none")
+
+
+def _pairs_image_and_text(spec: TaskSpec, *, videos: bool) -> bool:
+    """Whether a row has one image (or video) and one text that can find each other (a question may
+    be read beside it, so this is more than captioning)."""
+    read = {name: spec.fields[name] for name in spec.fields_of(spec.source)}
+    seen = [name for name, f in read.items() if f.of_kind.is_seen and not f.in_codes]
+    slots = [piece.name for piece in spec.target if isinstance(piece, Slot)]
+    written = [spec.fields[name] for name in slots if name in spec.fields]
+    if len(seen) != 1 or len(written) != 1 or not written[0].of_kind.free_text:
+        return False
+    shown, dropped = read[seen[0]], spec.example.drop
+    if shown.many or (shown.of_kind.is_video and not videos):
+        return False
+    if dropped is not None and seen[0] in dropped.fields:
+        return False
+    return all(field.missing != "allow" and not field.in_codes for field in (shown, written[0]))
+
+
+def texts_alone(spec: TaskSpec) -> Iterator[Problem]:
+    """That it turns one text, which is always there, into another."""
+    fields, example = spec.fields, spec.example
+    read = {name: fields[name].of_kind for name in spec.fields_of(spec.source)}
+    texts = [name for name, kind in read.items() if kind.free_text]
+    known = all(kind.free_text or kind.names_language for kind in read.values())
+    written = [fields[name].of_kind.free_text for name in spec.fields_of(spec.target)]
+    dropped = () if example.drop is None else example.drop.fields
+    there = [fields[name].missing != "allow" and name not in dropped for name in texts]
+    if there != [True] or not known or written != [True] or example.shots is not None:
+        found = f"the task {spec.task!r} does not turn one text into another"
+        expected = "one text and no image in its source, a text as its target, and no shots"
+        yield Problem(("text_as_image",), found, expected=expected)
+
+
+def hides(name: str, spec: TaskSpec) -> Iterator[Problem]:
+    read = (spec.fields[each] for each in spec.fields_of(spec.source))
+    if not any(field.hide is not None for field in read):
+        found = f"the task {spec.task!r} hides no regions"
+        expected = "a field of kind regions with `hide` in its source"
+        yield Problem((name,), found, expected=expected)
