@@ -19,7 +19,7 @@ from unified_vl.model.learning import symmetric_divergence, target_loss
 from unified_vl.model.learning.target_loss import Targets
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.load import load_run
-from unified_vl.specs.objectives import AdversarialSpec
+from unified_vl.specs.objectives.keys import AdversarialSpec
 from unified_vl.training.beginning import beginning_of
 from unified_vl.training.build import build
 from unified_vl.training.distributed.process import Process

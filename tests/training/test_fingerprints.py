@@ -8,7 +8,7 @@ import pytest
 
 from unified_vl.specs.balance import BalanceSpec
 from unified_vl.specs.mixture import Mixture, MixtureTask
-from unified_vl.specs.objectives import ADDED_LATER
+from unified_vl.specs.objectives.keys import ADDED_LATER
 from unified_vl.specs.reading.document import Part
 from unified_vl.specs.runs.model import ModelSpec
 from unified_vl.specs.schedule import PrioritizedKeys, ScheduleSpec

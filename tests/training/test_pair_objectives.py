@@ -18,7 +18,7 @@ from tests.processes import run_ranks
 from unified_vl.files import write_atomically
 from unified_vl.inference.retrieval.late_interaction import TEMPERATURE
 from unified_vl.specs.load import load_run
-from unified_vl.specs.objectives import ContrastKeys
+from unified_vl.specs.objectives.keys import ContrastKeys
 from unified_vl.training.objectives import momentum_contrast
 from unified_vl.training.objectives.contrast import similarity
 from unified_vl.training.objectives.momentum_contrast import Keys, alike

@@ -18,7 +18,7 @@ from unified_vl.specs.mixture_rules import (
     check_stand_ins,
     check_tasks_asked,
 )
-from unified_vl.specs.objectives import (
+from unified_vl.specs.objectives.keys import (
     OBJECTIVES,
     AdversarialKeys,
     AlignmentKeys,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from unified_vl.errors import nearest
-from unified_vl.specs.objectives import OBJECTIVES
+from unified_vl.specs.objectives.keys import OBJECTIVES
 from unified_vl.specs.task import TaskSpec
 
 if TYPE_CHECKING:

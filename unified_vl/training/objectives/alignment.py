@@ -16,7 +16,7 @@ import torch
 
 from unified_vl.data.batching import Batch
 from unified_vl.model.backbone import Backbone, BackboneConfig, UnifiedVLOutput
-from unified_vl.specs.objectives import OBJECTIVES, AlignmentKeys
+from unified_vl.specs.objectives.keys import OBJECTIVES, AlignmentKeys
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.captions import caption_inputs
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind

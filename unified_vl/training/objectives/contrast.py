@@ -21,7 +21,7 @@ from unified_vl.data.batching import Batch
 from unified_vl.inference.retrieval.late_interaction import TEMPERATURE
 from unified_vl.model.backbone import BackboneConfig, UnifiedVLOutput
 from unified_vl.specs.mixture import MixtureTask
-from unified_vl.specs.objectives import OBJECTIVES, ContrastKeys
+from unified_vl.specs.objectives.keys import OBJECTIVES, ContrastKeys
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.captions import caption_inputs, words
 from unified_vl.training.objectives.momentum_contrast import MomentumContrast

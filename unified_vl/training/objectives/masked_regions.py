@@ -19,7 +19,7 @@ from unified_vl.data.batching import Batch
 from unified_vl.errors import UserError
 from unified_vl.model.backbone import BackboneConfig, UnifiedVLOutput
 from unified_vl.specs.mixture import MixtureTask
-from unified_vl.specs.objectives import (
+from unified_vl.specs.objectives.keys import (
     OBJECTIVES,
     MaskedRegionClassesKeys,
     MaskedRegionFeaturesKeys,

@@ -18,7 +18,7 @@ from unified_vl.data.batching import Batch
 from unified_vl.errors import UserError
 from unified_vl.model.backbone import Backbone, BackboneConfig, UnifiedVLOutput
 from unified_vl.model.layers.matching_head import caption_means
-from unified_vl.specs.objectives import OBJECTIVES, MatchingKeys
+from unified_vl.specs.objectives.keys import OBJECTIVES, MatchingKeys
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.captions import caption_inputs
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind

@@ -20,7 +20,7 @@ from unified_vl.data.batching import IGNORED, Batch
 from unified_vl.model.backbone import Backbone, UnifiedVLOutput
 from unified_vl.model.learning.target_loss import Targets
 from unified_vl.model.learning.teacher_logits import divergence_sum
-from unified_vl.specs.objectives import OBJECTIVES, MomentumDistillationKeys
+from unified_vl.specs.objectives.keys import OBJECTIVES, MomentumDistillationKeys
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
 from unified_vl.training.objectives.target_tokens import of_target_tokens

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from unified_vl.codecs.sequence import SequenceCodec
 from unified_vl.model.backbone import BackboneConfig
-from unified_vl.specs import objectives as specs
 from unified_vl.specs.mixture import Mixture, MixtureTask
+from unified_vl.specs.objectives import keys as specs
 from unified_vl.specs.variants import Variant
 from unified_vl.training.objectives.adversarial import ADVERSARIAL
 from unified_vl.training.objectives.alignment import ALIGNMENT

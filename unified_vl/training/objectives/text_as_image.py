@@ -27,7 +27,7 @@ from unified_vl.kinds.hooks.segments import LoadedImage
 from unified_vl.model.backbone import Backbone, BackboneConfig, UnifiedVLOutput
 from unified_vl.model.learning.target_loss import Targets
 from unified_vl.specs.mixture import Mixture
-from unified_vl.specs.objectives import OBJECTIVES, TextAsImageKeys, TextAsImageSpec
+from unified_vl.specs.objectives.keys import OBJECTIVES, TextAsImageKeys, TextAsImageSpec
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
 from unified_vl.training.objectives.pairs import refuse_packed_images
@@ -62,7 +62,8 @@ class TextAsImage(Objective):
         shown = next(each for each in mixture.specs if each.task == self.spec.task)
         (name,) = shown.fields_of(shown.source)
         pixels_HWC = np.zeros((*codec.image_size, 3), np.uint8)  # only its places are asked for
-        blank = Image(LoadedImage(pixels_HWC, *reversed(codec.image_size)))
+        height, width = codec.image_size
+        blank = Image(LoadedImage(pixels_HWC, width, height))
 
         @cache
         def source(language: str) -> list[int]:
@@ -83,7 +84,9 @@ class TextAsImage(Objective):
             for each in pad(sources, self.config.pad_token_id, LENGTH_MULTIPLE)
         )
         read_BWM = model.encode(text_BW, read_BW)
-        order_P = in_columns(model, int(ids_BS[0].eq(self.config.image_token_id).sum()))
+        image = self.config.image_token_id
+        assert image is not None, "a task with `contrast` has images"
+        order_P = in_columns(model, int(ids_BS[0].eq(image).sum()))
         shown_BPM = spread(read_BWM, read_BW.sum(1) - 1, order_P)  # its end is no part of a text
         mask_BS = mask_BS.long()
         memory_BSM = model.encode(ids_BS, mask_BS, image_features=shown_BPM)
@@ -142,9 +145,8 @@ def spread(read_BWM: torch.Tensor, words_B: torch.Tensor, order_P: torch.Tensor)
     return read_BWM.gather(1, token_BP.unsqueeze(-1).expand(-1, -1, read_BWM.shape[-1]))
 
 
-TEXT_AS_IMAGE = ObjectiveKind(
-    NAME,
-    TextAsImageKeys,
-    lambda entry, config: TextAsImage(entry.text_as_image, config),
-    OBJECTIVES[NAME].rules,
-)
+def _make(entry: Any, config: BackboneConfig) -> Objective:
+    return TextAsImage(entry.text_as_image, config)
+
+
+TEXT_AS_IMAGE = ObjectiveKind(NAME, TextAsImageKeys, _make, OBJECTIVES[NAME].rules)

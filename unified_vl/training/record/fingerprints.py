@@ -14,7 +14,7 @@ from unified_vl.kinds.detected.regions import RegionsKeys
 from unified_vl.model.backbones.configuration import TransformersConfig
 from unified_vl.model.configuration import UnifiedVLConfig
 from unified_vl.specs.mixture import Mixture, MixtureTask
-from unified_vl.specs.objectives import ADDED_LATER
+from unified_vl.specs.objectives.keys import ADDED_LATER
 from unified_vl.specs.reading.document import Document, Part
 from unified_vl.specs.run import Run
 from unified_vl.specs.runs.augment_rules import taken

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from unified_vl.specs.objectives.rules import hides, paired, texts_alone
 from unified_vl.specs.reading.document import Name, Part
-from unified_vl.specs.tasks.objective_rules import hides, paired, texts_alone
 from unified_vl.specs.variants import Variant, Variants
 
 

@@ -1,0 +1,1 @@
+"""What a task may be trained for beside its target tokens."""
