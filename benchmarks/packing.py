@@ -1,8 +1,9 @@
 """Training without padding beside T5: `python benchmarks/packing.py`.
 
 Whole updates (loss, gradients, AdamW) of batches of 32 examples whose lengths are log-normal
-(medians 32 and 16, sigma 0.6), of a model of 8.4 M parameters with the same weights. Sides take
-turns on the same examples; time is the processor's, of one thread, the least of all turns.
+(medians 32 and 16, sigma 0.6), of a model of 8.4 M parameters with the same weights, in float32 and
+in bfloat16. Sides take turns on the same examples; time is the processor's, of one thread, the
+least of all turns. Programs of the compiled side are made before.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from unified_vl.data.batching import IGNORED, pad
 from unified_vl.data.packing import pack
 from unified_vl.model.convert import from_t5
 from unified_vl.model.learning.target_loss import Targets
+from unified_vl.training.compiling.compiled_blocks import compile_blocks
 
 COMMAND = " ".join(["python benchmarks/packing.py", *sys.argv[1:]])
 ROWS, WINDOW, WORDS = 32, 16, 8192
@@ -44,8 +46,8 @@ def batches(chosen: int, *, grouped: bool) -> list[Batch]:
     ]
 
 
-def models() -> tuple[torch.nn.Module, torch.nn.Module]:
-    """Ours and T5's, of the same weights."""
+def models() -> tuple[torch.nn.Module, torch.nn.Module, torch.nn.Module]:
+    """Ours, ours to be compiled, and T5's, of the same weights."""
     from transformers import T5Config, T5ForConditionalGeneration
 
     torch.manual_seed(0)
@@ -60,7 +62,7 @@ def models() -> tuple[torch.nn.Module, torch.nn.Module]:
             decoder_start_token_id=0,
         )
     )
-    return from_t5(theirs), theirs
+    return from_t5(theirs), from_t5(theirs), theirs
 
 
 def inputs(batch: Batch) -> dict[str, torch.Tensor]:
@@ -107,15 +109,15 @@ def seconds(
 def measure(dtype: torch.dtype, chosen: int, repeats: int) -> dict[str, float]:
     """Real tokens a second of each side."""
     random, grouped = (batches(chosen, grouped=each) for each in (False, True))
-    ours, theirs = (model.to(dtype).train() for model in models())
-    steps = {
-        side: torch.optim.AdamW(side.parameters(), 1e-4, fused=True) for side in (ours, theirs)
-    }
+    ours, compiled, theirs = all_of_them = [model.to(dtype).train() for model in models()]
+    compile_blocks(compiled, packed=True)
+    steps = {side: torch.optim.AdamW(side.parameters(), 1e-4, fused=True) for side in all_of_them}
     sides = {
         "T5, padded": (theirs, random, t5_loss),
         "T5, grouped": (theirs, grouped, t5_loss),
         "ours, grouped": (ours, grouped, partial(our_loss, packed=False)),
         "ours, packed": (ours, grouped, partial(our_loss, packed=True)),
+        "ours, packed and compiled": (compiled, grouped, partial(our_loss, packed=True)),
     }
     least = {name: [float("inf")] * chosen for name in sides}
     for turn in range(repeats + 1):
@@ -140,12 +142,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batches", type=int, default=4)
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--bfloat16", action="store_true", help="the same in bfloat16, too")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    dtypes = {"float32": torch.float32}
-    if options.bfloat16:
-        dtypes["bfloat16"] = torch.bfloat16
+    dtypes = {"float32": torch.float32, "bfloat16": torch.bfloat16}
     lines = ["| real tokens/s | " + " | ".join(dtypes) + " |", "| --- |" + " --: |" * len(dtypes)]
     found = {
         name: measure(dtype, options.batches, options.repeats) for name, dtype in dtypes.items()
@@ -159,9 +158,10 @@ def main() -> None:
         ]
     told = []
     for dtype, rates in found.items():
-        packed = rates["ours, packed"]
-        ratios = (f"{packed / rates[side]:.2f} x {side}" for side in rates if "packed" not in side)
-        told.append(f"{dtype}: packed is {', '.join(ratios)}.")
+        for ours in (side for side in rates if "packed" in side):
+            others = (side for side in rates if "packed" not in side)
+            ratios = (f"{rates[ours] / rates[side]:.2f} x {side}" for side in others)
+            told.append(f"{dtype}: {ours} is {', '.join(ratios)}.")
     shares = (density(batches(WINDOW, grouped=each)) for each in (False, True))
     random, grouped = (f"{100 * share:.0f} %" for share in shares)
     told.append(f"Density: padded {random}, grouped {grouped}, packed 100 %.")
