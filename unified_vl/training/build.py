@@ -113,66 +113,13 @@ def build(beginning: Run | Beginning) -> Parts:
     mixture = run.loaded_mixture
     specs = {spec.task: spec for spec in mixture.specs}
     refuse_other_vocabulary(run, vocabulary)
-    images = ImageLoader(run.data, config.image_size, fit=config.image_fit)
-    workers = Workers(run.workers)
-    guesses = [entry.masked_region_classes > 0 for entry in mixture.tasks]
-    guessing = {name for name, each in zip(specs, guesses, strict=True) if each}
-
-    def stream(spec: TaskSpec, split: SplitName, train: TaskData | None = None) -> TaskStream:
-        data: TaskData
-        if spec.data.stream and split == "train":
-            data = ShardedRows(spec, run.data, run.rows, run.seed)
-        else:
-            data = TaskData(spec, split, run.data)
-        builder = ExampleBuilder(
-            spec,
-            images,
-            mixture.tags,
-            codec=codec,
-            rows=data,
-            train=train_rows(spec, run.data, data if train is None else train),
-            code_cache=cache_directory(),
-            augment=taken(run.augment, spec) if split == "train" else (),
-            region_labels=split == "train" and spec.task in guessing,
-        )
-        if isinstance(data, ShardedRows):
-            return ShardStream(
-                data, builder, codec, seed=run.seed, packed=run.packing, workers=workers
-            )
-        rows = min(run.validation_rows, len(data))
-        return TaskStream(
-            data,
-            builder,
-            codec,
-            seed=run.seed,
-            batch_size=run.rows,
-            batch_tokens=run.batch_tokens,
-            random_picks=split == "train",
-            window=WINDOW_BATCHES if split == "train" else -(-rows // run.rows),
-            packed=run.packing,
-            sketch=builder.unread(),
-            kept=KEPT_ROWS // len(specs),
-            workers=workers,
-        )
-
+    reading = _Reading(run, codec, ImageLoader(run.data, config.image_size, fit=config.image_fit))
     validated = [s for s in specs.values() if run.validation_rows and "validation" in s.data.splits]
-    streams = {name: stream(spec, "train") for name, spec in specs.items()}
+    streams = {name: reading.stream(spec, "train") for name, spec in specs.items()}
     specs = {name: learn_choices(spec, run.data) for name, spec in specs.items()}
     codebook = None if image_tokenizer is None else image_tokenizer.codebook
     names = row_names(vocabulary, text)
-    model: Backbone
-    if isinstance(config, TransformersConfig):
-        refuse_own_computing(run)
-        model, start = backbone_model(beginning, config, names, len(text))
-    else:
-        model, start = _own_model(beginning, config, names, codebook)
-    branch = model.image_branch
-    if branch is not None and (start is None or start.has_fresh_images):
-        with told_at_its_key(run):
-            start_encoder(branch.features, run.model.vision.model_dump(mode="json"))
-    if run.activation_checkpointing:
-        model.checkpoint_activations()
-    choose_trained(model, run)
+    model, start = _model_of(beginning, config, names, codebook, len(text))
     teacher = teacher_of(run, model, vocabulary)
     with told_at_its_key(run):
         objectives = {
@@ -186,23 +133,108 @@ def build(beginning: Run | Beginning) -> Parts:
         specs=specs,
         weights=dict(zip(specs, (entry.weight for entry in mixture.tasks), strict=True)),
         objectives=objectives,
-        schedule=make_schedule(
-            mixture,
-            rows_of(streams),
-            run.seed,
-        ),
+        schedule=make_schedule(mixture, rows_of(streams), run.seed),
         streams=streams,
         validation={
-            spec.task: stream(spec, "validation", streams[spec.task].data) for spec in validated
+            spec.task: reading.stream(spec, "validation", streams[spec.task].data)
+            for spec in validated
         },
         start=start,
         teacher=teacher,
     )
 
 
+class _Reading:
+    """How the tasks of a run are read: with one loader of images and the same threads for all.
+
+    Args:
+        run: the run.
+        codec: gives the ids.
+        images: loads the images.
+    """
+
+    def __init__(self, run: Run, codec: SequenceCodec, images: ImageLoader) -> None:
+        self._run, self._codec, self._images = run, codec, images
+        self._workers = Workers(run.workers)
+        tasks = run.loaded_mixture.tasks
+        specs = run.loaded_mixture.specs
+        guesses = zip(specs, (entry.masked_region_classes for entry in tasks), strict=True)
+        self._guessing = {spec.task for spec, weight in guesses if weight}
+
+    def stream(self, spec: TaskSpec, split: SplitName, train: TaskData | None = None) -> TaskStream:
+        """The batches of a split.
+
+        Args:
+            spec: the task.
+            split: to train on, or to validate on.
+            train: the rows of the train split, where they are known; shots come from them.
+        """
+        run, codec, mixture = self._run, self._codec, self._run.loaded_mixture
+        data: TaskData
+        if spec.data.stream and split == "train":
+            data = ShardedRows(spec, run.data, run.rows, run.seed)
+        else:
+            data = TaskData(spec, split, run.data)
+        builder = ExampleBuilder(
+            spec,
+            self._images,
+            mixture.tags,
+            codec=codec,
+            rows=data,
+            train=train_rows(spec, run.data, data if train is None else train),
+            code_cache=cache_directory(),
+            augment=taken(run.augment, spec) if split == "train" else (),
+            region_labels=split == "train" and spec.task in self._guessing,
+        )
+        if isinstance(data, ShardedRows):
+            return ShardStream(
+                data, builder, codec, seed=run.seed, packed=run.packing, workers=self._workers
+            )
+        rows = min(run.validation_rows, len(data))
+        return TaskStream(
+            data,
+            builder,
+            codec,
+            seed=run.seed,
+            batch_size=run.rows,
+            batch_tokens=run.batch_tokens,
+            random_picks=split == "train",
+            window=WINDOW_BATCHES if split == "train" else -(-rows // run.rows),
+            packed=run.packing,
+            sketch=builder.unread(),
+            kept=KEPT_ROWS // len(mixture.specs),
+            workers=self._workers,
+        )
+
+
 def rows_of(streams: Mapping[str, TaskStream]) -> dict[str, int]:
     """The rows of each task's train split, of those that have been counted."""
     return {task: len(each.data) for task, each in streams.items() if not each.data.streamed}
+
+
+def _model_of(
+    beginning: Beginning,
+    config: UnifiedVLConfig | TransformersConfig,
+    names: Sequence[str | None],
+    codebook: torch.Tensor | None,
+    pieces: int,
+) -> tuple[Backbone, Start | None]:
+    """The model, what of it is trained, and what it started from, if from anything."""
+    run = beginning.run
+    model: Backbone
+    if isinstance(config, TransformersConfig):
+        refuse_own_computing(run)
+        model, start = backbone_model(beginning, config, names, pieces)
+    else:
+        model, start = _own_model(beginning, config, names, codebook)
+    branch = model.image_branch
+    if branch is not None and (start is None or start.has_fresh_images):
+        with told_at_its_key(run):
+            start_encoder(branch.features, run.model.vision.model_dump(mode="json"))
+    if run.activation_checkpointing:
+        model.checkpoint_activations()
+    choose_trained(model, run)
+    return model, start
 
 
 def _own_model(
