@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,19 @@ def test_goals_are_met_from_the_side_that_they_name() -> None:
         {"side": "b", "dtype": "float32", "tokens_per_second": 2.0},
         {"side": "b", "dtype": "bfloat16", "tokens_per_second": 6.0},
     ]
-    assert bench.between("a", "b")(sides) == 3.0
+    of = bench.between("a", "b", "tokens_per_second", dtype="float32")
+    assert of(sides) == 3.0
+
+
+def test_only_runs_without_options_are_in_the_table(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bench: Any = importlib.import_module("bench")
+    command = "python benchmarks/compiling.py"
+    rows = [{"command": f"{command} --packing", "ratio": 1}, {"command": command, "ratio": 2}]
+    (tmp_path / "results.json").write_text(json.dumps(rows))
+    monkeypatch.setattr(bench, "HERE", tmp_path)
+    assert [row["ratio"] for row in bench.recorded("compiling.py")] == [2]
 
 
 @pytest.mark.parametrize("stage", range(4))
