@@ -59,10 +59,17 @@ def served(folder: Path) -> Iterator[Served]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
     state.url = f"http://127.0.0.1:{server.server_port}"
+    with answering(server):
+        yield state
+
+
+@contextmanager
+def answering(server: ThreadingHTTPServer) -> Iterator[None]:
+    """A server answers inside, in a thread of its own."""
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield state
+        yield
     finally:
         server.shutdown()
         server.server_close()

@@ -70,7 +70,7 @@ class TextAsImage(Objective):
             plan = make_plan(shown, language, mixture.tags)
             return codec.encode_source(merged(filled(plan.source, {name: [blank]}))).ids
 
-        self._source = source
+        self._source, self._places = source, codec.image_tokens
 
     def within(
         self, model: Backbone, output: UnifiedVLOutput, batch: Batch, process: Process
@@ -84,9 +84,7 @@ class TextAsImage(Objective):
             for each in pad(sources, self.config.pad_token_id, LENGTH_MULTIPLE)
         )
         read_BWM = model.encode(text_BW, read_BW)
-        image = self.config.image_token_id
-        assert image is not None, "a task with `contrast` has images"
-        order_P = in_columns(model, int(ids_BS[0].eq(image).sum()))
+        order_P = in_columns(model, self._places)
         shown_BPM = spread(read_BWM, read_BW.sum(1) - 1, order_P)  # its end is no part of a text
         mask_BS = mask_BS.long()
         memory_BSM = model.encode(ids_BS, mask_BS, image_features=shown_BPM)
@@ -107,7 +105,8 @@ class TextAsImage(Objective):
     def _texts(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Each row's words with an end behind them, and where they are: both (B, W)."""
         ids_BS = batch.input_ids_BS
-        word_BS = self._is_word.to(ids_BS.device)[ids_BS] & batch.attention_mask_BS.bool()
+        self._is_word = self._is_word.to(ids_BS.device)  # a copy in the first step alone
+        word_BS = self._is_word[ids_BS] & batch.attention_mask_BS.bool()
         words_B1 = word_BS.sum(1, keepdim=True)
         at_W = torch.arange(int(words_B1.max()) + 1, device=ids_BS.device)
         first_BS = word_BS.long().argsort(dim=1, descending=True, stable=True)
