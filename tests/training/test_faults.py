@@ -199,6 +199,9 @@ def test_the_best_model_is_there_after_a_kill_while_it_was_written(job: Job) -> 
 @pytest.mark.parametrize("stage", [*STAGES, "zero0_bf16", "zero1_bf16"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_refused_update_changes_nothing(job: Job, stage: str, fault: str) -> None:
+    for name in (f"{stage}-good", f"{stage}-{fault}"):
+        told = [each[name] for each in job.told]
+        assert [each["code"] for each in told] == [0, 0], told
     good = tensors(job.output / f"{stage}-good" / "checkpoints" / "step-00000003")
     after = tensors(job.output / f"{stage}-{fault}" / "checkpoints" / "step-00000004")
     assert good.keys() == after.keys()

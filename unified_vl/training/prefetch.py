@@ -90,8 +90,9 @@ def share_of(training: Training) -> tuple[int, int, int]:
 def batches_ahead(training: Training) -> Iterator[list[TaskBatch]]:
     """This rank's share of the batches of each update to come, as things stand now.
 
-    Where there are workers, they read the rows of the next update while those of one are waited
-    for.
+    Now is when this is called: the thread that makes the batches may begin when the schedule has
+    gone on already. Where there are workers, they read the rows of the next update while those of
+    one are waited for.
     """
     schedule, drawn = copy.deepcopy(training.parts.schedule), dict(training.drawn)
 
@@ -113,8 +114,14 @@ def batches_ahead(training: Training) -> Iterator[list[TaskBatch]]:
             return fail
         return lambda: [TaskBatch(task, tuple(batches())) for task, batches in under_way]
 
-    ahead = 1 if training.run.workers > 1 else 0
-    waiting = deque(update() for _ in range(ahead))
+    return _made(update, ahead=1 if training.run.workers > 1 else 0)
+
+
+def _made(
+    begin: Callable[[], Callable[[], list[TaskBatch]]], ahead: int
+) -> Iterator[list[TaskBatch]]:
+    """What was begun, one after the other, while `ahead` more are under way."""
+    waiting = deque(begin() for _ in range(ahead))
     while True:
-        waiting.append(update())
+        waiting.append(begin())
         yield waiting.popleft()()

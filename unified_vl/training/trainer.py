@@ -167,6 +167,7 @@ def _step(
     started, waited = time.perf_counter(), prepared.waited
     tasks = parts.schedule.next_update()
     agreed = agree(training.process, step, lambda: next(prepared)(), parts.objectives, stop)
+    assert [batch.task for batch in agreed.batches] == list(tasks), "prepared for another step"
     # dropout, too, is a function of the step: a resume needs no generator's state
     torch.manual_seed(draw_seed(run.seed, "step", step - 1, training.process.rank) % 2**63)
     told = balanced_backward(training, step, agreed.batches, agreed.tokens)
