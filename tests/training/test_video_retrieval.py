@@ -27,7 +27,7 @@ from unified_vl.inference.retrieval.corpus import read_corpus
 from unified_vl.inference.retrieval.features import clip_features
 from unified_vl.specs.load import load_run, load_task
 from unified_vl.specs.tasks.fields import FieldSpec
-from unified_vl.training.objectives.seen import seen_in_rows
+from unified_vl.training.objectives.reading.seen import seen_in_rows
 from unified_vl.training.tokenizers.tokenizer_training import train_tokenizer
 from unified_vl.training.trainer import train
 

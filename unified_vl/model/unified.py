@@ -201,7 +201,7 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         if packing is not None:
             assert input_ids is not None and decoder_input_ids is not None
             regions = (region_values, guess_regions)
-            more = (caption_ids, pixel_values, targets, lesson, *regions)
+            more = (caption_ids, pixel_values, targets, lesson, *regions, bool(within))
             packed = packed_outputs(self, PackedBatch(packing), input_ids, decoder_input_ids, *more)
             return self.with_objectives(packed, within)
         contrasted = caption_ids is not None

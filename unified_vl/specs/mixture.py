@@ -27,6 +27,7 @@ from unified_vl.specs.objectives.keys import (
     MaskedRegionFeaturesKeys,
     MatchingKeys,
     MomentumDistillationKeys,
+    PhraseAlignmentKeys,
     TextAsImageKeys,
 )
 from unified_vl.specs.reading.document import Name, Origin, Part, Version, Weight
@@ -77,6 +78,7 @@ class MixtureTask(
     TextAsImageKeys,
     AdversarialKeys,
     MomentumDistillationKeys,
+    PhraseAlignmentKeys,
     AlignmentKeys,
     MatchingKeys,
     ContrastKeys,

@@ -194,10 +194,12 @@ def packed_outputs(
     lesson: Any = None,
     regions_XV: torch.Tensor | None = None,
     guess_regions: torch.Tensor | None = None,
+    objectives: bool = False,
 ) -> UnifiedVLOutput:
     """What a `UnifiedVLForConditionalGeneration` gives, computed of tokens alone.
 
-    Features of captions are in rows again, and hidden states and logits where they are asked for.
+    Features of captions are in rows again, and logits where they are asked for; the encoder's
+    states then, too, and where `objectives` may read them.
     """
     encoder = model.encoder
     contrasted = caption_BT is not None
@@ -214,11 +216,12 @@ def packed_outputs(
         _, output.target_loss = model.score(x_NM, replace(targets, labels=labels_N))
     else:
         x_BTM = spread(x_NM, packed.target, ids_BT.shape)
-        output.encoder_last_hidden_state = spread(memory_NM, packed.source, ids_BS.shape)
         if targets is None:
             output.logits = model.logits(x_BTM)
         else:
             output.logits, output.target_loss = model.score(x_BTM, targets)
+    if objectives or targets is None or targets.logits:
+        output.encoder_last_hidden_state = spread(memory_NM, packed.source, ids_BS.shape)
     if caption_BT is not None:
         caption_NM = encoder(caption_BT, packed=packed.of_targets())[0]
         output.caption_features = spread(caption_NM, packed.target, caption_BT.shape)

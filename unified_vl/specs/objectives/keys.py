@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from unified_vl.specs.objectives.rules import hides, paired, texts_alone
+from unified_vl.specs.objectives.rules import hides, paired, points_to_phrase, texts_alone
 from unified_vl.specs.reading.document import Name, Part
 from unified_vl.specs.variants import Variant, Variants
 
@@ -87,6 +87,23 @@ class AlignmentKeys(Part):
             "image, read together, which is to cost less than that to an image of another row."
         ),
         examples=[0.1],
+    )
+
+
+class PhraseAlignmentKeys(Part):
+    """Of phrases and the places that their boxes cover."""
+
+    phrase_alignment: float = Field(
+        default=0.0,
+        ge=0,
+        le=1e6,
+        allow_inf_nan=False,
+        description=(
+            "Weight of finding the places that the target's boxes cover by the words of the "
+            "source, among all places of the image: where the encoder, which reads both, finds "
+            "them most alike (MDETR, GLIP)."
+        ),
+        examples=[1.0],
     )
 
 
@@ -235,6 +252,7 @@ OBJECTIVES = Variants(
     Variant("contrast", ContrastKeys, partial(paired, "contrast", videos=True)),
     Variant("matching", MatchingKeys, partial(paired, "matching")),
     Variant("alignment", AlignmentKeys, partial(paired, "alignment")),
+    Variant("phrase_alignment", PhraseAlignmentKeys, points_to_phrase),
     Variant("momentum_distillation", MomentumDistillationKeys),
     Variant("adversarial", AdversarialKeys),
     Variant("text_as_image", TextAsImageKeys, texts_alone),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from unified_vl.kinds.kind import Kind
+from unified_vl.kinds.places import PlaceKind
 from unified_vl.specs.reading.document import Problem
 from unified_vl.specs.tasks.template import Slot
 
@@ -61,6 +63,29 @@ def texts_alone(spec: TaskSpec) -> Iterator[Problem]:
         found = f"the task {spec.task!r} does not turn one text into another"
         expected = "one text and no image in its source, a text as its target, and no shots"
         yield Problem(("text_as_image",), found, expected=expected)
+
+
+def points_to_phrase(spec: TaskSpec) -> Iterator[Problem]:
+    """That it says in boxes, of one image, where is what its words name."""
+    read = {name: spec.fields[name] for name in spec.fields_of(spec.source)}
+    seen = {name: field for name, field in read.items() if field.of_kind.is_seen}
+    texts = [name for name, field in read.items() if field.of_kind.free_text]
+    written = [spec.fields[name] for name in spec.fields_of(spec.target)]
+    dropped = () if spec.example.drop is None else spec.example.drop.fields
+    one = len(seen) == 1 and all(
+        not (field.many or field.of_kind.is_video or field.in_codes or field.missing == "allow")
+        and name not in dropped
+        for name, field in seen.items()
+    )
+    boxes = [each for each in written if _is_box(each.of_kind) and not each.labels]
+    if not one or not texts or not written or boxes != written or spec.example.shots is not None:
+        found = f"the task {spec.task!r} does not point to what its words name"
+        expected = "one image and a text in its source, boxes alone as its target, and no shots"
+        yield Problem(("phrase_alignment",), found, expected=expected)
+
+
+def _is_box(kind: Kind) -> bool:
+    return isinstance(kind, PlaceKind) and kind.in_image and kind.rising
 
 
 def hides(name: str, spec: TaskSpec) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ from unified_vl.model.learning.target_loss import Targets, chunked_loss_sum
 from unified_vl.specs.objectives.keys import OBJECTIVES, AdversarialKeys, AdversarialSpec
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
-from unified_vl.training.objectives.target_tokens import of_target_tokens, target_labels
+from unified_vl.training.objectives.reading.target_tokens import of_target_tokens, target_labels
 
 NAME = "adversarial"
 TINY = 1e-30  # a gradient of nothing stays nothing

@@ -18,9 +18,9 @@ from unified_vl.data.batching import Batch
 from unified_vl.model.backbone import Backbone, BackboneConfig, UnifiedVLOutput
 from unified_vl.specs.objectives.keys import OBJECTIVES, AlignmentKeys
 from unified_vl.training.distributed.process import Process
-from unified_vl.training.objectives.captions import caption_inputs
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
 from unified_vl.training.objectives.pairs import PAIRS, Pairs, pairs_of, refuse_packed_images
+from unified_vl.training.objectives.reading.captions import caption_inputs
 from unified_vl.training.objectives.transport import transport_distance
 
 

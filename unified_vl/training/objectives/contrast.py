@@ -23,10 +23,10 @@ from unified_vl.model.backbone import BackboneConfig, UnifiedVLOutput
 from unified_vl.specs.mixture import MixtureTask
 from unified_vl.specs.objectives.keys import OBJECTIVES, ContrastKeys
 from unified_vl.training.distributed.process import Process
-from unified_vl.training.objectives.captions import caption_inputs, words
 from unified_vl.training.objectives.momentum_contrast import MomentumContrast
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
-from unified_vl.training.objectives.seen import seen_in_rows
+from unified_vl.training.objectives.reading.captions import caption_inputs, words
+from unified_vl.training.objectives.reading.seen import seen_in_rows
 
 
 def similarity(

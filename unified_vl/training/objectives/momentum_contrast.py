@@ -27,10 +27,10 @@ from torch.nn import functional as F
 from unified_vl.data.batching import Batch
 from unified_vl.model.backbone import Backbone, BackboneConfig, UnifiedVLOutput
 from unified_vl.training.distributed.process import Process
-from unified_vl.training.objectives.captions import caption_inputs, fingerprints, words
 from unified_vl.training.objectives.momentum_distillation import share_at
 from unified_vl.training.objectives.objective import Objective
-from unified_vl.training.objectives.seen import seen_in_rows
+from unified_vl.training.objectives.reading.captions import caption_inputs, fingerprints, words
+from unified_vl.training.objectives.reading.seen import seen_in_rows
 
 PRODUCTS = 1 << 24  # of vectors, at once: 64 MiB in float32
 

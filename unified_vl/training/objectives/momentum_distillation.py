@@ -23,7 +23,7 @@ from unified_vl.model.learning.teacher_logits import divergence_sum
 from unified_vl.specs.objectives.keys import OBJECTIVES, MomentumDistillationKeys
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
-from unified_vl.training.objectives.target_tokens import of_target_tokens
+from unified_vl.training.objectives.reading.target_tokens import of_target_tokens
 
 NAME = "momentum_distillation"
 

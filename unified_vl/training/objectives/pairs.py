@@ -23,8 +23,8 @@ from unified_vl.kinds.hooks.fits import Pack
 from unified_vl.model.backbone import Backbone, BackboneConfig, UnifiedVLOutput
 from unified_vl.model.layers.matching_head import captions_behind_images
 from unified_vl.training.distributed.process import Process
-from unified_vl.training.objectives.captions import caption_inputs, fingerprints, words
 from unified_vl.training.objectives.contrast import similarity
+from unified_vl.training.objectives.reading.captions import caption_inputs, fingerprints, words
 
 PAIRS = "pairs"  # in `output.beside`: they are the same for all objectives of a task
 

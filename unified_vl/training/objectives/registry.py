@@ -17,6 +17,7 @@ from unified_vl.training.objectives.masked_regions import (
 from unified_vl.training.objectives.matching import MATCHING
 from unified_vl.training.objectives.momentum_distillation import MOMENTUM_DISTILLATION
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
+from unified_vl.training.objectives.phrase_alignment import PHRASE_ALIGNMENT
 from unified_vl.training.objectives.text_as_image import TEXT_AS_IMAGE
 
 OBJECTIVES = {
@@ -25,6 +26,7 @@ OBJECTIVES = {
         CONTRAST,
         MATCHING,
         ALIGNMENT,
+        PHRASE_ALIGNMENT,
         MOMENTUM_DISTILLATION,
         ADVERSARIAL,
         TEXT_AS_IMAGE,

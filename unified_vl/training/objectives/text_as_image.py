@@ -31,6 +31,7 @@ from unified_vl.specs.objectives.keys import OBJECTIVES, TextAsImageKeys, TextAs
 from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
 from unified_vl.training.objectives.pairs import refuse_packed_images
+from unified_vl.training.objectives.reading.source_words import SourceWords
 
 NAME = "text_as_image"
 
@@ -56,9 +57,7 @@ class TextAsImage(Objective):
         self.spec, self.config = spec, config
 
     def meet(self, codec: SequenceCodec, mixture: Mixture) -> None:
-        vocabulary = codec.vocabulary
-        words = set(vocabulary.text_ids) - {vocabulary.pad_id, vocabulary.eos_id}
-        self._is_word = torch.tensor([number in words for number in range(vocabulary.size)])
+        self._words = SourceWords(codec.vocabulary)
         shown = next(each for each in mixture.specs if each.task == self.spec.task)
         (name,) = shown.fields_of(shown.source)
         pixels_HWC = np.zeros((*codec.image_size, 3), np.uint8)  # only its places are asked for
@@ -105,8 +104,7 @@ class TextAsImage(Objective):
     def _texts(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Each row's words with an end behind them, and where they are: both (B, W)."""
         ids_BS = batch.input_ids_BS
-        self._is_word = self._is_word.to(ids_BS.device)  # a copy in the first step alone
-        word_BS = self._is_word[ids_BS] & batch.attention_mask_BS.bool()
+        word_BS = self._words.of(batch)
         words_B1 = word_BS.sum(1, keepdim=True)
         at_W = torch.arange(int(words_B1.max()) + 1, device=ids_BS.device)
         first_BS = word_BS.long().argsort(dim=1, descending=True, stable=True)
