@@ -228,6 +228,11 @@ REFUSED = {
     "labelled boxes": FIND.replace(f"{BOXES}}}", f"{BOXES}, many: true, labels: names}}")
     .replace(COLOUR, f"{COLOUR}  names: {{kind: text, column: names, many: true}}\n")
     .replace("allow: box", "allow: labelled_boxes"),
+    "a phrase of another row": FIND.replace(
+        'target: "{box}"',
+        'target: "{fits} {box}", mismatch: '
+        '{field: colour, rate: 0.5, slot: fits, right: "yes", wrong: "no"}',
+    ).replace("allow: box", "allow: mixed"),
     "several images": FIND.replace("column: image}", "column: image, many: true}"),
     "an image that may be missing": FIND.replace(
         "column: image}", "column: image, missing: allow}"

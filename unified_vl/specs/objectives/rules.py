@@ -78,9 +78,13 @@ def points_to_phrase(spec: TaskSpec) -> Iterator[Problem]:
         for name, field in seen.items()
     )
     boxes = [each for each in written if _is_box(each.of_kind) and not each.labels]
-    if not one or not texts or not written or boxes != written or spec.example.shots is not None:
+    other = spec.example.shots is not None or spec.example.mismatch is not None  # rows' texts
+    if not one or not texts or not written or boxes != written or other:
         found = f"the task {spec.task!r} does not point to what its words name"
-        expected = "one image and a text in its source, boxes alone as its target, and no shots"
+        expected = (
+            "one image and a text in its source, boxes alone as its target, no shots and no "
+            "`mismatch`"
+        )
         yield Problem(("phrase_alignment",), found, expected=expected)
 
 
