@@ -14,22 +14,18 @@ from torch.testing import assert_close
 
 from tests.processes import run_ranks
 from tests.training.backbone_runs import run_of, write_world
+from tests.training.objective_outputs import PROCESS, first_batch, output_of
 from unified_vl.data.batching import IGNORED, Batch
 from unified_vl.model.learning import symmetric_divergence, target_loss
-from unified_vl.model.learning.target_loss import Targets
 from unified_vl.model.unified import UnifiedVLForConditionalGeneration
 from unified_vl.specs.load import load_run
 from unified_vl.specs.objectives.keys import AdversarialSpec
-from unified_vl.training.beginning import beginning_of
-from unified_vl.training.build import build
-from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.adversarial import Adversarial
 from unified_vl.training.trainer import train
 
 WORKER = Path(__file__).with_name("worker.py")
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
 STAGES = [ENGINES / f"zero{stage}.json" for stage in (0, 3)]
-PROCESS = Process(0, 1, torch.device("cpu"))
 KEYS = "{weight: 0.5, epsilon: 0.08, step_size: 0.05, steps: 2}"
 
 
@@ -47,29 +43,6 @@ def mixture(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def world(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_world(tmp_path_factory.mktemp("backbones"), squares, ("bart",))
-
-
-def parts_of(run: Any) -> tuple[Any, Batch]:
-    torch.manual_seed(0)
-    parts = build(beginning_of(run, resume=False))
-    (batch,) = parts.streams["see"].micro_batches(0, 0, 1, 1)
-    return parts.model, batch
-
-
-def output_of(model: Any, batch: Batch, objective: Adversarial | None = None) -> Any:
-    """What a model makes of a batch, and the objective within it."""
-    assert batch.labels_BT is not None
-
-    def within(model: Any, output: Any) -> Any:
-        return {} if objective is None else objective.within(model, output, batch, PROCESS)
-
-    return model(
-        **batch.model_inputs(),
-        packing=batch.packing,
-        targets=Targets(batch.labels_BT, logits=False),
-        within=[within],
-        decoder_input_ids=model.prepare_decoder_input_ids_from_labels(batch.labels_BT),
-    )
 
 
 def logits_of(model: Any, embedded: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -105,11 +78,12 @@ def test_the_loss_is_that_of_sources_moved_up_its_gradient(
     run = load_run(squares / "run.yaml", keys)
     if way == "bart":
         run = run_of(world, way, mixture.parent / "out", *keys)
-    model, batch = parts_of(run)
+    first = first_batch(run, "see")
+    model, batch = first.model, first.batch
     model.eval()
     read = batch
     if way == "packed":
-        _, read = parts_of(load_run(squares / "run.yaml", [*keys, "packing=true"]))
+        read = first_batch(load_run(squares / "run.yaml", [*keys, "packing=true"]), "see").batch
     if way == "chunks":
         monkeypatch.setattr(symmetric_divergence, "CHUNK", 3000)
         monkeypatch.setattr(target_loss, "CHUNK", 3000)
@@ -161,7 +135,8 @@ def test_the_loss_is_that_of_sources_moved_up_its_gradient(
 def test_all_steps_have_the_dropout_of_what_is_learnt(squares: Path, mixture: Path) -> None:
     """So the random numbers that follow do not depend on the number of steps, nor a step of no
     length on anything."""
-    model, batch = parts_of(load_run(squares / "run.yaml", [f"mixture={mixture}"]))
+    first = first_batch(load_run(squares / "run.yaml", [f"mixture={mixture}"]), "see")
+    model, batch = first.model, first.batch
     model.train()
     states = []
     for steps in (1, 3):

@@ -17,19 +17,17 @@ from torch.testing import assert_close
 from tests.processes import run_ranks
 from tests.training.backbone_runs import run_of, write_world
 from tests.training.conftest import COLOURS, SAY, SEE
+from tests.training.objective_outputs import PROCESS, first_batch, output_of
 from unified_vl.errors import UserError
-from unified_vl.model.learning.target_loss import Targets
 from unified_vl.specs.load import load_mixture, load_run
 from unified_vl.training.beginning import beginning_of
 from unified_vl.training.build import build
-from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.phrase_alignment import TEMPERATURE, boxes, covered
 from unified_vl.training.trainer import train
 
 WORKER = Path(__file__).with_name("worker.py")
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
 STAGES = [ENGINES / f"zero{stage}.json" for stage in (0, 3)]
-PROCESS = Process(0, 1, torch.device("cpu"))
 SIDE, BINS = 8, 16  # pixels of an image; bins of the tokenizer of squares
 FIND = """
 task: see
@@ -104,18 +102,11 @@ def test_the_loss_is_the_divergence_of_where_a_phrase_is_found(
     run = load_run(squares / "run.yaml", [*keys, *more.get(way, ())])
     if way == "bart":
         run = run_of(world, way, tmp_path / "out", *keys)
-    torch.manual_seed(0)
-    parts = build(beginning_of(run, resume=False))
-    (batch,) = parts.streams["see"].micro_batches(0, 0, 1, 1)
-    model, codec = parts.model.eval(), parts.codec
-    (objective,) = parts.objectives["see"].values()
-    output = model(
-        **batch.model_inputs(),
-        packing=batch.packing,
-        targets=Targets(batch.labels_BT, logits=False),
-        within=[lambda model, output: objective.within(model, output, batch, PROCESS)],
-        decoder_input_ids=model.prepare_decoder_input_ids_from_labels(batch.labels_BT),
-    )
+    first = first_batch(run, "see")
+    model, codec, batch = first.model.eval(), first.codec, first.batch
+    (objective,) = first.objectives
+    assert batch.labels_BT is not None
+    output = output_of(model, batch, objective)
     found = objective.loss(output, batch, PROCESS)
 
     state_BSM = model.encode(

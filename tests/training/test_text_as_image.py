@@ -17,20 +17,18 @@ from transformers.modeling_outputs import BaseModelOutput
 from tests.processes import run_ranks
 from tests.training.backbone_runs import run_of, write_world
 from tests.training.conftest import COLOURS, SAY, SEE
+from tests.training.objective_outputs import PROCESS, first_batch, output_of
 from unified_vl.data.batching import IGNORED
 from unified_vl.errors import UserError
-from unified_vl.model.learning.target_loss import Targets
 from unified_vl.specs.load import load_mixture, load_run
 from unified_vl.training.beginning import beginning_of
 from unified_vl.training.build import build
-from unified_vl.training.distributed.process import Process
 from unified_vl.training.objectives.text_as_image import in_columns, spread
 from unified_vl.training.trainer import train
 
 WORKER = Path(__file__).with_name("worker.py")
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
 STAGES = [ENGINES / f"zero{stage}.json" for stage in (0, 3)]
-PROCESS = Process(0, 1, torch.device("cpu"))
 SPEAKS = SEE.replace("languages: [en]", "languages: [en, de], language_column: language").replace(
     '"{task} {image}"', '"{task} {language} {image}"'
 )
@@ -78,19 +76,11 @@ def test_the_loss_is_that_of_the_other_source_with_the_text_in_the_images_places
     run = load_run(squares / "run.yaml", [*keys, *more.get(way, ())])
     if way == "bart":
         run = run_of(world, way, tmp_path / "out", *keys)
-    torch.manual_seed(0)
-    parts = build(beginning_of(run, resume=False))
-    (batch,) = parts.streams["say"].micro_batches(0, 0, 1, 1)
-    model, codec, objective = parts.model.eval(), parts.codec, parts.objectives["say"]
+    first = first_batch(run, "say")
+    model, codec, batch = first.model.eval(), first.codec, first.batch
+    (objective,) = first.objectives
     model.requires_grad_(True)
-    (objective,) = objective.values()
-    output = model(
-        **batch.model_inputs(),
-        packing=batch.packing,
-        targets=Targets(batch.labels_BT, logits=False),
-        within=[lambda model, output: objective.within(model, output, batch, PROCESS)],
-        decoder_input_ids=model.prepare_decoder_input_ids_from_labels(batch.labels_BT),
-    )
+    output = output_of(model, batch, objective)
     found = objective.loss(output, batch, PROCESS)
 
     tag = codec.vocabulary.tag_id

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from unified_vl.specs.objectives.rules import hides, paired, points_to_phrase, texts_alone
-from unified_vl.specs.reading.document import Name, Part
+from unified_vl.specs.reading.document import Name, Part, Weight
 from unified_vl.specs.variants import Variant, Variants
+
+Asked = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]  # a weight; 0 asks for nothing
 
 
 class ContrastKeys(Part):
     """Of the image-text contrastive loss."""
 
-    contrast: float = Field(
+    contrast: Asked = Field(
         default=0.0,
-        ge=0,
-        le=1e6,
-        allow_inf_nan=False,
         description=(
             "Weight of an image-text contrastive loss beside its own: each target must be "
             "found by its image or video among the batch, and each of these by its target."
@@ -45,11 +44,8 @@ class ContrastKeys(Part):
         ),
         examples=[1024],
     )
-    contrast_within: float = Field(
+    contrast_within: Asked = Field(
         default=0.0,
-        ge=0,
-        le=1e6,
-        allow_inf_nan=False,
         description=(
             "contrast: weight of the same loss between images, and between captions, beside that "
             "between the two; the other side is the momentum copy's."
@@ -61,11 +57,8 @@ class ContrastKeys(Part):
 class MatchingKeys(Part):
     """Of image-text matching."""
 
-    matching: float = Field(
+    matching: Asked = Field(
         default=0.0,
-        ge=0,
-        le=1e6,
-        allow_inf_nan=False,
         description=(
             "Weight of telling each image's own target from that of another row, and the other "
             "way round; read together. The likelier is drawn what the contrast finds more alike."
@@ -77,11 +70,8 @@ class MatchingKeys(Part):
 class AlignmentKeys(Part):
     """Of word-region alignment."""
 
-    alignment: float = Field(
+    alignment: Asked = Field(
         default=0.0,
-        ge=0,
-        le=1e6,
-        allow_inf_nan=False,
         description=(
             "Weight of an optimal transport from the words of each target to the places of its "
             "image, read together, which is to cost less than that to an image of another row."
@@ -93,11 +83,8 @@ class AlignmentKeys(Part):
 class PhraseAlignmentKeys(Part):
     """Of phrases and the places that their boxes cover."""
 
-    phrase_alignment: float = Field(
+    phrase_alignment: Asked = Field(
         default=0.0,
-        ge=0,
-        le=1e6,
-        allow_inf_nan=False,
         description=(
             "Weight of finding the places that the target's boxes cover by the words of the "
             "source, among all places of the image: where the encoder, which reads both, finds "
@@ -142,11 +129,8 @@ class TextAsImageSpec(Part):
         "the text takes the places of the image.",
         examples=["caption"],
     )
-    weight: float = Field(
+    weight: Weight = Field(
         default=1.0,
-        gt=0,
-        le=1e6,
-        allow_inf_nan=False,
         description="Weight of what is learnt so, beside the task's own loss.",
         examples=[0.5],
     )
@@ -168,11 +152,8 @@ class TextAsImageKeys(Part):
 class AdversarialSpec(Part):
     """How sources are changed against the model (VILLA, arXiv 2006.06195; FreeLB, 1909.11764)."""
 
-    weight: float = Field(
+    weight: Weight = Field(
         default=1.0,
-        gt=0,
-        le=1e6,
-        allow_inf_nan=False,
         description="Weight of what is learnt of changed sources.",
         examples=[0.5],
     )
@@ -221,11 +202,8 @@ class AdversarialKeys(Part):
 class MaskedRegionFeaturesKeys(Part):
     """Of the regression of hidden features."""
 
-    masked_region_features: float = Field(
+    masked_region_features: Asked = Field(
         default=0.0,
-        ge=0,
-        le=1e6,
-        allow_inf_nan=False,
         description="Weight of guessing the features of the regions that the task's `hide` hides: "
         "their mean squared error (UNITER's MRFR).",
         examples=[1.0],
@@ -235,11 +213,8 @@ class MaskedRegionFeaturesKeys(Part):
 class MaskedRegionClassesKeys(Part):
     """Of the classes of hidden regions."""
 
-    masked_region_classes: float = Field(
+    masked_region_classes: Asked = Field(
         default=0.0,
-        ge=0,
-        le=1e6,
-        allow_inf_nan=False,
         description="Weight of guessing the detector's classes of the regions that the task's "
         "`hide` hides: the divergence from what it says (UNITER's MRC-kl).",
         examples=[1.0],
