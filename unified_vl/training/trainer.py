@@ -95,32 +95,41 @@ def train(
     ):
         watchdog.beat("the data and the model are read")
         training = _prepare(run, process, resume=resume, progress=progress)
-        start = restore(training, accept_changed_data) if resume else 0
-        look_at_data(training)
-        with together(process):  # bad data shows before anything is written
-            _rehearse(training)
-        with together(process):
-            if run.file is None and process.rank == 0:
-                write_run(run, run.output / SPECS)
-        if training.parts.start is not None and not start:
-            training.journal.note("started_from", 0, **training.parts.start.facts())
-            training.journal.say(training.parts.start.line())
-        if read_engine(run.engine).bf16.enabled and is_slow_in_bf16(process.device):
-            training.journal.say(f"warning: {SLOW_BF16}; float32 may be many times as fast")
-        training.journal.say(str(training.trained))
-        if untrained := untrained_rows(training.parts.model, training.parts.start):
-            training.journal.say(f"warning: {untrained}")
-        if unknown := untaught(training.parts.teacher, training.parts.specs):
-            training.journal.say(f"warning: {unknown}")
-        if start == 0:
-            training.journal.note("trained", 0, **training.trained.facts())
-        with training.journal, StopSignals() as signals:
-            _note_validation(training, start)
-            last = _steps(training, start, watchdog, signals)
-            watchdog.beat()
-            training.bad_rows.summarize()
-            training.models.write(MODEL, last)
+        with contextlib.closing(training.engine):
+            _train(training, watchdog, resume=resume, accept_changed_data=accept_changed_data)
     return run.output / MODEL
+
+
+def _train(
+    training: Training, watchdog: Watchdog, *, resume: bool, accept_changed_data: bool
+) -> None:
+    """All of it, once the ranks have met and hold the model."""
+    run, process = training.run, training.process
+    start = restore(training, accept_changed_data) if resume else 0
+    look_at_data(training)
+    with together(process):  # bad data shows before anything is written
+        _rehearse(training)
+    with together(process):
+        if run.file is None and process.rank == 0:
+            write_run(run, run.output / SPECS)
+    if training.parts.start is not None and not start:
+        training.journal.note("started_from", 0, **training.parts.start.facts())
+        training.journal.say(training.parts.start.line())
+    if read_engine(run.engine).bf16.enabled and is_slow_in_bf16(process.device):
+        training.journal.say(f"warning: {SLOW_BF16}; float32 may be many times as fast")
+    training.journal.say(str(training.trained))
+    if untrained := untrained_rows(training.parts.model, training.parts.start):
+        training.journal.say(f"warning: {untrained}")
+    if unknown := untaught(training.parts.teacher, training.parts.specs):
+        training.journal.say(f"warning: {unknown}")
+    if start == 0:
+        training.journal.note("trained", 0, **training.trained.facts())
+    with training.journal, StopSignals() as signals:
+        _note_validation(training, start)
+        last = _steps(training, start, watchdog, signals)
+        watchdog.beat()
+        training.bad_rows.summarize()
+        training.models.write(MODEL, last)
 
 
 @contextlib.contextmanager

@@ -114,6 +114,15 @@ class Engine:
             # one process without shards: there is nothing to reduce, only copies to save
             self._engine.enable_backward_allreduce = False
 
+    def close(self) -> None:
+        """Let go of the weights. They hold hooks of DeepSpeed's, which Python's collector does not
+        see: the model, its gradients and moments, and the groups of processes would stay until
+        the process ends, and threads of these groups that run then may abort it."""
+        with quiet():
+            self._engine.destroy()
+        if self._stage == 3:
+            _forget_in_stage_3(self.model)
+
     def outputs(
         self,
         batch: Batch,
@@ -329,3 +338,23 @@ class Engine:
                     name: value.detach().to("cpu", torch.float32, copy=True)
                     for name, value in self.model.state_dict().items()
                 }
+
+
+def _forget_in_stage_3(model: nn.Module) -> None:
+    """Take a model out of the stack of running modules and the cache of parameters to release.
+
+    DeepSpeed (0.19) keeps them for all engines of a process, also after one was destroyed. The
+    cache is filled again where another one still trains.
+    """
+    from deepspeed.runtime.zero import parameter_offload
+    from deepspeed.runtime.zero.partitioned_param_coordinator import PartitionedParameterCoordinator
+
+    stack = parameter_offload.FWD_MODULE_STACK
+    stack[:] = [module for module in stack if module is not model]
+    cached = vars(PartitionedParameterCoordinator).get(
+        "_PartitionedParameterCoordinator__params_to_release"
+    )
+    for cell in getattr(cached, "__closure__", None) or ():
+        clear = getattr(cell.cell_contents, "cache_clear", None)  # behind a decorator
+        if clear is not None:
+            clear()

@@ -10,6 +10,7 @@ Legend: B rows of one process.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -150,6 +151,7 @@ def stop_process() -> None:
         return
     from deepspeed import comm
 
+    gc.collect()  # a group that an ended training still holds would keep its threads
     if comm.is_initialized():
         comm.destroy_process_group()  # which also forgets the groups that it has kept
     else:
