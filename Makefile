@@ -11,7 +11,7 @@ export HF_HUB_OFFLINE := 1
 
 help:
 	@echo "make install    fill .venv; then: source .venv/bin/activate"
-	@echo "make demo       train a model on five tasks in 14 languages (about 20 minutes on 2 cores)"
+	@echo "make demo       train a model on five tasks in 14 languages (20 to 30 minutes on 2 cores)"
 	@echo "make pictures   train a model that draws, too (about 35 minutes on 2 cores)"
 	@echo "make test       run the tests"
 	@echo "make check      format, lint and types"

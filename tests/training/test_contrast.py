@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from tests.training.conftest import SEE
+from unified_vl.errors import UserError
+from unified_vl.specs.mixture import load_mixture
 from unified_vl.training.objectives.contrast import TEMPERATURE, contrastive_loss, similarity
 
 
@@ -53,3 +57,13 @@ def test_it_is_chance_for_equal_pairs_and_small_for_own_ones() -> None:
     own = torch.eye(4).unsqueeze(1)
     expected = math.log(1 + 3 * math.exp(-1 / TEMPERATURE))
     assert float(contrastive_loss(own, mask_BT, own)) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("key", ["contrast", "matching", "alignment"])
+def test_an_image_that_is_shown_twice_is_refused(tmp_path: Path, key: str) -> None:
+    spec = SEE.replace('"{task} {image}"', '"{task} {image} {image}"')
+    (tmp_path / "see.yaml").write_text(spec, encoding="utf-8")
+    mixture = tmp_path / "mixture.yaml"
+    mixture.write_text(f"mixture: twice\nversion: 1\ntasks:\n  - {{spec: see.yaml, {key}: 1.0}}\n")
+    with pytest.raises(UserError, match=f"{key}: the task 'see' does not describe an image"):
+        load_mixture(mixture)

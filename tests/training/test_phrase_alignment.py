@@ -172,6 +172,7 @@ def test_boxes_of_targets_cover_as_much_of_the_grid_as_of_the_image(
             picture, shares = torch.zeros(120, 120), []  # half of a bin a pixel
             for box in of_row:
                 left, top, right, bottom = (2 * edge + 1 for edge in box)
+                right, bottom = max(right, left + 2), max(bottom, top + 2)  # a bin at least
                 picture.zero_()[top:bottom, left:right] = 1
                 cells = picture.view(grid[0], 120 // grid[0], grid[1], 120 // grid[1])
                 shares.append(cells.mean((1, 3)).flatten())
@@ -224,6 +225,13 @@ REFUSED = {
         'target: "{fits} {box}", mismatch: '
         '{field: colour, rate: 0.5, slot: fits, right: "yes", wrong: "no"}',
     ).replace("allow: box", "allow: mixed"),
+    "an image shown twice": FIND.replace("{image}", "{image} {image}"),
+    "a phrase that may be missing": FIND.replace(
+        "column: colour}", "column: colour, missing: allow}"
+    ),
+    "a phrase that is dropped": FIND.replace(
+        'target: "{box}"', 'target: "{box}", drop: {fields: [colour], rate: 0.1}'
+    ),
     "several images": FIND.replace("column: image}", "column: image, many: true}"),
     "an image that may be missing": FIND.replace(
         "column: image}", "column: image, missing: allow}"

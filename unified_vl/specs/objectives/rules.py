@@ -12,6 +12,7 @@ from unified_vl.specs.tasks.template import Slot
 
 if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
+    from unified_vl.specs.tasks.fields import FieldSpec
 
 
 def paired(name: str, spec: TaskSpec, *, videos: bool = False) -> Iterator[Problem]:
@@ -36,18 +37,24 @@ def paired(name: str, spec: TaskSpec, *, videos: bool = False) -> Iterator[Probl
 def _pairs_image_and_text(spec: TaskSpec, *, videos: bool) -> bool:
     """Whether a row has one image (or video) and one text that can find each other (a question may
     be read beside it, so this is more than captioning)."""
-    read = {name: spec.fields[name] for name in spec.fields_of(spec.source)}
-    seen = [name for name, f in read.items() if f.of_kind.is_seen and not f.in_codes]
+    read = _fields_in_order(spec)
+    seen = [(name, f) for name, f in read if f.of_kind.is_seen and not f.in_codes]
     slots = [piece.name for piece in spec.target if isinstance(piece, Slot)]
     written = [spec.fields[name] for name in slots if name in spec.fields]
     if len(seen) != 1 or len(written) != 1 or not written[0].of_kind.free_text:
         return False
-    shown, dropped = read[seen[0]], spec.example.drop
+    (name, shown), dropped = seen[0], spec.example.drop
     if shown.many or (shown.of_kind.is_video and not videos):
         return False
-    if dropped is not None and seen[0] in dropped.fields:
+    if dropped is not None and name in dropped.fields:
         return False
     return all(field.missing != "allow" and not field.in_codes for field in (shown, written[0]))
+
+
+def _fields_in_order(spec: TaskSpec) -> list[tuple[str, FieldSpec]]:
+    """The fields of the source with their names, each as often as its template has it."""
+    slots = (piece.name for piece in spec.source if isinstance(piece, Slot))
+    return [(name, spec.fields[name]) for name in slots if name in spec.fields]
 
 
 def texts_alone(spec: TaskSpec) -> Iterator[Problem]:
@@ -67,23 +74,24 @@ def texts_alone(spec: TaskSpec) -> Iterator[Problem]:
 
 def points_to_phrase(spec: TaskSpec) -> Iterator[Problem]:
     """That it says in boxes, of one image, where is what its words name."""
-    read = {name: spec.fields[name] for name in spec.fields_of(spec.source)}
-    seen = {name: field for name, field in read.items() if field.of_kind.is_seen}
-    texts = [name for name, field in read.items() if field.of_kind.free_text]
+    read = _fields_in_order(spec)
+    seen = [field for _, field in read if field.of_kind.is_seen]
+    texts = [name for name, field in read if field.of_kind.free_text]
     written = [spec.fields[name] for name in spec.fields_of(spec.target)]
     dropped = () if spec.example.drop is None else spec.example.drop.fields
-    one = len(seen) == 1 and all(
-        not (field.many or field.of_kind.is_video or field.in_codes or field.missing == "allow")
-        and name not in dropped
-        for name, field in seen.items()
+    there = all(
+        field.missing != "allow" and name not in dropped
+        for name, field in read
+        if field.of_kind.is_seen or field.of_kind.free_text
     )
+    one = len(seen) == 1 and not (seen[0].many or seen[0].of_kind.is_video or seen[0].in_codes)
     boxes = [each for each in written if _is_box(each.of_kind) and not each.labels]
     other = spec.example.shots is not None or spec.example.mismatch is not None  # rows' texts
-    if not one or not texts or not written or boxes != written or other:
+    if not one or not texts or not there or not written or boxes != written or other:
         found = f"the task {spec.task!r} does not point to what its words name"
         expected = (
-            "one image and a text in its source, boxes alone as its target, no shots and no "
-            "`mismatch`"
+            "one image in pixels and a field of kind text in its source, both always there, no "
+            "field but boxes in its target, no shots and no `mismatch`"
         )
         yield Problem(("phrase_alignment",), found, expected=expected)
 

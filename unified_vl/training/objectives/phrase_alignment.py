@@ -68,7 +68,7 @@ class PhraseAlignment(Objective):
         found_BP = (cosine_BP / TEMPERATURE).log_softmax(1)
         right_BP = covered(boxes(labels_BT, self._locations), *self.grid, len(self._locations))
         right_BP = right_BP / right_BP.sum(1, keepdim=True).clamp(min=1e-9)  # of no box: nothing
-        told_B1 = word_BS.any(1, keepdim=True)  # a phrase that was cut away says nothing
+        told_B1 = word_BS.any(1, keepdim=True)  # a source that was cut to none says nothing
         return (F.kl_div(found_BP, right_BP, reduction="none") * told_B1).sum()
 
 
@@ -97,6 +97,7 @@ def covered(box_BK4: torch.Tensor, rows: int, columns: int, bins: int) -> torch.
         bins: of an axis of the image.
     """
     low_BK2, high_BK2 = ((box_BK4 + 0.5) / bins).chunk(2, dim=-1)
+    high_BK2 = high_BK2.maximum(low_BK2 + 1 / bins)  # one that is thinner than a bin covers some
 
     def shares(axis: int, cells: int) -> torch.Tensor:
         edge = torch.arange(cells + 1, device=box_BK4.device) / cells
