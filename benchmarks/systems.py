@@ -6,7 +6,7 @@
 
 A small Emoji World in one language or a few; all rows are scored by its captions. Each row trains
 for the same processor time: how many updates that is, is measured first. Rows of `--once`, which
-are far from the others, are trained with one seed. Finished trainings in the
+are far from the plain model, are trained with one seed. Finished trainings in the
 output folder are not done again, and one that was stopped goes on where its last checkpoint is.
 docs/systems.md has the list of systems, and what each row is of.
 """
@@ -140,7 +140,9 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=IDEAS, default=list(IDEAS), metavar="ROW")
     parser.add_argument("--seconds", type=float, default=300, help="processor time of a training")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--once", nargs="+", choices=IDEAS, default=[], metavar="ROW")
+    parser.add_argument(
+        "--once", nargs="+", choices=IDEAS, default=[], metavar="ROW", help="rows of one seed"
+    )
     parser.add_argument("--languages", nargs="+", default=["en"], metavar="TAG")
     parser.add_argument("--scenes", type=int, default=2000, help="pictures to train on")
     parser.add_argument("--test", type=int, default=200, help="test captions")

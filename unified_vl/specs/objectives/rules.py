@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from unified_vl.kinds.kind import Kind
 from unified_vl.kinds.places import PlaceKind
 from unified_vl.specs.reading.document import Problem
-from unified_vl.specs.tasks.template import Slot
+from unified_vl.specs.tasks.template import Slot, Template
 
 if TYPE_CHECKING:
     from unified_vl.specs.task import TaskSpec
@@ -37,24 +37,26 @@ def paired(name: str, spec: TaskSpec, *, videos: bool = False) -> Iterator[Probl
 def _pairs_image_and_text(spec: TaskSpec, *, videos: bool) -> bool:
     """Whether a row has one image (or video) and one text that can find each other (a question may
     be read beside it, so this is more than captioning)."""
-    read = _fields_in_order(spec)
+    read, target = _in_order(spec, spec.source), _in_order(spec, spec.target)
     seen = [(name, f) for name, f in read if f.of_kind.is_seen and not f.in_codes]
-    slots = [piece.name for piece in spec.target if isinstance(piece, Slot)]
-    written = [spec.fields[name] for name in slots if name in spec.fields]
-    if len(seen) != 1 or len(written) != 1 or not written[0].of_kind.free_text:
+    if len(seen) != 1 or len(target) != 1:
         return False
-    (name, shown), dropped = seen[0], spec.example.drop
-    if shown.many or (shown.of_kind.is_video and not videos):
+    (name, shown), (_, written) = seen[0], target[0]
+    if shown.many or (shown.of_kind.is_video and not videos) or not _always_there(spec, name):
         return False
-    if dropped is not None and name in dropped.fields:
-        return False
-    return all(field.missing != "allow" and not field.in_codes for field in (shown, written[0]))
+    return written.of_kind.free_text and written.missing != "allow" and not written.in_codes
 
 
-def _fields_in_order(spec: TaskSpec) -> list[tuple[str, FieldSpec]]:
-    """The fields of the source with their names, each as often as its template has it."""
-    slots = (piece.name for piece in spec.source if isinstance(piece, Slot))
+def _in_order(spec: TaskSpec, template: Template) -> list[tuple[str, FieldSpec]]:
+    """The fields of a template with their names, each as often as it is there."""
+    slots = (piece.name for piece in template if isinstance(piece, Slot))
     return [(name, spec.fields[name]) for name in slots if name in spec.fields]
+
+
+def _always_there(spec: TaskSpec, name: str) -> bool:
+    """Whether every source has a field of it."""
+    drop = spec.example.drop
+    return spec.fields[name].missing != "allow" and (drop is None or name not in drop.fields)
 
 
 def texts_alone(spec: TaskSpec) -> Iterator[Problem]:
@@ -64,8 +66,7 @@ def texts_alone(spec: TaskSpec) -> Iterator[Problem]:
     texts = [name for name, kind in read.items() if kind.free_text]
     known = all(kind.free_text or kind.names_language for kind in read.values())
     written = [fields[name].of_kind.free_text for name in spec.fields_of(spec.target)]
-    dropped = () if example.drop is None else example.drop.fields
-    there = [fields[name].missing != "allow" and name not in dropped for name in texts]
+    there = [_always_there(spec, name) for name in texts]
     if there != [True] or not known or written != [True] or example.shots is not None:
         found = f"the task {spec.task!r} does not turn one text into another"
         expected = "one text and no image in its source, a text as its target, and no shots"
@@ -74,13 +75,12 @@ def texts_alone(spec: TaskSpec) -> Iterator[Problem]:
 
 def points_to_phrase(spec: TaskSpec) -> Iterator[Problem]:
     """That it says in boxes, of one image, where is what its words name."""
-    read = _fields_in_order(spec)
+    read = _in_order(spec, spec.source)
     seen = [field for _, field in read if field.of_kind.is_seen]
     texts = [name for name, field in read if field.of_kind.free_text]
     written = [spec.fields[name] for name in spec.fields_of(spec.target)]
-    dropped = () if spec.example.drop is None else spec.example.drop.fields
     there = all(
-        field.missing != "allow" and name not in dropped
+        _always_there(spec, name)
         for name, field in read
         if field.of_kind.is_seen or field.of_kind.free_text
     )
