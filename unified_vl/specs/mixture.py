@@ -29,6 +29,7 @@ from unified_vl.specs.objectives.keys import (
     MomentumDistillationKeys,
     PhraseAlignmentKeys,
     TextAsImageKeys,
+    TextContrastKeys,
 )
 from unified_vl.specs.reading.document import Name, Origin, Part, Version, Weight
 from unified_vl.specs.reading.parse import validate
@@ -76,6 +77,7 @@ class MixtureTask(
     MaskedRegionClassesKeys,
     MaskedRegionFeaturesKeys,
     TextAsImageKeys,
+    TextContrastKeys,
     AdversarialKeys,
     MomentumDistillationKeys,
     PhraseAlignmentKeys,

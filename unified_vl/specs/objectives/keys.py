@@ -149,6 +149,20 @@ class TextAsImageKeys(Part):
     )
 
 
+class TextContrastKeys(Part):
+    """Of the contrastive loss between texts."""
+
+    text_contrast: Asked = Field(
+        default=0.0,
+        description=(
+            "Weight of a contrastive loss between texts, such as sentences and their translations: "
+            "each target must be found by its source among the batch, and each source by its "
+            "target (LaBSE, InfoXLM)."
+        ),
+        examples=[1.0],
+    )
+
+
 class AdversarialSpec(Part):
     """How sources are changed against the model (VILLA, arXiv 2006.06195; FreeLB, 1909.11764)."""
 
@@ -230,7 +244,8 @@ OBJECTIVES = Variants(
     Variant("phrase_alignment", PhraseAlignmentKeys, points_to_phrase),
     Variant("momentum_distillation", MomentumDistillationKeys),
     Variant("adversarial", AdversarialKeys),
-    Variant("text_as_image", TextAsImageKeys, texts_alone),
+    Variant("text_as_image", TextAsImageKeys, partial(texts_alone, "text_as_image")),
+    Variant("text_contrast", TextContrastKeys, partial(texts_alone, "text_contrast")),
     Variant(
         "masked_region_features",
         MaskedRegionFeaturesKeys,

@@ -59,18 +59,21 @@ def _always_there(spec: TaskSpec, name: str) -> bool:
     return spec.fields[name].missing != "allow" and (drop is None or name not in drop.fields)
 
 
-def texts_alone(spec: TaskSpec) -> Iterator[Problem]:
-    """That it turns one text, which is always there, into another."""
+def texts_alone(name: str, spec: TaskSpec) -> Iterator[Problem]:
+    """That it turns one text of the row, which is always there, into another."""
     fields, example = spec.fields, spec.example
-    read = {name: fields[name].of_kind for name in spec.fields_of(spec.source)}
-    texts = [name for name, kind in read.items() if kind.free_text]
+    read = {each: fields[each].of_kind for each in spec.fields_of(spec.source)}
+    texts = [each for each, kind in read.items() if kind.free_text]
     known = all(kind.free_text or kind.names_language for kind in read.values())
-    written = [fields[name].of_kind.free_text for name in spec.fields_of(spec.target)]
-    there = [_always_there(spec, name) for name in texts]
-    if there != [True] or not known or written != [True] or example.shots is not None:
+    written = [fields[each].of_kind.free_text for each in spec.fields_of(spec.target)]
+    there = [_always_there(spec, each) for each in texts]
+    other = example.shots is not None or example.mismatch is not None  # rows' texts
+    if there != [True] or not known or written != [True] or other:
         found = f"the task {spec.task!r} does not turn one text into another"
-        expected = "one text and no image in its source, a text as its target, and no shots"
-        yield Problem(("text_as_image",), found, expected=expected)
+        expected = (
+            "one text and no image in its source, a text as its target, no shots and no `mismatch`"
+        )
+        yield Problem((name,), found, expected=expected)
 
 
 def points_to_phrase(spec: TaskSpec) -> Iterator[Problem]:

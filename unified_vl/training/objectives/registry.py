@@ -19,6 +19,7 @@ from unified_vl.training.objectives.momentum_distillation import MOMENTUM_DISTIL
 from unified_vl.training.objectives.objective import Objective, ObjectiveKind
 from unified_vl.training.objectives.phrase_alignment import PHRASE_ALIGNMENT
 from unified_vl.training.objectives.text_as_image import TEXT_AS_IMAGE
+from unified_vl.training.objectives.text_contrast import TEXT_CONTRAST
 
 OBJECTIVES = {
     kind.name: kind
@@ -30,6 +31,7 @@ OBJECTIVES = {
         MOMENTUM_DISTILLATION,
         ADVERSARIAL,
         TEXT_AS_IMAGE,
+        TEXT_CONTRAST,
         MASKED_REGION_FEATURES,
         MASKED_REGION_CLASSES,
     )

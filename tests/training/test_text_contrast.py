@@ -1,0 +1,168 @@
+"""Texts and translations find each other: the definition, ranks, resume, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from tests.processes import run_ranks
+from tests.training.backbone_runs import run_of, write_world
+from tests.training.conftest import COLOURS, SAY, SEE
+from tests.training.objective_outputs import PROCESS, first_batch, output_of
+from unified_vl.data.batching import IGNORED
+from unified_vl.errors import UserError
+from unified_vl.specs.load import load_mixture, load_run
+from unified_vl.training.trainer import train
+
+WORKER = Path(__file__).with_name("worker.py")
+ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
+STAGES = [ENGINES / f"zero{stage}.json" for stage in (0, 1, 2, 3)]
+ASKED = ", text_contrast: 0.5"
+
+
+def write_mixture(folder: Path, see: str = "", say: str = ASKED, spec: str = SAY) -> Path:
+    """A mixture of both tasks of squares.
+
+    Args:
+        folder: of it and of its specs.
+        see: keys of the task of images in the mixture.
+        say: of the task of texts.
+        spec: of the task of texts.
+    """
+    (folder / "see.yaml").write_text(SEE)
+    (folder / "say.yaml").write_text(spec)
+    tasks = f"tasks:\n  - {{spec: see.yaml{see}}}\n  - {{spec: say.yaml{say}}}\n"
+    (folder / "mixture.yaml").write_text(f"mixture: translations\nversion: 1\n{tasks}")
+    return folder / "mixture.yaml"
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """Of a run of that mixture."""
+    return f"mixture={write_mixture(tmp_path_factory.mktemp('translations'))}", "validation_rows=0"
+
+
+@pytest.fixture(scope="module")
+def world(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_world(tmp_path_factory.mktemp("backbones"), squares, ("bart",))
+
+
+@pytest.mark.parametrize("way", ["padded", "packed", "two streams", "bart"])
+def test_the_loss_is_that_of_each_word_and_the_one_that_fits_it_best(
+    squares: Path, world: Path, keys: tuple[str, ...], tmp_path: Path, way: str
+) -> None:
+    more = {"packed": ["packing=true"], "two streams": ["model.encoder={kind: two_streams}"]}
+    run = load_run(squares / "run.yaml", [*keys, *more.get(way, ())])
+    if way == "bart":
+        run = run_of(world, way, tmp_path / "out", *keys)
+    first = first_batch(run, "say")
+    model, codec, batch = first.model.eval(), first.codec, first.batch
+    (objective,) = first.objectives
+    model.requires_grad_(True)
+    found = objective.loss(output_of(model, batch, objective), batch, PROCESS)
+
+    sources, targets = [], []
+    for source_S, label_T in zip(batch.input_ids_BS, batch.labels_BT, strict=True):
+        kept_S = [codec.vocabulary.kind_of(each) == "piece" for each in source_S.tolist()]
+        mask_S = torch.tensor(kept_S) & (source_S != codec.vocabulary.eos_id)
+        assert codec.text.decode(source_S[mask_S].tolist()) in {*COLOURS, *COLOURS.values()}
+        read_S = source_S != codec.vocabulary.pad_id
+        mask_S &= read_S
+        (read_SM,) = model.encode(source_S[None], read_S[None].long())
+        sources.append(F.normalize(read_SM[mask_S], dim=-1))
+        label_T = label_T[label_T != IGNORED]
+        (read_TM,) = model.encode(label_T[None], torch.ones_like(label_T)[None])
+        targets.append(F.normalize(read_TM[:-1], dim=-1))
+    alike_BB = torch.stack(
+        [
+            torch.stack([(target @ source.T).amax(1).mean() for source in sources])
+            for target in targets
+        ]
+    )
+    own_B = torch.arange(len(targets))
+    both = (F.cross_entropy(each / 0.1, own_B) for each in (alike_BB, alike_BB.T))
+    expected = sum(both, torch.zeros(())) / 2
+    assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    weights = [each for each in model.parameters() if each.requires_grad]
+    for one, other in zip(
+        torch.autograd.grad(found, weights, allow_unused=True),
+        torch.autograd.grad(expected, weights, allow_unused=True),
+        strict=True,
+    ):
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+def numbers(output: Path) -> dict[tuple[int, str], list[float]]:
+    events = map(json.loads, (output / "events.jsonl").read_text().splitlines())
+    return {
+        (e["step"], e["task"]): [e[k] for k in ("loss", "grad_norm", "text_contrast") if k in e]
+        for e in events
+        if e["event"] == "step"
+    }
+
+
+def run_with(squares: Path, keys: tuple[str, ...], output: Path, *more: str) -> Any:
+    return load_run(squares / "run.yaml", [f"output={output}", *keys, *more])
+
+
+def test_a_resume_is_exact(squares: Path, keys: tuple[str, ...], tmp_path: Path) -> None:
+    settings = ("optimizer.decay=constant", "steps=4")
+    train(run_with(squares, keys, tmp_path / "whole", *settings), progress=False)
+    train(run_with(squares, keys, tmp_path / "out", *settings, "steps=2"), progress=False)
+    train(run_with(squares, keys, tmp_path / "out", *settings), resume=True, progress=False)
+    assert numbers(tmp_path / "out") == numbers(tmp_path / "whole")
+    one, other = (
+        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "out")
+    )
+    assert_close(one, other, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("more", [(), ("packing=true",)], ids=["padded", "packed"])
+def test_two_ranks_are_as_one(
+    squares: Path, keys: tuple[str, ...], tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    settings = ["model.dropout_rate=0.0", "steps=4", "checkpoint_every=100"]
+    train(run_with(squares, keys, tmp_path / "alone", *settings), progress=False)
+    run_ranks(WORKER, squares / "run.yaml", tmp_path, *STAGES, *keys, *settings, *more)
+    expected = numbers(tmp_path / "alone")
+    assert any(len(values) == 3 for values in expected.values())
+    for stage in STAGES:
+        found = numbers(tmp_path / stage.stem)
+        assert found.keys() == expected.keys()
+        for step, values in found.items():
+            bound = pytest.approx(expected[step], rel=1e-4, abs=1e-5)
+            assert values == bound, (stage.stem, step)
+
+
+OTHERS = SAY.replace(
+    'target: "{translation}"}',
+    'target: "{translation} {right}", mismatch: {field: text, slot: right, right: y, wrong: n}}',
+)
+REFUSED = {
+    "of images": ({"see": ASKED}, "does not turn one text into another", None),
+    "texts of other rows": ({"spec": OTHERS}, "no `mismatch`", None),
+    "negative": ({"say": ", text_contrast: -1"}, "-1", None),
+    "not a number": ({"say": ", text_contrast: .nan"}, "nan", None),
+    "misspelt": ({"say": ", text_contrest: 1"}, "text_contrest", "text_contrast"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_is_refused(tmp_path: Path, case: str) -> None:
+    given, said, nearest = REFUSED[case]
+    mixture = write_mixture(tmp_path, **given)
+    with pytest.raises(UserError) as caught:
+        load_mixture(mixture)
+    assert said in str(caught.value)
+    assert str(mixture) in str(caught.value)
+    assert "text_contr" in str(caught.value)
+    assert nearest is None or nearest in str(caught.value)
