@@ -22,7 +22,9 @@ from unified_vl.errors import UserError
 from unified_vl.specs.load import load_mixture, load_run
 from unified_vl.training.beginning import beginning_of
 from unified_vl.training.build import build
-from unified_vl.training.objectives.phrase_alignment import TEMPERATURE, boxes, covered
+from unified_vl.training.objectives.phrase_alignment import TEMPERATURE
+from unified_vl.training.objectives.reading.boxes_in_images import covered_places
+from unified_vl.training.objectives.reading.target_bins import bins_of_targets
 from unified_vl.training.trainer import train
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -163,10 +165,10 @@ def test_boxes_of_targets_cover_as_much_of_the_grid_as_of_the_image(
         ids = [each + locations.start for box in of_row for each in box]
         row[1 : len(ids) + 1] = torch.tensor(ids)
         row[len(ids) + 1] = 1
-    box_BK4 = boxes(labels_BT, locations)
+    box_BK4 = bins_of_targets(labels_BT, locations, 4)
     assert [[b for b in row if b[0] >= 0] for row in box_BK4.tolist()] == rows
     for grid in ((1, 1), (2, 3), (5, 4)):
-        share_BP = covered(box_BK4, *grid, len(locations))
+        share_BP = covered_places(box_BK4, *grid, len(locations))
         assert share_BP.max() <= 1 + 1e-6
         for share_P, of_row in zip(share_BP, rows, strict=True):
             picture, shares = torch.zeros(120, 120), []  # half of a bin a pixel
@@ -180,9 +182,9 @@ def test_boxes_of_targets_cover_as_much_of_the_grid_as_of_the_image(
 
 
 def test_a_row_without_a_box_says_nothing() -> None:
-    box_BK4 = boxes(torch.tensor([[1, -100], [1, -100]]), range(100, 116))
+    box_BK4 = bins_of_targets(torch.tensor([[1, -100], [1, -100]]), range(100, 116), 4)
     assert box_BK4.shape == (2, 0, 4)
-    assert covered(box_BK4, 2, 2, 16).tolist() == [[0.0] * 4] * 2
+    assert covered_places(box_BK4, 2, 2, 16).tolist() == [[0.0] * 4] * 2
 
 
 def test_it_is_learnt(squares: Path, keys: tuple[str, ...], tmp_path: Path) -> None:
@@ -210,6 +212,14 @@ def test_two_ranks_are_as_one(
 
 COLOUR = "  colour: {kind: text, column: colour}\n"
 BOXES = "{kind: box, column: box, layout: xyxy, units: pixels"
+IMAGE, VIDEO = "{kind: image, column: image}", "{kind: video, column: image, frames: 4}"
+MOMENT = "{kind: moment, column: moment}"
+WHEN = (  # `box` of it is when, not where
+    FIND.replace(IMAGE, VIDEO)
+    .replace(f"{BOXES}}}", MOMENT)
+    .replace("allow: box", "allow: moment")
+    .replace("box_accuracy", "moment_iou")
+)
 REFUSED = {
     "a caption": SEE,
     "no image": SAY.replace("task: say", "task: see"),
@@ -236,7 +246,36 @@ REFUSED = {
     "an image that may be missing": FIND.replace(
         "column: image}", "column: image, missing: allow}"
     ),
+    "boxes of a video": FIND.replace(IMAGE, VIDEO).replace("units: pixels", "units: relative"),
+    "moments of an image": FIND.replace(f"{BOXES}}}", MOMENT)
+    .replace("allow: box", "allow: moment")
+    .replace("box_accuracy", "moment_iou"),
+    "moments of two videos": WHEN.replace("{image}", "{image} {other}").replace(
+        COLOUR, f"{COLOUR}  other: {VIDEO}\n"
+    ),
+    "moments of a video shown twice": WHEN.replace("{image}", "{image} {image}"),
+    "moments of a video that may be missing": WHEN.replace(
+        "frames: 4}", "frames: 4, missing: allow}"
+    ),
+    "moments without a phrase": WHEN.replace(" {colour}", "").replace(COLOUR, ""),
+    "words beside the moment": WHEN.replace('"{box}"', '"{colour} {box}"').replace(
+        "allow: moment", "allow: mixed"
+    ),
 }
+
+
+TAKEN = {
+    "boxes of an image": FIND,
+    "several boxes": FIND.replace("units: pixels}", "units: pixels, many: true, empty: true}"),
+    "moments of a video": WHEN,
+    "several moments": WHEN.replace("column: moment}", "column: moment, many: true, empty: true}"),
+}
+
+
+@pytest.mark.parametrize("case", TAKEN)
+def test_tasks_that_point_are_taken(tmp_path: Path, case: str) -> None:
+    mixture = load_mixture(write_mixture(tmp_path, TAKEN[case]))
+    assert mixture.tasks[0].phrase_alignment == 0.5
 
 
 @pytest.mark.parametrize("case", REFUSED)

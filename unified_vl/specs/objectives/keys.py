@@ -81,14 +81,15 @@ class AlignmentKeys(Part):
 
 
 class PhraseAlignmentKeys(Part):
-    """Of phrases and the places that their boxes cover."""
+    """Of phrases and the places that their boxes cover, or the frames of their moments."""
 
     phrase_alignment: Asked = Field(
         default=0.0,
         description=(
             "Weight of finding the places that the target's boxes cover by the words of the "
             "source, among all places of the image: where the encoder, which reads both, finds "
-            "them most alike (MDETR, GLIP)."
+            "them most alike (MDETR, GLIP). Of a target of moments it is the frames that lie in "
+            "them, among all of the video (UniVTG)."
         ),
         examples=[1.0],
     )

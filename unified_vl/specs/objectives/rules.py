@@ -77,7 +77,8 @@ def texts_alone(name: str, spec: TaskSpec) -> Iterator[Problem]:
 
 
 def points_to_phrase(spec: TaskSpec) -> Iterator[Problem]:
-    """That it says in boxes, of one image, where is what its words name."""
+    """That it says what its words name: in boxes where in one image, or in moments when in one
+    video."""
     read = _in_order(spec, spec.source)
     seen = [field for _, field in read if field.of_kind.is_seen]
     texts = [name for name, field in read if field.of_kind.free_text]
@@ -87,20 +88,25 @@ def points_to_phrase(spec: TaskSpec) -> Iterator[Problem]:
         for name, field in read
         if field.of_kind.is_seen or field.of_kind.free_text
     )
-    one = len(seen) == 1 and not (seen[0].many or seen[0].of_kind.is_video or seen[0].in_codes)
-    boxes = [each for each in written if _is_box(each.of_kind) and not each.labels]
+    one = len(seen) == 1 and not (seen[0].many or seen[0].in_codes)
+    points = one and all(_is_in(seen[0].of_kind, each) for each in written)
     other = spec.example.shots is not None or spec.example.mismatch is not None  # rows' texts
-    if not one or not texts or not there or not written or boxes != written or other:
+    if not points or not texts or not there or not written or other:
         found = f"the task {spec.task!r} does not point to what its words name"
         expected = (
-            "one image in pixels and a field of kind text in its source, both always there, no "
-            "field but boxes in its target, no shots and no `mismatch`"
+            "one image in pixels or one video and a field of kind text in its source, all always "
+            "there, no field but boxes of the image or moments of the video in its target, no "
+            "shots and no `mismatch`"
         )
         yield Problem(("phrase_alignment",), found, expected=expected)
 
 
-def _is_box(kind: Kind) -> bool:
-    return isinstance(kind, PlaceKind) and kind.in_image and kind.rising
+def _is_in(seen: Kind, field: FieldSpec) -> bool:
+    """Whether it is a box without a label in an image, or a moment of a video."""
+    kind = field.of_kind
+    if not isinstance(kind, PlaceKind) or not kind.rising or field.labels:
+        return False
+    return kind.in_image != seen.is_video
 
 
 def hides(name: str, spec: TaskSpec) -> Iterator[Problem]:
