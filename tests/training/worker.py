@@ -1,8 +1,9 @@
 """One process of a distributed test: the same run with each engine, one after the other.
 
 Arguments: the run file, the folder of the outputs, engine files, overrides, and `--chunked` for
-the loss of a large vocabulary, `--workers` to train once more with two threads that read, or
-`--traced` for blocks that are compiled without a C++ compiler.
+the loss of a large vocabulary, `--workers` to train once more with two threads that read,
+`--halves` to train once more and resume in the middle, or `--traced` for blocks that are compiled
+without a C++ compiler.
 """
 
 from __future__ import annotations
@@ -37,6 +38,12 @@ def main(arguments: list[str]) -> None:
         if "--workers" in arguments:
             beside = [paths[0], f"{paths[1]}-workers", "workers=2", *overrides]
             train_with_workers(load_run(run_file, beside))
+        if "--halves" in arguments:
+            beside = [paths[0], f"{paths[1]}-halves", *overrides]
+            run = load_run(run_file, beside)
+            assert run.steps is not None
+            train(load_run(run_file, [*beside, f"steps={run.steps // 2}"]), progress=False)
+            train(run, resume=True, progress=False)
     stop_process()
 
 
