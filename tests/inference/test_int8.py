@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +56,20 @@ def test_logits_are_near_and_the_same_when_loaded_again(
         kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
     assert kinds["encoder.embedding.weight"] == "I8"
     assert ("lm_head.weight" in kinds) != model.config.tie_word_embeddings
+
+
+def test_the_command_loads_no_deepspeed(model_directory: Path, tmp_path: Path) -> None:
+    """It trains nothing, and what DeepSpeed says when it is imported is no news of a model."""
+    program = (
+        "import sys; sys.argv[0] = 'unified-vl'\n"
+        "from unified_vl.cli.main import main\n"
+        "try: main()\nexcept SystemExit as end: assert not end.code\n"
+        "assert 'deepspeed' not in sys.modules"
+    )
+    words = ["convert", "model", str(model_directory), "--to", "int8"]
+    command = [sys.executable, "-c", program, *words, "--output", str(tmp_path / "int8")]
+    done = subprocess.run(command, check=True, timeout=300, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("", f"wrote {tmp_path / 'int8'}\n")
 
 
 def test_the_commands_write_and_ask_it(tiny: Tiny, model_directory: Path, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from unified_vl.model.learning.lessons import Lesson, Student
 from unified_vl.model.learning.packed_batches import PackedBatch, packed_outputs, packed_targets
 from unified_vl.model.learning.target_loss import Head, Targets
 from unified_vl.model.regions import RegionHeads
+from unified_vl.model.unwrapped import never_wrapped
 from unified_vl.model.vision import ImageEncoder
 
 
@@ -294,7 +295,8 @@ class UnifiedVLForConditionalGeneration(PreTrainedModel, GenerationMixin, Backbo
         self, save_directory: str | Path, *args: Any, **kwargs: Any
     ) -> None:
         """As in `transformers`, and the file that says where its classes are."""
-        super().save_pretrained(save_directory, *args, **kwargs)
+        with never_wrapped():
+            super().save_pretrained(save_directory, *args, **kwargs)
         write_shim(Path(save_directory))
 
     def save_weights(
