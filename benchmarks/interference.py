@@ -18,6 +18,7 @@ Nothing is trained: weights are those of the start again afterwards, and nothing
 from __future__ import annotations
 
 import argparse
+import contextlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class Interference:
 
 
 class Measurement:
-    """A model at the weights of a run, in float32 and in one process.
+    """A model at the weights of a run, in float32 and in one process; to be closed.
 
     Args:
         file: of the run.
@@ -103,6 +104,10 @@ class Measurement:
         for name, weight in self.weights.items():
             self.groups.setdefault(groups[name], []).append(slice(place, place + weight.numel()))
             place += weight.numel()
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        self.engine.close()
 
     def measure(self) -> Interference:
         """All of it; dropout is off."""
@@ -220,10 +225,11 @@ def main() -> None:
         parser.error("--batches: at least 1")
     try:
         checkpoint = checkpoint_of(load_run(options.run).output)
-        measurement = Measurement(options.run, checkpoint, options.batches, options.lr)
+        opened = Measurement(options.run, checkpoint, options.batches, options.lr)
     except UserError as error:
         parser.error(str(error))
-    print(as_tables(measurement.measure(), options.batches))
+    with contextlib.closing(opened) as measurement:
+        print(as_tables(measurement.measure(), options.batches))
 
 
 def checkpoint_of(output: Path) -> Path:

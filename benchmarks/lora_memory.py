@@ -11,6 +11,7 @@ peak of its RSS, and that above what it was after the imports. Nothing is saved.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -129,15 +130,16 @@ def measure(folder: Path, case: str) -> dict[str, float]:
     imports = peak()
     parts = build(run)
     model = parts.model
-    engine = Engine(process, model, build_optimizer(model, run.optimizer), run)
-    (batch,) = parts.streams["copy"].micro_batches(0, 0, 1, 1)
-    for _ in range(UPDATES):
-        logits_BTV = engine.outputs(batch).logits
-        assert logits_BTV is not None
-        engine.backward(logits_BTV.float().logsumexp(-1).mean())
-        engine.step(1e-4)
-    trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
-    return {"peak": peak(), "above": peak() - imports, "trained": trained}
+    optimizer = build_optimizer(model, run.optimizer)
+    with contextlib.closing(Engine(process, model, optimizer, run)) as engine:
+        (batch,) = parts.streams["copy"].micro_batches(0, 0, 1, 1)
+        for _ in range(UPDATES):
+            logits_BTV = engine.outputs(batch).logits
+            assert logits_BTV is not None
+            engine.backward(logits_BTV.float().logsumexp(-1).mean())
+            engine.step(1e-4)
+        trained = sum(each.numel() for each in model.parameters() if each.requires_grad)
+        return {"peak": peak(), "above": peak() - imports, "trained": trained}
 
 
 def peak() -> float:

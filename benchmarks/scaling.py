@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -170,20 +170,22 @@ def measure(folder: Path, case: Case) -> dict[str, float]:
         process = start_process()
         parts = build(run)
         weights = sum(each.numel() for each in parts.model.parameters())
-        engine = Engine(process, parts.model, build_optimizer(parts.model, run.optimizer), run)
-        (batch,) = parts.streams["copy"].micro_batches(0, process.rank, process.world, 1)
-        peak = 0
-        for _ in range(UPDATES):
-            traffic.bytes = 0
-            logits_BTV = engine.outputs(batch).logits
-            assert logits_BTV is not None
-            loss = logits_BTV.float().logsumexp(-1).mean()
-            del logits_BTV
-            engine.backward(loss)
-            peak = max(peak, private_memory())
-            engine.step(1e-4)
-            peak = max(peak, private_memory())
-    return {"memory": peak, "traffic": traffic.bytes, "weights": weights}
+        optimizer = build_optimizer(parts.model, run.optimizer)
+        with closing(Engine(process, parts.model, optimizer, run)) as engine:
+            (batch,) = parts.streams["copy"].micro_batches(0, process.rank, process.world, 1)
+            peak = 0
+            for _ in range(UPDATES):
+                traffic.bytes = 0
+                logits_BTV = engine.outputs(batch).logits
+                assert logits_BTV is not None
+                loss = logits_BTV.float().logsumexp(-1).mean()
+                del logits_BTV
+                engine.backward(loss)
+                peak = max(peak, private_memory())
+                engine.step(1e-4)
+                peak = max(peak, private_memory())
+            sent = traffic.bytes
+    return {"memory": peak, "traffic": sent, "weights": weights}
 
 
 def private_memory() -> int:

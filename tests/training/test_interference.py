@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,15 @@ def test_a_run_is_measured_where_it_stands(
     train(run, progress=False)
     checkpoint = interference.checkpoint_of(run.output)
     assert checkpoint.name == "step-00000004"
-    measurement = interference.Measurement(squares / "run.yaml", checkpoint, 3, RATE)
-    before = {name: weight.detach().clone() for name, weight in measurement.weights.items()}
-    kept = load_file(run.output / "model" / "model.safetensors")
-    assert all(torch.allclose(weight, kept[name].float()) for name, weight in before.items())
-    found = measurement.measure()
-    assert found.tasks == ["see", "say"]
-    assert all(torch.equal(weight, before[name]) for name, weight in measurement.weights.items())
+    opened = interference.Measurement(squares / "run.yaml", checkpoint, 3, RATE)
+    with contextlib.closing(opened) as measurement:
+        before = {name: weight.detach().clone() for name, weight in measurement.weights.items()}
+        kept = load_file(run.output / "model" / "model.safetensors")
+        assert all(torch.allclose(weight, kept[name].float()) for name, weight in before.items())
+        found = measurement.measure()
+        assert found.tasks == ["see", "say"]
+        after = measurement.weights
+        assert all(torch.equal(weight, before[name]) for name, weight in after.items())
 
     whole = found.squares.pop(ALL_WEIGHTS)
     for number, of_task in enumerate(whole):
