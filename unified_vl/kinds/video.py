@@ -34,6 +34,7 @@ class VideoKeys(Part):
         default=None,
         gt=0,
         le=1000,
+        allow_inf_nan=False,
         description="Videos only: frames that are read of a second, where these are fewer than "
         "`frames`.",
         examples=[1.0],
@@ -42,6 +43,7 @@ class VideoKeys(Part):
         default=None,
         gt=0,
         le=1000,
+        allow_inf_nan=False,
         description="Videos only: how many frames of a folder or list of images are a second; "
         "video files say it themselves.",
         examples=[25.0],

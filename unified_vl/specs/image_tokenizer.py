@@ -100,7 +100,7 @@ class QuantizerSpec(Part):
         description="fsq only: levels of each channel.",
         examples=[[8, 5, 5, 5]],
     )
-    decay: Annotated[float, Field(gt=0, lt=1)] = Field(
+    decay: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = Field(
         default=0.99, description="vq only: decay of the running means.", examples=[0.99]
     )
     commitment: float = Field(

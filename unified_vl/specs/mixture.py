@@ -31,7 +31,7 @@ from unified_vl.specs.objectives.keys import (
     TextAsImageKeys,
     TextContrastKeys,
 )
-from unified_vl.specs.reading.document import Name, Origin, Part, Version, Weight
+from unified_vl.specs.reading.document import KEYS_OF, Name, Origin, Part, Version, Weight
 from unified_vl.specs.reading.parse import validate
 from unified_vl.specs.reading.spec_file import parse_kind
 from unified_vl.specs.schedule import Batches, ScheduleSpec
@@ -183,4 +183,6 @@ def _nearest_file(name: str, folder: Path) -> str | None:
     return nearest(name, [str(Path(name).parent / p.name) for p in neighbours])
 
 
+KEYS_OF["a mixture file"] = lambda: Mixture.model_fields
+KEYS_OF["the tasks in a mixture file"] = lambda: MixtureTask.model_fields
 FOLLOWERS.append(partial(Mixture.model_rebuild, force=True))

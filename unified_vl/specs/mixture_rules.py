@@ -84,6 +84,7 @@ def check_entry(mixture: Mixture, index: int, spec: TaskSpec) -> None:
         raise mixture.error(
             ("schedule", by_scores),
             f"the task {spec.task!r} has no validation split to go by",
+            expected="a validation split under data.splits of every task",
         )
     by_distance = mixture.schedule.kind == "prioritized" and mixture.schedule.priority == "behind"
     if by_distance and not spec.primary.definition.higher_is_better:

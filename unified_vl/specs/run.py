@@ -9,7 +9,7 @@ from pydantic import PrivateAttr, model_validator
 
 from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.mixture import Mixture, load_mixture
-from unified_vl.specs.reading.document import Origin, Problem
+from unified_vl.specs.reading.document import KEYS_OF, Origin, Problem
 from unified_vl.specs.reading.parse import missing_file
 from unified_vl.specs.runs.augment_rules import refuse_idle_augment
 from unified_vl.specs.runs.course_rules import refuse_unfit_course
@@ -108,7 +108,8 @@ class Run(RunKeys):
         """What is wrong with keys that are right in a saved model's configuration."""
         if problem.path[:1] == ("model",) and problem.path[-1] in DECIDED_ELSEWHERE:
             return Problem(problem.path, "the tokenizer or the mixture decides this")
-        return problem
+        return super().explain(problem, found)
 
 
+KEYS_OF["a run file"] = lambda: Run.model_fields
 FOLLOWERS.append(partial(Run.model_rebuild, force=True))

@@ -19,7 +19,7 @@ from unified_vl.kinds.registry import usual_place
 from unified_vl.languages.tags import find
 from unified_vl.parts import FOLLOWERS
 from unified_vl.specs.reading.checks import named_slots
-from unified_vl.specs.reading.document import Name, Origin, Version, refuse
+from unified_vl.specs.reading.document import KEYS_OF, Name, Origin, Version, refuse
 from unified_vl.specs.reading.parse import validate
 from unified_vl.specs.reading.rules import task_problems
 from unified_vl.specs.reading.spec_file import parse_kind
@@ -287,6 +287,7 @@ class TaskSpec(Spec):
         return texts[find(language, texts) or "default"]
 
 
+KEYS_OF["a task spec"] = lambda: TaskSpec.model_fields
 FOLLOWERS.append(partial(TaskSpec.model_rebuild, force=True))  # of what its fields may say
 
 

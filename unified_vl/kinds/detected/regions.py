@@ -44,6 +44,7 @@ class RegionsKeys(Part):
         default=None,
         gt=0,
         lt=1,
+        allow_inf_nan=False,
         description="Regions only: the share of regions whose features are hidden in training; "
         "the rest of the example, and the objectives of masked regions, have to make up for it.",
         examples=[0.15],

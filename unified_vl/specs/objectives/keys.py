@@ -102,6 +102,7 @@ class MomentumDistillationKeys(Part):
         default=0.0,
         ge=0,
         lt=1,
+        allow_inf_nan=False,
         description=(
             "Share of the targets that is not the data's but what a momentum copy of the weights "
             "(`momentum_decay` of the run) finds likely: of each target token, and with "
@@ -176,6 +177,7 @@ class AdversarialSpec(Part):
         default=0.05,
         gt=0,
         le=1,
+        allow_inf_nan=False,
         description="The largest change of a source, as a share of the length of its embeddings.",
         examples=[0.1],
     )
@@ -183,6 +185,7 @@ class AdversarialSpec(Part):
         default=0.05,
         gt=0,
         le=1,
+        allow_inf_nan=False,
         description="How far a step changes it, likewise.",
         examples=[0.02],
     )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr
 from pydantic_core import PydanticCustomError
@@ -16,6 +16,7 @@ from unified_vl.shown import heading, source
 
 __all__ = ["KeyPath", "Name", "OneOf", "Part", "Problem", "dotted", "one_of"]  # beside its own
 
+UNKNOWN_KEY = "is not a known key"
 COMMAND_LINE = "command line"  # stands for the file in errors of overrides
 
 # BCP 47, and the POSIX spelling of locales: `zh_CN`, `sr@latin`
@@ -31,6 +32,10 @@ Rows = Annotated[int, Field(ge=1, le=10**15)]
 Weight = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 WeightPattern = Annotated[str, Field(min_length=1, max_length=1000)]  # `*` and `?` over names
 LanguageTag = Annotated[str, Field(pattern=LANGUAGE_PATTERN)]
+
+
+KEYS_OF: dict[str, Callable[[], Mapping[str, Any]]] = {}
+"""The keys of each kind of file, by what messages call it: where else a key may belong."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,8 @@ class Origin:
 
     def place(self, path: KeyPath) -> tuple[str | Path | None, int | None]:
         """The file and line of a key, or the command line."""
-        if self.is_overridden(path):
+        within = any(key[: len(path)] == path for key in self.overridden)
+        if self.is_overridden(path) or (path and within and path not in self.lines):
             return COMMAND_LINE, None
         return self.file_of(path), self.line(path)
 
@@ -111,7 +117,12 @@ class Document(Part):
     @classmethod
     def explain(cls, problem: Problem, found: object) -> Problem:
         """A problem in better words, where there are some, given what stands at its place."""
-        return problem
+        *above, key = problem.path or ("",)
+        in_task = len(above) == 2 and above[0] == "tasks"
+        if problem.message != UNKNOWN_KEY or problem.nearest or (above and not in_task):
+            return problem
+        of = " or of ".join(name for name, keys in KEYS_OF.items() if key in keys())
+        return Problem(problem.path, f"is a key of {of}", "it there") if of else problem
 
     def line(self, *path: str | int) -> int | None:
         """The line of the key at `path`, counted from 1."""

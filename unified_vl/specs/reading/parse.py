@@ -16,6 +16,7 @@ from unified_vl.errors import UserError, nearest
 from unified_vl.parts import FOLLOWERS, REFUSALS
 from unified_vl.specs.reading.document import (
     PATTERNS,
+    UNKNOWN_KEY,
     Document,
     KeyPath,
     Origin,
@@ -192,9 +193,7 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> Iterator[Prob
             close = nearest(str(path[-1]), known)
             if close:
                 misspelt.add((*path[:-1], close))
-            yield Problem(
-                path, "is not a known key", None if close else one_of(known), nearest=close
-            )
+            yield Problem(path, UNKNOWN_KEY, None if close else one_of(known), nearest=close)
     for detail in details:
         if detail["type"] == "spec":
             for problem in detail["ctx"]["problems"]:

@@ -34,7 +34,8 @@ def _part_of(schema: Mapping[str, Any], path: KeyPath) -> Mapping[str, Any]:
     for key in path:
         node = _resolve(schema, node)
         if isinstance(key, int):
-            node = node.get("items", {})
+            places = node.get("prefixItems", ())  # of a list of a fixed length
+            node = places[key] if key < len(places) else node.get("items", {})
         else:
             # keys of their own, or names that follow one pattern
             node = node.get("properties", {}).get(key) or _values_of(node)
