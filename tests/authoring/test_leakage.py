@@ -12,9 +12,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests import regional
 from unified_vl.authoring.checking.check import CheckResult, check_paths
 from unified_vl.authoring.checking.fingerprints import normal
 from unified_vl.cli.main import app
+from unified_vl.data.regions.writing import write_regions
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.specs.load import load_task
 
@@ -196,6 +198,25 @@ def test_a_question_about_another_image_is_no_leak_and_a_long_answer_is(place: W
     )
     (finding,) = findings(place.check())
     assert "by the same text" in finding
+
+
+def test_a_question_about_regions_of_another_image_is_no_leak(place: Workplace) -> None:
+    """Of the same one it is."""
+    spec = IMAGES.replace("kind: image, column", "kind: regions, most: 3, features: [f], column")
+    spec = spec.replace("fields:", "fields:\n  question: {{kind: text, column: q}}")
+    spec = spec.replace('"{{image}}"', '"{{image}} {{question}}"')
+    write_regions(place.root / "f", regional.images(2))
+    question = {"q": LONG, "caption": "blue"}
+    place.task(
+        spec,
+        "one",
+        train=[{"image": "picture_0", **question}],
+        test=[{"image": "picture_1", **question}],
+    )
+    assert findings(place.check()) == []
+    (place.root / "one/test.jsonl").write_text(json.dumps({"image": "picture_0", **question}))
+    (finding,) = findings(place.check())
+    assert "of train are in test too" in finding
 
 
 def test_texts_are_compared_by_letters_of_every_script() -> None:

@@ -76,7 +76,14 @@ def test_a_grid_and_the_same_boxes_give_the_same_features(photos: Path, tmp_path
         ("{", "boxes.jsonl:2: is not JSON"),
         ('{"boxes": [[0, 0, 1, 1]]}', "names no image"),
         ('{"image": "a.png", "boxes": [[0, 0, 1, 1]]}', "names 'a.png' again"),
-        ('{"image": "b.png", "boxes": [[0, 0, 1]]}', "boxes: has no boxes"),
+        ('{"image": "b.png", "boxes": [[0, 0, 1]]}', r"boxes: found the box \[0, 0, 1\]"),
+        ('{"image": "b.png", "boxes": [[0, 0, 1, NaN]]}', r"boxes: found the box \[0, 0, 1, nan"),
+        ('{"image": "b.png", "boxes": []}', "boxes: has no boxes"),
+        ('{"image": "b.png", "boxes": 3}', "boxes: has no boxes"),
+        ('{"image": "b.png", "boxes": [[0, 0, 1, 1]], "clases": [1]}', "did you mean 'classes'"),
+        ('{"image": "b.png", "boxes": [[0, 0, 1, 1]], "classes": [-3]}', "classes: found -3"),
+        ('{"image": "b.png", "boxes": [[0, 0, 1, 1]], "attributes": [1.5]}', "found 1.5; exp"),
+        ('{"image": "b.png", "boxes": [[0, 0, 1, 1]], "scores": [90]}', "found 90; expected a n"),
         ('{"image": "b.png", "boxes": [[0, 0, 1, 1]], "classes": [1, 2]}', "classes: is not of"),
         ('{"image": "b.png", "boxes": [[0, 0, 1, 1]], "scores": [1]}', "says more of some"),
         ('{"image": "b.png", "boxes": [[0, 0, 1, 1]], "attributes": "red"}', "attributes: is not"),
@@ -113,6 +120,8 @@ def test_what_is_wrong_on_the_command_line_is_one_message(
 def test_a_box_beyond_its_image_leaves_no_file(photos: Path, tmp_path: Path) -> None:
     path = tmp_path / "boxes.jsonl"
     path.write_text('{"image": "a.png", "boxes": [[0, 0, 50, 10]]}\n')
-    with pytest.raises(UserError, match="does not lie within 40 x 20 pixels"):
+    with pytest.raises(
+        UserError, match=r"a.png: has the box \[0, 0, 50, 10\]; .* within 40 x 20 p"
+    ):
         make(photos, tmp_path / "f.tsv", grid=None, boxes=path, device="cpu", **BACKBONE)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["boxes.jsonl", "photos"]

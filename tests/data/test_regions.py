@@ -100,6 +100,15 @@ def test_whole_distributions_are_read_where_they_are_asked_for(tmp_path: Path, f
     assert load(tmp_path, "picture_1", "without", labels=True, hide=0.5).labels_RK is None
 
 
+def test_a_tsv_keeps_scores_alone(tmp_path: Path) -> None:
+    written = regional.image(1)
+    scored = replace(written, classes_R=None, attributes_R=None)
+    write_regions(tmp_path / "a.tsv", [scored])
+    found = load(tmp_path, written.name, "a.tsv")
+    assert found.scores_R.tolist() == written.scores_R.tolist()  # type: ignore[union-attr]
+    assert set(found.classes_R) == {-1}
+
+
 def test_a_tsv_has_no_place_for_whole_distributions(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a \.tsv has no place for soft_labels"):
         write_regions(tmp_path / "a.tsv", regional.images(1, labels=True))
@@ -237,9 +246,118 @@ def test_what_is_wrong_with_an_image_is_one_message(tmp_path: Path, name: str) -
     assert len(load(tmp_path, "b", "a.tsv")) == 2
 
 
-def of_npz(path: Path) -> None:
-    path.mkdir()
-    np.savez(path / "a.npz", features=np.array([{"a": 1}], object), norm_bb=np.ones((1, 4)))
+Make = Callable[[Path], object]
+BOX = [[0.0, 0.0, 1.0, 1.0]]
+
+
+def of_npz(**arrays: Any) -> Make:
+    def make(path: Path) -> None:
+        path.mkdir()
+        whole = {"features": [[1.0]], **arrays}
+        np.savez(path / "a.npz", **(whole if "boxes" in whole else {"norm_bb": BOX, **whole}))
+
+    return make
+
+
+def of_bytes(content: bytes) -> Make:
+    def make(path: Path) -> None:
+        path.mkdir()
+        (path / "a.npz").write_bytes(content)
+
+    return make
+
+
+def of_zip(change: Callable[[bytearray, int, int], None]) -> Make:
+    """An archive of which each entry is changed, and what is said of it at the end."""
+
+    def make(path: Path) -> None:
+        path.mkdir()
+        np.savez_compressed(path / "a.npz", features=np.arange(99.0).reshape(1, 99), norm_bb=BOX)
+        content = bytearray((path / "a.npz").read_bytes())
+        for sign, behind in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+            place = content.find(sign)
+            while place >= 0:
+                change(content, place, behind)
+                place = content.find(sign, place + 1)
+        (path / "a.npz").write_bytes(content)
+
+    return make
+
+
+def encrypted(content: bytearray, place: int, behind: int) -> None:
+    content[place + behind] |= 1
+
+
+def packed(content: bytearray, place: int, behind: int) -> None:
+    content[place + behind + 2] = 99
+
+
+def spoilt(content: bytearray, place: int, behind: int) -> None:
+    if behind == 6:
+        content[place + 90 : place + 110] = b"\xff" * 20
+
+
+def of_parquet(features: list[Any]) -> Make:
+    table = pa.table({"img_id": ["a"], "features": features, "norm_bb": [BOX * 2]})
+    return lambda path: pq.write_table(table, path)
+
+
+def test_parquet_may_have_lists_of_any_kind(tmp_path: Path) -> None:
+    """As other libraries write them: large ones, and ones of a fixed length."""
+    large = pa.large_list(pa.large_list(pa.float32()))
+    columns = {
+        "img_id": ["a"],
+        "features": pa.array([[[1.0, 2.0], [3.0, 4.0]]], large),
+        "norm_bb": pa.array([BOX * 2], pa.list_(pa.list_(pa.float32(), 4))),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "f.parquet")
+    found = load(tmp_path, "a", "f.parquet").features_RF
+    assert found is not None and found.tolist() == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"norm_bb": [[0, 0, 2, 2]]},
+            r"has the box \[0, 0, 2, 2\]; expected fractions of the image",
+        ),
+        ({"norm_bb": [[0, -0.1, 1, 1]]}, r"has the box \[0, -0\.1, 1, 1\]"),
+        (
+            {"norm_bb": None, "boxes": [[0, 0, 90, 20]], "img_w": 64, "img_h": 48},
+            "expected places within the image, which is 64 x 48",
+        ),
+        ({"norm_bb": BOX * 2}, r"features of shape \[1, 2\] for 2 boxes"),
+        ({"norm_bb": BOX, "features": [[1.0]] * 2}, r"features of shape \[2, 1\] for 1 boxes"),
+        ({"features": [[1e300]]}, "features that are no finite numbers"),
+        ({"features": [[1j]]}, "features that are no numbers"),
+        ({"features": [["1"]]}, "features that are no numbers"),
+        ({"num_boxes": []}, r"has '\[\]' as its count; expected one number"),
+        ({"num_boxes": float("nan")}, "has 'nan' as its count"),
+        ({"num_boxes": 0}, "says 0 regions and has 1 boxes"),
+        ({"classes": [-7]}, "has -7 among its classes; expected whole numbers from 0"),
+        ({"attributes": [1.5]}, "has 1.5 among its attributes"),
+        ({"classes": [1, 2]}, "has 1 boxes and 2 classes"),
+        ({"scores": [99]}, "has 99 among its scores; expected numbers from 0 to 1"),
+    ],
+)
+def test_what_is_wrong_with_arrays_is_one_message(
+    tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    whole = {"norm_bb": BOX, "features": [[1.0, 2.0]]}
+    assert len(load(tmp_path, whole)) == 1
+    given = {name: value for name, value in {**whole, **change}.items() if value is not None}
+    with pytest.raises(BadRow, match=message):
+        load(tmp_path, given)
+
+
+def test_what_lies_behind_the_count_is_padding(tmp_path: Path) -> None:
+    boxes = [[0, 0, 64.9, 48], [9, 9, -1, 999]]  # the first is beyond by a rounding
+    arrays = {"boxes": boxes, "img_w": 64, "img_h": 48, "features": [[1.0], [2.0]], "num_boxes": 1}
+    found = load(tmp_path, {**arrays, "classes": [3, -9]})
+    assert found.boxes_R4.tolist() == [[0, 0, 1, 1]]
+    assert found.features_RF is not None and found.features_RF.tolist() == [[1]]
+    assert found.classes_R.tolist() == [3]
 
 
 FILES_WRONG: dict[str, tuple[Callable[[Path], object], str, str]] = {
@@ -254,7 +372,20 @@ FILES_WRONG: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "names no images.*image_id",
     ),
     "hdf5": (lambda p: p.write_bytes(b"x"), "f.h5", "is no HDF5 file"),
-    "pickled": (of_npz, "f", "is no .npz file of regions.*allow_pickle"),
+    "pickled": (
+        of_npz(features=np.array([{"a": 1}], object)),
+        "f",
+        "features that are pickled obj",
+    ),
+    "npz of text": (of_bytes(b"hello"), "f", "is no .npz file of regions: it is no zip archive"),
+    "npy": (of_bytes(b"\x93NUMPY"), "f", "is no .npz file of regions: it is no zip archive"),
+    "encrypted": (of_zip(encrypted), "f", "is no .npz file of regions: .* is encrypted"),
+    "packed otherwise": (of_zip(packed), "f", "is no .npz file of regions: .* is not supported"),
+    "inflated": (of_zip(spoilt), "f", "is no .npz file of regions: .*decompressing"),
+    "size": (of_npz(boxes=[[0, 0, 1, 1]], img_w="wide", img_h=9), "f", "has 'wide' as its width"),
+    "ragged": (of_parquet([[[1.0, 2.0], [3.0]]]), "f.parquet", "features whose lists differ"),
+    "alike by chance": (of_parquet([[[1.0, 2.0, 3.0], [3.0]]]), "f.parquet", "whose lists differ"),
+    "missing": (of_parquet([[None, [3.0, 4.0]]]), "f.parquet", "features whose lists differ"),
 }
 
 

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.regions.writing import ImageRegions
-from unified_vl.errors import UserError
+from unified_vl.errors import UserError, nearest, number_of
 from unified_vl.image_formats import is_image
 from unified_vl.json_text import parse_json
 from unified_vl.kinds.hooks.cells import list_of_numbers
@@ -45,6 +45,7 @@ class GivenBoxes:
 
 
 TOLD = ("classes", "scores", "attributes")  # of each box, in all lines or none
+KEYS = ("image", "boxes", *TOLD)  # of a line
 
 
 def region_backbone(name: str, weights: str, side: int, level: int) -> TimmBackbone:
@@ -124,11 +125,13 @@ def make_regions(
         given = _grid(boxes, size) if isinstance(boxes, tuple) else boxes[path]
         boxes_R4 = np.array(given.boxes, np.float32)
         beyond = boxes_R4 > np.array([*size, *size]) + 1
-        if (boxes_R4 < -1).any() or beyond.any() or (boxes_R4[:, :2] > boxes_R4[:, 2:]).any():
+        turned_R = (boxes_R4[:, :2] > boxes_R4[:, 2:]).any(1)
+        wrong_R = (boxes_R4 < -1).any(1) | beyond.any(1) | turned_R
+        if wrong_R.any():
             raise UserError(
-                f"has a box that does not lie within {size[0]} x {size[1]} pixels",
+                f"has the box {list(given.boxes[int(wrong_R.argmax())])}",
                 file=folder / path,
-                expected="left, top, right and bottom",
+                expected=f"left, top, right and bottom within {size[0]} x {size[1]} pixels",
             )
         pixels_1CHW = torch.from_numpy(image.pixels_HWC.transpose(2, 0, 1).copy())[None]
         with torch.inference_mode():
@@ -164,6 +167,15 @@ def read_boxes(path: Path) -> dict[str, GivenBoxes]:
         if not isinstance(name, str) or name in found:
             said = "names no image" if name is None else f"names {name!r} again"
             raise UserError(said, file=path, line=number, field="image")
+        for key in row.keys() - set(KEYS):
+            raise UserError(
+                "is not a known key",
+                file=path,
+                line=number,
+                field=key,
+                expected=", ".join(KEYS),
+                nearest=nearest(key, KEYS),
+            )
         found[name] = _given(row, path, number)
         told.add(frozenset(key for key in TOLD if row.get(key) is not None))
     if len(told) > 1:
@@ -175,25 +187,36 @@ def read_boxes(path: Path) -> dict[str, GivenBoxes]:
 
 
 def _given(row: Mapping[str, Any], path: Path, line: int) -> GivenBoxes:
-    boxes = [list_of_numbers(box) for box in row.get("boxes") or ()]
-    whole = [box for box in boxes if box is not None and len(box) == 4]
-    if not whole or len(whole) < len(boxes):
-        expected = "a list of [left, top, right, bottom] in pixels"
-        raise UserError("has no boxes", file=path, line=line, field="boxes", expected=expected)
+    def bad(key: str, found: str, expected: str) -> UserError:
+        return UserError(found, file=path, line=line, field=key, expected=expected)
+
+    given = row.get("boxes")
+    boxes: list[list[float]] = []
+    for box in given if isinstance(given, list) else ():
+        numbers = list_of_numbers(box)
+        if numbers is None or len(numbers) != 4 or not np.isfinite(numbers).all():
+            raise bad("boxes", f"found the box {box!r}", "[left, top, right, bottom] in pixels")
+        boxes.append(numbers)
+    if not boxes:
+        raise bad("boxes", "has no boxes", "a list of [left, top, right, bottom] in pixels")
     told: dict[str, list[float] | None] = {}
     for key in TOLD:
-        told[key] = None if row.get(key) is None else list_of_numbers(row[key])
-        if row.get(key) is not None and len(told[key] or ()) != len(whole):
-            expected = f"{len(whole)} numbers, one a box"
-            raise UserError(
-                "is not of each box", file=path, line=line, field=key, expected=expected
-            )
+        numbers = told[key] = None if row.get(key) is None else list_of_numbers(row[key])
+        if row.get(key) is None:
+            continue
+        if len(numbers or ()) != len(boxes):
+            raise bad(key, "is not of each box", f"{number_of(len(boxes), 'number')}, one a box")
+        for number in numbers or ():
+            if key == "scores" and not 0 <= number <= 1:
+                raise bad(key, f"found {number!r}", "a number from 0 to 1")
+            if key != "scores" and not (number >= 0 and number == int(number)):
+                raise bad(key, f"found {number!r}", "a whole number from 0")
 
     def ids(key: str) -> list[int] | None:
         numbers = told[key]
         return None if numbers is None else list(map(int, numbers))
 
-    return GivenBoxes(whole, ids("classes"), told["scores"], ids("attributes"))
+    return GivenBoxes(boxes, ids("classes"), told["scores"], ids("attributes"))
 
 
 def _lines(path: Path) -> Iterable[str]:

@@ -39,7 +39,8 @@ class Fingerprints:
         images: of each image its hash, and the rows that have it, by the image's place.
         texts: of each long text the rows that have it, by its digest. Of rows with an image only
             texts that are to be written count where they are held out: questions repeat.
-        sources: of everything that a row without image reads the rows that read it.
+        sources: of everything that a row without image reads, the names of images whose regions it
+            reads among it, the rows that read it.
     """
 
     spec: TaskSpec
@@ -147,6 +148,7 @@ class _Texts:
         self.has_image = any(field.of_kind.is_video for field in spec.fields.values()) or bool(
             read_images(spec)
         )
+        self.regions = [n for n, f in spec.fields.items() if f.of_kind.has_features]
 
     def add(self, row: Row, number: int, fingerprints: Fingerprints) -> None:
         language = row.language or self.spec.data.languages[0]
@@ -161,10 +163,11 @@ class _Texts:
                 continue
             digest = _digest(text)
             fingerprints.texts.setdefault(digest, []).append(number)
-            if not self.has_image or text in written:
+            if not (self.has_image or self.regions) or text in written:
                 fingerprints.held_texts.setdefault(digest, number)
         if not self.has_image and (read or written):
-            said = [language, *values(self.languages), *(read or written)]
+            shown = values(self.regions)
+            said = [language, *values(self.languages), *shown, *(read or written)]
             fingerprints.sources.setdefault(_digest("\0".join(said)), []).append(number)
 
 

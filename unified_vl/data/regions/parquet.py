@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from unified_vl.data.regions.record import KEYS, NAMES, RegionRecord, record_of
@@ -78,7 +79,7 @@ class ParquetStore:
             if column is None:
                 return None
             value = table.column(column)[place]
-            return None if not value.is_valid else _array(value)
+            return None if not value.is_valid else _array(value, column, where)
 
         return record_of(get, where, features=features, labels=labels)
 
@@ -92,13 +93,26 @@ class ParquetStore:
             return self._held[2]
 
 
-def _array(value: pa.Scalar) -> Any:
-    """Numbers of lists, without a Python object each."""
+def _array(value: pa.Scalar, column: str, where: str) -> Any:
+    """Numbers of lists, without a Python object each.
+
+    Raises:
+        BadRow: for lists within of unlike lengths, or where one is missing.
+    """
     if not isinstance(value, pa.ListScalar):
         return value.as_py()
     values = value.values
     rows = len(values)
-    while pa.types.is_list(values.type) or pa.types.is_fixed_size_list(values.type):
+    while _is_list(values.type):
+        lengths = pc.list_value_length(values)
+        if values.null_count or len(lengths.unique()) > 1:
+            raise BadRow(f"has {column} whose lists differ in length", file=where)
         values = values.flatten()
     numbers = values.to_numpy(zero_copy_only=False)
     return numbers if len(numbers) == rows else numbers.reshape(rows, -1)
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    """Also as other libraries write them."""
+    types = pa.types
+    return any(of(kind) for of in (types.is_list, types.is_large_list, types.is_fixed_size_list))

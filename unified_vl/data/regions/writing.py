@@ -85,7 +85,7 @@ def _write_tsv(path: Path, images: Iterable[ImageRegions]) -> int:
 
 
 def _line(image: ImageRegions) -> bytes:
-    """That of bottom-up attention, or LXMERT's where there are classes or attributes."""
+    """That of bottom-up attention, or LXMERT's where more is known of the regions."""
     if set(image.name) & set("\t\r\n"):
         raise UserError(f"the name {image.name!r} has a tab or ends a line")
     if image.labels_RK is not None:
@@ -94,7 +94,7 @@ def _line(image: ImageRegions) -> bytes:
     rows = len(image.boxes_R4)
     behind = [str(rows).encode(), _base64(image.boxes_R4), _base64(image.features_RF)]
     cells = [image.name.encode(), str(width).encode(), str(height).encode(), *behind]
-    if image.classes_R is not None or image.attributes_R is not None:
+    if any(told is not None for told in (image.classes_R, image.scores_R, image.attributes_R)):
         none_R, zero_R = np.full(rows, -1, np.int64), np.zeros(rows, np.float32)
         scores_R = np.ones(rows, np.float32) if image.scores_R is None else image.scores_R
         classes_R = none_R if image.classes_R is None else image.classes_R
