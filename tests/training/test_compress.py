@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from typer.testing import CliRunner
 
+from unified_vl.cli.main import app
 from unified_vl.errors import UserError
 from unified_vl.inference.predictor import UnifiedVL
 from unified_vl.inference.saved_models.model_directory import load_model
@@ -103,12 +105,12 @@ def test_a_second_start_goes_on_with_what_is_there(
 ) -> None:
     said: list[str] = []
 
-    def make(resume: bool) -> Any:
+    def make(resume: bool, share: float = 0.5) -> Any:
         return compress(
             large / "model",
             squares / "run.yaml",
             tmp_path / "out",
-            Pruning(0.5, rounds=1, by="magnitude"),
+            Pruning(share, rounds=1, by="magnitude"),
             overrides=(*SHORT, "steps=1"),
             resume=resume,
             say=said.append,
@@ -120,6 +122,30 @@ def test_a_second_start_goes_on_with_what_is_there(
         make(resume=False)
     make(resume=True)
     assert len(said) == 2  # nothing was done again
+    with pytest.raises(UserError, match=r'plan.json: how was {"share": 0.5, .* the same to go on'):
+        make(resume=True, share=0.25)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--prune", "0.5", "output=elsewhere"], "found 'output=elsewhere'; expected keys other"),
+        (["--layers", "1", "model.d_model=16"], "found 'model.d_model=16'"),
+        (["--layers", "1", "teacher=null"], "found 'teacher=null'"),
+        (["--prune", "0.5", "--rewind", "step-99"], "step-99: rewind: does not exist; expected an"),
+        (["--layers", "1", "--rounds", "2"], "--rounds: has no effect without --prune"),
+        (["--layers", "1", "--by", "magnitude"], "--by: has no effect without --prune"),
+        (["--prune", "0.5", "--decoder-layers", "1"], "no effect without --layers"),
+    ],
+)
+def test_what_would_be_passed_over_is_refused(
+    squares: Path, large: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    output = tmp_path / "out"
+    paths = [str(large / "model"), "--run", str(squares / "run.yaml"), "--output", str(output)]
+    ended = CliRunner().invoke(app, ["compress", *paths, *options])
+    assert isinstance(ended.exception, UserError) and message in str(ended.exception)
+    assert not output.exists()
 
 
 @pytest.mark.parametrize("source", ["checkpoints/step-00000002", "model"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -69,6 +70,11 @@ def compress(
     from unified_vl.specs.load import load_run
 
     plan = _plan(prune, student, layers)
+    alone = {
+        "prune": {"--rounds": rounds != 1, "--by": by != "taylor", "--rewind": rewind is not None},
+        "layers": {"--decoder-layers": decoder_layers is not None},
+    }
+    _refuse_without_effect({w: o for w, o in alone.items() if w != plan})
     load_run(run_file, overrides or ())  # before torch: a mistake is told at once
 
     from unified_vl.training.compression.compress import Pruning
@@ -112,6 +118,16 @@ def _plan(prune: float | None, student: Path | None, layers: int | None) -> str:
             found, file="command line", expected="one of --prune, --student and --layers"
         )
     return given[0]
+
+
+def _refuse_without_effect(alone: Mapping[str, Mapping[str, bool]]) -> None:
+    """Options, and whether they are given, that belong to a plan which is not asked for."""
+    from unified_vl.errors import UserError
+
+    for plan, options in alone.items():
+        for option, given in options.items():
+            if given:
+                raise UserError(f"has no effect without --{plan}", field=option)
 
 
 def _student(

@@ -9,6 +9,7 @@ with the saved model as its teacher (`training.distillation`).
     OUTPUT/round-1/start/    what the round's training starts from: a saved model
     OUTPUT/round-1/run/      the output of its training
     OUTPUT/round-1/kept.json the heads and units that are left, by their numbers in the first model
+    OUTPUT/plan.json         what was asked for, which a resume has to ask for again
     OUTPUT/compress.json     the table
 """
 
@@ -42,8 +43,10 @@ from unified_vl.training.compression.rewinding import rewound
 from unified_vl.training.compression.student import student_keys
 from unified_vl.training.trainer import train
 
+_EARLY = "an early checkpoint of the model's training"
 Kept = dict[str, tuple[int, ...]]
-TABLE = "compress.json"
+TABLE, PLAN = "compress.json", "plan.json"
+REPLACED = ("model", "output", "teacher")  # keys of the run that are not the run file's
 Say = Callable[[str], None]
 
 
@@ -103,7 +106,7 @@ def compress(
         run_file: how the smaller one is trained: tasks, data, batch size, steps, optimiser.
         output: a new folder, or with `resume` the same as before.
         how: what is made smaller.
-        overrides: keys of the run to set.
+        overrides: keys of the run to set, but for its `model`, `output` and `teacher`.
         teacher: weights of `teacher` in the run, by key, where the model teaches the smaller one.
         limit: rows of a task that are scored; all unless given.
         resume: go on where it was interrupted.
@@ -113,7 +116,7 @@ def compress(
         The table: `{"models": [...]}` of `measure`, the first that of the model.
 
     Raises:
-        UserError: for a model, run or output that cannot be used.
+        UserError: for a model, run or output that cannot be used, or a resume of something else.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UserError("compress runs as one process", expected="a command without a launcher")
@@ -121,6 +124,15 @@ def compress(
         raise UserError(
             "the output directory is not empty", file=output, expected="an empty one, or --resume"
         )
+    for override in overrides:
+        if override.split("=")[0].split(".")[0].strip() in REPLACED:
+            raise UserError(
+                f"found {override!r}",
+                file="command line",
+                expected=f"keys other than {', '.join(REPLACED)}, which compress sets itself",
+            )
+    if isinstance(how, Pruning) and how.rewind is not None and not how.rewind.exists():
+        raise UserError("does not exist", file=how.rewind, field="rewind", expected=_EARLY)
     saved = load_model(model)
     own = isinstance(saved.model, UnifiedVLForConditionalGeneration)
     if not own or getattr(saved.model.config, "int8", False):
@@ -130,6 +142,7 @@ def compress(
             expected="one of this project's architecture, in float32",
         )
     work = _Work(model.resolve(), saved, run_file, output, overrides, dict(teacher or {}), say)
+    _keep_plan(output, {"model": str(model.resolve()), "how": _told(how), "teacher": work.teacher})
     rounds = (
         [work.prune(how, n) for n in _rounds(how)]
         if isinstance(how, Pruning)
@@ -141,6 +154,23 @@ def compress(
     table = {"models": measure(named, tasks, run.data, limit), "how": _told(how)}
     write_atomically(output / TABLE, json.dumps(table, indent=1, ensure_ascii=False))
     return table
+
+
+def _keep_plan(output: Path, plan: Mapping[str, Any]) -> None:
+    """Write down what is made, or see that it is the same as before."""
+    path = output / PLAN
+    if not path.exists():
+        output.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(plan, indent=1, ensure_ascii=False))
+        return
+    before = read_json_object(path)
+    for name, value in plan.items():
+        if before.get(name) != value:
+            raise UserError(
+                f"{name} was {json.dumps(before.get(name))} before, and is {json.dumps(value)}",
+                file=path,
+                expected="the same to go on with, or another output",
+            )
 
 
 def _rounds(how: Pruning) -> range:
