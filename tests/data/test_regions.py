@@ -179,6 +179,9 @@ def test_a_row_may_name_an_npz_file_or_hold_its_arrays(tmp_path: Path) -> None:
     held = load(tmp_path, arrays)
     assert of_file.features_RF.tolist() == held.features_RF.tolist()  # type: ignore[union-attr]
     assert of_file.boxes_R4.tolist() == held.boxes_R4.tolist()
+    (tmp_path / "b.npz").write_bytes(b"x")
+    with pytest.raises(BadRow, match=r"^b\.npz: is no \.npz"):  # who reads a row says where it is
+        load(tmp_path, "b.npz")
 
 
 def test_uniters_boxes_are_fractions_already(tmp_path: Path) -> None:

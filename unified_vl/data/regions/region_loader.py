@@ -88,7 +88,7 @@ class RegionLoader:
             name = str(row.image(str(value)))
             path = self._images.resolve(name, row.where, row.linked, what="file of regions")
             with path.open("rb") as file:
-                return read_npz(file, f"{row.where}: {value}", **parts)
+                return read_npz(file, str(value), **parts)
         if field.features is None:
             raise BadRow(
                 f"found {value!r} in place of regions",
