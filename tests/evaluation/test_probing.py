@@ -77,6 +77,19 @@ def test_a_class_that_is_seen_is_found_and_one_that_is_not_is_chance(
     assert found["above"][RANDOM]["p"] > 0.01
 
 
+def test_a_task_and_languages_that_the_model_never_saw_are_probed(
+    predictor: UnifiedVL, tmp_path: Path
+) -> None:
+    """Their tags are not in its vocabulary."""
+    spec = write(tmp_path, "new", lambda c, n: c)
+    source = "{task} {language} which colour? {image}"
+    file = tmp_path / "new.yaml"
+    told = file.read_text().replace("[en]", "[tr]").replace('"{image}"', f'"{source}"')
+    file.write_text(told)
+    asked = probe(predictor, load_task(file), tmp_path, resamples=100)
+    assert asked["accuracy"] == probe(predictor, spec, tmp_path, resamples=100)["accuracy"]
+
+
 def test_it_is_scikit_learns_regression_on_the_mean_over_places(
     predictor: UnifiedVL, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ Legend: N rows, P places of an image, M width of the model, C channels, H height
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,11 @@ from torch.nn import functional as F
 from unified_vl.codecs.segments import Image, Text
 from unified_vl.data.batching import collate_encoded, encode_example
 from unified_vl.data.example import Example
+from unified_vl.data.examples import ExampleBuilder
 from unified_vl.data.good_examples import good_examples
+from unified_vl.data.images.image_loader import ImageLoader
 from unified_vl.data.rows.closed_answers import learn_choices
+from unified_vl.data.rows.other_rows import train_rows
 from unified_vl.data.rows.sources import TaskData
 from unified_vl.errors import UserError
 from unified_vl.evaluation.answering import chosen_rows
@@ -71,7 +74,13 @@ def probed_rows(
     """
     data = TaskData(spec, split, root)
     spec = learn_choices(spec, root)
-    builder = predictor.builder(spec, root, data)
+    codec = predictor.codec
+    builder = ExampleBuilder(  # without a codec, which would look for the tags of a new task
+        spec,
+        ImageLoader(root, codec.image_size, fit=codec.fit),
+        rows=data,
+        train=train_rows(spec, root, data),
+    )
     rows = data.rows(chosen_rows(len(data), limit))
     skipped = 0
 
@@ -87,7 +96,8 @@ def probed_rows(
     classes: list[str] = []
     for chunk in chunks(examples(), BATCH):
         classes += [class_of(example, spec) for example in chunk]
-        batch = collate_encoded([encode_example(each, predictor.codec) for each in chunk])
+        shown = [encode_example(_image_alone(each), codec) for each in chunk]
+        batch = collate_encoded(shown)
         pixels_NCHW = batch.pixel_values_NCHW
         assert pixels_NCHW is not None, "each row has an image"
         features["pixels"].append(_pixels(pixels_NCHW))
@@ -101,6 +111,11 @@ def probed_rows(
         )
     joined = {name: np.concatenate(parts) for name, parts in features.items()}
     return ProbedRows(joined, classes, skipped)
+
+
+def _image_alone(example: Example) -> Example:
+    """Tags and words that the model has never seen are not read: the image branch sees none."""
+    return replace(example, source=tuple(e for e in example.source if isinstance(e, Image)))
 
 
 def class_of(example: Example, spec: TaskSpec) -> str:
