@@ -125,3 +125,22 @@ def test_a_box_beyond_its_image_leaves_no_file(photos: Path, tmp_path: Path) -> 
     ):
         make(photos, tmp_path / "f.tsv", grid=None, boxes=path, device="cpu", **BACKBONE)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["boxes.jsonl", "photos"]
+
+
+@pytest.mark.parametrize("name", ["regions.tsv", "regions.h5", "regions.parquet", "regions"])
+def test_what_is_there_is_written_over_only_where_asked(
+    photos: Path, tmp_path: Path, name: str
+) -> None:
+    def write(grid: str, **more: bool) -> None:
+        make(photos, tmp_path / name, grid=grid, boxes=None, device="cpu", **BACKBONE, **more)
+
+    def boxes() -> int:
+        return len(open_store(tmp_path / name).get("a").boxes_R4)
+
+    (tmp_path / "regions").mkdir(exist_ok=True)  # an empty folder is nothing that could be lost
+    write("1x2")
+    with pytest.raises(UserError, match="is there already; expected a new one, or --overwrite"):
+        write("1x3")
+    assert boxes() == 2
+    write("1x3", overwrite=True)
+    assert boxes() == 3

@@ -42,6 +42,9 @@ def make(
     ] = 224,
     level: Annotated[int, typer.Option(help="Which feature map of it; -1 is the last.")] = -1,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Write over what is there under that name.")
+    ] = False,
 ) -> None:
     """Write features of regions, on given boxes or those of a grid, by a backbone of timm."""
     from unified_vl.authoring.region_features import make_regions, read_boxes, region_backbone
@@ -56,6 +59,8 @@ def make(
         )
     if not images.is_dir():
         raise UserError("is no folder", file=images, expected="a folder of images")
+    if not overwrite and output.exists() and not (output.is_dir() and not any(output.iterdir())):
+        raise UserError("is there already", file=output, expected="a new one, or --overwrite")
     where = _grid(grid) if grid is not None else read_boxes(boxes or Path())
     model = region_backbone(backbone, weights, image_size, level)
     made = make_regions(model, images, where, find_device(device))
