@@ -47,6 +47,11 @@ DIFFICULTY = {  # by the updates that each needed alone
     "emoji_ground": 5,
 }
 TASKS = tuple(DIFFICULTY)
+CONTRAST = {"emoji_caption": {"contrast": 1.0}}
+ALIGNED = CONTRAST | {
+    "emoji_translate": {"text_contrast": 1.0},
+    "emoji_ground": {"phrase_alignment": 1.0},
+}
 CPU = torch.device("cpu")
 STOP_AND_GO = {"stop_and_go": {}}
 
@@ -64,7 +69,8 @@ class Condition:
         headline: done with all seeds, not only the first.
         tasks: that are trained.
         validations: of a run, evenly spread, beside that of its end.
-        late: tasks that join after half of the rounds, with two batches in each of the others.
+        objectives: of tasks, beside their targets.
+        turns: of tasks that differ from a batch a round from the first one on.
     """
 
     name: str
@@ -76,16 +82,40 @@ class Condition:
     headline: bool = False
     tasks: Sequence[str] = TASKS
     validations: int = 0
-    late: Sequence[str] = ()
+    objectives: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: CONTRAST)
+    turns: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
 
-def conditions(rounds: int) -> list[Condition]:
-    """The rows; a level of a curriculum joins after a tenth of the `rounds`."""
-    later = max(rounds // 10, 1)
+def conditions(updates: int) -> list[Condition]:
+    """The rows; a level of a curriculum joins after a tenth of the rounds.
+
+    Args:
+        updates: of each task, a multiple of 50 if the turns are to come out even.
+    """
+    later = max(updates // 10, 1)
+    late = {"from_round": updates // 2, "batches": 2}
+    often, last = {"batches": 10}, {"batches": 25, "from_round": updates * 6 // 100}
     return [
         Condition("one model a task", alone=True, headline=True),
+        Condition("one model a task, aligned", objectives=ALIGNED, alone=True, headline=True),
         Condition("round robin, tag per task", headline=True),
-        Condition("names first", late=("easy_vqa", "emoji_match", "emoji_ground"), headline=True),
+        Condition(
+            "names first",
+            turns={"easy_vqa": late, "emoji_match": late, "emoji_ground": late},
+            headline=True,
+        ),
+        Condition(
+            "names and places first, aligned",
+            objectives=ALIGNED,
+            turns={
+                "emoji_translate": often,
+                "emoji_ground": often,
+                "emoji_caption": last,
+                "emoji_match": last,
+                "easy_vqa": last,
+            },
+            headline=True,
+        ),
         Condition("round robin, tag per family", tags="family"),
         Condition("round robin, no tags", tags="none"),
         Condition("stop-and-go, tag per task", STOP_AND_GO, headline=True),
@@ -236,8 +266,8 @@ def write_run(
         "tags": condition.tags,
         "tasks": [
             {"spec": str(ROOT / f"task_specs/emoji/{task}.yaml"), "difficulty": DIFFICULTY[task]}
-            | ({"contrast": 1.0} if task == "emoji_caption" else {})
-            | ({"from_round": options.updates // 2, "batches": 2} if task in condition.late else {})
+            | dict(condition.objectives.get(task, {}))
+            | ({} if condition.alone else dict(condition.turns.get(task, {})))
             for task in tasks
         ],
         "schedule": dict(condition.schedule),
