@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch.nn import functional as F
 from torch.testing import assert_close
 from transformers.modeling_outputs import BaseModelOutput
 
-from tests.processes import run_ranks
 from tests.training.backbone_runs import run_of, write_world
 from tests.training.conftest import COLOURS, SAY, SEE
+from tests.training.exact_runs import assert_ranks_are_as_one, assert_resumes_exactly
 from tests.training.objective_outputs import PROCESS, first_batch, output_of
 from unified_vl.data.batching import IGNORED
 from unified_vl.errors import UserError
@@ -24,9 +23,7 @@ from unified_vl.specs.load import load_mixture, load_run
 from unified_vl.training.beginning import beginning_of
 from unified_vl.training.build import build
 from unified_vl.training.objectives.text_as_image import in_columns, spread
-from unified_vl.training.trainer import train
 
-WORKER = Path(__file__).with_name("worker.py")
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
 STAGES = [ENGINES / f"zero{stage}.json" for stage in (0, 3)]
 SPEAKS = SEE.replace("languages: [en]", "languages: [en, de], language_column: language").replace(
@@ -133,46 +130,15 @@ def test_each_word_takes_as_many_places_from_left_to_right() -> None:
     assert shown_BP.view(2, 2, 3).tolist() == [[[0, 1, 2]] * 2, [[4, 4, 4]] * 2]
 
 
-def numbers(output: Path) -> dict[tuple[int, str], list[float]]:
-    events = map(json.loads, (output / "events.jsonl").read_text().splitlines())
-    return {
-        (e["step"], e["task"]): [e[k] for k in ("loss", "grad_norm", "text_as_image") if k in e]
-        for e in events
-        if e["event"] == "step"
-    }
-
-
-def run_with(squares: Path, keys: tuple[str, ...], output: Path, *more: str) -> Any:
-    return load_run(squares / "run.yaml", [f"output={output}", *keys, *more])
-
-
 def test_a_resume_is_exact(squares: Path, keys: tuple[str, ...], tmp_path: Path) -> None:
-    settings = ("optimizer.decay=constant", "steps=4")
-    train(run_with(squares, keys, tmp_path / "whole", *settings), progress=False)
-    train(run_with(squares, keys, tmp_path / "out", *settings, "steps=2"), progress=False)
-    train(run_with(squares, keys, tmp_path / "out", *settings), resume=True, progress=False)
-    assert numbers(tmp_path / "out") == numbers(tmp_path / "whole")
-    one, other = (
-        load_file(tmp_path / name / "model" / "model.safetensors") for name in ("whole", "out")
-    )
-    assert_close(one, other, rtol=0, atol=0)
+    assert_resumes_exactly(squares / "run.yaml", keys, "text_as_image", tmp_path)
 
 
 @pytest.mark.parametrize("more", [(), ("packing=true",)], ids=["padded", "packed"])
 def test_two_ranks_are_as_one(
     squares: Path, keys: tuple[str, ...], tmp_path: Path, more: tuple[str, ...]
 ) -> None:
-    settings = ["model.dropout_rate=0.0", "steps=4", "checkpoint_every=100"]
-    train(run_with(squares, keys, tmp_path / "alone", *settings), progress=False)
-    run_ranks(WORKER, squares / "run.yaml", tmp_path, *STAGES, *keys, *settings, *more)
-    expected = numbers(tmp_path / "alone")
-    assert any(len(values) == 3 for values in expected.values())
-    for stage in STAGES:
-        found = numbers(tmp_path / stage.stem)
-        assert found.keys() == expected.keys()
-        for step, values in found.items():
-            bound = pytest.approx(expected[step], rel=1e-4, abs=1e-5)
-            assert values == bound, (stage.stem, step)
+    assert_ranks_are_as_one(squares / "run.yaml", keys, "text_as_image", tmp_path, STAGES, more)
 
 
 ASKS = SPEAKS.replace("fields:", "fields:\n  what: {kind: text, column: what}").replace(
