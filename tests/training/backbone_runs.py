@@ -18,6 +18,7 @@ from unified_vl.specs.run import Run
 ROWS = 320  # of the checkpoint's embedding; its tokenizer has fewer pieces
 FAMILIES = ("t5gemma2", "florence2", "bart")
 SIZES = {"t5gemma2": [16, 16], "florence2": [64, 64], "bart": [8, 8]}
+WAYS = {"packed": ["packing=true"], "two streams": ["model.encoder={kind: two_streams}"]}
 STEPS = ["steps=4", "optimizer.decay=constant", "optimizer.warmup_steps=0"]
 
 
@@ -67,6 +68,21 @@ def write_tokenizer(folder: Path, family: str, more: Sequence[str] = ()) -> None
     tags = standard_tags(["en", "de"], ["see", "say"], ["seeing"], more)
     own = {key: ids[key] for key in ("pad_id", "eos_id", "unk_id")}
     write_atomically(folder / "vocabulary.json", Vocabulary(pieces, tags, 16, **own).to_json())
+
+
+def run_in_way(way: str, squares: Path, world: Path, output: Path, keys: Sequence[str]) -> Run:
+    """The run of squares, computed in another way where `WAYS` has one, or by a backbone.
+
+    Args:
+        way: a name of `WAYS`, a family of `world`, or any other for the run as it is.
+        squares: the folder of the run.
+        world: of `write_world`.
+        output: of a backbone's run.
+        keys: that both are given.
+    """
+    if way in FAMILIES:
+        return run_of(world, way, output, *keys)
+    return load_run(squares / "run.yaml", [*keys, *WAYS.get(way, ())])
 
 
 def run_of(world: Path, family: str, output: Path, *more: str) -> Run:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from tests.processes import run_ranks
-from tests.training.backbone_runs import run_of, write_world
+from tests.training.backbone_runs import run_in_way, write_world
 from tests.training.conftest import COLOURS, SAY, SEE
 from tests.training.objective_outputs import PROCESS, first_batch, output_of
 from unified_vl.errors import UserError
@@ -96,14 +96,8 @@ def test_the_loss_is_the_divergence_of_where_a_phrase_is_found(
     vision = (
         "{kind: patches, image_size: [8, 8], patch_size: 2, pool: {kind: average, grid: [2, 2]}}"
     )
-    more = {
-        "packed": ["packing=true"],
-        "two streams": ["model.encoder={kind: two_streams}"],
-        "pooled": [f"model.vision={vision}"],
-    }
-    run = load_run(squares / "run.yaml", [*keys, *more.get(way, ())])
-    if way == "bart":
-        run = run_of(world, way, tmp_path / "out", *keys)
+    more = [f"model.vision={vision}"] if way == "pooled" else []
+    run = run_in_way(way, squares, world, tmp_path / "out", [*keys, *more])
     first = first_batch(run, "see")
     model, codec, batch = first.model.eval(), first.codec, first.batch
     (objective,) = first.objectives

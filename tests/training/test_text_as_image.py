@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 from transformers.modeling_outputs import BaseModelOutput
 
-from tests.training.backbone_runs import run_of, write_world
+from tests.training.backbone_runs import run_in_way, write_world
 from tests.training.conftest import COLOURS, SAY, SEE
 from tests.training.exact_runs import assert_ranks_are_as_one, assert_resumes_exactly
 from tests.training.objective_outputs import PROCESS, first_batch, output_of
@@ -69,11 +69,7 @@ def world(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_loss_is_that_of_the_other_source_with_the_text_in_the_images_places(
     squares: Path, world: Path, keys: tuple[str, ...], tmp_path: Path, way: str
 ) -> None:
-    more = {"packed": ["packing=true"], "two streams": ["model.encoder={kind: two_streams}"]}
-    run = load_run(squares / "run.yaml", [*keys, *more.get(way, ())])
-    if way == "bart":
-        run = run_of(world, way, tmp_path / "out", *keys)
-    first = first_batch(run, "say")
+    first = first_batch(run_in_way(way, squares, world, tmp_path / "out", keys), "say")
     model, codec, batch = first.model.eval(), first.codec, first.batch
     (objective,) = first.objectives
     model.requires_grad_(True)

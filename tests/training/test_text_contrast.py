@@ -9,13 +9,13 @@ import torch
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from tests.training.backbone_runs import run_of, write_world
+from tests.training.backbone_runs import run_in_way, write_world
 from tests.training.conftest import COLOURS, SAY, SEE
 from tests.training.exact_runs import assert_ranks_are_as_one, assert_resumes_exactly
 from tests.training.objective_outputs import PROCESS, first_batch, output_of
 from unified_vl.data.batching import IGNORED
 from unified_vl.errors import UserError
-from unified_vl.specs.load import load_mixture, load_run
+from unified_vl.specs.load import load_mixture
 
 ENGINES = Path(__file__).parents[2] / "deepspeed_configs"
 STAGES = [ENGINES / f"zero{stage}.json" for stage in (0, 1, 2, 3)]
@@ -53,11 +53,7 @@ def world(squares: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_loss_is_that_of_each_word_and_the_one_that_fits_it_best(
     squares: Path, world: Path, keys: tuple[str, ...], tmp_path: Path, way: str
 ) -> None:
-    more = {"packed": ["packing=true"], "two streams": ["model.encoder={kind: two_streams}"]}
-    run = load_run(squares / "run.yaml", [*keys, *more.get(way, ())])
-    if way == "bart":
-        run = run_of(world, way, tmp_path / "out", *keys)
-    first = first_batch(run, "say")
+    first = first_batch(run_in_way(way, squares, world, tmp_path / "out", keys), "say")
     model, codec, batch = first.model.eval(), first.codec, first.batch
     (objective,) = first.objectives
     model.requires_grad_(True)
